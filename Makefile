@@ -1,0 +1,8 @@
+# The work is done by `python -m rnnreport`, which makes .venv first; on Windows type that instead.
+PYTHON ?= python3
+
+book test serve clean:
+	@$(PYTHON) -m rnnreport $@
+
+.PHONY: book test serve clean
+.DEFAULT_GOAL := book

@@ -1,0 +1,11 @@
+"""``python -m rnnreport …``: what the Makefile calls, and readers on Windows type."""
+
+import sys
+
+from rnnreport import environment
+
+environment.enter(sys.argv[1:])
+
+from rnnreport.cli import main  # noqa: E402  (only the environment has what it needs)
+
+main()

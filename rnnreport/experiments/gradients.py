@@ -1,0 +1,15 @@
+"""Chapter 1: which sizes the derivations are checked at."""
+
+from rnnreport.parameters import Count, Counts2, Lengths, Parameters, Positives
+
+
+class GradientParameters(Parameters):
+    """What chapter 1 can be told."""
+
+    lengths: Lengths
+    input_size: Count
+    hidden_size: Count
+    batch_size: Count
+    classes: Counts2
+    spectral_radii: Positives
+    horizon: Counts2

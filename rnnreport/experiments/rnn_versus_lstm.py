@@ -1,0 +1,113 @@
+"""Chapter 2: the vanilla RNN and the LSTM on palindromes."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Annotated
+
+import pandas as pd
+import torch
+from pydantic import Field
+
+from rnnreport.cells import lstm_step
+from rnnreport.experiments import TrainingParameters
+from rnnreport.experiments.palindromes import PalindromeRun, test_set, train_palindromes, trained_network
+from rnnreport.models import LSTM, Encoding, ModelName
+from rnnreport.parameters import Count, Positives, Sample, each_once
+from rnnreport.runs import Run, run_all
+from rnnreport.training import OPTIMIZERS, OptimizerName, Recipe
+
+
+class RNNVersusLSTMParameters(TrainingParameters):
+    """What chapter 2 can be told."""
+
+    models: each_once(ModelName, "models among 'rnn', 'lstm' and 'temporal-gate'")  # type: ignore[valid-type]
+    learning_rates: Positives
+    optimizers: each_once(OptimizerName, f"optimizers among {', '.join(OPTIMIZERS)}")  # type: ignore[valid-type]
+    early_steps: Count
+    encoding: Annotated[Encoding, Field(description="'scalar' or 'one-hot'")]
+    test_palindromes: Sample
+
+
+def comparison(p: RNNVersusLSTMParameters) -> list[Run]:
+    """Every model at every length, learning rate and seed: figures 1a to 2b are views of these runs."""
+    rates = sorted({p.learning_rate, *p.learning_rates})
+    return run_all(
+        train_palindromes,
+        [
+            _run(p, model, length, seed, Recipe(steps=p.train_steps, learning_rate=rate))
+            for model, length, rate, seed in product(p.models, p.lengths, rates, p.seeds)
+        ],
+        "RNN and LSTM",
+    )
+
+
+def optimizers(p: RNNVersusLSTMParameters, rates: tuple[float, ...] = (1e-3, 1e-2, 1e-1)) -> list[Run]:
+    """Every optimizer at several learning rates: the RNN on the second of the lengths, for ``early_steps``."""
+    length = p.lengths[:2][-1]
+    return run_all(
+        train_palindromes,
+        [
+            _run(p, "rnn", length, seed, Recipe(steps=p.early_steps, learning_rate=rate, optimizer=optimizer))
+            for optimizer, rate, seed in product(p.optimizers, rates, p.seeds)
+        ],
+        "optimizers",
+    )
+
+
+def _run(p: RNNVersusLSTMParameters, model: ModelName, length: int, seed: int, recipe: Recipe) -> PalindromeRun:
+    every = 50 if recipe.steps >= 200 else 10
+    return PalindromeRun(
+        model=model,
+        length=length,
+        encoding=p.encoding,
+        hidden_size=p.hidden_size,
+        batch_size=p.batch_size,
+        test_palindromes=p.test_palindromes,
+        recipe=recipe.model_copy(update={"seed": seed, "device": p.device, "record_every": every}),
+    )
+
+
+def quadratic_paths(rates: dict[OptimizerName, float], steps: int = 40, curvature: float = 30.0) -> pd.DataFrame:
+    """Each optimizer's way down (x^2 + curvature y^2) / 2 from (-4, 1): optimizer, step, x, y, loss."""
+    rows = []
+    for name, rate in rates.items():
+        point = torch.tensor([-4.0, 1.0], requires_grad=True)
+        optimizer = OPTIMIZERS[name]([point], lr=rate)
+        for step in range(steps + 1):
+            loss = (point[0] ** 2 + curvature * point[1] ** 2) / 2
+            rows.append((name, step, *point.tolist(), loss.item()))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    return pd.DataFrame(rows, columns=["optimizer", "step", "x", "y", "loss"])
+
+
+def gate_values(run: Run, palindromes: int = 200) -> pd.DataFrame:
+    """What the gates of a trained LSTM do while it reads fresh palindromes: gate, step, value."""
+    network = trained_network(run)
+    digits, _ = test_set(run.configuration)
+    digits = digits[:, :palindromes].cpu()
+    x = torch.nn.functional.one_hot(digits, 10).float() if network.encoding == "one-hot" else digits.float()[..., None]
+    weight_ih, weight_hh, bias = network.recurrence.weights(0)
+    h = c = torch.zeros(x.shape[1], network.recurrence.hidden_size)
+    rows = []
+    with torch.inference_mode():
+        for step, x_t in enumerate(x, start=1):
+            a_i, a_f, a_g, a_o = (x_t @ weight_ih.T + h @ weight_hh.T + bias).chunk(4, -1)
+            gates = {"i": a_i.sigmoid(), "f": a_f.sigmoid(), "g": a_g.tanh(), "o": a_o.sigmoid()}
+            rows += [
+                pd.DataFrame({"gate": name, "step": step, "value": gate.flatten()}) for name, gate in gates.items()
+            ]
+            h, c = lstm_step(x_t, h, c, weight_ih, weight_hh, bias)
+    return pd.concat(rows, ignore_index=True)
+
+
+def parameter_counts(sizes: list[tuple[int, int]]) -> pd.DataFrame:
+    """For input size d and n units: our formula, the report's, and what the model holds."""
+    rows = []
+    for d, n in sizes:
+        counted = sum(parameter.numel() for parameter in LSTM(d, n).parameters())
+        rows.append((d, n, 4 * n * (d + n + 1), counted, (9 * d**2 + 4 * d) * n))
+    columns = ["d", "n", "4n(d + n + 1)", "counted in the model", "(9d² + 4d)n, the report's"]
+    return pd.DataFrame(rows, columns=columns)

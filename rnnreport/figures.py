@@ -1,0 +1,377 @@
+"""A table of runs in, a Matplotlib figure out; and :func:`show`, which puts a figure on a page.
+
+Nothing here trains. Every drawing function takes a tidy table and, where it draws one panel, ``ax=None``.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import itertools
+import re
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from rnnreport.intervals import over_seeds
+
+# One colour a model throughout the book (Okabe and Ito's set, told apart by colour-blind readers).
+RNN = "#D55E00"
+LSTM = "#0072B2"
+GATED = "#009E73"
+COLOURS = {"rnn": RNN, "lstm": LSTM, "temporal-gate": GATED}
+NAMES = {"rnn": "RNN", "lstm": "LSTM", "temporal-gate": "LSTM with temporal gate"}
+GUIDE = "#6b6b6b"  # chance levels, bounds, closed gates
+# A sequence for lengths, rates and the like: light to dark, distinct on white and, inverted, on black.
+SEQUENCE = ["#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#0072B2", "#D55E00", "#000000", "#8a8a8a"]
+
+STYLE: dict[Any, Any] = {
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 100,
+    "figure.figsize": (6.4, 3.4),
+    "font.size": 10,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "savefig.transparent": True,
+    "svg.hashsalt": "rnnreport",  # the same figure gives the same bytes
+}
+
+
+def new(
+    ncols: int = 1, nrows: int = 1, *, figsize: tuple[float, float] | None = None, **kwargs: Any
+) -> tuple[Figure, Any]:
+    """``plt.subplots`` in the book's style, not kept open by pyplot."""
+    with matplotlib.rc_context(STYLE):
+        figure, axes = plt.subplots(nrows, ncols, figsize=figsize, **kwargs)
+    plt.close(figure)
+    return figure, axes
+
+
+class Shown:
+    """A figure with its words: what a notebook, a papermill copy and the built page all display alike."""
+
+    def __init__(self, svg: bytes, label: str, caption: str, alt: str, provenance: str) -> None:
+        self.svg, self.label, self.caption, self.alt, self.provenance = svg, label, caption, alt, provenance
+
+    def _repr_html_(self) -> str:
+        anchor = re.sub(r"[^a-z0-9]+", "-", self.label.lower()).strip("-")
+        data = base64.b64encode(self.svg).decode()
+        return (
+            f'<figure class="report-figure" id="{anchor}">'
+            f'<img alt="{escape(self.alt)}" src="data:image/svg+xml;base64,{data}">'
+            f"<figcaption><strong>{escape(self.label)}.</strong> {self.caption}</figcaption>"
+            f'<p class="provenance">{escape(self.provenance)}</p></figure>'
+        )
+
+
+def show(figure: Figure, *, label: str, caption: str, alt: str, provenance: str) -> Shown:
+    """The figure as the last expression of a cell.
+
+    label: as the text calls it, "Figure 1a"; caption: HTML, stating the finding, the axes, the seeds and the interval;
+    alt: what is seen, for those who do not see it; provenance: one line, from :func:`rnnreport.runs.provenance`.
+    """
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return Shown(buffer.getvalue(), label, caption, alt, provenance)
+
+
+def end_label(ax: Axes, x: float, y: float, text: str, colour: str) -> None:
+    """Write a line's name at its end, in its colour: direct labels rather than a legend."""
+    ax.annotate(text, (x, y), xytext=(4, 0), textcoords="offset points", color=colour, va="center", fontsize=9)
+
+
+def curves(
+    table: pd.DataFrame,
+    by: str,
+    value: str = "test_accuracy",
+    *,
+    ax: Axes | None = None,
+    colours: Mapping[Any, str] | None = None,
+    names: Mapping[Any, str] | None = None,
+    chance: float | None = 0.1,
+) -> Axes:
+    """``value`` over the steps, a line for each group: the mean over the seeds, with its 95% interval as a band.
+
+    table: columns step, seed, ``by`` and ``value``. Names stand at the lines' ends, in their colours.
+    """
+    if ax is None:
+        _, ax = new()
+    statistics = over_seeds(table, [by, "step"], value)
+    groups = list(dict.fromkeys(table[by]))
+    labels = []
+    for place, group in enumerate(groups):
+        rows = statistics[statistics[by] == group]
+        colour = (colours or {}).get(group, SEQUENCE[place % len(SEQUENCE)])
+        ax.plot(rows["step"], rows["mean"], color=colour)
+        _band(ax, rows, colour)
+        labels.append((rows["mean"].iloc[-1], (names or {}).get(group, str(group)), colour))
+    last = statistics["step"].max()
+    if chance is not None:
+        ax.axhline(chance, color=GUIDE, ls=":", lw=1)
+        ax.annotate(
+            "chance", (last, chance), xytext=(0, 2), textcoords="offset points", color=GUIDE, fontsize=8, ha="right"
+        )
+    ax.set(xlabel="training step", ylim=(0, 1.03), xlim=(0, last))
+    _end_labels(ax, last, labels)
+    return ax
+
+
+def _band(ax: Axes, rows: pd.DataFrame, colour: str) -> None:
+    """The interval around a mean; a single seed has none."""
+    if np.isfinite(rows["low"]).all():
+        ax.fill_between(rows["step"], rows["low"].clip(0), rows["high"], color=colour, alpha=0.15, lw=0)
+
+
+def _end_labels(ax: Axes, x: float, labels: list[tuple[float, str, str]], gap: float = 0.055) -> None:
+    """Names at the lines' ends, moved apart where they would cover each other."""
+    low, high = ax.get_ylim()
+    space = gap * (high - low)
+    placed = high + space
+    for y, text, colour in sorted(labels, reverse=True):
+        placed = min(y, placed - space)
+        ax.annotate(
+            text,
+            (x, y),
+            xytext=(1.015, placed),
+            textcoords=("axes fraction", "data"),
+            color=colour,
+            va="center",
+            fontsize=9,
+        )
+
+
+def figure_1a(table: pd.DataFrame) -> Figure:
+    """The RNN at one length: accuracy on fresh palindromes and on the training batches, over the steps."""
+    figure, ax = new()
+    curves(table, "model", colours=COLOURS, names={"rnn": "fresh\npalindromes"}, ax=ax)
+    rows = over_seeds(table, ["step"], "accuracy")
+    ax.plot(rows["step"], rows["mean"], color=GUIDE, lw=1, ls="--")
+    ax.annotate(
+        "training batches (mean since the last point)",
+        (rows["step"].iloc[len(rows) // 3], rows["mean"].iloc[len(rows) // 3]),
+        xytext=(18, -18), textcoords="offset points", color=GUIDE, fontsize=8,
+    )  # fmt: skip
+    ax.set(ylabel="accuracy")
+    return figure
+
+
+def by_length(table: pd.DataFrame) -> Figure:
+    """Accuracy on fresh palindromes over the steps, a line for each T."""
+    figure, ax = new()
+    curves(table, "length", names={length: f"T = {length}" for length in table["length"].unique()}, ax=ax)
+    ax.set(ylabel="accuracy on fresh palindromes")
+    return figure
+
+
+def by_length_and_rate(table: pd.DataFrame) -> Figure:
+    """As :func:`by_length`, a panel for each learning rate."""
+    rates = sorted(table["learning_rate"].unique())
+    figure, axes = new(len(rates), sharey=True, squeeze=False, figsize=(3.6 * len(rates) + 0.6, 3.2))
+    for ax, rate in zip(axes[0], rates):
+        part = table[table["learning_rate"] == rate]
+        curves(part, "length", names={length: f"T = {length}" for length in part["length"].unique()}, ax=ax)
+        ax.set_title(f"learning rate {rate:g}", fontsize=10)
+    axes[0, 0].set(ylabel="accuracy on fresh palindromes")
+    return figure
+
+
+def models_against_length(table: pd.DataFrame) -> Figure:
+    """Final accuracy against T, a line for each model, with its 95% interval; each model at its best learning rate."""
+    figure, ax = new()
+    last = table[table["step"] == table["step"].max()]
+    labels = []
+    for model in dict.fromkeys(last["model"]):
+        rows = last[last["model"] == model]
+        means = over_seeds(rows, ["length", "learning_rate"], "test_accuracy")
+        best = means.loc[means.groupby("length")["mean"].idxmax()]
+        spread = (best["mean"] - best["low"].clip(0, 1), best["high"].clip(0, 1) - best["mean"])
+        ax.errorbar(best["length"], best["mean"], yerr=spread, color=COLOURS[model], marker="o", ms=4, capsize=3)
+        labels.append((best["mean"].iloc[-1], NAMES[model], COLOURS[model]))
+    ax.axhline(0.1, color=GUIDE, ls=":", lw=1)
+    ax.annotate("chance", (1, 0.1), xycoords=("axes fraction", "data"), xytext=(0, 2), textcoords="offset points",
+                color=GUIDE, fontsize=8, ha="right")  # fmt: skip
+    ax.set(xlabel="palindrome length T", ylabel="accuracy on fresh palindromes", ylim=(0, 1.03))
+    _end_labels(ax, last["length"].max(), labels)
+    return figure
+
+
+def optimizer_curves(table: pd.DataFrame) -> Figure:
+    """Accuracy over the steps, each optimizer at its best learning rate (the highest mean over the training)."""
+    means = table.groupby(["optimizer", "learning_rate"])["test_accuracy"].mean()
+    best = dict(means.groupby("optimizer").idxmax())
+    rows = table[[best[row.optimizer][1] == row.learning_rate for row in table.itertuples()]]
+    figure, ax = new()
+    curves(rows, "optimizer", names={name: f"{name}, {rate:g}" for name, (_, rate) in best.items()}, ax=ax)
+    ax.set(ylabel="accuracy on fresh palindromes")
+    return figure
+
+
+def quadratic(paths: pd.DataFrame, curvature: float = 30.0) -> Figure:
+    """The optimizers' ways down an ill-conditioned bowl, a panel each."""
+    names = list(dict.fromkeys(paths["optimizer"]))
+    figure, axes = new(len(names), sharey=True, squeeze=False, figsize=(1.9 * len(names) + 0.4, 2.4))
+    x, y = np.meshgrid(np.linspace(-5, 3, 120), np.linspace(-1.6, 1.6, 80))
+    for ax, name, colour in zip(axes[0], names, SEQUENCE):
+        rows = paths[paths["optimizer"] == name]
+        ax.contour(x, y, (x**2 + curvature * y**2) / 2, levels=np.logspace(-1, 1.8, 8), colors=GUIDE, linewidths=0.4)
+        ax.plot(rows["x"], rows["y"], color=colour, marker="o", ms=2, lw=1.2)
+        ax.plot(0, 0, marker="+", color="black")
+        ax.set(xlim=(-5, 3), ylim=(-1.6, 1.6), xlabel="x")
+        ax.set_title(f"{name}\nloss {rows['loss'].iloc[-1]:.1g}", fontsize=9, color=colour)
+    axes[0, 0].set(ylabel="y")
+    return figure
+
+
+def gates(values: pd.DataFrame) -> Figure:
+    """How often a trained LSTM's gates take which value, a panel a gate."""
+    titles = {"i": "input gate i", "f": "forget gate f", "o": "output gate o", "g": "modulation g"}
+    figure, axes = new(4, sharey=True, figsize=(7.4, 2.4))
+    for ax, (gate, title) in zip(axes, titles.items()):
+        part = values.loc[values["gate"] == gate, "value"]
+        low = -1 if gate == "g" else 0
+        ax.hist(part, bins=40, range=(low, 1), weights=np.full(len(part), 1 / len(part)), color=LSTM)
+        ax.set(xlim=(low, 1), xlabel="value")
+        ax.set_title(title, fontsize=10)
+    axes[0].set(ylabel="share of values")
+    return figure
+
+
+def temporal_gate(k: pd.DataFrame, tau: float, s: float, r_on: float) -> Figure:
+    """Figure 3: k over time, with tau, s and r_on drawn in as dimensions; dots where a network samples it."""
+    figure, ax = new(figsize=(6.8, 2.9))
+    ax.plot(k["t"], k["k"], color=GATED)
+    dots = k[k["integer"]]
+    ax.plot(dots["t"], dots["k"], "o", color=GATED, ms=4)
+    until = k["t"].max()
+
+    def dimension(left: float, right: float, y: float, text: str) -> None:
+        ax.annotate("", (left, y), (right, y), arrowprops={"arrowstyle": "<->", "lw": 1, "shrinkA": 0, "shrinkB": 0})
+        ax.annotate(text, ((left + right) / 2, y), xytext=(0, 3), textcoords="offset points", ha="center", fontsize=9)
+
+    first = s if s >= 0 else s % tau
+    if first:
+        dimension(0, first, 1.12, f"s = {s:g}")
+    dimension(first, first + tau, 1.12, f"τ = {tau:g}")
+    dimension(first, first + r_on * tau, 1.36, f"r_on τ = {r_on * tau:g}")
+    for x in (first, first + tau):
+        ax.axvline(x, color=GUIDE, lw=0.7, ls=":")
+    ax.set(xlabel="time t", ylabel="openness k(t)", xlim=(0, until), ylim=(0, 1.62), yticks=[0, 0.5, 1])
+    return figure
+
+
+def states(table: pd.DataFrame) -> Figure:
+    """c and h of one unit over time, with and without the gate, above the gate itself."""
+    figure, axes = new(1, 3, sharex=True, figsize=(6.8, 4.6), height_ratios=[2, 2, 1])
+    for ax, state in zip(axes, ("c", "h")):
+        ax.plot(table["t"], table[state], color=LSTM, marker="o", ms=3)
+        ax.step(table["t"], table[f"gated {state}"], where="mid", color=GATED, lw=1)
+        ax.plot(table["t"], table[f"gated {state}"], "o", color=GATED, ms=3)
+        ax.set(ylabel=f"{state}(t)")
+        last = table.iloc[-1]
+        _end_labels(
+            ax, last["t"], [(last[state], "without", LSTM), (last[f"gated {state}"], "with gate", GATED)], gap=0.1
+        )
+    axes[2].bar(table["t"], table["k"], width=0.7, color=GATED)
+    axes[2].set(ylabel="k(t)", xlabel="step t", ylim=(0, 1))
+    return figure
+
+
+def learned_periods(gates: pd.DataFrame) -> Figure:
+    """Each unit's period before and after training; units never open at first stand out."""
+    figure, ax = new(figsize=(5.2, 3.6))
+    for dead, colour, text in ((False, GATED, "open at some step"), (True, GUIDE, "never open")):
+        part = gates[(gates["steps_open"] == 0) == dead]
+        ax.scatter(part["tau_before"], part["tau_after"], s=12, color=colour, marker="x" if dead else "o", lw=1,
+                   label=f"{text} ({len(part)} units)")  # fmt: skip
+    ends = [gates[["tau_before", "tau_after"]].min().min(), gates[["tau_before", "tau_after"]].max().max()]
+    ax.plot(ends, ends, color=GUIDE, lw=0.7, ls=":")
+    ax.set(xscale="log", yscale="log", xlabel="period τ before training", ylabel="period τ after training")
+    ax.legend(fontsize=9, loc="upper left")
+    return figure
+
+
+def text_curves(table: pd.DataFrame) -> Figure:
+    """Figure 4: loss and accuracy over the steps, on the training batches and on held-out text."""
+    figure, (left, right) = new(2, figsize=(7.4, 3.1))
+    for ax, pair, ylabel in (
+        (left, ("loss", "held_out_loss"), "loss (nats a character)"),
+        (right, ("accuracy", "held_out_accuracy"), "accuracy"),
+    ):
+        labels = []
+        for column, name, colour in zip(pair, ("training", "held out"), (LSTM, RNN)):
+            if column not in table:
+                continue
+            rows = over_seeds(table, ["step"], column)
+            ax.plot(rows["step"], rows["mean"], color=colour)
+            _band(ax, rows, colour)
+            labels.append((rows["mean"].iloc[-1], name, colour))
+        ax.set(xlabel="training step", ylabel=ylabel, xlim=(0, table["step"].max()))
+        ax.set_ylim(0, 1 if ax is right else table["loss"].max() * 1.05)
+        _end_labels(ax, table["step"].max(), labels, gap=0.07)
+    return figure
+
+
+def diversity(table: pd.DataFrame) -> Figure:
+    """Entropy, distinct sequences and known words against the temperature."""
+    figure, axes = new(3, figsize=(7.4, 2.6))
+    titles = {
+        "entropy": "entropy (bits)",
+        "distinct": "different 4-grams (share)",
+        "words": "words the book has (share)",
+    }
+    for ax, (column, title) in zip(axes, titles.items()):
+        ax.plot(table["temperature"], table[column], color=LSTM, marker="o", ms=4)
+        ax.set(xlabel="temperature", ylim=(0, None if column == "entropy" else 1.03))
+        ax.set_title(title, fontsize=10)
+    return figure
+
+
+def gradient_decay(
+    table: pd.DataFrame, quantity: str, ylabel: str, bound: str | None = None, ax: Axes | None = None
+) -> Axes:
+    """What is left of a gradient after some steps: a line for each spectral radius of Whh, on a log scale.
+
+    table: columns spectral_radius, seed, lag and ``quantity``: the line is the median over the seeds, the band their
+    range. bound: a column to draw dashed, its median over the seeds; the axis does not stretch to hold it.
+    """
+    if ax is None:
+        _, ax = new()
+    for colour, (radius, part) in zip(itertools.cycle(SEQUENCE), table.groupby("spectral_radius")):
+        part = part[part[quantity] > 0]  # what has underflowed has no place on a log scale
+        if part.empty:
+            continue
+        lags = part.groupby("lag")[quantity]
+        middle = lags.median()
+        ax.fill_between(middle.index, lags.min(), lags.max(), color=colour, alpha=0.25, linewidth=0)
+        ax.semilogy(middle.index, middle, color=colour)
+        end_label(ax, middle.index[-1], middle.iloc[-1], f"ρ = {radius:g}", colour)
+    if bound is not None:
+        bottom, top = ax.get_ylim()
+        for colour, (_, part) in zip(itertools.cycle(SEQUENCE), table.groupby("spectral_radius")):
+            middle = part.groupby("lag")[bound].median()
+            ax.semilogy(middle.index, middle, color=colour, linestyle="--", linewidth=1)
+        ax.set_ylim(bottom, top * 1e3)
+    ax.set(xlabel="lag T − t (steps)", ylabel=ylabel)
+    return ax
+
+
+def gate_race(table: pd.DataFrame) -> Figure:
+    """Accuracy over the steps with and without the temporal gate, a panel for each T."""
+    lengths = sorted(table["length"].unique())
+    figure, axes = new(len(lengths), sharey=True, squeeze=False, figsize=(3.2 * len(lengths) + 1.4, 3.0))
+    for ax, length in zip(axes[0], lengths):
+        names = {"lstm": "LSTM", "temporal-gate": "with gate"}
+        curves(table[table["length"] == length], "model", colours=COLOURS, names=names, ax=ax)
+        ax.set_title(f"T = {length}", fontsize=10)
+    axes[0, 0].set(ylabel="accuracy on fresh palindromes")
+    return figure

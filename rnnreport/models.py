@@ -1,0 +1,330 @@
+"""The networks: :class:`RNN`, :class:`LSTM` and :class:`TemporalGateLSTM`, used as ``torch.nn``'s are, and the two
+networks the report trains with them.
+
+Shapes: T steps, B batch, D input size, H hidden units, L layers, K classes. Time comes first unless ``batch_first``.
+Nothing here knows of a task.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, Self
+
+import torch
+import torch.nn as nn
+from torch import Tensor
+
+from rnnreport import recurrence
+from rnnreport.cells import temporal_gate
+
+State = Tensor | tuple[Tensor, Tensor]
+ModelName = Literal["rnn", "lstm", "temporal-gate"]
+Encoding = Literal["scalar", "one-hot"]
+Initialisation = Literal["normal", "uniform", "orthogonal"]
+
+
+class _Recurrent(nn.Module):
+    """Layers of one recurrence: parameters, shapes and checks. What a layer does is said by the subclasses."""
+
+    gates: int  # rows of blocks in the stacked weights
+    counterpart: type[nn.RNNBase]
+
+    def __init__(
+        self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False
+    ) -> None:
+        super().__init__()
+        for name, value in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be an integer of at least 1, not {value!r}")
+        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.bias, self.batch_first = bias, batch_first
+        rows = self.gates * hidden_size
+        for layer in range(num_layers):
+            shapes = {"weight_ih": (rows, input_size if layer == 0 else hidden_size), "weight_hh": (rows, hidden_size)}
+            if bias:
+                shapes["bias"] = (rows,)  # type: ignore[assignment]
+            for name, shape in shapes.items():
+                parameter = nn.Parameter(torch.empty(shape))
+                nn.init.uniform_(parameter, -(hidden_size**-0.5), hidden_size**-0.5)  # as torch.nn does
+                self.register_parameter(f"{name}_l{layer}", parameter)
+
+    def extra_repr(self) -> str:
+        return f"{self.input_size}, {self.hidden_size}, num_layers={self.num_layers}"
+
+    def weights(self, layer: int) -> tuple[Tensor, Tensor, Tensor]:
+        """weight_ih, weight_hh and bias (zeros where there is none) of a layer, counted from 0."""
+        weight_ih, weight_hh = getattr(self, f"weight_ih_l{layer}"), getattr(self, f"weight_hh_l{layer}")
+        bias = getattr(self, f"bias_l{layer}") if self.bias else weight_hh.new_zeros(len(weight_hh))
+        return weight_ih, weight_hh, bias
+
+    def _time_first(self, input: Tensor) -> tuple[Tensor, bool]:
+        """The input as (T, B, D), or (T, B) for symbols, and whether it came with a batch."""
+        symbols = not input.is_floating_point()
+        features = 0 if symbols else 1
+        if input.dim() not in (1 + features, 2 + features):
+            raise ValueError(
+                "input must have the shape (T, B, D), or (T, D) without a batch; as symbols (integers) (T, B) or (T,); "
+                f"not {tuple(input.shape)}"
+            )
+        if not symbols and input.shape[-1] != self.input_size:
+            raise ValueError(f"input must have {self.input_size} features (input_size), not {input.shape[-1]}")
+        batched = input.dim() == 2 + features
+        if not batched:
+            input = input.unsqueeze(1)
+        elif self.batch_first:
+            input = input.transpose(0, 1)
+        if 0 in input.shape[:2]:
+            raise ValueError(
+                f"input must hold at least one step and one sequence, not {tuple(input.shape[:2])} of them"
+            )
+        if symbols and not 0 <= int(input.min()) <= int(input.max()) < self.input_size:
+            raise ValueError(f"symbols must lie in 0…{self.input_size - 1} (input_size)")
+        return input, batched
+
+    def _initial(self, name: str, state: Tensor | None, batch: int, batched: bool) -> Tensor:
+        """The initial state (L, B, H); zeros where none is given."""
+        if state is None:
+            return self.weight_hh_l0.new_zeros(self.num_layers, batch, self.hidden_size)  # type: ignore[union-attr, operator]
+        if not batched and state.dim() == 2:
+            state = state.unsqueeze(1)
+        expected = (self.num_layers, batch, self.hidden_size)
+        if tuple(state.shape) != expected:
+            raise ValueError(f"{name} must have the shape (L, B, H) = {expected}, not {tuple(state.shape)}")
+        return state
+
+    def _arranged(self, output: Tensor, batched: bool, *states: Tensor) -> tuple[Tensor, ...]:
+        """The output and the last states in the shapes of the input."""
+        if not batched:
+            return output.squeeze(1), *(state.squeeze(1) for state in states)
+        return output.transpose(0, 1) if self.batch_first else output, *states
+
+    @classmethod
+    def from_torch(cls, module: nn.RNNBase) -> Self:
+        """A copy of a ``torch.nn`` module: its weights, dtype and device; its two biases summed.
+
+        Raises ValueError for what ours does not do: another recurrence, two directions, projections, dropout.
+        """
+        name = f"{cls.__name__}.from_torch"
+        if not isinstance(module, cls.counterpart):
+            raise ValueError(f"{name} takes a torch.nn.{cls.counterpart.__name__}, not a {type(module).__name__}")
+        for option, allowed in (("bidirectional", False), ("proj_size", 0), ("dropout", 0.0), ("nonlinearity", "tanh")):
+            value = getattr(module, option, allowed)
+            if value != allowed:
+                raise ValueError(f"{name} takes modules with {option}={allowed!r} only, not {value!r}")
+        weight = module.weight_hh_l0
+        ours = cls(module.input_size, module.hidden_size, module.num_layers, module.bias, module.batch_first)
+        ours.to(device=weight.device, dtype=weight.dtype)  # type: ignore[arg-type]
+        with torch.no_grad():
+            for layer in range(module.num_layers):
+                for part in ("weight_ih", "weight_hh"):
+                    getattr(ours, f"{part}_l{layer}").copy_(getattr(module, f"{part}_l{layer}"))
+                if module.bias:
+                    both = getattr(module, f"bias_ih_l{layer}") + getattr(module, f"bias_hh_l{layer}")
+                    getattr(ours, f"bias_l{layer}").copy_(both)
+        return ours
+
+    def to_torch(self) -> nn.RNNBase:
+        """The ``torch.nn`` module with these weights: bias_ih is our bias, bias_hh is zero."""
+        weight = self.weights(0)[1]
+        theirs = self.counterpart(
+            self.input_size,
+            self.hidden_size,
+            self.num_layers,
+            bias=self.bias,
+            batch_first=self.batch_first,
+            device=weight.device,
+            dtype=weight.dtype,
+        )  # type: ignore[call-arg, misc]
+        with torch.no_grad():
+            for layer in range(self.num_layers):
+                for part in ("weight_ih", "weight_hh"):
+                    getattr(theirs, f"{part}_l{layer}").copy_(getattr(self, f"{part}_l{layer}"))
+                if self.bias:
+                    getattr(theirs, f"bias_ih_l{layer}").copy_(getattr(self, f"bias_l{layer}"))
+                    getattr(theirs, f"bias_hh_l{layer}").zero_()
+        return theirs
+
+
+class RNN(_Recurrent):
+    """The vanilla RNN, equation (1), used as ``torch.nn.RNN`` is: ``output, h_n = rnn(input, h_0)``.
+
+    input: (T, B, D), (B, T, D) with batch_first, or (T, D) without a batch; integers (T, B) stand for one-hot vectors.
+    h_0, h_n: (L, B, H). output: (T, B, H), the last layer's h(t).
+    """
+
+    gates, counterpart = 1, nn.RNN
+
+    def forward(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Output and h_n, see the class. Raises ValueError for shapes that do not fit."""
+        x, batched = self._time_first(input)
+        h_0, h_n = self._initial("h_0", hx, x.shape[1], batched), []
+        for layer in range(self.num_layers):
+            x = recurrence.rnn(x, h_0[layer], *self.weights(layer))
+            h_n.append(x[-1])
+        output, last = self._arranged(x, batched, torch.stack(h_n))
+        return output, last
+
+
+class LSTM(_Recurrent):
+    """The LSTM, equations (4)-(9), used as ``torch.nn.LSTM`` is: ``output, (h_n, c_n) = lstm(input, (h_0, c_0))``.
+
+    input: (T, B, D), (B, T, D) with batch_first, or (T, D) without a batch; integers (T, B) stand for one-hot vectors.
+    h_0, c_0, h_n, c_n: (L, B, H). output: (T, B, H), the last layer's h(t).
+    Weights are stacked in torch.nn's order of gates, i, f, g, o, with one bias a gate.
+    """
+
+    gates, counterpart = 4, nn.LSTM
+
+    def forward(self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Output and (h_n, c_n), see the class. Raises ValueError for shapes that do not fit."""
+        return self._run(input, hx, [None] * self.num_layers)
+
+    def _run(
+        self, input: Tensor, hx: tuple[Tensor, Tensor] | None, openness: list[Tensor | None]
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        x, batched = self._time_first(input)
+        h_0, c_0 = (
+            self._initial(name, state, x.shape[1], batched)
+            for name, state in zip(("h_0", "c_0"), (None, None) if hx is None else hx)
+        )
+        h_n, c_n = [], []
+        for layer, k in enumerate(openness):
+            x, c_last = recurrence.lstm(x, h_0[layer], c_0[layer], *self.weights(layer), k)
+            h_n.append(x[-1])
+            c_n.append(c_last)
+        output, h_last, c_last = self._arranged(x, batched, torch.stack(h_n), torch.stack(c_n))
+        return output, (h_last, c_last)
+
+
+class TemporalGateLSTM(LSTM):
+    """The LSTM behind a temporal gate, equations (12)-(16): ``output, (h_n, c_n) = lstm(input, (h_0, c_0), times)``.
+
+    Each unit of each layer has its period tau, shift s and open ratio r_on, learned as the logarithm of tau, s, and
+    the logit of r_on, so that tau > 0 and 0 < r_on <= 1 whatever the optimiser does. At first tau is log-uniform in
+    1…100, s uniform in 0…tau and r_on 0.05, as in the Phased LSTM; :meth:`set_gate` sets others.
+    """
+
+    def __init__(
+        self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False
+    ) -> None:
+        super().__init__(input_size, hidden_size, num_layers, bias, batch_first)
+        for layer in range(num_layers):
+            for name in ("log_tau", "s", "logit_r_on"):
+                self.register_parameter(f"{name}_l{layer}", nn.Parameter(torch.zeros(hidden_size)))
+            tau = torch.exp(torch.rand(hidden_size) * math.log(100))
+            self.set_gate(tau, torch.rand(hidden_size) * tau, 0.05, layer)
+
+    def set_gate(self, tau: Tensor | float, s: Tensor | float, r_on: Tensor | float, layer: int = 0) -> None:
+        """Set period, shift and open ratio of a layer's units, numbers or (H,). Raises ValueError out of range."""
+        values = {name: torch.as_tensor(value) for name, value in (("tau", tau), ("s", s), ("r_on", r_on))}
+        for name, allowed, good in (
+            ("tau", "finite and > 0", values["tau"] > 0),
+            ("s", "finite", values["s"].isfinite()),
+            ("r_on", "> 0 and <= 1", (values["r_on"] > 0) & (values["r_on"] <= 1)),
+        ):
+            if not bool((good & values[name].isfinite()).all()):
+                raise ValueError(f"{name} must be {allowed}, not {values[name].tolist()}")
+        with torch.no_grad():
+            getattr(self, f"log_tau_l{layer}").copy_(values["tau"].log())
+            getattr(self, f"s_l{layer}").copy_(values["s"])
+            getattr(self, f"logit_r_on_l{layer}").copy_(values["r_on"].logit())
+
+    def gate(self, layer: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+        """tau, s and r_on of a layer's units, (H,) each, differentiable."""
+        log_tau, s, logit_r_on = (getattr(self, f"{name}_l{layer}") for name in ("log_tau", "s", "logit_r_on"))
+        return log_tau.exp(), s, logit_r_on.sigmoid()
+
+    def openness(self, times: Tensor, layer: int = 0) -> Tensor:
+        """k at the times, (T,) to (T, H) or (T, B) to (T, B, H)."""
+        return temporal_gate(times.unsqueeze(-1), *self.gate(layer))
+
+    def forward(
+        self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None, times: Tensor | None = None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Output and (h_n, c_n). times: (T,) or (T, B), also with batch_first; 1…T by default."""
+        steps, batch = self._time_first(input)[0].shape[:2]
+        weight = self.weights(0)[0]
+        if times is None:
+            times = torch.arange(1, steps + 1)
+        elif tuple(times.shape) not in ((steps,), (steps, batch)):
+            raise ValueError(
+                f"times must have the shape (T,) = ({steps},) or (T, B) = ({steps}, {batch}), not {tuple(times.shape)}"
+            )
+        times = times.to(weight)
+        return self._run(input, hx, [self.openness(times, layer) for layer in range(self.num_layers)])
+
+    def to_torch(self) -> nn.RNNBase:
+        """The ``torch.nn.LSTM`` with these weights. It has no temporal gate: tau, s and r_on stay behind."""
+        return super().to_torch()
+
+
+RECURRENCES: dict[ModelName, type[RNN] | type[LSTM]] = {
+    "rnn": RNN,
+    "lstm": LSTM,
+    "temporal-gate": TemporalGateLSTM,
+}
+
+
+class PalindromeClassifier(nn.Module):
+    """Reads digits, says which one comes next: a recurrence and the output layer (2), (10) on its last h(T).
+
+    encoding: "scalar", one number a digit as the course does, or "one-hot".
+    initialisation: "normal" draws every weight and bias from N(0, 0.1), read as standard deviation 0.1, as the report
+    does; "uniform" as torch.nn does; "orthogonal" makes Whh orthogonal (each gate's), the rest as "uniform".
+    forget_bias: added to the forget gate's bias.
+    """
+
+    def __init__(
+        self,
+        model: ModelName,
+        hidden_size: int = 128,
+        classes: int = 10,
+        encoding: Encoding = "scalar",
+        initialisation: Initialisation = "normal",
+        forget_bias: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.encoding = encoding
+        self.recurrence = RECURRENCES[model](1 if encoding == "scalar" else classes, hidden_size)
+        self.W_ph = nn.Parameter(torch.empty(classes, hidden_size))
+        self.b_p = nn.Parameter(torch.empty(classes))
+        nn.init.uniform_(self.W_ph, -(hidden_size**-0.5), hidden_size**-0.5)
+        nn.init.zeros_(self.b_p)
+        weight_ih, weight_hh, bias = self.recurrence.weights(0)
+        if initialisation == "normal":
+            for parameter in (weight_ih, weight_hh, bias, self.W_ph, self.b_p):
+                nn.init.normal_(parameter, std=0.1)
+        elif initialisation == "orthogonal":
+            for block in weight_hh.split(hidden_size):
+                nn.init.orthogonal_(block)
+        if forget_bias:
+            with torch.no_grad():
+                bias.view(-1, hidden_size)[1] += forget_bias
+
+    def forward(self, digits: Tensor) -> Tensor:
+        """digits: integers (T, B). Returns the logits p(T): (B, K)."""
+        weight = self.W_ph
+        x = digits if self.encoding == "one-hot" else digits.to(weight.dtype).unsqueeze(-1)
+        h = self.recurrence(x)[0]
+        return h[-1] @ self.W_ph.T + self.b_p  # (2), (10)
+
+
+class CharLSTM(nn.Module):
+    """Reads characters, says at every step which one comes next: the assignment's part 3, two layers by default.
+
+    Trained with windows that start from a zero state; :meth:`run` carries the state on, for sampling.
+    """
+
+    def __init__(self, vocabulary_size: int, hidden_size: int = 128, num_layers: int = 2) -> None:
+        super().__init__()
+        self.lstm = LSTM(vocabulary_size, hidden_size, num_layers)
+        self.head = nn.Linear(hidden_size, vocabulary_size)
+
+    def run(self, symbols: Tensor, state: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """symbols: integers (T, B); state: (h, c), (L, B, H) each. Returns logits (T, B, V) and the state after them."""
+        output, state = self.lstm(symbols, state)
+        return self.head(output), state
+
+    def forward(self, symbols: Tensor) -> Tensor:
+        """symbols: integers (T, B). Returns logits (T, B, V), from a zero state."""
+        return self.run(symbols)[0]

@@ -1,0 +1,78 @@
+"""What a chapter may be run with, checked before any work starts.
+
+The notebooks hold the quick values, ``book/profiles.yml`` the fuller sets; the chapters' classes in
+:mod:`rnnreport.experiments` say what is *allowed*. Names are shared: ``lengths``, ``train_steps``, ``seeds`` … mean the
+same in every chapter that has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+
+class ParameterError(ValueError):
+    """A parameter that cannot be used; the message is one sentence for the reader."""
+
+
+def _different(values: list[Any]) -> list[Any]:
+    if len(set(values)) < len(values):
+        raise ValueError
+    return values
+
+
+def each_once(item: Any, items: str) -> Any:
+    """The type of a list of such items, at least one and none twice; ``items`` says so to the reader."""
+    return Annotated[
+        list[item], Field(min_length=1, description=f"a list of different {items}"), AfterValidator(_different)
+    ]
+
+
+# Every type's description completes the sentence "… must be …".
+Count = Annotated[int, Field(strict=True, ge=1, description="an integer of at least 1")]
+Counts2 = Annotated[int, Field(strict=True, ge=2, description="an integer of at least 2")]
+Sample = Annotated[int, Field(strict=True, ge=100, description="an integer of at least 100")]
+Real = Annotated[float, Field(strict=True, allow_inf_nan=False, description="a finite number")]
+Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False, description="a finite number > 0")]
+Ratio = Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False, description="a number > 0 and <= 1")]
+Text = Annotated[str, Field(strict=True, min_length=1, description="a text of at least one character")]
+
+Seeds = each_once(Annotated[int, Field(strict=True, ge=0, lt=2**32)], "integers from 0 to 4294967295")
+Lengths = each_once(Counts2, "integers of at least 2")
+Positives = each_once(Positive, "finite numbers > 0")
+
+
+class Parameters(BaseModel):
+    """The parameters of a chapter: nothing unknown, nothing converted, nothing changed later."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seeds: Seeds
+
+    @classmethod
+    def from_notebook(cls, names: Mapping[str, Any]) -> Self:
+        """The parameters among a notebook's ``globals()``. Raises ParameterError."""
+        return cls.check({name: names[name] for name in cls.model_fields if name in names})
+
+    @classmethod
+    def check(cls, values: Mapping[str, Any]) -> Self:
+        """The parameters of these values. Raises ParameterError: which parameter, its value, what is allowed."""
+        unknown = sorted(set(values) - set(cls.model_fields))
+        if unknown:
+            raise ParameterError(f"there is no parameter {unknown[0]!r} here; there are {', '.join(cls.model_fields)}")
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            raise ParameterError(cls._sentence(error.errors()[0], values)) from None
+
+    @classmethod
+    def _sentence(cls, error: Any, values: Mapping[str, Any]) -> str:
+        reason = error.get("ctx", {}).get("error")
+        if isinstance(reason, ValueError) and str(reason):
+            return str(reason)  # a check of our own that says it all
+        name = error["loc"][0]
+        if name not in values:
+            return f"parameter {name} is missing"
+        return f"{name} must be {cls.model_fields[name].description}, not {values[name]!r}"

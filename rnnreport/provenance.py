@@ -1,0 +1,68 @@
+"""What a result came from: the version of the code that made it, the libraries, the machine."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import sys
+from functools import cache
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+import grimp
+
+PROJECT = Path(__file__).resolve().parent.parent
+LIBRARIES = ("torch", "numpy", "pandas", "matplotlib")
+
+
+@cache
+def _graph() -> grimp.ImportGraph:
+    return grimp.build_graph("rnnreport", cache_dir=None, exclude_type_checking_imports=True)
+
+
+def modules(*names: str) -> list[str]:
+    """The modules of this package that the named ones import, directly or through others, and they themselves.
+
+    A package stands for all of its modules.
+    """
+    named = {module for module in _graph().modules for name in names if f"{module}.".startswith(f"{name}.")}
+    return sorted(named.union(*(_graph().find_upstream_modules(name) for name in named)))
+
+
+@cache
+def code_version(*names: str) -> str:
+    """A hash of the source of the named modules and all that they import from this package.
+
+    A widget's JavaScript belongs to the module of its folder.
+    """
+    digest = hashlib.sha256()
+    for module in modules(*names):
+        spec = find_spec(module)
+        if spec is None or spec.origin is None:
+            continue
+        source = Path(spec.origin)
+        scripts = sorted(source.parent.glob("*.js")) if source.name == "__init__.py" else []
+        for path in (source, *scripts):
+            digest.update(f"{module}/{path.name}\n".encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+@cache
+def machine() -> str:
+    """The processor, as its maker names it, and the operating system."""
+    name = platform.processor() or platform.machine()
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                name = line.partition(":")[2].strip()
+                break
+    except OSError:
+        pass
+    return f"{name}, {platform.system()}"
+
+
+@cache
+def libraries() -> dict[str, str]:
+    """The versions of Python and of the libraries that results depend on."""
+    return {"python": ".".join(map(str, sys.version_info[:3])), **{name: metadata.version(name) for name in LIBRARIES}}

@@ -1,0 +1,220 @@
+"""The store of finished runs: what was asked for, what came out, and where it came from.
+
+A run is ``function(configuration, folder, on_steps)``, which returns a table and may leave weights in the folder. Its
+place in the store is made of the configuration's and the code's hash: what is there need not run again, what changed
+does. It is put in place whole, by renaming; until then its checkpoints lie beside it, and a run that was cut goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from multiprocessing.connection import wait
+from multiprocessing.queues import SimpleQueue
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from filelock import FileLock
+from pydantic import BaseModel
+from tqdm import tqdm
+
+from rnnreport.provenance import PROJECT, code_version, libraries, machine
+from rnnreport.training import use_one_thread
+
+RUNS_DIR = "RNNREPORT_RUNS_DIR"
+
+OnSteps = Callable[[int], None]
+RunFunction = Callable[[Any, Path, OnSteps], pd.DataFrame]
+
+
+class RunError(RuntimeError):
+    """A run that failed; the message names it and says why."""
+
+
+class Configuration(BaseModel, extra="forbid", frozen=True):
+    """What a run is asked to do, complete: equal configurations give equal results."""
+
+    @property
+    def steps(self) -> int:
+        """How many steps it will report to its progress bar."""
+        return 1
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: its configuration, its table, its provenance and the folder with its weights."""
+
+    configuration: Any
+    table: pd.DataFrame
+    provenance: dict[str, Any]
+    folder: Path
+
+
+def store() -> Path:
+    """The folder of finished runs: ``RNNREPORT_RUNS_DIR``, or ``_build/runs`` of the project."""
+    return Path(os.environ.get(RUNS_DIR) or PROJECT / "_build" / "runs").absolute()
+
+
+def run_all(function: RunFunction, configurations: Sequence[Configuration], name: str = "runs") -> list[Run]:
+    """Every configuration's run, in their order: from the store, or run now, side by side, a single thread each.
+
+    Results do not depend on how many run at once. Raises RunError once all others are done if one failed.
+    """
+    keys = {key_of(function, configuration): configuration for configuration in configurations}
+    missing = {key: configuration for key, configuration in keys.items() if not (store() / key / "run.json").exists()}
+    if missing:
+        store().mkdir(parents=True, exist_ok=True)
+        _run_missing(function, missing, name)
+    return [load(store() / key_of(function, configuration), type(configuration)) for configuration in configurations]
+
+
+def key_of(function: RunFunction, configuration: Configuration) -> str:
+    """The run's name in the store."""
+    what = {
+        "function": f"{function.__module__}.{function.__qualname__}",  # type: ignore[attr-defined]
+        "code": code_version(function.__module__),
+        "torch": libraries()["torch"],
+        "configuration": configuration.model_dump(mode="json"),
+    }
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:20]
+
+
+def load(folder: Path, configuration: type[Configuration]) -> Run:
+    """A finished run from its folder."""
+    record = json.loads((folder / "run.json").read_text())
+    table = pd.read_parquet(folder / "table.parquet")
+    return Run(configuration.model_validate(record["configuration"]), table, record["provenance"], folder)
+
+
+def finish(folder: Path, function: RunFunction, configuration: Configuration, table: pd.DataFrame) -> None:
+    """Write a run's table and record into its folder, the record last."""
+    table.to_parquet(folder / "table.parquet", index=False)
+    record = {
+        "configuration": configuration.model_dump(mode="json"),
+        "provenance": {
+            "function": f"{function.__module__}.{function.__qualname__}",  # type: ignore[attr-defined]
+            "code": code_version(function.__module__),
+            "libraries": libraries(),
+            "machine": machine(),
+            "seconds": round(float(table["seconds"].iloc[-1]), 1),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        },
+    }
+    temporary = folder / "run.json.tmp"
+    temporary.write_text(json.dumps(record, indent=1) + "\n")
+    os.replace(temporary, folder / "run.json")
+
+
+def tabulate(runs: Sequence[Run]) -> pd.DataFrame:
+    """The runs' tables in one, every row with its run's configuration."""
+    parts = []
+    for run in runs:
+        settings = pd.json_normalize(run.configuration.model_dump(mode="json"))
+        settings.columns = [column.rpartition(".")[2] for column in settings.columns]
+        parts.append(run.table.merge(settings, how="cross"))
+    return pd.concat(parts, ignore_index=True)
+
+
+def provenance(runs: Sequence[Run], how: str = "trained live") -> str:
+    """One line on where results came from, for below a figure."""
+    first = runs[0].provenance
+    seconds = sum(run.provenance["seconds"] for run in runs)
+    seeds = sorted({run.configuration.seed for run in runs})
+    versions = ", ".join(f"{name} {version}" for name, version in first["libraries"].items())
+    return (
+        f"{how}: {len(runs)} run{'s' * (len(runs) > 1)}, seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}; "
+        f"{seconds:.0f} s of one core, {first['finished'][:10]}; {first['function']} at code {first['code']}; "
+        f"{versions}; {first['machine']}"
+    )
+
+
+# Below: running what is missing, in worker processes that live as long as this one.
+
+_steps_done: SimpleQueue[int] | None = None
+
+
+def _run_missing(function: RunFunction, missing: dict[str, Configuration], name: str) -> None:
+    workers, queue = _workers()
+    futures: dict[Future[None], str] = {
+        workers.submit(_run_one, function, configuration, store() / key): key for key, configuration in missing.items()
+    }
+    total = sum(configuration.steps for configuration in missing.values())
+    errors: list[tuple[Configuration, BaseException]] = []
+    try:
+        with tqdm(total=total, desc=name, unit="step", mininterval=1.0, file=sys.stderr) as bar:
+            waiting = set(futures)
+            while waiting:
+                done = {future for future in waiting if future.done()}
+                while not queue.empty():
+                    bar.update(queue.get())
+                errors += [(missing[futures[future]], error) for future in done if (error := future.exception())]
+                waiting -= done
+                bar.set_postfix_str(f"{len(futures) - len(waiting)} of {len(futures)} runs done", refresh=False)
+                time.sleep(0.05)
+    except BaseException:  # interrupted: what is under way goes on from its checkpoint next time
+        _workers.cache_clear()
+        raise
+    if errors:
+        if any(isinstance(error, BrokenProcessPool) for _, error in errors):
+            _workers.cache_clear()
+        configuration, error = errors[0]
+        raise RunError(
+            f"{len(errors)} of {len(missing)} runs failed; the finished ones are kept. The first: {configuration!r}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def _run_one(function: RunFunction, configuration: Configuration, place: Path) -> None:
+    """Run one configuration, unless another process does or did it meanwhile, and put it in its place."""
+    with FileLock(f"{place}.lock"):
+        if not (place / "run.json").exists():
+            unfinished = place.with_name(f"{place.name}.unfinished")
+            unfinished.mkdir(exist_ok=True)
+            table = function(configuration, unfinished, _report)
+            (unfinished / "checkpoint.safetensors").unlink(missing_ok=True)
+            finish(unfinished, function, configuration, table)
+            shutil.rmtree(place, ignore_errors=True)
+            os.replace(unfinished, place)
+
+
+def _report(steps: int) -> None:
+    if _steps_done is not None:
+        _steps_done.put(steps)
+
+
+@cache
+def _workers() -> tuple[ProcessPoolExecutor, SimpleQueue[int]]:
+    context = multiprocessing.get_context("spawn")
+    queue = context.SimpleQueue()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return ProcessPoolExecutor(cores, context, initializer=_start_worker, initargs=(queue,)), queue
+
+
+def _start_worker(queue: SimpleQueue[int]) -> None:
+    global _steps_done
+    _steps_done = queue
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # Ctrl-C reaches all; only the parent tells of it
+    use_one_thread()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

@@ -1,0 +1,227 @@
+"""One training loop for every network and task of the book, with checkpoints that resume to the bit.
+
+A batch is (inputs, targets) from a seeded generator; the model turns inputs into logits whose last dimension is the
+classes; the loss is the mean cross-entropy, equation (3) or (17)-(18). Nothing here plots or knows of a task.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from pydantic import BaseModel, ConfigDict
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+Batches = Callable[[torch.Generator], tuple[Tensor, Tensor]]
+OptimizerName = Literal["sgd", "momentum", "nesterov", "rmsprop", "adam"]
+
+OPTIMIZERS: dict[OptimizerName, Callable[..., torch.optim.Optimizer]] = {
+    "sgd": torch.optim.SGD,
+    "momentum": lambda parameters, lr: torch.optim.SGD(parameters, lr, momentum=0.9),
+    "nesterov": lambda parameters, lr: torch.optim.SGD(parameters, lr, momentum=0.9, nesterov=True),
+    "rmsprop": torch.optim.RMSprop,  # smoothing 0.99, as the course's default
+    "adam": torch.optim.Adam,
+}
+
+
+class TrainingError(RuntimeError):
+    """Training that cannot go on; the message is one sentence for the reader."""
+
+
+class Recipe(BaseModel):
+    """How to train: what a run's configuration says of the loop."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    steps: int
+    optimizer: OptimizerName = "rmsprop"
+    learning_rate: float = 1e-3
+    decay: float = 1.0  # the learning rate is multiplied by this …
+    decay_every: int = 5_000  # … every so many steps
+    clip_norm: float = 10.0  # the gradient's norm is cut to this
+    seed: int = 0
+    record_every: int = 10  # steps between two rows of the history
+    device: str = "cpu"
+
+
+def check_device(name: str) -> torch.device:
+    """The device of that name. Raises ValueError where it does not exist on this machine."""
+    present = ["cpu"]
+    if torch.cuda.is_available():
+        present.append("cuda")
+    if torch.backends.mps.is_available():
+        present.append("mps")
+    if name.split(":")[0] not in present:
+        raise ValueError(f"device must be one of those present on this machine, {', '.join(present)}, not {name!r}")
+    return torch.device(name)
+
+
+def use_one_thread() -> None:
+    """Set this process up for training small recurrent nets: one thread, and numbers below 1e-38 flushed to zero.
+
+    A second thread gains little and loses much as soon as anything else runs; run several trainings side by side
+    instead. Denormal gradients, which long sequences make, are some 15 times slower than zeros.
+    """
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+
+
+def train(
+    model: nn.Module,
+    batches: Batches,
+    recipe: Recipe,
+    *,
+    folder: Path | None = None,
+    evaluate: Callable[[nn.Module], dict[str, float]] | None = None,
+    snapshots: Collection[int] = (),
+    checkpoint_seconds: float = 30.0,
+    on_steps: Callable[[int], None] = lambda steps: None,
+) -> pd.DataFrame:
+    """Train the model in place and return its history, a row for every ``recipe.record_every`` steps and the last.
+
+    The history has the columns step, loss and accuracy (means over the *training batches* since the row before),
+    seconds since the start, and what ``evaluate(model)`` returns, from step 0 on.
+
+    folder: where to keep ``checkpoint.safetensors`` (at least every ``checkpoint_seconds``; a run that finds one goes
+    on from it, and ends as if it had never been cut, on the same kind of processor) and ``weights-<step>.safetensors``
+    for every step in ``snapshots``. on_steps: told how many steps were done, for a progress bar.
+    Raises TrainingError when the loss is no longer a number, or the checkpoint is not one of this recipe.
+    """
+    device = check_device(recipe.device)
+    model.to(device).train()
+    optimizer = OPTIMIZERS[recipe.optimizer](model.parameters(), lr=recipe.learning_rate)
+    generator = torch.Generator().manual_seed(recipe.seed)
+    checkpoint = folder / "checkpoint.safetensors" if folder else None
+    step, rows, seconds = 0, [], 0.0
+    if checkpoint and checkpoint.exists():
+        step, rows, seconds = _resume(checkpoint, recipe, model, optimizer, generator)
+        on_steps(step)
+    elif evaluate:
+        rows.append({"step": 0, "loss": math.nan, "accuracy": math.nan, "seconds": 0.0, **_evaluated(model, evaluate)})
+    if folder and step == 0 and 0 in snapshots:
+        save_weights(model, folder / "weights-0.safetensors")
+
+    losses, hits, saved, started = [], [], time.monotonic(), time.monotonic() - seconds
+    while step < recipe.steps:
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.learning_rate * recipe.decay ** (step // recipe.decay_every)
+        inputs, targets = (part.to(device) for part in batches(generator))
+        logits = model(inputs).flatten(0, -2)
+        targets = targets.flatten()
+        loss = F.cross_entropy(logits, targets)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
+        optimizer.step()
+        step += 1
+
+        losses.append(loss.item())
+        hits.append((logits.argmax(-1) == targets).double().mean().item())
+        if not math.isfinite(losses[-1]):
+            raise TrainingError(
+                f"the loss became {losses[-1]} at step {step} of {recipe.steps} (learning rate {recipe.learning_rate}); "
+                "a smaller learning_rate or clip_norm may help"
+            )
+        if step in snapshots and folder:
+            save_weights(model, folder / f"weights-{step}.safetensors")
+        if step % recipe.record_every == 0 or step == recipe.steps:
+            row = {"step": step, "loss": sum(losses) / len(losses), "accuracy": sum(hits) / len(hits)}
+            rows.append({**row, "seconds": time.monotonic() - started, **_evaluated(model, evaluate)})
+            on_steps(len(losses))
+            losses, hits = [], []
+            if checkpoint and (time.monotonic() - saved > checkpoint_seconds or step == recipe.steps):
+                _save(checkpoint, recipe, step, rows, model, optimizer, generator)
+                saved = time.monotonic()
+    model.eval()
+    return pd.DataFrame(rows).astype({"step": int})
+
+
+def save_weights(model: nn.Module, path: Path) -> None:
+    """Write the model's parameters to a safetensors file, whole or not at all."""
+    _write(path, {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}, {})
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Read the model's parameters back. Raises TrainingError where the file is damaged or of another network."""
+    try:
+        model.load_state_dict(load_file(path))
+    except (SafetensorError, RuntimeError, OSError) as error:
+        raise TrainingError(f"{path.name} does not hold the weights of this {type(model).__name__}: {error}") from error
+
+
+def _evaluated(model: nn.Module, evaluate: Callable[[nn.Module], dict[str, float]] | None) -> dict[str, float]:
+    if evaluate is None:
+        return {}
+    model.eval()
+    with torch.inference_mode():
+        values = evaluate(model)
+    model.train()
+    return values
+
+
+def _save(
+    path: Path,
+    recipe: Recipe,
+    step: int,
+    rows: list[dict[str, float]],
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    generator: torch.Generator,
+) -> None:
+    """All that the next step depends on, in one file of tensors with a JSON header."""
+    tensors = {f"model.{name}": tensor.detach() for name, tensor in model.state_dict().items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items() if value is not None}
+    tensors["generator"] = generator.get_state()
+    history = pd.DataFrame(rows)
+    tensors |= {f"history.{name}": torch.tensor(history[name].to_numpy(float)) for name in history}
+    _write(path, tensors, {"step": step, "recipe": recipe.model_dump(exclude={"steps"}), "columns": list(history)})
+
+
+def _resume(
+    path: Path, recipe: Recipe, model: nn.Module, optimizer: torch.optim.Optimizer, generator: torch.Generator
+) -> tuple[int, list[dict[str, float]], float]:
+    """Put model, optimizer and generator back to where the checkpoint left them; step, rows and seconds of the run."""
+    try:
+        with safe_open(path, "pt") as file:
+            header = {name: json.loads(text) for name, text in (file.metadata() or {}).items()}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        parts: dict[str, dict[str, Any]] = {"model": {}, "optimizer": {}, "history": {}}
+        for name, tensor in tensors.items():
+            part, _, rest = name.partition(".")
+            parts.setdefault(part, {})[rest] = tensor
+        if header["recipe"] != recipe.model_dump(exclude={"steps"}) or header["step"] > recipe.steps:
+            raise TrainingError(
+                f"{path} belongs to another run ({header['recipe']}, step {header['step']}); delete it to start anew"
+            )
+        model.load_state_dict(parts["model"])
+        whole = optimizer.state_dict()
+        for name, tensor in parts["optimizer"].items():
+            index, _, key = name.partition(".")
+            whole["state"].setdefault(int(index), {})[key] = tensor
+        optimizer.load_state_dict(whole)
+        generator.set_state(tensors["generator"])
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        if isinstance(error, TrainingError):
+            raise
+        raise TrainingError(
+            f"{path} is not a whole checkpoint of this network; delete it to start anew: {error}"
+        ) from error
+    rows = pd.DataFrame({name: parts["history"][name].numpy() for name in header["columns"]}).to_dict("records")
+    return header["step"], rows, rows[-1]["seconds"]  # type: ignore[return-value]
+
+
+def _write(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
+    temporary = path.with_suffix(".tmp")
+    save_file(tensors, temporary, {name: json.dumps(value) for name, value in header.items()})
+    os.replace(temporary, path)

