@@ -195,7 +195,7 @@ def _verdicts(chapters: Path) -> list[dict[str, Any]]:
         if chapter != LEDGER and path.exists():
             for cell in nbformat.read(path, as_version=4).cells:
                 for output in cell.get("outputs", []):
-                    verdict = output.get("data", {}).get(claims.MIME)
+                    verdict = output.get("metadata", {}).get(claims.METADATA)
                     found += [{**verdict, "chapter": chapter}] if verdict else []
     return found
 

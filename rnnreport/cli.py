@@ -95,7 +95,8 @@ def run(
     """Run one chapter at other parameters; its figures are left beside the executed notebook as SVG."""
     chapter = Path(chapter).stem
     values = build.parameters(chapter, profile)
-    values |= {name: _value(text) for name, _, text in (pair.partition("=") for pair in parameter or [])}
+    for name, _, text in (pair.partition("=") for pair in parameter or []):
+        values[name] = text if isinstance(values.get(name), str) else _value(text)
     if Path(str(values.get("corpus", ""))).is_file():
         values["corpus"] = str(Path(values["corpus"]).absolute())
     build.check(chapter, values)

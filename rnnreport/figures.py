@@ -118,9 +118,7 @@ def curves(
     last = statistics["step"].max()
     if chance is not None:
         ax.axhline(chance, color=GUIDE, ls=":", lw=1)
-        ax.annotate(
-            "chance", (last, chance), xytext=(0, 2), textcoords="offset points", color=GUIDE, fontsize=8, ha="right"
-        )
+        labels.append((chance, "chance", GUIDE))
     ax.set(xlabel="training step", ylim=(0, 1.03), xlim=(0, last))
     _end_labels(ax, last, labels)
     return ax
@@ -132,13 +130,13 @@ def _band(ax: Axes, rows: pd.DataFrame, colour: str) -> None:
         ax.fill_between(rows["step"], rows["low"].clip(0), rows["high"], color=colour, alpha=0.15, lw=0)
 
 
-def _end_labels(ax: Axes, x: float, labels: list[tuple[float, str, str]], gap: float = 0.055) -> None:
+def _end_labels(ax: Axes, x: float, labels: list[tuple[float, str, str]], gap: float = 0.07) -> None:
     """Names at the lines' ends, moved apart where they would cover each other."""
     low, high = ax.get_ylim()
     space = gap * (high - low)
     placed = high + space
     for y, text, colour in sorted(labels, reverse=True):
-        placed = min(y, placed - space)
+        placed = min(y, placed - space * (1 + text.count("\n")))
         ax.annotate(
             text,
             (x, y),
@@ -153,14 +151,11 @@ def _end_labels(ax: Axes, x: float, labels: list[tuple[float, str, str]], gap: f
 def figure_1a(table: pd.DataFrame) -> Figure:
     """The RNN at one length: accuracy on fresh palindromes and on the training batches, over the steps."""
     figure, ax = new()
-    curves(table, "model", colours=COLOURS, names={"rnn": "fresh\npalindromes"}, ax=ax)
-    rows = over_seeds(table, ["step"], "accuracy")
-    ax.plot(rows["step"], rows["mean"], color=GUIDE, lw=1, ls="--")
-    ax.annotate(
-        "training batches (mean since the last point)",
-        (rows["step"].iloc[len(rows) // 3], rows["mean"].iloc[len(rows) // 3]),
-        xytext=(18, -18), textcoords="offset points", color=GUIDE, fontsize=8,
-    )  # fmt: skip
+    parts = {"fresh\npalindromes": "test_accuracy", "training\nbatches": "accuracy"}
+    long = pd.concat(
+        [table[["step", "seed"]].assign(which=name, value=table[column]) for name, column in parts.items()]
+    )
+    curves(long, "which", "value", colours=dict(zip(parts, (RNN, GUIDE))), ax=ax)
     ax.set(ylabel="accuracy")
     return figure
 
@@ -198,8 +193,7 @@ def models_against_length(table: pd.DataFrame) -> Figure:
         ax.errorbar(best["length"], best["mean"], yerr=spread, color=COLOURS[model], marker="o", ms=4, capsize=3)
         labels.append((best["mean"].iloc[-1], NAMES[model], COLOURS[model]))
     ax.axhline(0.1, color=GUIDE, ls=":", lw=1)
-    ax.annotate("chance", (1, 0.1), xycoords=("axes fraction", "data"), xytext=(0, 2), textcoords="offset points",
-                color=GUIDE, fontsize=8, ha="right")  # fmt: skip
+    labels.append((0.1, "chance", GUIDE))
     ax.set(xlabel="palindrome length T", ylabel="accuracy on fresh palindromes", ylim=(0, 1.03))
     _end_labels(ax, last["length"].max(), labels)
     return figure
@@ -290,7 +284,7 @@ def learned_periods(gates: pd.DataFrame) -> Figure:
     """Each unit's period before and after training; units never open at first stand out."""
     figure, ax = new(figsize=(5.2, 3.6))
     for dead, colour, text in ((False, GATED, "open at some step"), (True, GUIDE, "never open")):
-        part = gates[(gates["steps_open"] == 0) == dead]
+        part = gates[(gates["steps_open_before"] == 0) == dead]
         ax.scatter(part["tau_before"], part["tau_after"], s=12, color=colour, marker="x" if dead else "o", lw=1,
                    label=f"{text} ({len(part)} units)")  # fmt: skip
     ends = [gates[["tau_before", "tau_after"]].min().min(), gates[["tau_before", "tau_after"]].max().max()]
@@ -322,7 +316,7 @@ def text_curves(table: pd.DataFrame) -> Figure:
 
 
 def diversity(table: pd.DataFrame) -> Figure:
-    """Entropy, distinct sequences and known words against the temperature."""
+    """Entropy, distinct sequences and known words against the temperature: means over the seeds of the sampling."""
     figure, axes = new(3, figsize=(7.4, 2.6))
     titles = {
         "entropy": "entropy (bits)",
@@ -330,7 +324,9 @@ def diversity(table: pd.DataFrame) -> Figure:
         "words": "words the book has (share)",
     }
     for ax, (column, title) in zip(axes, titles.items()):
-        ax.plot(table["temperature"], table[column], color=LSTM, marker="o", ms=4)
+        rows = over_seeds(table, ["temperature"], column)
+        spread = (rows["mean"] - rows["low"].clip(0), rows["high"] - rows["mean"])
+        ax.errorbar(rows["temperature"], rows["mean"], yerr=spread, color=LSTM, marker="o", ms=4, capsize=3)
         ax.set(xlabel="temperature", ylim=(0, None if column == "entropy" else 1.03))
         ax.set_title(title, fontsize=10)
     return figure

@@ -32,7 +32,7 @@ def over_seeds(table: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:
 
 def at_least(values: Sequence[float], threshold: float) -> bool | None:
     """Whether the mean lies at or above the threshold, as far as these values can tell; None where they cannot."""
-    mean, low, high = interval(values)
+    _, low, high = interval(values)
     if low >= threshold:
         return True
     return False if high < threshold else None

@@ -8,7 +8,7 @@ Nothing here knows of a task.
 from __future__ import annotations
 
 import math
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import torch
 import torch.nn as nn
@@ -27,7 +27,7 @@ class _Recurrent(nn.Module):
     """Layers of one recurrence: parameters, shapes and checks. What a layer does is said by the subclasses."""
 
     gates: int  # rows of blocks in the stacked weights
-    counterpart: type[nn.RNNBase]
+    counterpart: Any  # the class of torch.nn that does the same
 
     def __init__(
         self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False
@@ -40,9 +40,10 @@ class _Recurrent(nn.Module):
         self.bias, self.batch_first = bias, batch_first
         rows = self.gates * hidden_size
         for layer in range(num_layers):
-            shapes = {"weight_ih": (rows, input_size if layer == 0 else hidden_size), "weight_hh": (rows, hidden_size)}
+            columns = input_size if layer == 0 else hidden_size
+            shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, columns), "weight_hh": (rows, hidden_size)}
             if bias:
-                shapes["bias"] = (rows,)  # type: ignore[assignment]
+                shapes["bias"] = (rows,)
             for name, shape in shapes.items():
                 parameter = nn.Parameter(torch.empty(shape))
                 nn.init.uniform_(parameter, -(hidden_size**-0.5), hidden_size**-0.5)  # as torch.nn does
@@ -84,7 +85,7 @@ class _Recurrent(nn.Module):
     def _initial(self, name: str, state: Tensor | None, batch: int, batched: bool) -> Tensor:
         """The initial state (L, B, H); zeros where none is given."""
         if state is None:
-            return self.weight_hh_l0.new_zeros(self.num_layers, batch, self.hidden_size)  # type: ignore[union-attr, operator]
+            return self.weights(0)[1].new_zeros(self.num_layers, batch, self.hidden_size)
         if not batched and state.dim() == 2:
             state = state.unsqueeze(1)
         expected = (self.num_layers, batch, self.hidden_size)
@@ -113,7 +114,7 @@ class _Recurrent(nn.Module):
                 raise ValueError(f"{name} takes modules with {option}={allowed!r} only, not {value!r}")
         weight = module.weight_hh_l0
         ours = cls(module.input_size, module.hidden_size, module.num_layers, module.bias, module.batch_first)
-        ours.to(device=weight.device, dtype=weight.dtype)  # type: ignore[arg-type]
+        ours.to(device=weight.device, dtype=weight.dtype)
         with torch.no_grad():
             for layer in range(module.num_layers):
                 for part in ("weight_ih", "weight_hh"):
@@ -134,7 +135,7 @@ class _Recurrent(nn.Module):
             batch_first=self.batch_first,
             device=weight.device,
             dtype=weight.dtype,
-        )  # type: ignore[call-arg, misc]
+        )
         with torch.no_grad():
             for layer in range(self.num_layers):
                 for part in ("weight_ih", "weight_hh"):
@@ -285,7 +286,9 @@ class PalindromeClassifier(nn.Module):
     ) -> None:
         super().__init__()
         self.encoding = encoding
-        self.recurrence = RECURRENCES[model](1 if encoding == "scalar" else classes, hidden_size)
+        self.recurrence: RNN | LSTM | TemporalGateLSTM = RECURRENCES[model](
+            1 if encoding == "scalar" else classes, hidden_size
+        )
         self.W_ph = nn.Parameter(torch.empty(classes, hidden_size))
         self.b_p = nn.Parameter(torch.empty(classes))
         nn.init.uniform_(self.W_ph, -(hidden_size**-0.5), hidden_size**-0.5)
@@ -321,7 +324,7 @@ class CharLSTM(nn.Module):
         self.head = nn.Linear(hidden_size, vocabulary_size)
 
     def run(self, symbols: Tensor, state: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """symbols: integers (T, B); state: (h, c), (L, B, H) each. Returns logits (T, B, V) and the state after them."""
+        """symbols: integers (T, B); state: (h, c), (L, B, H) each. Returns logits (T, B, V) and the last state."""
         output, state = self.lstm(symbols, state)
         return self.head(output), state
 

@@ -17,18 +17,13 @@ class ParameterError(ValueError):
     """A parameter that cannot be used; the message is one sentence for the reader."""
 
 
-def _different(values: list[Any]) -> list[Any]:
-    if len(set(values)) < len(values):
+def _distinct(values: list[Any]) -> list[Any]:
+    if not values or len(set(values)) < len(values):
         raise ValueError
     return values
 
 
-def each_once(item: Any, items: str) -> Any:
-    """The type of a list of such items, at least one and none twice; ``items`` says so to the reader."""
-    return Annotated[
-        list[item], Field(min_length=1, description=f"a list of different {items}"), AfterValidator(_different)
-    ]
-
+DISTINCT = AfterValidator(_distinct)  # for lists: at least one, and none twice
 
 # Every type's description completes the sentence "… must be …".
 Count = Annotated[int, Field(strict=True, ge=1, description="an integer of at least 1")]
@@ -39,9 +34,10 @@ Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False, descri
 Ratio = Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False, description="a number > 0 and <= 1")]
 Text = Annotated[str, Field(strict=True, min_length=1, description="a text of at least one character")]
 
-Seeds = each_once(Annotated[int, Field(strict=True, ge=0, lt=2**32)], "integers from 0 to 4294967295")
-Lengths = each_once(Counts2, "integers of at least 2")
-Positives = each_once(Positive, "finite numbers > 0")
+Seed = Annotated[int, Field(strict=True, ge=0, lt=2**32)]
+Seeds = Annotated[list[Seed], Field(description="a list of different integers from 0 to 4294967295"), DISTINCT]
+Lengths = Annotated[list[Counts2], Field(description="a list of different integers of at least 2"), DISTINCT]
+Positives = Annotated[list[Positive], Field(description="a list of different finite numbers > 0"), DISTINCT]
 
 
 class Parameters(BaseModel):

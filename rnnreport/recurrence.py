@@ -11,6 +11,7 @@ the one-hot vector of a symbol below D. float32 and float64. They can be differe
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -47,7 +48,7 @@ class _RNN(torch.autograd.Function):
         W_h = weight_hh.t().contiguous()
         h = torch.cat([h_0[None], _project(x, weight_ih.t(), bias)])  # h(0), then a(t), each step makes it h(t)
         steps = h.unbind(0)
-        for h_old, h_t in zip(steps, steps[1:]):
+        for h_old, h_t in pairwise(steps):
             h_t.addmm_(h_old, W_h).tanh_()  # (1)
         ctx.save_for_backward(x, weight_ih, weight_hh, h)
         return h[1:]
@@ -110,7 +111,7 @@ class _LSTM(torch.autograd.Function):
             list(enumerate(_zip(steps)))
         ):
             dh += d_out
-            if k is not None:  # (14) and (16): a share k goes into the candidates, 1 - k past them
+            if k is not None and dk is not None:  # (14), (16): a share k goes into the candidates, 1 - k past them
                 by_k = dh * (o * z_t - h_old) + dc * (c_new_t - c_old)
                 torch.sum(by_k, 0, out=dk[t]) if k.dim() == 2 else dk[t].copy_(by_k)
                 dh_past, dc_past = dh * (1 - k[t]), dc * (1 - k[t])

@@ -85,7 +85,7 @@ def run_all(function: RunFunction, configurations: Sequence[Configuration], name
 def key_of(function: RunFunction, configuration: Configuration) -> str:
     """The run's name in the store."""
     what = {
-        "function": f"{function.__module__}.{function.__qualname__}",  # type: ignore[attr-defined]
+        "function": f"{function.__module__}.{function.__qualname__}",
         "code": code_version(function.__module__),
         "torch": libraries()["torch"],
         "configuration": configuration.model_dump(mode="json"),
@@ -106,7 +106,7 @@ def finish(folder: Path, function: RunFunction, configuration: Configuration, ta
     record = {
         "configuration": configuration.model_dump(mode="json"),
         "provenance": {
-            "function": f"{function.__module__}.{function.__qualname__}",  # type: ignore[attr-defined]
+            "function": f"{function.__module__}.{function.__qualname__}",
             "code": code_version(function.__module__),
             "libraries": libraries(),
             "machine": machine(),

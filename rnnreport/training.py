@@ -102,7 +102,8 @@ def train(
     optimizer = OPTIMIZERS[recipe.optimizer](model.parameters(), lr=recipe.learning_rate)
     generator = torch.Generator().manual_seed(recipe.seed)
     checkpoint = folder / "checkpoint.safetensors" if folder else None
-    step, rows, seconds = 0, [], 0.0
+    step, seconds = 0, 0.0
+    rows: list[dict[str, float]] = []
     if checkpoint and checkpoint.exists():
         step, rows, seconds = _resume(checkpoint, recipe, model, optimizer, generator)
         on_steps(step)
@@ -129,8 +130,8 @@ def train(
         hits.append((logits.argmax(-1) == targets).double().mean().item())
         if not math.isfinite(losses[-1]):
             raise TrainingError(
-                f"the loss became {losses[-1]} at step {step} of {recipe.steps} (learning rate {recipe.learning_rate}); "
-                "a smaller learning_rate or clip_norm may help"
+                f"the loss became {losses[-1]} at step {step} of {recipe.steps} (learning rate "
+                f"{recipe.learning_rate}); a smaller learning_rate or clip_norm may help"
             )
         if step in snapshots and folder:
             save_weights(model, folder / f"weights-{step}.safetensors")

@@ -1,11 +1,12 @@
 """Question 1.1: every form of the gradients against autograd, differences and each other."""
 
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnreport import gradients
+from rnnreport import figures, gradients
 from rnnreport.cells import rnn_step
 from rnnreport.gradients import KINDEST, LITERAL, REPAIRED, WHH_READINGS, WPH_READINGS, WhhReading
 
@@ -243,3 +244,29 @@ def test_unknown_readings_are_refused():
         gradients.printed_wph(*problem(), "line 4")
     with pytest.raises(ValueError, match=r"^slope must be one of .* not 'cosine'$"):
         WhhReading(slope="cosine")
+
+
+# The drawing
+
+
+def test_gradient_decay_draws_a_line_a_radius_and_survives_underflow():
+    table = pd.DataFrame(
+        [
+            {
+                "spectral_radius": radius,
+                "seed": seed,
+                "lag": lag,
+                "left": (radius + seed / 10) ** lag,
+                "bound": 2.0**lag,
+            }
+            for radius in (0.0, 0.5)
+            for seed in (0, 1)
+            for lag in range(5)
+        ]
+    )
+    ax = figures.gradient_decay(table, "left", "what is left", bound="bound")
+    assert ax.get_yscale() == "log"
+    assert [line.get_linestyle() for line in ax.lines] == ["-", "-", "--", "--"]
+    assert {text.get_text() for text in ax.texts} == {"ρ = 0", "ρ = 0.5"}
+    vanished = table.assign(left=0.0)
+    assert not figures.gradient_decay(vanished, "left", "what is left").lines

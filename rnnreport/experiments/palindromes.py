@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from rnnreport.models import Encoding, Initialisation, ModelName, PalindromeClassifier
+from rnnreport.models import Encoding, Initialisation, ModelName, PalindromeClassifier, TemporalGateLSTM
 from rnnreport.palindromes import palindrome_batch
 from rnnreport.runs import Configuration, OnSteps, Run
 from rnnreport.training import Recipe, load_weights, train
@@ -82,7 +82,7 @@ def new_network(run: PalindromeRun) -> PalindromeClassifier:
         initialisation=run.initialisation,
         forget_bias=run.forget_bias,
     )
-    if run.model == "temporal-gate" and run.longest_period is not None:
+    if isinstance(network.recurrence, TemporalGateLSTM) and run.longest_period is not None:
         tau = run.longest_period ** torch.rand(run.hidden_size)
         network.recurrence.set_gate(tau, torch.rand(run.hidden_size) * tau, run.open_ratio)
     return network

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import product
 from typing import Annotated
 
@@ -12,18 +13,22 @@ from pydantic import Field
 from rnnreport.cells import lstm_step
 from rnnreport.experiments import TrainingParameters
 from rnnreport.experiments.palindromes import PalindromeRun, test_set, train_palindromes, trained_network
-from rnnreport.models import LSTM, Encoding, ModelName
-from rnnreport.parameters import Count, Positives, Sample, each_once
+from rnnreport.models import LSTM, RECURRENCES, Encoding, ModelName
+from rnnreport.parameters import DISTINCT, Count, Positives, Sample
 from rnnreport.runs import Run, run_all
 from rnnreport.training import OPTIMIZERS, OptimizerName, Recipe
+
+
+def _listed(what: str, names: Iterable[str]) -> str:
+    return f"a list of different {what} among {', '.join(map(repr, names))}"
 
 
 class RNNVersusLSTMParameters(TrainingParameters):
     """What chapter 2 can be told."""
 
-    models: each_once(ModelName, "models among 'rnn', 'lstm' and 'temporal-gate'")  # type: ignore[valid-type]
+    models: Annotated[list[ModelName], Field(description=_listed("models", RECURRENCES)), DISTINCT]
     learning_rates: Positives
-    optimizers: each_once(OptimizerName, f"optimizers among {', '.join(OPTIMIZERS)}")  # type: ignore[valid-type]
+    optimizers: Annotated[list[OptimizerName], Field(description=_listed("optimizers", OPTIMIZERS)), DISTINCT]
     early_steps: Count
     encoding: Annotated[Encoding, Field(description="'scalar' or 'one-hot'")]
     test_palindromes: Sample

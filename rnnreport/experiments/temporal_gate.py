@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import pandas as pd
 import torch
@@ -10,6 +11,7 @@ import torch
 from rnnreport.cells import lstm_step, temporal_gate, temporal_gate_lstm_step
 from rnnreport.experiments import TrainingParameters
 from rnnreport.experiments.palindromes import PalindromeRun, new_network, train_palindromes, trained_network
+from rnnreport.models import TemporalGateLSTM
 from rnnreport.parameters import Positive, Ratio, Real, Sample
 from rnnreport.runs import Run, run_all
 from rnnreport.training import Recipe
@@ -86,12 +88,13 @@ def gated_versus_lstm(p: TemporalGateParameters) -> list[Run]:
 
 
 def learned_gates(run: Run) -> pd.DataFrame:
-    """Each unit's tau, s and r_on before and after training, and at how many of the T - 1 steps it was open at first."""
-    before, after = new_network(run.configuration).recurrence, trained_network(run).recurrence
-    times = torch.arange(1, run.configuration.length)
+    """Each unit's tau, s and r_on before and after training, and at how many of the T - 1 steps it was open."""
+    times = torch.arange(1, run.configuration.length).float()
+    columns: dict[str, Any] = {}
     with torch.no_grad():
-        steps_open = (before.openness(times.float()) > 0).sum(0)
-        columns = {"unit": range(before.hidden_size), "steps_open": steps_open}
-        for when, lstm in (("before", before), ("after", after)):
+        for when, network in (("before", new_network(run.configuration)), ("after", trained_network(run))):
+            lstm = network.recurrence
+            assert isinstance(lstm, TemporalGateLSTM)
             columns |= {f"{name}_{when}": value.numpy() for name, value in zip(("tau", "s", "r_on"), lstm.gate())}
+            columns[f"steps_open_{when}"] = (lstm.openness(times) > 0).sum(0).numpy()
     return pd.DataFrame(columns)

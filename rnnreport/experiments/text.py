@@ -65,7 +65,7 @@ class TextRun(Configuration):
 def course_recipe(steps: int, seed: int = 0, **changes: object) -> Recipe:
     """The course's defaults for part 3: learning rate 2e-3, times 0.96 every 5,000 steps, gradients clipped at 5."""
     settings = {"optimizer": "adam", "learning_rate": 2e-3, "decay": 0.96, "decay_every": 5_000, "clip_norm": 5.0}
-    return Recipe(steps=steps, seed=seed, **{**settings, **changes})  # type: ignore[arg-type]
+    return Recipe(steps=steps, seed=seed, **{**settings, **changes})
 
 
 def train_text(run: TextRun, folder: Path, on_steps: OnSteps = lambda steps: None) -> pd.DataFrame:

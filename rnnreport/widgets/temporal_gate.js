@@ -88,7 +88,8 @@ function drawing(state, width) {
   const dimension = (row, from, to, label, length) => {
     const [x1, x2] = [x(from), x(Math.min(to, steps))];
     for (const end of to <= steps ? [x1, x2] : [x1]) {
-      nodes.push(line("guide", end, row, end, bottom), line("dimension", end, row - 5, end, row + 5));
+      nodes.unshift(line("guide", end, row, end, bottom)); // below everything
+      nodes.push(line("dimension", end, row - 5, end, row + 5));
     }
     const [room, middle] = [7 * length, (x1 + x2) / 2];
     if (x2 - x1 > room + 24) {
@@ -171,7 +172,8 @@ function render({ model, el }) {
   const svg = svgNode("svg", { role: "img", height: HEIGHT });
   const sentence = html("p", { role: "status" });
   const rows = Object.values(sliders).flatMap(({ row }) => row);
-  const root = html("div", { className: "rnnreport-widget" }, svg, sentence, html("div", { className: "controls" }, ...rows, reset));
+  const controls = html("div", { className: "controls" }, ...rows, reset);
+  const root = html("div", { className: "rnnreport-widget" }, svg, controls, sentence);
   root.addEventListener("keydown", (event) => {
     if (!event.ctrlKey && !event.metaKey) event.stopPropagation(); // else JupyterLab takes the arrow keys
   });
