@@ -146,6 +146,29 @@ def export_figures(notebook: Path) -> list[Path]:
     return written
 
 
+def tidy(chapter: str) -> None:
+    """Run the chapter's notebook as it is and put it into the form it is committed in.
+
+    Only cells tagged ``nbval-check-output`` keep their outputs, and only tags are kept of a cell's metadata.
+    """
+    source, executed = BOOK / f"{chapter}.ipynb", BUILD / "tidy" / f"{chapter}.ipynb"
+    execute(chapter, {}, executed)
+    outputs = {cell.id: cell.get("outputs") for cell in nbformat.read(executed, as_version=4).cells}
+    notebook = nbformat.read(source, as_version=4)
+    for cell in notebook.cells:
+        cell.metadata = {name: cell.metadata[name] for name in ("tags",) if name in cell.metadata}
+        if cell.cell_type == "code":
+            checked = "nbval-check-output" in cell.metadata.get("tags", [])
+            cell.outputs = outputs[cell.id] if checked else []
+            cell.execution_count = 1 if checked else None
+            for output in cell.outputs:
+                if output.output_type != "stream":
+                    raise BuildError(f"{chapter}: the checked cell {cell.id} must print, and do nothing but print")
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook.metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
+    _write(source, nbformat.writes(notebook) + "\n")
+
+
 def _inspected(chapter: str) -> dict[str, Any]:
     return papermill.inspect_notebook(str(BOOK / f"{chapter}.ipynb"))
 
@@ -169,14 +192,14 @@ def _fingerprint(chapter: str, values: Mapping[str, Any]) -> str:
 
 
 def _imports(code: str) -> list[str]:
-    """The modules of this package that a notebook's code imports."""
+    """What a notebook's code imports from this package."""
     names = []
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names += [f"{node.module}.{alias.name}" for alias in node.names] + [node.module]
-    return sorted(name for name in set(names) if name.startswith("rnnreport."))
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return sorted(name for name in set(names) if name.partition(".")[0] == "rnnreport")
 
 
 def _recorded(notebook: Path) -> dict[str, Any]:

@@ -111,7 +111,7 @@ def grad_whh(gaps: pd.DataFrame) -> Finding:
     if kindest.max() < 1e-12:
         return None, "At these sizes the kindest reading cannot be told from the truth."
     return False, (
-        f"Relative difference from autograd, median over {len(gaps)} problems: {kindest.median():.2g} read most kindly, "
+        f"Relative difference from autograd, median of {len(gaps)} problems: {kindest.median():.2g} read most kindly, "
         f"{literal.median():.2g} read to the letter, and {gaps['repaired'].median():.0e} once repaired."
     )
 

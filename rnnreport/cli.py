@@ -15,12 +15,13 @@ from typing import Annotated, Any
 
 import typer
 import yaml
+from tqdm import tqdm
 
-from rnnreport import build, corpora, vendor
+from rnnreport import build, corpora, runs, vendor
+from rnnreport.experiments import text
 from rnnreport.parameters import ParameterError
 from rnnreport.provenance import PROJECT
-from rnnreport.runs import RunError
-from rnnreport.training import TrainingError
+from rnnreport.training import TrainingError, use_one_thread
 
 app = typer.Typer(
     add_completion=False,
@@ -29,7 +30,7 @@ app = typer.Typer(
     help="A 2018 report on recurrent networks, trained anew.",
 )
 # What a reader can mend: told in one sentence. Anything else is a bug and keeps its traceback.
-EXPECTED = (ParameterError, corpora.CorpusError, build.BuildError, vendor.VendorError, RunError, TrainingError)
+EXPECTED = (ParameterError, corpora.CorpusError, build.BuildError, vendor.VendorError, runs.RunError, TrainingError)
 
 
 def main() -> None:
@@ -95,8 +96,8 @@ def run(
     """Run one chapter at other parameters; its figures are left beside the executed notebook as SVG."""
     chapter = Path(chapter).stem
     values = build.parameters(chapter, profile)
-    for name, _, text in (pair.partition("=") for pair in parameter or []):
-        values[name] = text if isinstance(values.get(name), str) else _value(text)
+    for name, _, given in (pair.partition("=") for pair in parameter or []):
+        values[name] = given if isinstance(values.get(name), str) else _value(given)
     if Path(str(values.get("corpus", ""))).is_file():
         values["corpus"] = str(Path(values["corpus"]).absolute())
     build.check(chapter, values)
@@ -107,6 +108,40 @@ def run(
     print(f"Executed notebook: {output}")
     for figure in build.export_figures(output):
         print(f"Figure: {figure}")
+
+
+@app.command()
+def train(
+    what: Annotated[str, typer.Argument(help="text: the character model of chapter 4 at the course's defaults.")],
+    steps: Annotated[int, typer.Option(min=1)] = 500_000,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    folder: Annotated[Path, typer.Option(help="Where its checkpoint and weights go.")] = PROJECT / "data" / "text-500k",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's checkpoint.")] = False,
+) -> None:
+    """Train for hours, with a checkpoint every half minute."""
+    if what != "text":
+        raise ParameterError(f"there is nothing to train called {what!r}; there is text")
+    checkpoint = folder / "checkpoint.safetensors"
+    if checkpoint.exists() and not resume:
+        raise ParameterError(f"{checkpoint} exists; --resume goes on from it, another --folder starts anew")
+    if resume and not checkpoint.exists():
+        raise ParameterError(f"there is no {checkpoint} to resume from; leave --resume out to start")
+    folder.mkdir(parents=True, exist_ok=True)
+    use_one_thread()
+    configuration = text.long_run(steps, seed)
+    with tqdm(total=steps, desc="text", unit="step", mininterval=1.0) as bar:
+        table = text.train_text(configuration, folder, bar.update)
+    runs.finish(folder, text.train_text, configuration, table)
+    print(f"{steps:,} steps are done: {folder}")
+
+
+@app.command()
+def tidy(chapter: Annotated[str | None, typer.Argument(help="All of them by default.")] = None) -> None:
+    """Put edited notebooks into the form they are committed in; for contributors."""
+    for name in [Path(chapter).stem] if chapter else build.CHAPTERS:
+        build.parameters(name)  # says which chapters there are
+        build.tidy(name)
+        print(f"tidied {name}")
 
 
 @app.command()

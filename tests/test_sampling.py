@@ -1,0 +1,175 @@
+"""Sampling: greedy, by temperature, in batches, and with the state carried on."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rnnreport.models import CharLSTM
+from rnnreport.sampling import entropy, probabilities, sample
+
+quickly = settings(max_examples=50, deadline=None)
+V = 7
+logits = st.lists(st.floats(-20, 20), min_size=2, max_size=9).map(lambda v: torch.tensor(v, dtype=torch.float64))
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    made = CharLSTM(V, 5).eval()
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.mul_(4)  # far enough from uniform that the texts differ
+    return made
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def by_hand(model, start, length):
+    """Greedy continuation by reading the whole text anew for every character."""
+    text = start.tolist()
+    for _ in range(length):
+        text.append(int(model(torch.tensor(text)[:, None])[-1, 0].argmax()))
+    return text[len(start) :]
+
+
+def test_greedy_says_the_likeliest_character_each_time(model):
+    start = torch.tensor([3, 1, 4])
+    text, _ = sample(model, start, 12, temperature=0)
+    assert text.tolist() == by_hand(model, start, 12)
+
+
+def test_greedy_needs_no_generator_and_repeats_itself(model):
+    start = torch.tensor([[2, 5], [0, 6]])
+    first, second = (sample(model, start, 10, temperature=0.0, generator=seeded(seed))[0] for seed in (1, 2))
+    assert torch.equal(first, second)
+    assert torch.equal(first, sample(model, start, 10, temperature=0.0)[0])
+
+
+def test_a_seed_gives_the_same_text_and_another_another(model):
+    start = torch.tensor([1])
+    first, again, other = (sample(model, start, 60, generator=seeded(seed))[0] for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
+@pytest.mark.parametrize("shape", [(2,), (2, 3)], ids=["one text", "a batch"])
+@pytest.mark.parametrize("cut", [1, 4, 9])
+def test_a_text_in_two_parts_with_the_state_carried_equals_one_go(model, temperature, shape, cut):
+    start = torch.randint(V, shape, generator=seeded(5))
+    one_go, end = sample(model, start, 10, temperature=temperature, generator=seeded())
+    generator = seeded()
+    first, state = sample(model, start, cut, temperature=temperature, generator=generator)
+    second, last = sample(model, first[-1:], 10 - cut, temperature=temperature, generator=generator, state=state)
+    assert torch.equal(torch.cat([first, second]), one_go)
+    for one, other in zip(last, end, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
+
+
+def test_the_state_is_the_one_after_the_last_character_but_one(model):
+    start = torch.tensor([3, 1])
+    text, (h, c) = sample(model, start, 5, temperature=0)
+    _, (h_read, c_read) = model.run(torch.cat([start, text[:-1]])[:, None])
+    torch.testing.assert_close(h, h_read, rtol=0, atol=1e-6)
+    torch.testing.assert_close(c, c_read, rtol=0, atol=1e-6)
+
+
+def test_a_batch_is_its_texts_side_by_side(model):
+    start = torch.randint(V, (3, 4), generator=seeded(5))
+    together, (h, _) = sample(model, start, 8, temperature=0)
+    assert together.shape == (8, 4)
+    assert h.shape == (2, 4, 5)
+    for column in range(4):
+        alone, _ = sample(model, start[:, column], 8, temperature=0)
+        assert torch.equal(together[:, column], alone)
+
+
+def test_texts_of_a_batch_are_drawn_independently(model):
+    start = torch.zeros(1, 50, dtype=torch.long)
+    text, _ = sample(model, start, 20, temperature=2.0, generator=seeded())
+    assert len(set(map(tuple, text.T.tolist()))) > 40
+
+
+def test_characters_come_as_often_as_their_probability(model):
+    start, draws = torch.tensor([[2], [3]]).expand(2, 20_000), 20_000
+    p = probabilities(model(start[:, :1])[-1, 0], 1.5)
+    found = sample(model, start, 1, temperature=1.5, generator=seeded())[0][0].bincount(minlength=V) / draws
+    assert ((found - p).abs() < 5 * (p * (1 - p) / draws).sqrt() + 1e-9).all()
+
+
+def test_sampling_leaves_no_graph_and_the_model_as_it_was(model):
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    _, state = sample(model, torch.tensor([1]), 5, generator=seeded())
+    assert not any(part.requires_grad for part in state)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+@pytest.mark.parametrize("temperature", [-0.1, math.nan, math.inf, -math.inf])
+def test_a_temperature_out_of_range_is_refused(model, temperature):
+    with pytest.raises(ValueError, match=rf"temperature must be .* not {temperature}"):
+        sample(model, torch.tensor([1]), 3, temperature=temperature)
+
+
+@pytest.mark.parametrize("length", [0, -3])
+def test_a_length_below_1_is_refused(model, length):
+    with pytest.raises(ValueError, match=f"length must be at least 1, not {length}"):
+        sample(model, torch.tensor([1]), length)
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 2), (2, 0)], ids=str)
+def test_an_empty_start_is_refused(model, shape):
+    with pytest.raises(ValueError, match="at least one character"):
+        sample(model, torch.zeros(shape, dtype=torch.long), 3)
+
+
+@pytest.mark.parametrize("symbol", [-1, V])
+def test_a_start_outside_the_vocabulary_is_refused(model, symbol):
+    with pytest.raises(ValueError, match="symbols must lie in"):
+        sample(model, torch.tensor([symbol]), 3)
+
+
+def test_a_state_of_another_batch_is_refused(model):
+    _, state = sample(model, torch.zeros(1, 2, dtype=torch.long), 3, generator=seeded())
+    with pytest.raises(ValueError, match="h_0 must have the shape"):
+        sample(model, torch.tensor([1]), 3, state=state)
+
+
+@pytest.mark.parametrize("temperature", [1e-3, 1e-30, 1e-40, 1e-300])
+def test_the_smallest_temperatures_are_greedy(model, temperature):
+    start = torch.tensor([3, 1, 4])
+    text, _ = sample(model, start, 12, temperature=temperature, generator=seeded())
+    assert text.tolist() == by_hand(model, start, 12)
+
+
+@quickly
+@given(logits, st.floats(0.05, 5), st.floats(0.05, 5))
+def test_entropy_grows_with_temperature(values, one, other):
+    low, high = sorted((one, other))
+    cool, warm = (entropy(probabilities(values, temperature)).item() for temperature in (low, high))
+    assert cool <= warm + 1e-12
+
+
+@quickly
+@given(logits, st.floats(0.05, 5))
+def test_probabilities_are_the_softmax_of_the_divided_logits(values, temperature):
+    p = probabilities(values, temperature)
+    weights = [math.exp((value - values.max().item()) / temperature) for value in values.tolist()]
+    expected = torch.tensor([weight / sum(weights) for weight in weights], dtype=torch.float64)
+    torch.testing.assert_close(p, expected, rtol=0, atol=1e-12)
+
+
+@quickly
+@given(logits, st.floats(0.05, 5))
+def test_entropy_lies_between_0_and_that_of_the_uniform(values, temperature):
+    bits = entropy(probabilities(values, temperature)).item()
+    assert -1e-12 <= bits <= math.log2(len(values)) + 1e-12
+
+
+def test_entropy_is_in_bits_over_the_last_dimension():
+    p = torch.tensor([[0.25, 0.25, 0.25, 0.25], [1.0, 0.0, 0.0, 0.0], [0.5, 0.5, 0.0, 0.0]])
+    torch.testing.assert_close(entropy(p), torch.tensor([2.0, 0.0, 1.0]))

@@ -1,0 +1,500 @@
+"""The training loop: the same seed gives the same bits, cut or not, and what goes wrong is said in one sentence."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from pydantic import ValidationError
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from rnnreport.models import PalindromeClassifier
+from rnnreport.palindromes import palindrome_batch
+from rnnreport.training import (
+    OPTIMIZERS,
+    Recipe,
+    TrainingError,
+    check_device,
+    load_weights,
+    save_weights,
+    train,
+    use_one_thread,
+)
+
+EVERY = 5
+
+
+def network(seed=0, hidden_size=4):
+    torch.manual_seed(seed)
+    return PalindromeClassifier("lstm", hidden_size)
+
+
+def batches(generator):
+    return palindrome_batch(5, 3, generator)
+
+
+def evaluate(model):
+    assert not model.training
+    assert torch.is_inference_mode_enabled()
+    return {"mean": model(torch.arange(8).view(4, 2)).mean().item()}
+
+
+def recipe(steps=20, **changes):
+    return Recipe(**{"steps": steps, "record_every": EVERY, "learning_rate": 0.01, "seed": 7, **changes})
+
+
+def trained(folder=None, model=None, steps=20, evaluate=evaluate, **changes):
+    """History and network of a training; keywords that are no recipe's go to ``train``."""
+    own = {name: changes.pop(name) for name in ("snapshots", "checkpoint_seconds", "on_steps") if name in changes}
+    model = model or network()
+    history = train(model, batches, recipe(steps, **changes), folder=folder, evaluate=evaluate, **own)
+    return history, model
+
+
+def assert_same(one, other):
+    """History but for the seconds, and weights, bitwise."""
+    (history, model), (other_history, other_model) = one, other
+    pd.testing.assert_frame_equal(
+        history.drop(columns="seconds"), other_history.drop(columns="seconds"), check_exact=True
+    )
+    weights, other_weights = model.state_dict(), other_model.state_dict()
+    assert weights.keys() == other_weights.keys()
+    for name, tensor in weights.items():
+        assert torch.equal(tensor, other_weights[name]), name
+
+
+class Logits(nn.Module):
+    """A model of nothing but its logits, the same for every input."""
+
+    def __init__(self, classes=3):
+        super().__init__()
+        self.logits = nn.Parameter(torch.zeros(classes))
+
+    def forward(self, inputs):
+        return self.logits.expand(len(inputs), -1)
+
+
+def always_class_0(generator):
+    return torch.zeros(4), torch.zeros(4, dtype=torch.long)
+
+
+# What a training is
+
+
+def test_the_history_has_a_row_for_every_so_many_steps_and_the_last():
+    history, model = trained(steps=12)
+    assert history["step"].tolist() == [0, 5, 10, 12]
+    assert list(history.columns) == ["step", "loss", "accuracy", "seconds", "mean"]
+    assert history.loc[0, ["loss", "accuracy"]].isna().all()
+    assert history.loc[1:, "loss"].between(0.1, 10).all()
+    assert history.loc[1:, "accuracy"].between(0, 1).all()
+    assert history["mean"].notna().all()
+    assert history["seconds"].is_monotonic_increasing
+    assert not model.training
+
+
+def test_without_an_evaluation_the_history_starts_at_the_first_record():
+    history, _ = trained(steps=12, evaluate=None)
+    assert history["step"].tolist() == [5, 10, 12]
+    assert list(history.columns) == ["step", "loss", "accuracy", "seconds"]
+
+
+def test_loss_and_accuracy_are_means_over_the_training_batches_since_the_row_before():
+    each, _ = trained(steps=12, record_every=1, evaluate=None)
+    grouped, _ = trained(steps=12, evaluate=None)
+    for row, part in zip(grouped.to_dict("records"), (each[:5], each[5:10], each[10:]), strict=True):
+        assert row["loss"] == pytest.approx(part["loss"].mean(), rel=1e-12)
+        assert row["accuracy"] == pytest.approx(part["accuracy"].mean(), rel=1e-12)
+
+
+def test_the_loss_is_the_mean_cross_entropy_before_the_step():
+    history, _ = trained(steps=1, evaluate=None)
+    inputs, targets = batches(torch.Generator().manual_seed(7))
+    logits = network()(inputs)
+    expected = -logits.log_softmax(1)[range(len(targets)), targets].mean().item()
+    assert history["loss"].item() == pytest.approx(expected, rel=1e-6)
+    assert history["accuracy"].item() == (logits.argmax(1) == targets).double().mean().item()
+
+
+def test_logits_for_every_step_are_averaged_over_steps_and_batch():
+    class EveryStep(Logits):
+        def forward(self, inputs):
+            return self.logits.expand(*inputs.shape, -1)
+
+    def mixed(generator):
+        return torch.zeros(2, 3), torch.tensor([[0, 1, 2], [0, 0, 1]])
+
+    history = train(EveryStep(), mixed, Recipe(steps=1))
+    assert history["loss"].item() == pytest.approx(math.log(3))
+    assert history["accuracy"].item() == 0.5
+
+
+def test_training_learns():
+    history, _ = trained(steps=400, record_every=100, evaluate=None, learning_rate=0.03)
+    assert history["loss"].iloc[-1] < 0.7 * history["loss"].iloc[0]
+
+
+def test_the_progress_bar_is_told_of_every_step():
+    told = []
+    trained(steps=12, on_steps=told.append)
+    assert told == [5, 5, 2]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_the_same_seed_gives_the_same_bits_and_another_others(optimizer):
+    first = trained(optimizer=optimizer)
+    torch.rand(100)  # the global generator has no part in it
+    second = trained(optimizer=optimizer)
+    assert_same(first, second)
+    other = trained(optimizer=optimizer, seed=8)
+    assert first[0]["loss"].iloc[-1] != other[0]["loss"].iloc[-1]
+
+
+def test_neither_folder_nor_evaluation_changes_the_training(tmp_path):
+    alone = trained(evaluate=None)
+    watched, model = trained(tmp_path, snapshots=range(20), checkpoint_seconds=0)
+    watched = watched.drop(columns="mean").drop(index=0).reset_index(drop=True)
+    assert_same(alone, (watched, model))
+
+
+def test_the_optimizers_are_the_ones_named():
+    classes = {"sgd": "SGD", "momentum": "SGD", "nesterov": "SGD", "rmsprop": "RMSprop", "adam": "Adam"}
+    parameter = nn.Parameter(torch.zeros(1))
+    for name, make in OPTIMIZERS.items():
+        made = make([parameter], lr=0.5)
+        assert type(made).__name__ == classes[name]
+        assert made.defaults["lr"] == 0.5
+        assert made.defaults.get("momentum", 0) == (0.9 if name in ("momentum", "nesterov") else 0)
+        assert made.defaults.get("nesterov", False) == (name == "nesterov")
+
+
+def test_the_learning_rate_decays_every_so_many_steps():
+    """With a gradient kept the same, plain SGD moves by the learning rate itself."""
+
+    class Line(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = nn.Parameter(torch.zeros((), dtype=torch.float64))
+
+        def forward(self, inputs):
+            places.append(self.w.item())
+            return torch.stack([1e-9 * self.w, torch.zeros_like(self.w)])[None]
+
+    places = []
+    model = Line()
+    train(
+        model,
+        lambda generator: (torch.zeros(1), torch.zeros(1, dtype=torch.long)),
+        Recipe(steps=7, optimizer="sgd", learning_rate=8.0, decay=0.5, decay_every=3),
+    )
+    places.append(model.w.item())
+    moves = torch.tensor(places, dtype=torch.float64).diff() / 0.5e-9
+    torch.testing.assert_close(moves, torch.tensor([8.0, 8, 8, 4, 4, 4, 2], dtype=torch.float64), rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("clip_norm", [1e-3, 0.05, 10.0])
+def test_the_gradients_norm_is_clipped(clip_norm):
+    """SGD at a learning rate of 1 moves the weights by the clipped gradient: its norm is known."""
+    start, model = network(), network()
+    inputs, targets = batches(torch.Generator().manual_seed(7))
+    nn.functional.cross_entropy(start(inputs), targets).backward()
+    norm = torch.cat([parameter.grad.flatten() for parameter in start.parameters()]).norm().item()
+    trained(model=model, steps=1, evaluate=None, optimizer="sgd", learning_rate=1.0, clip_norm=clip_norm)
+    moved = torch.cat([(a - b).flatten() for a, b in zip(model.parameters(), start.parameters())]).norm().item()
+    assert 0.05 < norm < 10
+    assert moved == pytest.approx(min(norm, clip_norm), rel=1e-3)
+    assert moved <= max(clip_norm, norm) * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("changes", [{"optimizer": "adagrad"}, {"learning": 1}, {"steps": "many"}])
+def test_a_recipe_with_something_unknown_is_refused(changes):
+    with pytest.raises(ValidationError):
+        recipe(**changes)
+
+
+# What is kept
+
+
+def test_snapshots_are_written_at_the_steps_asked_for(tmp_path):
+    _, model = trained(tmp_path, snapshots=(0, 3, 20, 99))
+    assert sorted(path.name for path in tmp_path.glob("weights-*")) == [
+        f"weights-{step}.safetensors" for step in (0, 20, 3)
+    ]
+    start, at_3, end = network(1), network(1), network(1)
+    load_weights(start, tmp_path / "weights-0.safetensors")
+    load_weights(at_3, tmp_path / "weights-3.safetensors")
+    load_weights(end, tmp_path / "weights-20.safetensors")
+    for found, expected in ((start, network()), (at_3, trained(steps=3)[1]), (end, model)):
+        for name, tensor in expected.state_dict().items():
+            assert torch.equal(found.state_dict()[name], tensor)
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    path = tmp_path / "weights-1.safetensors"
+    save_weights(network(), path)
+    with pytest.raises(TrainingError) as caught:
+        load_weights(network(hidden_size=5), path)
+    assert "weights-1.safetensors does not hold the weights of this PalindromeClassifier" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", [b"", b"not weights at all", None], ids=["empty", "foreign", "missing"])
+def test_damaged_weights_are_refused(tmp_path, damage):
+    path = tmp_path / "weights-1.safetensors"
+    if damage is not None:
+        path.write_bytes(damage)
+    with pytest.raises(TrainingError, match=r"weights-1\.safetensors does not hold"):
+        load_weights(network(), path)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("cut", [5, 15])
+def test_a_training_in_two_parts_equals_one_in_one(tmp_path, optimizer, cut):
+    changes = {"optimizer": optimizer, "decay": 0.5, "decay_every": 7}
+    whole = trained(**changes)
+    trained(tmp_path, steps=cut, **changes)
+    told = []
+    assert_same(trained(tmp_path, on_steps=told.append, model=network(99), **changes), whole)
+    assert told == [cut, *[EVERY] * ((20 - cut) // EVERY)]
+
+
+def test_a_finished_training_is_not_done_again(tmp_path):
+    first = trained(tmp_path)
+    again = train(network(99), lambda generator: pytest.fail("no batch is needed"), recipe(), folder=tmp_path)
+    pd.testing.assert_frame_equal(again, first[0])
+
+
+def test_seconds_go_on_from_where_they_were(tmp_path):
+    trained(tmp_path, steps=10)
+    tensors, header = opened(tmp_path / "checkpoint.safetensors")
+    tensors["history.seconds"] += 1000
+    save_file(tensors, tmp_path / "checkpoint.safetensors", header)
+    history, _ = trained(tmp_path)
+    assert history["seconds"].is_monotonic_increasing
+    assert history["seconds"].iloc[-1] > 1000
+
+
+KILLED = """
+import sys, threading, time
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+import test_training as t
+
+def run(optimizer):
+    seen = 0
+    def hanging(generator):
+        nonlocal seen
+        seen += 1
+        if seen == 13:  # two steps after the checkpoint of step 10
+            print("hangs", flush=True)
+            time.sleep(600)
+        return t.batches(generator)
+    t.train(models[optimizer], hanging, t.recipe(optimizer=optimizer), folder=Path({folder!r}) / optimizer,
+            evaluate=t.evaluate, snapshots=(11, 20), checkpoint_seconds=0)
+
+models = {{name: t.network() for name in t.OPTIMIZERS}}
+for name in models:
+    (Path({folder!r}) / name).mkdir()
+    threading.Thread(target=run, args=(name,)).start()
+"""
+
+
+def test_a_training_killed_in_the_middle_goes_on_to_the_same_end(tmp_path):
+    """One process trains with every optimizer, each in a thread of its own, and is killed between two checkpoints."""
+    script = KILLED.format(tests=str(Path(__file__).parent), folder=str(tmp_path))
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        assert [process.stdout.readline() for _ in OPTIMIZERS] == ["hangs\n"] * len(OPTIMIZERS)
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    for optimizer in OPTIMIZERS:
+        folder = tmp_path / optimizer
+        assert opened(folder / "checkpoint.safetensors")[1]["step"] == "10"
+        assert (folder / "weights-11.safetensors").exists()
+        whole = trained(optimizer=optimizer)
+        assert_same(trained(folder, network(99), optimizer=optimizer, snapshots=(11, 20)), whole)
+        kept = network(99)
+        load_weights(kept, folder / "weights-20.safetensors")
+        assert_same((whole[0], kept), whole)
+
+
+# What goes wrong
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_loss_that_is_no_number_stops_the_training(tmp_path, bad):
+    def broken(generator):
+        inputs, targets = always_class_0(generator)
+        calls.append(1)
+        if len(calls) == 8:
+            with torch.no_grad():
+                model.logits.fill_(bad)
+        return inputs, targets
+
+    calls = []
+    model = Logits()
+    with pytest.raises(TrainingError) as caught:
+        train(model, broken, recipe(optimizer="sgd"), folder=tmp_path, checkpoint_seconds=0)
+    assert "the loss became nan at step 8 of 20" in str(caught.value)
+    assert "learning rate 0.01" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert opened(tmp_path / "checkpoint.safetensors")[1]["step"] == "5"  # the last good one
+
+
+def test_weights_that_are_no_numbers_never_pass_for_a_result(tmp_path):
+    """A last step can spoil the weights after a loss that still was a number."""
+
+    class Explosive(Logits):
+        def forward(self, inputs):
+            return super().forward(inputs) + self.logits.square().sum().sqrt()  # a gradient of 0/0 at zero
+
+    with pytest.raises(TrainingError):
+        train(Explosive(), always_class_0, recipe(steps=1), folder=tmp_path, snapshots=(1,))
+
+
+def opened(path):
+    """Tensors and header of a checkpoint."""
+    with safe_open(path, "pt") as file:
+        return load_file(path), file.metadata()
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    trained(tmp_path, steps=10)
+    return tmp_path / "checkpoint.safetensors"
+
+
+def refused(path, **changes):
+    """The one line with which training refuses to go on from this checkpoint; the file stays as it is."""
+    before, model = path.read_bytes(), changes.pop("model", network())
+    with pytest.raises(TrainingError) as caught:
+        trained(path.parent, model, **changes)
+    sentence = str(caught.value)
+    assert str(path) in sentence
+    assert "delete it" in sentence
+    assert "\n" not in sentence
+    assert path.read_bytes() == before
+    return sentence
+
+
+@pytest.mark.parametrize("length", [0, 4, 100, -1])
+def test_a_truncated_checkpoint_is_refused(checkpoint, length):
+    data = checkpoint.read_bytes()
+    checkpoint.write_bytes(data[:length])
+    refused(checkpoint)
+
+
+def test_a_file_that_is_no_checkpoint_is_refused(checkpoint):
+    checkpoint.write_bytes(b"PK\x03\x04" + bytes(200))
+    refused(checkpoint)
+
+
+def test_weights_are_no_checkpoint(checkpoint):
+    save_weights(network(), checkpoint)
+    refused(checkpoint)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"optimizer": "adam"}, {"learning_rate": 0.02}, {"seed": 8}, {"clip_norm": 1.0}, {"record_every": 2}, {"decay": 0.9}],
+    ids=str,
+)
+def test_a_checkpoint_of_another_recipe_is_refused(checkpoint, changes):
+    assert "another run" in refused(checkpoint, **changes)
+
+
+def test_a_checkpoint_beyond_the_steps_asked_for_is_refused(checkpoint):
+    assert "step 10" in refused(checkpoint, steps=9)
+
+
+def test_a_checkpoint_of_another_network_is_refused(checkpoint):
+    refused(checkpoint, model=network(hidden_size=5))
+
+
+def without(prefix):
+    return lambda tensors, header: [tensors.pop(name) for name in list(tensors) if name.startswith(prefix)]
+
+
+@pytest.mark.parametrize(
+    "tamper",
+    [
+        pytest.param(lambda tensors, header: header.pop("step"), id="no step"),
+        pytest.param(lambda tensors, header: header.pop("recipe"), id="no recipe"),
+        pytest.param(lambda tensors, header: header.pop("columns"), id="no columns"),
+        pytest.param(lambda tensors, header: header.update(step="ten"), id="step in words"),
+        pytest.param(lambda tensors, header: header.update(step='"10"'), id="step as text"),
+        pytest.param(lambda tensors, header: header.update(step="5"), id="another step"),
+        pytest.param(lambda tensors, header: header.update(recipe="{}"), id="an empty recipe"),
+        pytest.param(without("model.W_ph"), id="a weight missing"),
+        pytest.param(without("optimizer."), id="no optimizer"),
+        pytest.param(without("optimizer.0.square_avg"), id="part of the optimizer missing"),
+        pytest.param(without("generator"), id="no generator"),
+        pytest.param(without("history."), id="no history"),
+        pytest.param(without("history.loss"), id="a column missing"),
+        pytest.param(lambda tensors, header: tensors.update(generator=tensors["generator"][:9]), id="half a generator"),
+        pytest.param(lambda tensors, header: tensors["model.b_p"].add_(1), id="another weight"),
+    ],
+)
+def test_a_checkpoint_that_was_tampered_with_is_refused(checkpoint, tamper):
+    tensors, header = opened(checkpoint)
+    tamper(tensors, header)
+    save_file(tensors, checkpoint, header)
+    refused(checkpoint)
+
+
+def test_a_checkpoint_with_a_flipped_bit_is_refused(checkpoint):
+    data = bytearray(checkpoint.read_bytes())
+    tensors, _ = opened(checkpoint)
+    place = data.index(tensors["model.W_ph"].numpy().tobytes())
+    data[place + 2] ^= 0x10
+    checkpoint.write_bytes(data)
+    refused(checkpoint)
+
+
+def test_a_checkpoint_holds_no_pickle_and_names_its_step_and_recipe(checkpoint):
+    tensors, header = opened(checkpoint)
+    assert json.loads(header["step"]) == 10
+    assert json.loads(header["recipe"]) == recipe().model_dump(exclude={"steps"})
+    assert {name.partition(".")[0] for name in tensors} == {"model", "optimizer", "generator", "history"}
+
+
+ABSENT = [
+    name
+    for name, present in (("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available()))
+    if not present
+]
+
+
+@pytest.mark.parametrize("name", [*ABSENT, *[f"{name}:1" for name in ABSENT], "gpu", "", "CPU", "cpu:x"])
+def test_a_device_that_is_absent_is_refused_in_one_sentence(name):
+    with pytest.raises(ValueError, match=rf"device must be one of those present .*cpu.* not '{name}'") as caught:
+        check_device(name)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match="device must be"):
+        train(network(), batches, recipe(device=name))
+
+
+def test_the_cpu_is_always_there():
+    assert check_device("cpu") == torch.device("cpu")
+
+
+def test_one_thread_and_no_denormals_in_a_process_that_trains():
+    script = (
+        "import torch; from rnnreport.training import use_one_thread; use_one_thread(); "
+        "print(torch.get_num_threads(), (torch.tensor([1e-38]) / 100).item())"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "0.0"]
+    assert callable(use_one_thread)
