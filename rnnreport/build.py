@@ -118,6 +118,7 @@ def execute(chapter: str, values: Mapping[str, Any], output: Path, fingerprint: 
             kernel_name="python3",
             progress_bar=False,
             stderr_file=sys.stderr,
+            extra_arguments=["--log-level=ERROR"],  # else each kernel warns that it talks to this process unencrypted
         )
     except PapermillExecutionError as error:
         failed = output.with_suffix(".failed.ipynb")

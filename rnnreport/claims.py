@@ -145,7 +145,7 @@ def fig1a(table: pd.DataFrame) -> Finding:
     values = near.loc[near["step"] == step, "test_accuracy"].tolist()
     return at_least(
         values, 0.95
-    ), f"At T = 5, step {step}: accuracy {_spread(values)} on fresh palindromes, against 0.95."
+    ), f"At T = 5, step {step}: accuracy {_share(values)} on fresh palindromes, against 0.95."
 
 
 def fig1b(table: pd.DataFrame) -> Finding:
@@ -158,8 +158,8 @@ def fig1b(table: pd.DataFrame) -> Finding:
         return None, "It takes lengths up to 10 and beyond 20."
     drops = short.groupby("seed")["test_accuracy"].mean() - long.groupby("seed")["test_accuracy"].mean()
     return at_least(drops.tolist(), 0.2), (
-        f"After {last['step'].max()} steps: accuracy {_spread(short['test_accuracy'])} up to T = 10 and "
-        f"{_spread(long['test_accuracy'])} beyond T = 20, a drop of {_spread(drops)} against 0.2."
+        f"After {last['step'].max()} steps: accuracy {_share(short['test_accuracy'])} up to T = 10 and "
+        f"{_share(long['test_accuracy'])} beyond T = 20, a drop of {_spread(drops)} against 0.2."
     )
 
 
@@ -248,8 +248,8 @@ def lstm_better(table: pd.DataFrame) -> Finding:
     }
     ahead = means["lstm"] - means["rnn"]
     return at_least(ahead.tolist(), 0.0), (
-        f"Beyond T = 15, after {last['step'].max()} steps, each at its best rate: LSTM {_spread(means['lstm'])}, "
-        f"RNN {_spread(means['rnn'])}, the LSTM ahead by {_spread(ahead)}."
+        f"Beyond T = 15, after {last['step'].max()} steps, each at its best rate: LSTM {_share(means['lstm'])}, "
+        f"RNN {_share(means['rnn'])}, the LSTM ahead by {_spread(ahead)}."
     )
 
 
@@ -324,7 +324,7 @@ def newlines_first(samples: pd.DataFrame, zero_state: float, in_book: float) -> 
     first = samples[samples["step"] == samples["step"].min()]
     share = [text.count("\n") / len(text) for text in first["text"]]
     return at_least(share, 0.5), (
-        f"At step {first['step'].iloc[0]} newlines are {_spread(share)} of the samples (of the book: {in_book:.1%}). "
+        f"At step {first['step'].iloc[0]} newlines are {_share(share)} of the samples (of the book: {in_book:.1%}). "
         f"A zero state gives a newline a probability of {zero_state:.1%} on average: it does not stand for one."
     )
 
@@ -385,18 +385,24 @@ def _at_last_step(table: pd.DataFrame) -> pd.DataFrame:
 def _best_rate(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of each length's best learning rate, by the mean over the seeds."""
     means = table.groupby(["length", "learning_rate"])["test_accuracy"].mean()
-    best = dict(means.groupby("length").idxmax())
+    best = dict(means.groupby("length").idxmax().tolist())  # idxmax gives (length, rate)
     return table[table["learning_rate"] == table["length"].map(best)]
 
 
 def _each_length(table: pd.DataFrame) -> str:
-    return "; ".join(f"T = {length}: {_spread(rows['test_accuracy'])}" for length, rows in table.groupby("length"))
+    return "; ".join(f"T = {length}: {_share(rows['test_accuracy'])}" for length, rows in table.groupby("length"))
 
 
 def _spread(values: Any) -> str:
     """A mean over seeds with its 95% interval, for a sentence."""
     mean, low, high = interval(list(values))
-    return f"{mean:.2f}" if low == -math.inf else f"{mean:.2f} (95% interval {low:.2f}…{high:.2f})"
+    return f"{mean:.2f}" if low == -math.inf else f"{mean:.2f} (95% interval {low:.2f} to {high:.2f})"
+
+
+def _share(values: Any) -> str:
+    """As :func:`_spread`, for accuracies and other shares, which lie between 0 and 1."""
+    mean, low, high = interval(list(values))
+    return f"{mean:.2f}" if low == -math.inf else f"{mean:.2f} (95% interval {max(low, 0):.2f} to {min(high, 1):.2f})"
 
 
 def as_html(table: pd.DataFrame) -> str:

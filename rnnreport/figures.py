@@ -127,7 +127,7 @@ def curves(
 def _band(ax: Axes, rows: pd.DataFrame, colour: str) -> None:
     """The interval around a mean; a single seed has none."""
     if np.isfinite(rows["low"]).all():
-        ax.fill_between(rows["step"], rows["low"].clip(0), rows["high"], color=colour, alpha=0.15, lw=0)
+        ax.fill_between(rows["step"], rows["low"].clip(0), rows["high"], color=colour, alpha=0.1, lw=0)
 
 
 def _end_labels(ax: Axes, x: float, labels: list[tuple[float, str, str]], gap: float = 0.07) -> None:
@@ -185,12 +185,14 @@ def models_against_length(table: pd.DataFrame) -> Figure:
     figure, ax = new()
     last = table[table["step"] == table["step"].max()]
     labels = []
-    for model in dict.fromkeys(last["model"]):
+    for place, model in enumerate(dict.fromkeys(last["model"])):
         rows = last[last["model"] == model]
         means = over_seeds(rows, ["length", "learning_rate"], "test_accuracy")
         best = means.loc[means.groupby("length")["mean"].idxmax()]
         spread = (best["mean"] - best["low"].clip(0, 1), best["high"].clip(0, 1) - best["mean"])
-        ax.errorbar(best["length"], best["mean"], yerr=spread, color=COLOURS[model], marker="o", ms=4, capsize=3)
+        ax.errorbar(
+            best["length"] + 0.3 * place, best["mean"], yerr=spread, color=COLOURS[model], marker="o", ms=4, capsize=3
+        )
         labels.append((best["mean"].iloc[-1], NAMES[model], COLOURS[model]))
     ax.axhline(0.1, color=GUIDE, ls=":", lw=1)
     labels.append((0.1, "chance", GUIDE))

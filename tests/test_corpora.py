@@ -1,4 +1,4 @@
-"""The texts: where they come from, what is refused and how it is said, and windows that keep training and test apart."""
+"""The texts: where they come from, what is refused, and windows that keep the held-out text apart."""
 
 import os
 import re
@@ -132,7 +132,8 @@ Its end.
 
 
 @pytest.mark.parametrize(
-    "last", ["", "End of the Project Gutenberg EBook of Nothing, by\nNobody\n", "End of Project Gutenberg’s Nothing\n\n\n"]
+    "last",
+    ["", "End of the Project Gutenberg EBook of Nothing, by\nNobody\n", "End of Project Gutenberg’s Nothing\n\n\n"],
 )
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_the_gutenberg_licence_is_cut_off(text_file, last, newline):

@@ -95,7 +95,9 @@ def test_as_torch_nn(ours, theirs, dtype, sizes, num_layers, bias, batch_first, 
         same(found, expected, TOLERANCE[dtype])
     by_name = dict(zip([name for name, _ in their.named_parameters()], their_gradients[leading:], strict=True))
     for (name, _), found in zip(our.named_parameters(), our_gradients[leading:], strict=True):
-        expected = [by_name[name.replace("bias", part)] for part in (("bias_ih", "bias_hh") if "bias" in name else [""])]
+        expected = [
+            by_name[name.replace("bias", part)] for part in (("bias_ih", "bias_hh") if "bias" in name else [""])
+        ]
         for gradient in expected:  # of a sum of two biases: by each of them the same
             same(found, gradient, TOLERANCE[dtype])
 
@@ -351,7 +353,7 @@ def test_a_new_gate_is_drawn_as_documented(seed):
 
 
 @pytest.mark.parametrize("batch_first", [True, False])
-def test_times_default_to_1_to_T_and_may_differ_by_sequence(batch_first):
+def test_times_default_to_1_to_the_last_and_may_differ_by_sequence(batch_first):
     net = network(TemporalGateLSTM, D, H, 2, batch_first=batch_first)
     x = draw(B, T, D) if batch_first else draw(T, B, D)
     by_default, _ = net(x)

@@ -1,5 +1,7 @@
 """The palindrome task: what is drawn reads the same from both ends, and is fair."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -39,7 +41,7 @@ def test_every_digit_of_the_left_half_is_uniform_and_independent(length):
     expected, error = draws / 10, (draws * 0.1 * 0.9) ** 0.5
     for digits in left:
         assert (digits.bincount(minlength=10) - expected).abs().max() < 5 * error
-    for one, other in zip(left, left[1:]):
+    for one, other in pairwise(left):
         pairs = (10 * one + other).bincount(minlength=100)
         assert (pairs - draws / 100).abs().max() < 5 * (draws * 0.01) ** 0.5
 

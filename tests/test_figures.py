@@ -1,0 +1,315 @@
+"""The figures: each draws what a small table made by hand says, without a warning, and shows itself with its words."""
+
+import base64
+import re
+from html import unescape
+from itertools import product
+from xml.etree import ElementTree
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+
+from rnnreport import cells, figures
+from rnnreport.intervals import interval
+
+pytestmark = pytest.mark.filterwarnings("error")
+STEPS = (0, 50, 100)
+
+
+def runs(models=("rnn",), lengths=(5,), rates=(1e-3,), seeds=(0, 1, 2), steps=STEPS, **columns):
+    """A table of palindrome runs; the accuracy grows with the step and, a little, with the seed and the rate."""
+    rows = [
+        {
+            "model": model,
+            "length": length,
+            "learning_rate": rate,
+            "seed": seed,
+            "step": step,
+            "accuracy": np.nan if step == 0 else step / 130 + seed / 100,
+            "test_accuracy": 0.1 + step / 150 + seed / 50 + rate - length / 1000,
+        }
+        for model, length, rate, seed, step in product(models, lengths, rates, seeds, steps)
+    ]
+    return pd.DataFrame(rows).assign(**columns)
+
+
+def optimizers(seeds=(0, 1)):
+    parts = [runs(rates=(0.01, 0.1), seeds=seeds, optimizer=name) for name in ("sgd", "adam")]
+    return pd.concat(parts, ignore_index=True)
+
+
+def k_of(tau=6.0, s=3.0, r_on=0.2):
+    t = torch.arange(241, dtype=torch.float64) / 10
+    k = cells.temporal_gate(t, *(torch.tensor(value, dtype=torch.float64) for value in (tau, s, r_on)))
+    return pd.DataFrame({"t": t, "k": k, "integer": t == t.round()})
+
+
+def states():
+    columns = {"t": [1, 2, 3], "k": [0.0, 0.5, 0.0], "h": [0.1, -0.2, 0.3], "c": [0.5, -1.0, 1.5]}
+    return pd.DataFrame({**columns, "gated h": [0.0, -0.1, -0.1], "gated c": [0.0, 0.4, 0.4]})
+
+
+def units(steps_open=(0, 2, 3)):
+    return pd.DataFrame(
+        {"tau_before": [2.0, 5.0, 40.0], "tau_after": [2.0, 5.5, 38.0], "steps_open_before": steps_open}
+    )
+
+
+def text(seeds=(0, 1), held_out=True, steps=STEPS):
+    rows = [
+        {
+            "step": step,
+            "seed": seed,
+            "loss": np.nan if step == 0 else 4 - step / 50 + seed / 10,
+            "accuracy": np.nan if step == 0 else step / 200 + seed / 100,
+            **({"held_out_loss": 4.2 - step / 60, "held_out_accuracy": step / 250} if held_out else {}),
+        }
+        for seed, step in product(seeds, steps)
+    ]
+    return pd.DataFrame(rows)
+
+
+def temperatures(seeds=(0, 1, 2)):
+    rows = [(t, seed, 2 * t + seed / 10, t / 2.5, 1 - t / 3) for t, seed in product((0.5, 1.0, 2.0), seeds)]
+    return pd.DataFrame(rows, columns=["temperature", "seed", "entropy", "distinct", "words"])
+
+
+def paths():
+    rows = [(name, step, -4.0 + step, 1.0 - step, 15.0 / (step + 1)) for name in ("sgd", "adam") for step in range(4)]
+    return pd.DataFrame(rows, columns=["optimizer", "step", "x", "y", "loss"])
+
+
+def gate_values():
+    rng = np.random.default_rng(0)
+    parts = [pd.DataFrame({"gate": gate, "value": rng.uniform(-1 if gate == "g" else 0, 1, 30)}) for gate in "ifgo"]
+    return pd.concat(parts)
+
+
+def decay():
+    rows = [
+        (radius, seed, lag, radius**lag, 1.5 * radius**lag)
+        for radius, seed, lag in product((0.5, 1.1), (0, 1), (1, 2, 5))
+    ]
+    return pd.DataFrame(rows, columns=["spectral_radius", "seed", "lag", "norm", "bound"])
+
+
+MODELS = ("rnn", "lstm", "temporal-gate")
+DRAWINGS = {
+    "figure 1a": lambda: figures.figure_1a(runs()),
+    "figure 1a, one seed": lambda: figures.figure_1a(runs(seeds=(0,))),
+    "figure 1a, one record": lambda: figures.figure_1a(runs(steps=(0, 1))),
+    "by length": lambda: figures.by_length(runs(lengths=(5, 10, 20))),
+    "by length, one seed": lambda: figures.by_length(runs(lengths=(5, 10), seeds=(3,))),
+    "by length, more than colours": lambda: figures.by_length(runs(lengths=range(2, 14))),
+    "by length and rate": lambda: figures.by_length_and_rate(runs(lengths=(5, 10), rates=(1e-3, 1e-2))),
+    "by length and one rate": lambda: figures.by_length_and_rate(runs()),
+    "models against length": lambda: figures.models_against_length(runs(MODELS, (5, 10), (1e-3, 1e-2))),
+    "models against one length, one seed": lambda: figures.models_against_length(runs(("rnn",), seeds=(0,))),
+    "optimizers": lambda: figures.optimizer_curves(optimizers()),
+    "optimizers, one seed": lambda: figures.optimizer_curves(optimizers(seeds=(0,))),
+    "quadratic": lambda: figures.quadratic(paths()),
+    "gates": lambda: figures.gates(gate_values()),
+    "temporal gate": lambda: figures.temporal_gate(k_of(), 6.0, 3.0, 0.2),
+    "temporal gate, s = 0": lambda: figures.temporal_gate(k_of(s=0.0), 6.0, 0.0, 0.2),
+    "temporal gate, s < 0, never shut": lambda: figures.temporal_gate(k_of(s=-2.0, r_on=1.0), 6.0, -2.0, 1.0),
+    "states": lambda: figures.states(states()),
+    "learned periods": lambda: figures.learned_periods(units()),
+    "learned periods, all open": lambda: figures.learned_periods(units((1, 2, 3))),
+    "learned periods, none open": lambda: figures.learned_periods(units((0, 0, 0))),
+    "text": lambda: figures.text_curves(text()),
+    "text, one seed": lambda: figures.text_curves(text(seeds=(0,))),
+    "text, nothing held out": lambda: figures.text_curves(text(held_out=False)),
+    "text, one record": lambda: figures.text_curves(text(steps=(0, 1))),
+    "diversity": lambda: figures.diversity(temperatures()),
+    "diversity, one seed": lambda: figures.diversity(temperatures(seeds=(0,))),
+    "gradient decay": lambda: figures.gradient_decay(decay(), "norm", "left").figure,
+    "gradient decay with its bound": lambda: figures.gradient_decay(decay(), "norm", "left", "bound").figure,
+    "gradient decay to nothing": lambda: figures.gradient_decay(decay().assign(norm=0.0), "norm", "left").figure,
+    "gate race": lambda: figures.gate_race(runs(("lstm", "temporal-gate"), (5, 10))),
+    "gate race, one seed": lambda: figures.gate_race(runs(("lstm", "temporal-gate"), seeds=(0,))),
+}
+
+
+def shown(figure, **words):
+    return figures.show(
+        figure, **{"label": "Figure 1a", "caption": "A <b>line</b>.", "alt": "A line.", "provenance": "here", **words}
+    )
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_a_figure_is_drawn_without_a_warning_and_the_same_to_the_byte(name):
+    first, second = DRAWINGS[name](), DRAWINGS[name]()
+    assert isinstance(first, Figure)
+    svg = shown(first).svg
+    assert ElementTree.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
+    assert svg == shown(second).svg
+    assert b"nan" not in re.sub(rb"<metadata>.*?</metadata>", b"", svg, flags=re.S)
+
+
+def test_every_drawing_function_is_tested_here():
+    functions = vars(figures).values()
+    drawing = {f.__name__ for f in functions if getattr(f, "__annotations__", {}).get("return") == "Figure"}
+    called = {name for draw in DRAWINGS.values() for name in draw.__code__.co_names}
+    assert len(drawing) > 10
+    assert drawing <= called
+
+
+def test_pyplot_keeps_no_figure_open():
+    plt.close("all")
+    for draw in DRAWINGS.values():
+        draw()
+    assert plt.get_fignums() == []
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda ax: figures.curves(runs(), "model", ax=ax),
+        lambda ax: figures.gradient_decay(decay(), "norm", "left", ax=ax),
+    ],
+)
+def test_a_panel_is_drawn_where_it_is_told_or_anew(draw):
+    _, ax = figures.new()
+    assert draw(ax) is ax
+    assert isinstance(draw(None), Axes)
+
+
+# What is drawn
+
+
+def lines(ax):
+    """Colour to points of the first line drawn in it, guides left out."""
+    found = {}
+    for line in ax.lines:
+        if line.get_color() != figures.GUIDE:
+            found.setdefault(to_hex(line.get_color()), np.column_stack(line.get_data()).tolist())
+    return found
+
+
+def words(ax):
+    return [annotation.get_text() for annotation in ax.texts]
+
+
+def test_a_curve_is_the_mean_over_the_seeds_and_its_band_the_interval():
+    table = runs(("rnn", "lstm"))
+    ax = figures.curves(table, "model", colours=figures.COLOURS, names=figures.NAMES)
+    groups = table[table["model"] == "rnn"].groupby("step")["test_accuracy"]
+    expected = [interval(values.tolist()) for _, values in groups]
+    np.testing.assert_allclose(lines(ax)[figures.RNN.lower()], [[s, e[0]] for s, e in zip(STEPS, expected)])
+    edges = ax.collections[0].get_paths()[0].vertices
+    for step, (_, low, high) in zip(STEPS, expected):
+        drawn = edges[edges[:, 0] == step, 1]
+        assert drawn.min() == pytest.approx(max(low, 0))
+        assert drawn.max() == pytest.approx(high)
+    assert {"RNN", "LSTM", "chance"} == set(words(ax))
+
+
+def test_a_single_seed_has_no_band():
+    assert not figures.curves(runs(seeds=(0,)), "model").collections
+    assert len(figures.curves(runs(seeds=(0, 1)), "model").collections) == 1
+
+
+def test_the_chance_level_can_be_left_out():
+    assert "chance" not in words(figures.curves(runs(), "model", chance=None))
+
+
+def test_names_at_the_ends_do_not_cover_each_other():
+    ax = figures.by_length(runs(lengths=(5, 6, 7, 8), seeds=(0,))).axes[0]
+    heights = sorted(annotation.xyann[1] for annotation in ax.texts if annotation.get_text().startswith("T ="))
+    assert len(heights) == 4
+    assert min(np.diff(heights)) > 0.03
+
+
+def test_each_model_and_length_is_drawn_at_its_best_rate():
+    table = runs(("rnn", "lstm"), (5, 10), (1e-3, 1e-2))
+    ax = figures.models_against_length(table).axes[0]
+    best = table.query("model == 'lstm' and step == 100 and learning_rate == 0.01")
+    drawn = np.array(lines(ax)[figures.LSTM.lower()])
+    np.testing.assert_allclose(drawn[:, 1], best.groupby("length")["test_accuracy"].mean())
+
+
+def test_each_optimizer_is_drawn_at_its_best_rate():
+    table = optimizers()
+    table.loc[(table["optimizer"] == "adam") & (table["learning_rate"] == 0.01), "test_accuracy"] += 0.2
+    names = words(figures.optimizer_curves(table).axes[0])
+    assert {"sgd, 0.1", "adam, 0.01"} <= set(names)
+
+
+def test_figure_1a_has_the_training_batches_as_well():
+    ax = figures.figure_1a(runs()).axes[0]
+    assert {"training\nbatches", "fresh\npalindromes", "chance"} == set(words(ax))
+    assert len(ax.lines) == 3
+
+
+def test_figure_3_names_its_dimensions_and_dots_the_integer_steps():
+    ax = figures.temporal_gate(k_of(), 6.0, 3.0, 0.2).axes[0]
+    assert {"s = 3", "τ = 6", "r_on τ = 1.2"} <= set(words(ax))
+    dots = next(line for line in ax.lines if line.get_linestyle() == "None")
+    assert dots.get_xdata().tolist() == list(range(25))
+    assert max(dots.get_ydata()) == pytest.approx(1 / 3)
+
+
+def test_a_model_has_one_colour_throughout():
+    race = figures.gate_race(runs(("lstm", "temporal-gate"))).axes[0]
+    against = figures.models_against_length(runs(("lstm", "temporal-gate"))).axes[0]
+    for ax in (race, against):
+        assert {figures.LSTM.lower(), figures.GATED.lower()} <= set(lines(ax))
+    assert len(set(figures.COLOURS.values())) == len(figures.COLOURS) == len(figures.NAMES)
+
+
+def test_text_curves_without_held_out_text_have_one_line_each():
+    for held_out, count in ((True, 2), (False, 1)):
+        for ax in figures.text_curves(text(held_out=held_out)).axes:
+            assert len(ax.lines) == count
+
+
+def test_units_that_never_opened_are_counted_apart():
+    ax = figures.learned_periods(units()).axes[0]
+    legend = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert legend == ["open at some step (2 units)", "never open (1 units)"]
+
+
+def test_what_has_underflowed_leaves_the_log_scale():
+    table = decay()
+    table.loc[(table["spectral_radius"] == 0.5) & (table["lag"] == 5), "norm"] = 0.0
+    ax = figures.gradient_decay(table, "norm", "left")
+    assert [list(line.get_xdata()) for line in ax.lines] == [[1, 2], [1, 2, 5]]
+    assert ax.get_yscale() == "log"
+
+
+# How it is shown
+
+
+def test_a_shown_figure_is_an_img_with_alt_caption_and_provenance():
+    drawn = shown(figures.by_length(runs()))
+    html = drawn._repr_html_()
+    (image,) = re.findall(r"<img [^>]*>", html)
+    assert 'alt="A line."' in image
+    data = re.search(r'src="data:image/svg\+xml;base64,([^"]+)"', image)
+    assert data is not None
+    assert base64.b64decode(data[1]) == drawn.svg
+    assert '<figure class="report-figure" id="figure-1a">' in html
+    assert "<figcaption><strong>Figure 1a.</strong> A <b>line</b>.</figcaption>" in html
+    assert '<p class="provenance">here</p>' in html
+    assert "http" not in html.replace(data[1], "")
+
+
+def test_label_alt_and_provenance_are_escaped():
+    alt, provenance, label = 'less < more & "so" on', "<module> & 'co'", "Figure <2>"
+    html = shown(figures.by_length(runs()), alt=alt, provenance=provenance, label=label)._repr_html_()
+    assert unescape(re.search(r'alt="([^"]*)"', html)[1]) == alt
+    assert unescape(re.search(r'class="provenance">([^<]*)<', html)[1]) == provenance
+    assert "<strong>Figure &lt;2&gt;.</strong>" in html
+    assert 'id="figure-2"' in html
+
+
+def test_a_drawing_asks_no_other_host():
+    svg = shown(figures.by_length(runs())).svg.decode()
+    assert not re.search(r'(?:href|src)="(?!#)', svg)
+    assert "<dc:date>" not in svg

@@ -1,0 +1,261 @@
+"""What the chapters may be run with: whatever else comes in is refused in one sentence that says what is allowed."""
+
+import math
+from typing import ClassVar
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from rnnreport.claims import ClaimsParameters
+from rnnreport.experiments.gradients import GradientParameters
+from rnnreport.experiments.rnn_versus_lstm import RNNVersusLSTMParameters
+from rnnreport.experiments.temporal_gate import TemporalGateParameters
+from rnnreport.experiments.text import TextParameters
+from rnnreport.models import RECURRENCES
+from rnnreport.parameters import ParameterError
+from rnnreport.training import OPTIMIZERS
+
+TRAINING = {
+    "seeds": [0, 1],
+    "lengths": [5, 10],
+    "train_steps": 8,
+    "learning_rate": 1e-3,
+    "hidden_size": 4,
+    "batch_size": 3,
+    "device": "cpu",
+}
+
+
+class Chapter:
+    """A chapter's class with values that it takes."""
+
+    gradients: ClassVar = (
+        GradientParameters,
+        {
+            "seeds": [0],
+            "lengths": [2, 5],
+            "input_size": 3,
+            "hidden_size": 4,
+            "batch_size": 2,
+            "classes": 5,
+            "spectral_radii": [0.9, 1],
+            "horizon": 20,
+        },
+    )
+    palindromes: ClassVar = (
+        RNNVersusLSTMParameters,
+        {
+            **TRAINING,
+            "models": ["rnn", "lstm"],
+            "learning_rates": [1e-3, 1e-2],
+            "optimizers": ["sgd", "adam"],
+            "early_steps": 4,
+            "encoding": "scalar",
+            "test_palindromes": 100,
+        },
+    )
+    gate: ClassVar = TemporalGateParameters, {**TRAINING, "tau": 6.0, "s": 3.0, "r_on": 0.2, "test_palindromes": 100}
+    text: ClassVar = (
+        TextParameters,
+        {
+            **TRAINING,
+            "corpus": "shakespeare",
+            "temperatures": [0.5, 1.0],
+            "prompt": "The people ",
+            "sample_length": 10,
+        },
+    )
+    claims: ClassVar = (
+        ClaimsParameters,
+        {
+            "seeds": [0],
+            "verdicts": ["reproduced", "not run"],
+            "verdicts_file": "",
+        },
+    )
+
+
+CHAPTERS = [Chapter.gradients, Chapter.palindromes, Chapter.gate, Chapter.text, Chapter.claims]
+
+# Kinds of parameters: what each refuses, and what the sentence must say is allowed.
+NO_NUMBER = ["5", None, True, [1], 1j]
+INTEGER = [0, -1, 2.5, 5.0, math.nan, math.inf, *NO_NUMBER]
+POSITIVE = [0, 0.0, -1e-3, math.nan, math.inf, -math.inf, *NO_NUMBER]
+LIST = [[], 5, "5", None, {5: 5}]
+INTEGER_LIST = [*LIST, [5, 5], [5, 10, 5], [2.5], ["5"], [True], [None], [[5]], [5, math.nan]]
+POSITIVE_LIST = [*LIST, [0.1, 0.1], [1, 1.0], [0.1, 0], [-0.1], [math.nan], [math.inf], ["0.1"], [True]]
+NO_TEXT = ["", 5, None, True, ["text"]]
+REFUSED = {
+    "seeds": ([*INTEGER_LIST, [-1], [2**32], [0.0]], "different integers from 0"),
+    "lengths": ([*INTEGER_LIST, [1], [5, 1], [0], [-3], [5.0]], "different integers of at least 2"),
+    "train_steps": (INTEGER, "an integer of at least 1"),
+    "early_steps": (INTEGER, "an integer of at least 1"),
+    "input_size": (INTEGER, "an integer of at least 1"),
+    "hidden_size": (INTEGER, "an integer of at least 1"),
+    "batch_size": (INTEGER, "an integer of at least 1"),
+    "sample_length": (INTEGER, "an integer of at least 1"),
+    "classes": ([1, *INTEGER], "an integer of at least 2"),
+    "horizon": ([1, *INTEGER], "an integer of at least 2"),
+    "test_palindromes": ([99, *INTEGER], "an integer of at least 100"),
+    "learning_rate": (POSITIVE, "a finite number > 0"),
+    "learning_rates": (POSITIVE_LIST, "different finite numbers > 0"),
+    "spectral_radii": (POSITIVE_LIST, "different finite numbers > 0"),
+    "temperatures": (POSITIVE_LIST, "different finite numbers > 0"),
+    "tau": (POSITIVE, "a finite number > 0"),
+    "s": ([math.nan, math.inf, -math.inf, *NO_NUMBER], "a finite number"),
+    "r_on": ([1.0001, 2, *POSITIVE], "> 0 and <= 1"),
+    "models": ([*LIST, ["gru"], ["lstm", "lstm"], ["LSTM"], [5], ["rnn", None]], "'rnn', 'lstm'"),
+    "optimizers": ([*LIST, ["adagrad"], ["adam", "adam"], [""], [5]], "'sgd'"),
+    "encoding": (["onehot", "", 5, None, ["scalar"]], "'scalar' or 'one-hot'"),
+    "verdicts": ([*LIST, ["maybe"], ["not run", "not run"]], "'reproduced', 'contradicted'"),
+    "verdicts_file": ([5, None, True, ["file"]], "text"),
+    "corpus": (NO_TEXT, "text"),
+    "prompt": (NO_TEXT, "text"),
+    "device": ([5, None, True, ["cpu"], "gpu", "", "cpu:x"], "cpu"),
+}
+CASES = [
+    pytest.param(chapter, values, name, value, allowed, id=f"{chapter.__name__}-{name}-{value!r}")
+    for chapter, values in CHAPTERS
+    for name in values
+    for bad, allowed in [REFUSED[name]]
+    for value in bad
+]
+
+
+def refused(chapter, values):
+    """The one line with which the chapter refuses these values."""
+    with pytest.raises(ParameterError) as caught:
+        chapter.check(values)
+    sentence = str(caught.value)
+    assert sentence
+    assert "\n" not in sentence
+    assert len(sentence) < 400
+    return sentence
+
+
+@pytest.mark.parametrize(("chapter", "values"), CHAPTERS)
+def test_good_values_are_taken_as_they_are(chapter, values):
+    assert chapter.check(values).model_dump() == values
+    assert chapter.from_notebook({**values, "__name__": "__main__", "In": []}).model_dump() == values
+
+
+@pytest.mark.parametrize(("chapter", "values"), CHAPTERS)
+def test_every_parameter_is_tested_here(chapter, values):
+    assert set(values) == set(chapter.model_fields)
+    assert set(values) <= set(REFUSED)
+
+
+@pytest.mark.parametrize(("chapter", "values", "name", "value", "allowed"), CASES)
+def test_a_bad_value_is_refused(chapter, values, name, value, allowed):
+    sentence = refused(chapter, {**values, name: value})
+    assert sentence.startswith(f"{name} must be ")
+    assert sentence.endswith(f", not {value!r}")
+    assert allowed in sentence
+    assert "None," not in sentence
+
+
+@pytest.mark.parametrize(("chapter", "values"), CHAPTERS)
+def test_an_unknown_name_is_refused_and_the_known_ones_listed(chapter, values):
+    sentence = refused(chapter, {**values, "trainsteps": 5})
+    assert "'trainsteps'" in sentence
+    assert all(name in sentence for name in values)
+
+
+@pytest.mark.parametrize(("chapter", "values"), CHAPTERS)
+def test_a_missing_name_is_named(chapter, values):
+    for name in values:
+        rest = {key: value for key, value in values.items() if key != name}
+        assert refused(chapter, rest) == f"parameter {name} is missing"
+        with pytest.raises(ParameterError, match=f"parameter {name} is missing"):
+            chapter.from_notebook(rest)
+
+
+@pytest.mark.parametrize("name", ["cuda", "mps", "cuda:3"])
+def test_a_device_that_is_absent_is_refused(name):
+    if (name.startswith("cuda") and torch.cuda.is_available()) or (name == "mps" and torch.backends.mps.is_available()):
+        pytest.skip(f"this machine has {name}")
+    chapter, values = Chapter.palindromes
+    sentence = refused(chapter, {**values, "device": name})
+    assert sentence == f"device must be one of those present on this machine, cpu, not {name!r}"
+
+
+@pytest.mark.parametrize(
+    ("chapter", "name", "value"),
+    [
+        (Chapter.gate, "tau", 6),
+        (Chapter.gate, "s", 0),
+        (Chapter.gate, "s", -3),
+        (Chapter.gate, "r_on", 1),
+        (Chapter.gate, "learning_rate", 1),
+        (Chapter.palindromes, "learning_rates", [1, 0.1]),
+        (Chapter.gradients, "spectral_radii", [1, 2]),
+        (Chapter.text, "temperatures", [1, 2]),
+    ],
+)
+def test_an_integer_is_a_number(chapter, name, value):
+    cls, values = chapter
+    assert getattr(cls.check({**values, name: value}), name) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("lengths", [2]),
+        ("train_steps", 1),
+        ("seeds", [2**32 - 1, 0]),
+        ("models", list(RECURRENCES)),
+        ("optimizers", list(OPTIMIZERS)),
+        ("encoding", "one-hot"),
+        ("learning_rate", 5e-324),
+        ("test_palindromes", 100),
+    ],
+)
+def test_the_edges_of_what_is_allowed(name, value):
+    chapter, values = Chapter.palindromes
+    assert getattr(chapter.check({**values, name: value}), name) == value
+
+
+def test_of_several_bad_values_one_is_named():
+    chapter, values = Chapter.gate
+    sentence = refused(chapter, {**values, "tau": -1.0, "r_on": 0.0})
+    assert sentence in ("tau must be a finite number > 0, not -1.0", "r_on must be a number > 0 and <= 1, not 0.0")
+
+
+@pytest.mark.parametrize(("chapter", "values"), CHAPTERS)
+def test_parameters_do_not_change_later(chapter, values):
+    with pytest.raises(ValidationError):
+        chapter.check(values).seeds = [5]
+
+
+# The text of chapter 4
+
+
+@pytest.mark.parametrize(
+    "data", [None, b"", b"a\0b", "naïve".encode("latin-1")], ids=["missing", "empty", "binary", "latin-1"]
+)
+def test_a_text_that_cannot_be_read_is_refused(tmp_path, data):
+    path = tmp_path / "text.txt"
+    if data is not None:
+        path.write_bytes(data)
+    chapter, values = Chapter.text
+    assert str(path) in refused(chapter, {**values, "corpus": str(path)})
+
+
+def test_a_text_shorter_than_the_longest_sequence_is_refused(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("The people " * 3)
+    chapter, values = Chapter.text
+    assert chapter.check({**values, "corpus": str(path), "lengths": [5, 32]}).lengths == [5, 32]
+    sentence = refused(chapter, {**values, "corpus": str(path), "lengths": [5, 33]})
+    assert str(path) in sentence
+    assert "33 characters" in sentence
+
+
+def test_a_prompt_that_the_text_has_no_characters_for_is_refused():
+    chapter, values = Chapter.text
+    sentence = refused(chapter, {**values, "prompt": "Ünd & Ω"})
+    assert "prompt" in sentence
+    for unknown in "ÜΩ":
+        assert repr(unknown) in sentence
+    assert repr("n") not in sentence
