@@ -59,8 +59,7 @@ def book(profile: str = "report", folder: Path = BUILD) -> Path:
     wanted = {chapter: parameters(chapter, profile) for chapter in CHAPTERS}
     for chapter, values in wanted.items():
         check(chapter, values)
-    text = corpora.load(wanted["04_text_generation"]["corpus"])
-    print(f"Text: {text.source} ({len(text.text):,} characters)", flush=True)
+        settle_text(values)
     vendor.fetch(PROJECT)
     chapters = folder / "chapters"
     chapters.mkdir(parents=True, exist_ok=True)
@@ -97,6 +96,14 @@ def check(chapter: str, values: Mapping[str, Any]) -> None:
         CHAPTERS[chapter].check(values)
     except ParameterError as error:
         raise ParameterError(f"{chapter}: {error}") from None
+
+
+def settle_text(values: dict[str, Any]) -> None:
+    """Decide once which text is read, and say so; kernels and workers must not ask the network anew."""
+    if "corpus" in values:
+        text = corpora.load(values["corpus"])
+        values["corpus"] = text.name
+        print(f"Text: {text.source} ({len(text.text):,} characters)", flush=True)
 
 
 def execute(chapter: str, values: Mapping[str, Any], output: Path, fingerprint: str = "") -> None:

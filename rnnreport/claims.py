@@ -15,11 +15,12 @@ from functools import cache
 from html import escape
 from typing import Annotated, Any, Literal, get_args
 
+import numpy as np
 import pandas as pd
 import yaml
 from pydantic import Field
 
-from rnnreport.intervals import at_least, interval
+from rnnreport.intervals import exceeds, in_words
 from rnnreport.parameters import DISTINCT, Parameters
 from rnnreport.provenance import PROJECT
 
@@ -39,7 +40,7 @@ class ClaimsParameters(Parameters):
         Field(description=f"a list of different verdicts among {', '.join(map(repr, VERDICTS))}"),
         DISTINCT,
     ]
-    verdicts_file: str
+    verdicts_file: Annotated[str, Field(strict=True, description="the name of a file, or '' for none")]
 
 
 @cache
@@ -143,7 +144,7 @@ def fig1a(table: pd.DataFrame) -> Finding:
         return None, "No run at T = 5 reached 300 to 400 steps."
     step = near["step"].max()
     values = near.loc[near["step"] == step, "test_accuracy"].tolist()
-    return at_least(
+    return exceeds(
         values, 0.95
     ), f"At T = 5, step {step}: accuracy {_share(values)} on fresh palindromes, against 0.95."
 
@@ -157,9 +158,9 @@ def fig1b(table: pd.DataFrame) -> Finding:
     if short.empty or long.empty:
         return None, "It takes lengths up to 10 and beyond 20."
     drops = short.groupby("seed")["test_accuracy"].mean() - long.groupby("seed")["test_accuracy"].mean()
-    return at_least(drops.tolist(), 0.2), (
+    return exceeds(drops.tolist(), 0.2), (
         f"After {last['step'].max()} steps: accuracy {_share(short['test_accuracy'])} up to T = 10 and "
-        f"{_share(long['test_accuracy'])} beyond T = 20, a drop of {_spread(drops)} against 0.2."
+        f"{_share(long['test_accuracy'])} beyond T = 20, a drop of {in_words(drops)} against 0.2."
     )
 
 
@@ -172,9 +173,9 @@ def adam_osc(table: pd.DataFrame) -> Finding:
     if not {"adam", "rmsprop", "sgd"} <= set(best):
         return None, "It takes adam, rmsprop and sgd."
     over_sgd, over_rmsprop = best["adam"] - best["sgd"], best["adam"] - best["rmsprop"]
-    return at_least(over_rmsprop.tolist(), 0.0), (
-        f"Mean accuracy over training, each optimizer at its best rate: adam ahead of sgd by {_spread(over_sgd)}, of "
-        f"rmsprop, which has no momentum, by {_spread(over_rmsprop)}."
+    return exceeds(over_rmsprop.tolist(), 0.0), (
+        f"Mean accuracy over training, each optimizer at its best rate: adam ahead of sgd by {in_words(over_sgd)}, of "
+        f"rmsprop, which has no momentum, by {in_words(over_rmsprop)}."
     )
 
 
@@ -200,25 +201,30 @@ def param_count(counts: pd.DataFrame) -> Finding:
 
 
 def fig2a(table: pd.DataFrame) -> Finding:
-    """table: the RNN at several T and learning rates."""
-    return _beyond_15(table, "at its best learning rate", best_rate=True)
+    """table: the RNN at several T and learning rates; beyond T = 15 at its best rate."""
+    long = table[table["length"] > 15]
+    if missing := _needs_steps(long, 1_000):
+        return None, missing
+    return _stuck(_best_rate(_at_last_step(long)), "at its best learning rate")
 
 
 def fig2_lr(table: pd.DataFrame) -> Finding:
-    """table: the RNN at several T and learning rates."""
-    return _beyond_15(table[table["learning_rate"] == table["learning_rate"].max()], "at the largest learning rate")
-
-
-def _beyond_15(table: pd.DataFrame, where: str, best_rate: bool = False) -> Finding:
-    last = _at_last_step(table[table["length"] > 15])
-    if last.empty:
-        return None, "It takes lengths beyond 15."
-    if missing := _needs_steps(table, 1_000):
+    """table: the RNN at several T and learning rates; beyond T = 15 at the largest rate, next to the smallest."""
+    long = table[table["length"] > 15]
+    if missing := _needs_steps(long, 1_000):
         return None, missing
-    if best_rate:
-        last = _best_rate(last)
-    solved = {length: at_least(group["test_accuracy"].tolist(), 0.5) for length, group in last.groupby("length")}
-    holds = False if True in solved.values() else (None if None in solved.values() else True)
+    last = _at_last_step(long)
+    smallest, largest = last["learning_rate"].min(), last["learning_rate"].max()
+    if smallest == largest:
+        return None, "It takes more than one learning rate."
+    holds, evidence = _stuck(last[last["learning_rate"] == largest], f"at a learning rate of {largest:g}")
+    return holds, f"{evidence} At {smallest:g} it is {_each_length(last[last['learning_rate'] == smallest])}."
+
+
+def _stuck(last: pd.DataFrame, where: str) -> Finding:
+    """Whether the RNN stays below an accuracy of 0.5 at every T of these rows."""
+    past = [exceeds(rows["test_accuracy"].tolist(), 0.5) for _, rows in last.groupby("length")]
+    holds = False if True in past else None if None in past else True
     return holds, f"The RNN {where}, after {last['step'].max()} steps: {_each_length(last)}; against 0.5."
 
 
@@ -227,7 +233,7 @@ def fig2b(table: pd.DataFrame) -> Finding:
     if missing := _needs_steps(table, 1_000):
         return None, missing
     last = _best_rate(_at_last_step(table))
-    reached = {length: at_least(group["test_accuracy"].tolist(), 0.5) for length, group in last.groupby("length")}
+    reached = {length: exceeds(group["test_accuracy"].tolist(), 0.5) for length, group in last.groupby("length")}
     holds = False if False in reached.values() else (None if None in reached.values() else True)
     return (
         holds,
@@ -238,7 +244,7 @@ def fig2b(table: pd.DataFrame) -> Finding:
 def lstm_better(table: pd.DataFrame) -> Finding:
     """table: both models at several T and learning rates; each at its best rate, compared seed by seed."""
     last = _at_last_step(table[table["length"] > 15])
-    if set(last["model"]) < {"rnn", "lstm"}:
+    if not {"rnn", "lstm"} <= set(last["model"]):
         return None, "It takes both models at lengths beyond 15."
     if missing := _needs_steps(table, 1_000):
         return None, missing
@@ -247,23 +253,24 @@ def lstm_better(table: pd.DataFrame) -> Finding:
         for model in ("rnn", "lstm")
     }
     ahead = means["lstm"] - means["rnn"]
-    return at_least(ahead.tolist(), 0.0), (
+    return exceeds(ahead.tolist(), 0.0), (
         f"Beyond T = 15, after {last['step'].max()} steps, each at its best rate: LSTM {_share(means['lstm'])}, "
-        f"RNN {_share(means['rnn'])}, the LSTM ahead by {_spread(ahead)}."
+        f"RNN {_share(means['rnn'])}, the LSTM ahead by {in_words(ahead)}."
     )
 
 
 def fig3(k: pd.DataFrame, tau: float, s: float, r_on: float) -> Finding:
-    """k: openness over a fine grid of times (t, k)."""
-    open_at = k.loc[(k["k"] > 0) & (k["t"] >= s), "t"]
+    """k: openness over a fine grid of times (t, k), for the gate tau, s, r_on."""
+    if (tau, s, r_on) != (6, 3, 0.2):
+        return None, "The claim is about the gate with τ = 6, s = 3 and r_on = 0.2."
     spacing = k["t"].diff().median()
-    starts = open_at[open_at.diff().fillna(float("inf")) > 2 * spacing] - spacing
-    width = open_at[open_at < s + tau].max() - open_at.min() + 2 * spacing
-    periods = starts.diff().dropna()
-    holds = abs(starts.iloc[0] - s) <= spacing and bool(((periods - tau).abs() <= 2 * spacing).all())
-    return holds and abs(width - r_on * tau) <= 2 * spacing, (
+    open_at = k.loc[(k["k"] > 0) & (k["t"] >= s), "t"]
+    starts = open_at[open_at.diff().fillna(np.inf) > 2 * spacing] - spacing
+    width = open_at[open_at < s + tau].max() - starts.iloc[0] + spacing
+    apart = [abs(starts.iloc[0] - s), *(starts.diff().dropna() - tau).abs(), abs(width - r_on * tau)]
+    return bool(max(apart) <= 2 * spacing), (
         f"Computed from (12): k leaves zero at t = {', '.join(f'{start:.2f}' for start in starts)}, stays open for "
-        f"{width:.2f} = r_on τ, and peaks in the middle."
+        f"{width:.2f}, which is r_on τ, and peaks in the middle."
     )
 
 
@@ -315,17 +322,21 @@ def fig4(table: pd.DataFrame) -> Finding:
     ends = table.dropna(subset=["loss"]).sort_values("step").groupby("seed")
     loss, accuracy = (ends[column].last() - ends[column].first() for column in ("loss", "accuracy"))
     return bool((loss < 0).all() and (accuracy > 0).all()), (
-        f"Over {table['step'].max()} steps the loss changed by {_spread(loss)} and the accuracy by {_spread(accuracy)}."
+        f"Over {table['step'].max():,} steps the loss changed by {in_words(loss)}, the accuracy by {in_words(accuracy)}."
     )
 
 
 def newlines_first(samples: pd.DataFrame, zero_state: float, in_book: float) -> Finding:
-    """samples: step and text; zero_state: p(newline) after a zero state; in_book: the newlines' share of the text."""
-    first = samples[samples["step"] == samples["step"].min()]
-    share = [text.count("\n") / len(text) for text in first["text"]]
-    return at_least(share, 0.5), (
-        f"At step {first['step'].iloc[0]} newlines are {_share(share)} of the samples (of the book: {in_book:.1%}). "
-        f"A zero state gives a newline a probability of {zero_state:.1%} on average: it does not stand for one."
+    """samples: step and text; zero_state: p(newline) after a zero state; in_book: the newlines' share of the text.
+
+    Two halves: the first samples are mostly newlines, and a zero state predicts one.
+    """
+    first = samples.loc[samples["step"] == samples["step"].min()]
+    share = first["text"].str.count("\n").sum() / first["text"].str.len().sum()
+    halves = {bool(share > 0.5), zero_state > 0.5}
+    return None if len(halves) > 1 else halves.pop(), (
+        f"At step {samples['step'].min()} newlines make up {share:.1%} of {len(first)} samples (of the book: "
+        f"{in_book:.1%}), and a zero state gives one a probability of {zero_state:.1%} on average. It takes more than half in both."
     )
 
 
@@ -373,7 +384,9 @@ PREDICATES: dict[str, Callable[..., Finding]] = {
 
 
 def _needs_steps(table: pd.DataFrame, steps: int) -> str:
-    """Why these runs cannot tell, where they are shorter than the report's."""
+    """Why these runs cannot tell, where there are none or they are shorter than the report's."""
+    if table.empty:
+        return "This build has no such runs."
     longest = int(table["step"].max())
     return f"The claim is about {steps:,} steps; these runs have {longest:,}." if longest < steps else ""
 
@@ -393,16 +406,8 @@ def _each_length(table: pd.DataFrame) -> str:
     return "; ".join(f"T = {length}: {_share(rows['test_accuracy'])}" for length, rows in table.groupby("length"))
 
 
-def _spread(values: Any) -> str:
-    """A mean over seeds with its 95% interval, for a sentence."""
-    mean, low, high = interval(list(values))
-    return f"{mean:.2f}" if low == -math.inf else f"{mean:.2f} (95% interval {low:.2f} to {high:.2f})"
-
-
 def _share(values: Any) -> str:
-    """As :func:`_spread`, for accuracies and other shares, which lie between 0 and 1."""
-    mean, low, high = interval(list(values))
-    return f"{mean:.2f}" if low == -math.inf else f"{mean:.2f} (95% interval {max(low, 0):.2f} to {min(high, 1):.2f})"
+    return in_words(values, share=True)
 
 
 def as_html(table: pd.DataFrame) -> str:

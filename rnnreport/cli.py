@@ -91,7 +91,9 @@ def run(
         list[str] | None, typer.Option("-p", "--parameter", metavar="NAME VALUE", help="May be given many times.")
     ] = None,
     profile: Annotated[str, typer.Option(help="The parameter set to start from.")] = "quick",
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="The executed notebook.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The executed notebook, or the folder for it.")
+    ] = None,
 ) -> None:
     """Run one chapter at other parameters; its figures are left beside the executed notebook as SVG."""
     chapter = Path(chapter).stem
@@ -101,9 +103,12 @@ def run(
     if Path(str(values.get("corpus", ""))).is_file():
         values["corpus"] = str(Path(values["corpus"]).absolute())
     build.check(chapter, values)
-    output = (output or build.BUILD / "run" / f"{chapter}.ipynb").absolute()
+    output = (output or build.BUILD / "run").absolute()
+    if output.is_dir() or not output.suffix:
+        output /= f"{chapter}.ipynb"
     if output.parent == build.BOOK:
         raise ParameterError(f"{output.name} would overwrite the book's own notebook; choose another --output folder")
+    build.settle_text(values)
     build.execute(chapter, values, output)
     print(f"Executed notebook: {output}")
     for figure in build.export_figures(output):
@@ -166,7 +171,11 @@ def serve(port: int = 8000, browser: bool = True) -> None:
     if not (html / "index.html").exists():
         raise build.BuildError("there is no book yet; `make book` (or `python -m rnnreport book`) makes it")
     handler = partial(SimpleHTTPRequestHandler, directory=html)
-    with ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
+    try:
+        server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+    except OSError as error:
+        raise build.BuildError(f"port {port} cannot be used ({error.strerror}); --port names another") from error
+    with server:
         address = f"http://127.0.0.1:{server.server_port}/"
         print(f"The book is at {address}, until Ctrl-C", flush=True)
         if browser:

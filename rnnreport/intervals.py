@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -30,9 +30,18 @@ def over_seeds(table: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*by, "mean", "low", "high", "seeds"])
 
 
-def at_least(values: Sequence[float], threshold: float) -> bool | None:
-    """Whether the mean lies at or above the threshold, as far as these values can tell; None where they cannot."""
+def exceeds(values: Sequence[float], threshold: float) -> bool | None:
+    """Whether the mean lies above the threshold, as far as these values can tell; None where they cannot."""
     _, low, high = interval(values)
-    if low >= threshold:
+    if low > threshold:
         return True
     return False if high < threshold else None
+
+
+def in_words(values: Iterable[float], *, share: bool = False) -> str:
+    """A mean over seeds with its interval, for a sentence; of a share, the interval lies between 0 and 1 too."""
+    mean, low, high = interval(list(values))
+    if np.isinf(low):
+        return f"{mean:.2f}"
+    low, high = (max(low, 0.0), min(high, 1.0)) if share else (low, high)
+    return f"{mean:.2f} ({low:.2f} to {high:.2f})"

@@ -13,11 +13,11 @@ from typing import Any, Literal, Self
 import torch
 import torch.nn as nn
 from torch import Tensor
+from torch.nn import functional as F
 
 from rnnreport import recurrence
 from rnnreport.cells import temporal_gate
 
-State = Tensor | tuple[Tensor, Tensor]
 ModelName = Literal["rnn", "lstm", "temporal-gate"]
 Encoding = Literal["scalar", "one-hot"]
 Initialisation = Literal["normal", "uniform", "orthogonal"]
@@ -304,11 +304,16 @@ class PalindromeClassifier(nn.Module):
             with torch.no_grad():
                 bias.view(-1, hidden_size)[1] += forget_bias
 
+    def encode(self, digits: Tensor) -> Tensor:
+        """Digits, integers (T, B), as the numbers that a step reads: (T, B, 1) or, one-hot, (T, B, K)."""
+        if self.encoding == "one-hot":
+            return F.one_hot(digits, self.recurrence.input_size).to(self.W_ph.dtype)
+        return digits.to(self.W_ph.dtype).unsqueeze(-1)
+
     def forward(self, digits: Tensor) -> Tensor:
         """digits: integers (T, B). Returns the logits p(T): (B, K)."""
-        weight = self.W_ph
-        x = digits if self.encoding == "one-hot" else digits.to(weight.dtype).unsqueeze(-1)
-        h = self.recurrence(x)[0]
+        # A recurrence takes integers for one-hot vectors, and looks rows up in place of multiplying.
+        h = self.recurrence(digits if self.encoding == "one-hot" else self.encode(digits))[0]
         return h[-1] @ self.W_ph.T + self.b_p  # (2), (10)
 
 

@@ -45,8 +45,6 @@ class Parameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    seeds: Seeds
-
     @classmethod
     def from_notebook(cls, names: Mapping[str, Any]) -> Self:
         """The parameters among a notebook's ``globals()``. Raises ParameterError."""

@@ -33,7 +33,7 @@ from pydantic import BaseModel
 from tqdm import tqdm
 
 from rnnreport.provenance import PROJECT, code_version, libraries, machine
-from rnnreport.training import use_one_thread
+from rnnreport.training import Recipe, use_one_thread
 
 RUNS_DIR = "RNNREPORT_RUNS_DIR"
 
@@ -48,10 +48,17 @@ class RunError(RuntimeError):
 class Configuration(BaseModel, extra="forbid", frozen=True):
     """What a run is asked to do, complete: equal configurations give equal results."""
 
+    recipe: Recipe
+
     @property
     def steps(self) -> int:
-        """How many steps it will report to its progress bar."""
-        return 1
+        """Steps of training."""
+        return self.recipe.steps
+
+    @property
+    def seed(self) -> int:
+        """Seed of the weights and of the batches."""
+        return self.recipe.seed
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -61,7 +62,7 @@ def check_device(name: str) -> torch.device:
         present.append("cuda")
     if torch.backends.mps.is_available():
         present.append("mps")
-    if name.split(":")[0] not in present:
+    if not re.fullmatch(rf"({'|'.join(present)})(:\d+)?", name):
         raise ValueError(f"device must be one of those present on this machine, {', '.join(present)}, not {name!r}")
     return torch.device(name)
 

@@ -16,12 +16,13 @@ import pytest
 from pydantic import Field
 
 from rnnreport import build, claims
-from rnnreport.parameters import Count, ParameterError, Parameters
+from rnnreport.parameters import Count, ParameterError, Parameters, Seeds
 
 cell, words = nbformat.v4.new_code_cell, nbformat.v4.new_markdown_cell
 
 
 class SmallParameters(Parameters):
+    seeds: Seeds
     size: Count
     fail: Annotated[bool, Field(strict=True, description="true or false")]
 

@@ -164,7 +164,8 @@ CASES = [
     ("fig2-lr", [runs(by("learning_rate", {1e-3: 0.1, 1e-2: 0.9}), rates=(1e-3, 1e-2))], False),
     ("fig2-lr", [runs(noisy(0.1, 0.9), rates=(1e-3, 1e-2))], None),
     ("fig2-lr", [runs(0.1, rates=(1e-3, 1e-2), steps=(900,))], None),
-    ("fig2-lr", [runs(0.1, lengths=(15,))], None),
+    ("fig2-lr", [runs(0.1, rates=(1e-3, 1e-2), lengths=(15,))], None),
+    ("fig2-lr", [runs(0.1)], None),
     ("fig2b", [runs(0.7, models=("lstm",), lengths=(10, 20))], True),
     ("fig2b", [runs(by("length", {10: 1.0, 20: 0.1}), models=("lstm",), lengths=(10, 20))], False),
     ("fig2b", [runs(by("learning_rate", {1e-3: 0.1, 1e-2: 0.9}), models=("lstm",), rates=(1e-3, 1e-2))], True),
@@ -195,10 +196,10 @@ CASES = [
     ("fig4", [text([3.0, 3.5], [0.2, 0.4])], False),
     ("fig4", [text([3.0, 2.0], [0.2, 0.2])], False),
     ("fig4", [text([float("nan"), 3.0], [float("nan"), 0.2])], None),
-    ("newlines-first", [samples("\n\n\na", "\n\n\n\nb", "\n\n\nc"), 0.01, 0.02], True),
+    ("newlines-first", [samples("\n\n\na", "\n\nbc", "\n\n\nd"), 0.6, 0.02], True),
     ("newlines-first", [samples("abcd", "efgh", "a\nbc"), 0.01, 0.02], False),
-    ("newlines-first", [samples("\n\n\n\n", "efgh"), 0.01, 0.02], None),
-    ("newlines-first", [samples("\n\n\n\n"), 0.01, 0.02], None),
+    ("newlines-first", [samples("\n\n\na", "\n\nbc", "\n\n\nd"), 0.01, 0.02], None),
+    ("newlines-first", [samples("abcd", "efgh", "a\nbc"), 0.6, 0.02], None),
     ("temp-confidence", [diversity([4.0, 1.0, 2.0], [0.9, 0.1, 0.5])], True),
     ("temp-confidence", [diversity([4.0, 2.0, 1.0], [0.9, 0.1, 0.5])], False),
     ("temp-confidence", [diversity([4.0, 1.0, 2.0], [0.9, 0.1, 0.5]).head(1)], None),
@@ -243,22 +244,10 @@ def test_a_tie_is_no_lead(claim):
 
 
 @pytest.mark.parametrize(
-    ("tau", "s", "r_on"),
-    [
-        (6.0, 3.0, 1.0),
-        (6.0, -1.0, 0.2),
-        (6.0, 0.0, 0.2),
-        (6.0, 100.0, 0.2),
-        (1.0, 3.0, 0.5),
-        (40.0, 3.0, 0.05),
-        (0.7, 2.0, 0.3),
-    ],
-    ids=str,
+    ("tau", "s", "r_on"), [(6.0, 3.0, 1.0), (6.0, -1.0, 0.2), (6.0, 100.0, 0.2), (0.7, 3.0, 0.2)], ids=str
 )
-def test_the_gates_claim_is_not_denied_for_another_gate_than_figure_3s(tau, s, r_on):
-    """Chapter 3 judges whatever gate it is given; (12) does what is claimed for each of them."""
-    until = max(4 * tau, s % tau + 2 * tau)  # as the chapter draws it
-    assert judge("fig3", k_of(tau, s, r_on, until), tau, s, r_on).verdict != "contradicted"
+def test_another_gate_than_figure_3s_settles_nothing(tau, s, r_on):
+    assert judge("fig3", k_of(tau, s, r_on), tau, s, r_on).verdict == "underpowered"
 
 
 def test_a_loss_below_its_bound_is_a_fault_of_ours():
@@ -268,10 +257,8 @@ def test_a_loss_below_its_bound_is_a_fault_of_ours():
 
 def test_evidence_states_mean_and_interval():
     evidence = judge("fig1a", runs(0.98, lengths=(5,), steps=(300, 400))).evidence
-    assert (
-        evidence == "At T = 5, step 400: accuracy 0.98 (95% interval 0.96 to 1.00) on fresh palindromes, against 0.95."
-    )
-    assert "interval" not in judge("fig1a", runs(0.98, lengths=(5,), steps=(400,), seeds=1)).evidence
+    assert evidence == "At T = 5, step 400: accuracy 0.98 (0.96 to 1.00) on fresh palindromes, against 0.95."
+    assert "0.98 on fresh" in judge("fig1a", runs(0.98, lengths=(5,), steps=(400,), seeds=1)).evidence
 
 
 def test_each_length_counts_at_its_own_best_rate():

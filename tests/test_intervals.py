@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from rnnreport.intervals import at_least, interval, over_seeds
+from rnnreport.intervals import exceeds, in_words, interval, over_seeds
 
 several = st.lists(st.floats(-10, 10), min_size=2, max_size=8)
 
@@ -34,31 +34,31 @@ def test_two_seeds_by_hand():
 
 def test_a_single_value_says_nothing_of_the_spread():
     assert interval([0.7]) == (0.7, -math.inf, math.inf)
-    assert at_least([1.0], 0.1) is None
-    assert at_least([0.0], 0.1) is None
+    assert exceeds([1.0], 0.1) is None
+    assert exceeds([0.0], 0.1) is None
 
 
 @pytest.mark.parametrize(
     ("values", "threshold", "expected"),
     [
         ([0.97, 0.98, 0.99], 0.95, True),
-        ([0.5, 0.5, 0.5], 0.5, True),
+        ([0.5, 0.5, 0.5], 0.5, None),
         ([0.1, 0.11, 0.12], 0.95, False),
         ([0.25, 0.25], 0.5, False),
         ([0.2, 0.9, 0.95], 0.95, None),
         ([0.94, 0.97], 0.95, None),
     ],
 )
-def test_whether_a_mean_reaches_a_threshold(values, threshold, expected):
-    assert at_least(values, threshold) is expected
+def test_whether_a_mean_exceeds_a_threshold(values, threshold, expected):
+    assert exceeds(values, threshold) is expected
 
 
 @settings(max_examples=100, deadline=None)
 @given(several, st.floats(-10, 10))
 def test_a_verdict_never_goes_against_the_mean(values, threshold):
-    holds = at_least(values, threshold)
+    holds = exceeds(values, threshold)
     if holds is not None:
-        assert holds == (np.mean(values) >= threshold)
+        assert holds == (np.mean(values) > threshold)
 
 
 def test_coverage_is_the_level():
@@ -84,3 +84,11 @@ def test_a_row_for_every_group_with_its_seeds():
 def test_a_column_without_values_gives_no_rows():
     table = pd.DataFrame({"step": [1], "seed": [0], "value": [math.nan]})
     assert over_seeds(table, ["step"], "value").empty
+
+
+def test_a_mean_with_its_interval_in_words():
+    assert in_words([0.97, 0.98, 0.99]) == "0.98 (0.96 to 1.00)"
+    assert in_words(pd.Series([0.97, 0.98, 0.99])) == "0.98 (0.96 to 1.00)"
+    assert in_words([0.0, 1.0]) == "0.50 (-5.85 to 6.85)"
+    assert in_words([0.0, 1.0], share=True) == "0.50 (0.00 to 1.00)"
+    assert in_words([0.7]) == in_words([0.7], share=True) == "0.70"

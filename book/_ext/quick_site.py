@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import hashlib
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ SOURCES = ("rnnreport/**/*.py", "rnnreport/**/*.js", "rnnreport/**/*.css", "data
 def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx before it opens its cache or chooses a builder, so that the folders can still be changed."""
     root = Path(app.srcdir)
+    if folder := os.environ.get("RNNREPORT_DATA_DIR"):  # the kernels run in book/
+        os.environ["RNNREPORT_DATA_DIR"] = str(Path(folder).absolute())
     checkout = (root / "package-lock.json").is_file()  # else the stage of `make book`, which has its own order
     bring_javascript(root, checkout)
     app.add_config_value("library_fingerprint", fingerprint(root), "env", str)

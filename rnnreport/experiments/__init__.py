@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
-from rnnreport.parameters import Count, Lengths, Parameters, Positive
+from rnnreport.parameters import Count, Lengths, Parameters, Positive, Seeds
 from rnnreport.training import check_device
 
 
@@ -16,9 +16,10 @@ def _present(name: str) -> str:
 class TrainingParameters(Parameters):
     """What all chapters that train can be told."""
 
+    seeds: Seeds
     lengths: Lengths
     train_steps: Count
     learning_rate: Positive
     hidden_size: Count
     batch_size: Count
-    device: Annotated[str, AfterValidator(_present)]
+    device: Annotated[str, Field(strict=True, description="the name of a device"), AfterValidator(_present)]

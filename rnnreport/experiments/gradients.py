@@ -1,11 +1,12 @@
 """Chapter 1: which sizes the derivations are checked at."""
 
-from rnnreport.parameters import Count, Counts2, Lengths, Parameters, Positives
+from rnnreport.parameters import Count, Counts2, Lengths, Parameters, Positives, Seeds
 
 
 class GradientParameters(Parameters):
     """What chapter 1 can be told."""
 
+    seeds: Seeds
     lengths: Lengths
     input_size: Count
     hidden_size: Count

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from itertools import product
 from typing import Annotated
 
+import numpy as np
 import pandas as pd
 import torch
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from rnnreport.cells import lstm_step
+from rnnreport.cells import lstm_step, rnn_step
 from rnnreport.experiments import TrainingParameters
-from rnnreport.experiments.palindromes import PalindromeRun, test_set, train_palindromes, trained_network
+from rnnreport.experiments.palindromes import PalindromeRun, new_network, test_set, train_palindromes, trained_network
 from rnnreport.models import LSTM, RECURRENCES, Encoding, ModelName
 from rnnreport.parameters import DISTINCT, Count, Positives, Sample
 from rnnreport.runs import Run, run_all
@@ -23,10 +25,21 @@ def _listed(what: str, names: Iterable[str]) -> str:
     return f"a list of different {what} among {', '.join(map(repr, names))}"
 
 
+def _with_rnn(models: list[str]) -> list[str]:
+    if "rnn" not in models:
+        raise ValueError
+    return models
+
+
 class RNNVersusLSTMParameters(TrainingParameters):
     """What chapter 2 can be told."""
 
-    models: Annotated[list[ModelName], Field(description=_listed("models", RECURRENCES)), DISTINCT]
+    models: Annotated[
+        list[ModelName],
+        Field(description=f"{_listed('models', RECURRENCES)}, 'rnn' one of them"),
+        DISTINCT,
+        AfterValidator(_with_rnn),
+    ]
     learning_rates: Positives
     optimizers: Annotated[list[OptimizerName], Field(description=_listed("optimizers", OPTIMIZERS)), DISTINCT]
     early_steps: Count
@@ -73,19 +86,57 @@ def _run(p: RNNVersusLSTMParameters, model: ModelName, length: int, seed: int, r
     )
 
 
-def quadratic_paths(rates: dict[OptimizerName, float], steps: int = 40, curvature: float = 30.0) -> pd.DataFrame:
-    """Each optimizer's way down (x^2 + curvature y^2) / 2 from (-4, 1): optimizer, step, x, y, loss."""
-    rows = []
-    for name, rate in rates.items():
-        point = torch.tensor([-4.0, 1.0], requires_grad=True)
+def quadratic_paths(optimizers: Iterable[OptimizerName], steps: int = 40, curvature: float = 30.0) -> pd.DataFrame:
+    """Each optimizer's way down (x^2 + curvature y^2) / 2 from (-4, 1): optimizer, learning_rate, step, x, y, loss.
+
+    Each at the best of 40 learning rates from 0.001 to 2, by the loss that is left at the end.
+    """
+
+    def path(name: OptimizerName, rate: float) -> pd.DataFrame:
+        point, rows = torch.tensor([-4.0, 1.0], requires_grad=True), []
         optimizer = OPTIMIZERS[name]([point], lr=rate)
         for step in range(steps + 1):
             loss = (point[0] ** 2 + curvature * point[1] ** 2) / 2
-            rows.append((name, step, *point.tolist(), loss.item()))
+            rows.append((name, rate, step, *point.tolist(), loss.item()))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-    return pd.DataFrame(rows, columns=["optimizer", "step", "x", "y", "loss"])
+        return pd.DataFrame(rows, columns=["optimizer", "learning_rate", "step", "x", "y", "loss"])
+
+    def left(path: pd.DataFrame) -> float:
+        loss = path["loss"].iloc[-1]
+        return float(loss) if math.isfinite(loss) else math.inf
+
+    rates = np.geomspace(0.001, 2, 40).tolist()
+    return pd.concat([min((path(name, rate) for rate in rates), key=left) for name in optimizers], ignore_index=True)
+
+
+def left_of_gradient(run: Run, palindromes: int = 4) -> float:
+    """Before training: ‖∂h(T-1) / ∂(state after step 1)‖₂, the median over some fresh palindromes.
+
+    The state is h for the RNN, and h and c together for the LSTM.
+    """
+    network = new_network(run.configuration)
+    weights = [weight.detach() for weight in network.recurrence.weights(0)]
+    x = network.encode(test_set(run.configuration)[0][:, :palindromes].cpu())
+    is_lstm, norms = isinstance(network.recurrence, LSTM), []
+
+    def step(x_t: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
+        if is_lstm:
+            return torch.cat(lstm_step(x_t, *state.chunk(2, -1), *weights), -1)
+        return rnn_step(x_t, state, *weights)
+
+    for column in x.unbind(1):
+        state = step(column[0], torch.zeros(network.recurrence.hidden_size * (2 if is_lstm else 1)))
+
+        def to_the_end(state: torch.Tensor, column: torch.Tensor = column) -> torch.Tensor:
+            for x_t in column[1:]:
+                state = step(x_t, state)
+            return state[: network.recurrence.hidden_size]
+
+        jacobian = torch.autograd.functional.jacobian(to_the_end, state, vectorize=True)
+        norms.append(torch.linalg.matrix_norm(jacobian, 2))
+    return float(torch.stack(norms).median())
 
 
 def gate_values(run: Run, palindromes: int = 200) -> pd.DataFrame:
@@ -93,7 +144,7 @@ def gate_values(run: Run, palindromes: int = 200) -> pd.DataFrame:
     network = trained_network(run)
     digits, _ = test_set(run.configuration)
     digits = digits[:, :palindromes].cpu()
-    x = torch.nn.functional.one_hot(digits, 10).float() if network.encoding == "one-hot" else digits.float()[..., None]
+    x = network.encode(digits)
     weight_ih, weight_hh, bias = network.recurrence.weights(0)
     h = c = torch.zeros(x.shape[1], network.recurrence.hidden_size)
     rows = []

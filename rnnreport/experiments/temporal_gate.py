@@ -26,9 +26,10 @@ class TemporalGateParameters(TrainingParameters):
     test_palindromes: Sample
 
 
-def openness(p: TemporalGateParameters, until: float, per_step: int = 100) -> pd.DataFrame:
-    """k over time from 0 on, ``per_step`` points a unit of time: t, k, and whether t is an integer step."""
-    t = torch.arange(round(until * per_step) + 1, dtype=torch.float64) / per_step
+def openness(p: TemporalGateParameters, until: float) -> pd.DataFrame:
+    """k over time from 0 on, on a fine grid and at the integer steps (the first 1,000): t, k, and whether t is one."""
+    grid = torch.linspace(0, until, 2401, dtype=torch.float64)
+    t = torch.cat([grid, torch.arange(min(int(until), 1_000) + 1, dtype=torch.float64)]).unique()
     k = temporal_gate(t, *(torch.tensor(value, dtype=torch.float64) for value in (p.tau, p.s, p.r_on)))
     return pd.DataFrame({"t": t, "k": k, "integer": t == t.round()})
 

@@ -32,10 +32,16 @@ class TextParameters(TrainingParameters):
 
     @model_validator(mode="after")
     def _readable(self) -> Self:
-        corpus = corpora.load(self.corpus)
-        for length in self.lengths:
-            corpus.windows(length)
-        corpus.encode(self.prompt)
+        try:
+            corpus = corpora.load(self.corpus)
+            for length in self.lengths:
+                corpus.windows(length)
+        except corpora.CorpusError as error:
+            raise ValueError(f"corpus: {error}") from error
+        try:
+            corpus.encode(self.prompt)
+        except corpora.CorpusError as error:
+            raise ValueError(f"prompt: {error}") from error
         return self
 
 
@@ -48,18 +54,7 @@ class TextRun(Configuration):
     hidden_size: int = 128
     num_layers: int = 2
     batch_size: int = 64
-    recipe: Recipe
     snapshots: tuple[int, ...] = ()
-
-    @property
-    def steps(self) -> int:
-        """Steps of training."""
-        return self.recipe.steps
-
-    @property
-    def seed(self) -> int:
-        """Seed of the weights and of the batches."""
-        return self.recipe.seed
 
 
 def course_recipe(steps: int, seed: int = 0, **changes: object) -> Recipe:
@@ -70,8 +65,11 @@ def course_recipe(steps: int, seed: int = 0, **changes: object) -> Recipe:
 
 def long_run(steps: int, seed: int) -> TextRun:
     """The report's training: its book, the course's defaults, weights kept at the steps it shows and before."""
+    book = corpora.load()
+    if not book.is_report_book:
+        raise corpora.CorpusError(f"the long training is of {corpora.REPORT_BOOK}, which could not be downloaded")
     return TextRun(
-        sha256=corpora.load().sha256,
+        sha256=book.sha256,
         recipe=course_recipe(steps, seed, record_every=500),
         snapshots=(0, 2_000, 10_000, 50_000, 100_000, 200_000, 500_000),
     )
@@ -80,6 +78,8 @@ def long_run(steps: int, seed: int) -> TextRun:
 def train_text(run: TextRun, folder: Path, on_steps: OnSteps = lambda steps: None) -> pd.DataFrame:
     """Train the model of this run; the table has the held-out text's loss, accuracy and bits per character as well."""
     corpus = corpora.load(run.corpus)
+    if corpus.sha256 != run.sha256:
+        raise corpora.CorpusError(f"corpus {run.corpus!r} is no longer the text that this run was asked to read")
     windows = corpus.windows(run.sequence_length)
     model = new_model(run, corpus)
 
@@ -176,12 +176,14 @@ def texts_at(
 def diversity(
     model: CharLSTM, corpus: corpora.Corpus, prompt: str, temperatures: list[float], seed: int
 ) -> pd.DataFrame:
-    """At each temperature, over 20 continuations of 200 characters and the logits of a held-out stretch.
+    """At each temperature, over 20 continuations of 200 characters and the logits of a held-out stretch of 2,000.
 
     entropy: mean bits of the next character's distribution; distinct: share of different sequences of four characters;
     words: share of the words written that occur in the book.
     """
-    stretch = corpus.symbols[:2_000, None]
+    held_out = corpus.windows(30).held_out_starts
+    start = int(held_out[0]) if len(held_out) else 0
+    stretch = corpus.symbols[start : start + 2_000, None]
     with torch.inference_mode():
         logits = model(stretch)
     known = set(corpus.text.lower().split())

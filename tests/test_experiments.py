@@ -1,0 +1,469 @@
+"""What the chapters run, at sizes that take seconds: every function, and its numbers against plain recomputation."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from rnnreport import corpora
+from rnnreport.cells import temporal_gate
+from rnnreport.experiments import palindromes, rnn_versus_lstm, text
+from rnnreport.experiments import temporal_gate as gate
+from rnnreport.experiments.palindromes import PalindromeRun, train_palindromes
+from rnnreport.experiments.text import TextRun, train_text
+from rnnreport.models import LSTM
+from rnnreport.palindromes import palindrome_batch
+from rnnreport.runs import RUNS_DIR, Run, tabulate
+from rnnreport.training import OPTIMIZERS, Recipe
+
+torch.set_num_threads(1)  # at these sizes a second one costs more than it brings
+
+TRAINING = {
+    "seeds": [0, 1],
+    "lengths": [5],
+    "train_steps": 6,
+    "learning_rate": 1e-2,
+    "hidden_size": 4,
+    "batch_size": 3,
+    "device": "cpu",
+}
+POEM = "\n".join(f"{verse} green bottles, hanging on the wall; and if {verse} should fall," for verse in range(300))
+
+
+@pytest.fixture(scope="module")
+def in_own_store(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(RUNS_DIR, str(tmp_path_factory.mktemp("store")))
+        yield
+
+
+def palindrome_run(steps=6, seed=0, **changes):
+    settings = {"model": "lstm", "length": 5, "hidden_size": 4, "batch_size": 3, "test_palindromes": 50}
+    return PalindromeRun(**{**settings, **changes}, recipe=Recipe(steps=steps, seed=seed, record_every=2))
+
+
+def trained(run, folder, function=train_palindromes):
+    folder.mkdir()
+    return function(run, folder)
+
+
+def compared(table):
+    return table.drop(columns="seconds")
+
+
+# Palindromes
+
+
+@pytest.mark.parametrize("encoding", ["scalar", "one-hot"])
+@pytest.mark.parametrize("model", ["rnn", "lstm", "temporal-gate"])
+def test_a_palindrome_run_measures_fresh_palindromes(tmp_path, model, encoding):
+    run = palindrome_run(model=model, encoding=encoding)
+    told = []
+    table = train_palindromes(run, tmp_path, told.append)
+    assert table["step"].tolist() == [0, 2, 4, 6]
+    assert sum(told) == run.steps
+    network = palindromes.new_network(run)
+    palindromes.load_weights(network, tmp_path / "weights-6.safetensors")
+    digits, last = palindromes.test_set(run)
+    assert digits.shape == (4, 50)
+    assert torch.equal(digits[0], last)
+    with torch.no_grad():
+        logits = network.eval()(digits)
+    assert table["test_accuracy"].iloc[-1] == (logits.argmax(1) == last).double().mean().item()
+    assert table["test_loss"].iloc[-1] == pytest.approx(F.cross_entropy(logits, last).item(), rel=1e-6)
+
+
+def test_the_same_seed_gives_the_same_numbers_and_another_others(tmp_path):
+    first = trained(palindrome_run(), tmp_path / "first")
+    pd.testing.assert_frame_equal(
+        compared(first), compared(trained(palindrome_run(), tmp_path / "second")), check_exact=True
+    )
+    other = trained(palindrome_run(seed=1), tmp_path / "other")
+    assert first["loss"].iloc[-1] != other["loss"].iloc[-1]
+    assert first["test_loss"].iloc[0] != other["test_loss"].iloc[0]
+
+
+@pytest.mark.parametrize("seed", [0, 5, 2**32 - 1])
+def test_the_test_palindromes_are_drawn_from_another_seed_than_those_of_training(seed):
+    run = palindrome_run(length=20, seed=seed)
+    digits, _ = palindromes.test_set(run)
+    batch, _ = palindrome_batch(20, 50, torch.Generator().manual_seed(run.seed))
+    assert not (digits.T[:, None] == batch.T[None]).all(-1).any()
+    assert (digits == batch).float().mean() < 0.2
+
+
+def test_every_seed_has_its_own_test_palindromes():
+    first, again, other = (palindromes.test_set(palindrome_run(length=20, seed=seed))[0] for seed in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_a_runs_settings_reach_its_network():
+    run = palindrome_run(model="temporal-gate", encoding="one-hot", longest_period=8.0, open_ratio=0.3, hidden_size=60)
+    tau, s, r_on = palindromes.new_network(run).recurrence.gate()
+    assert ((tau >= 1) & (tau <= 8.001)).all()
+    assert tau.max() > 4
+    assert ((s >= 0) & (s <= tau)).all()
+    torch.testing.assert_close(r_on, torch.full_like(r_on, 0.3))
+    forgetful, plain = (palindromes.new_network(palindrome_run(forget_bias=bias)) for bias in (1.0, 0.0))
+    moved = forgetful.recurrence.bias_l0 - plain.recurrence.bias_l0
+    torch.testing.assert_close(moved, torch.tensor([0.0, 1, 0, 0]).repeat_interleave(4))
+
+
+# Chapter 2
+
+
+@pytest.fixture(scope="module")
+def chapter_2():
+    return rnn_versus_lstm.RNNVersusLSTMParameters.check(
+        {
+            **TRAINING,
+            "models": ["rnn", "lstm"],
+            "learning_rates": [1e-3, 1e-2],
+            "optimizers": list(OPTIMIZERS),
+            "early_steps": 2,
+            "encoding": "one-hot",
+            "test_palindromes": 100,
+        }
+    )
+
+
+def test_the_comparison_runs_every_model_length_rate_and_seed(chapter_2, in_own_store):
+    table = tabulate(rnn_versus_lstm.comparison(chapter_2))
+    groups = table.groupby(["model", "length", "learning_rate", "seed"])
+    assert len(groups) == 2 * 1 * 2 * 2
+    assert (groups["step"].max() == 6).all()
+    assert set(table["encoding"]) == {"one-hot"}
+    assert set(table["optimizer"]) == {"rmsprop"}
+    assert table["test_accuracy"].between(0, 1).all()
+
+
+def test_the_comparisons_numbers_are_those_of_a_training_alone(chapter_2, in_own_store, tmp_path):
+    run = rnn_versus_lstm.comparison(chapter_2)[3]
+    assert run.configuration.seed == 1
+    pd.testing.assert_frame_equal(
+        compared(run.table), compared(trained(run.configuration, tmp_path / "alone")), check_exact=True
+    )
+
+
+def test_every_optimizer_is_tried_at_several_rates(chapter_2, in_own_store):
+    table = tabulate(rnn_versus_lstm.optimizers(chapter_2, rates=(1e-3, 1e-2)))
+    assert len(table.groupby(["optimizer", "learning_rate", "seed"])) == len(OPTIMIZERS) * 2 * 2
+    assert set(table["model"]) == {"rnn"}
+    assert table["step"].max() == 2
+
+
+@pytest.mark.parametrize(("lengths", "expected"), [([5], 5), ([5, 3], 3), ([5, 3, 4], 3)])
+def test_optimizers_are_compared_at_the_second_length(chapter_2, monkeypatch, lengths, expected):
+    asked = []
+    monkeypatch.setattr(rnn_versus_lstm, "run_all", lambda function, runs, name: asked.extend(runs))
+    rnn_versus_lstm.optimizers(chapter_2.model_copy(update={"lengths": lengths}))
+    assert {run.length for run in asked} == {expected}
+
+
+@pytest.mark.parametrize("encoding", ["scalar", "one-hot"])
+def test_gate_values_are_those_the_network_goes_through(chapter_2, in_own_store, encoding):
+    p = chapter_2.model_copy(update={"encoding": encoding, "models": ["lstm"], "seeds": [0], "learning_rates": [1e-2]})
+    (run,) = rnn_versus_lstm.comparison(p)
+    values = rnn_versus_lstm.gate_values(run, palindromes=7)
+    assert len(values) == 4 * 4 * 7 * 4  # gates, steps, palindromes, units
+    network = palindromes.trained_network(run)
+    assert not network.training
+    digits = palindromes.test_set(run.configuration)[0][:, :7]
+    x = F.one_hot(digits, 10).float() if encoding == "one-hot" else digits.float()[..., None]
+    h, c = torch.zeros(2, 7, 4)
+    for step in range(1, 5):
+        i, f, g, o = (
+            torch.tensor(values.loc[(values["gate"] == gate) & (values["step"] == step), "value"].to_numpy()).view(7, 4)
+            for gate in "ifgo"
+        )
+        c = g * i + c * f
+        h = torch.tanh(c) * o
+        with torch.no_grad():
+            _, (h_n, c_n) = network.recurrence(x[:step])
+        torch.testing.assert_close(c, c_n[0])
+        torch.testing.assert_close(h, h_n[0])
+    assert values.loc[values["gate"] != "g", "value"].between(0, 1).all()
+    assert values["value"].between(-1, 1).all()
+
+
+def test_parameter_counts_equal_the_formula():
+    table = rnn_versus_lstm.parameter_counts([(1, 128), (2, 8), (3, 5)])
+    ours, counted, report = table.columns[2:]
+    assert table[ours].tolist() == table[counted].tolist() == [4 * 128 * 130, 4 * 8 * 11, 4 * 5 * 9]
+    assert table[report].tolist() == [13 * 128, 44 * 8, 93 * 5]
+    assert table[counted].tolist() == [
+        sum(w.numel() for w in LSTM(d, n).parameters()) for d, n in ((1, 128), (2, 8), (3, 5))
+    ]
+
+
+def test_paths_down_the_quadratic():
+    names = ["sgd", "momentum", "adam"]
+    paths = rnn_versus_lstm.quadratic_paths(names, steps=5, curvature=10.0)
+    assert list(paths.columns) == ["optimizer", "learning_rate", "step", "x", "y", "loss"]
+    assert paths.groupby("optimizer").size().to_dict() == dict.fromkeys(names, 6)
+    starts = paths[paths["step"] == 0]
+    assert set(zip(starts["x"], starts["y"])) == {(-4.0, 1.0)}
+    np.testing.assert_allclose(paths["loss"], (paths["x"] ** 2 + 10 * paths["y"] ** 2) / 2, rtol=1e-6)
+    sgd = paths[paths["optimizer"] == "sgd"]
+    (rate,) = sgd["learning_rate"].unique()
+    np.testing.assert_allclose(sgd["x"], [-4 * (1 - rate) ** step for step in range(6)], rtol=1e-5)
+    np.testing.assert_allclose(sgd["y"], [(1 - 10 * rate) ** step for step in range(6)], rtol=1e-3, atol=1e-6)
+    left = [(16 * (1 - r) ** 10 + 10 * (1 - 10 * r) ** 10) / 2 for r in np.geomspace(0.001, 2, 40)]
+    assert sgd["loss"].iloc[-1] == pytest.approx(min(left), rel=1e-3)
+
+
+@pytest.mark.parametrize("encoding", ["scalar", "one-hot"])
+@pytest.mark.parametrize("model", ["rnn", "lstm"])
+def test_what_is_left_of_the_gradient_before_training(tmp_path, model, encoding):
+    run = Run(palindrome_run(model=model, encoding=encoding), pd.DataFrame(), {}, tmp_path)
+    network = palindromes.new_network(run.configuration)
+    x = network.encode(palindromes.test_set(run.configuration)[0][:, :3])
+    norms = []
+    for column in x.unbind(1):
+        _, state = network.recurrence(column[:1])
+        states = [part.detach() for part in (state if model == "lstm" else (state,))]
+
+        def to_the_end(*states, column=column):
+            return network.recurrence(column[1:], states if model == "lstm" else states[0])[0][-1]
+
+        parts = torch.autograd.functional.jacobian(to_the_end, tuple(states))
+        norms.append(torch.cat([part.squeeze(1) for part in parts], -1).svd().S.max().item())
+    assert rnn_versus_lstm.left_of_gradient(run, palindromes=3) == pytest.approx(np.median(norms), rel=1e-4)
+
+
+# Chapter 3
+
+
+@pytest.fixture(scope="module")
+def chapter_3():
+    return gate.TemporalGateParameters.check(
+        {**TRAINING, "seeds": [0], "tau": 6.0, "s": 3, "r_on": 0.2, "test_palindromes": 100}
+    )
+
+
+def test_openness_is_k_on_a_fine_grid(chapter_3):
+    table = gate.openness(chapter_3, until=24.0)
+    assert len(table) == 2401
+    assert table["t"].iloc[[0, -1]].tolist() == [0.0, 24.0]
+    assert table["integer"].sum() == 25
+    assert table.loc[table["integer"], "k"].max() == pytest.approx(1 / 3)
+    assert table["t"].is_monotonic_increasing
+    assert table["t"].is_unique
+    at = np.interp([3.0, 3.6, 4.2, 6.0, 9.6], table["t"], table["k"])
+    assert at.tolist() == pytest.approx([0, 1, 0, 0, 1], abs=1e-9)
+    odd = gate.openness(chapter_3, until=7.3)
+    assert odd.loc[odd["integer"], "t"].tolist() == list(range(8))
+
+
+def test_states_stand_still_where_the_gate_is_shut(chapter_3):
+    table = gate.states(chapter_3, steps=25, seed=0)
+    assert table["t"].tolist() == list(range(1, 26))
+    for row in range(25):
+        before = table.loc[row - 1, ["gated h", "gated c"]].tolist() if row else [0.0, 0.0]
+        still = table.loc[row, ["gated h", "gated c"]].tolist() == before
+        assert still == (table.loc[row, "k"] == 0)
+    assert (table["h"].diff().dropna() != 0).all()
+    parameters = (torch.tensor(value, dtype=torch.float64) for value in (6, 3, 0.2))
+    np.testing.assert_array_equal(table["k"], temporal_gate(torch.arange(1.0, 26.0, dtype=torch.float64), *parameters))
+    pd.testing.assert_frame_equal(table, gate.states(chapter_3, steps=25, seed=0), check_exact=True)
+    assert not table["c"].equals(gate.states(chapter_3, steps=25, seed=1)["c"])
+
+
+def test_lstm_and_gated_lstm_differ_in_the_gate_alone(chapter_3, in_own_store):
+    runs = gate.gated_versus_lstm(chapter_3)
+    assert [run.configuration.model for run in runs] == ["lstm", "temporal-gate"]
+    plain, gated = (run.configuration for run in runs)
+    assert gated.model_copy(update={"model": "lstm", "longest_period": None}) == plain
+    assert gated.longest_period == 10.0
+    assert plain.forget_bias == 1.0
+    table = tabulate(runs)
+    assert table["step"].max() == 6
+
+
+def test_learned_gates_are_those_before_and_after(chapter_3, in_own_store):
+    run = gate.gated_versus_lstm(chapter_3)[1]
+    table = gate.learned_gates(run)
+    assert len(table) == 4
+    new, old = palindromes.new_network(run.configuration).recurrence, palindromes.trained_network(run).recurrence
+    for when, network in (("before", new), ("after", old)):
+        for name, values in zip(("tau", "s", "r_on"), network.gate()):
+            np.testing.assert_array_equal(table[f"{name}_{when}"], values.detach())
+    times = torch.arange(1.0, 5.0)
+    opened = torch.stack([temporal_gate(t, *new.gate()) > 0 for t in times]).sum(0)
+    assert table["steps_open_before"].tolist() == opened.tolist()
+    never = table["steps_open_before"] == 0
+    assert (table.loc[never, "tau_before"] == table.loc[never, "tau_after"]).all()
+
+
+# Chapter 4
+
+
+@pytest.fixture(scope="module")
+def poem(tmp_path_factory):
+    path = tmp_path_factory.mktemp("poem") / "poem.txt"
+    path.write_text(POEM)
+    return corpora.load(str(path))
+
+
+@pytest.fixture(scope="module")
+def chapter_4(poem):
+    return text.TextParameters.check(
+        {
+            **TRAINING,
+            "seeds": [0],
+            "lengths": [6],
+            "train_steps": 10,
+            "corpus": poem.name,
+            "temperatures": [0.5, 1.0],
+            "prompt": "green ",
+            "sample_length": 10,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def text_run(chapter_4, in_own_store):
+    (run,) = text.text_runs(chapter_4)
+    return run
+
+
+def test_a_text_run_measures_held_out_text_and_keeps_snapshots(text_run, poem):
+    assert text_run.table["step"].iloc[-1] == 10
+    assert text_run.configuration.sha256 == poem.sha256
+    assert text_run.configuration.snapshots == (0, 2, 4, 6, 8, 10)
+    assert len(list(text_run.folder.glob("weights-*.safetensors"))) == 6
+    last = text_run.table.iloc[-1]
+    model = text.snapshot(text_run.configuration, poem, text_run.folder, 10)
+    scores = text.held_out_scores(model, poem.windows(6))
+    for name, value in scores.items():
+        assert last[name] == pytest.approx(value, rel=1e-6)
+    assert last["bits_per_character"] == pytest.approx(last["held_out_loss"] / math.log(2))
+    assert last["held_out_loss"] < text_run.table["held_out_loss"].iloc[0]
+
+
+def test_a_snapshot_is_the_model_at_that_step(text_run, poem, tmp_path):
+    fresh = text.new_model(text_run.configuration, poem)
+    start = text.snapshot(text_run.configuration, poem, text_run.folder, 0)
+    end = text.snapshot(text_run.configuration, poem, text_run.folder, 10)
+    assert all(torch.equal(a, b) for a, b in zip(fresh.parameters(), start.parameters(), strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(start.parameters(), end.parameters(), strict=True))
+    assert not start.training
+
+
+def test_the_same_text_run_gives_the_same_numbers(text_run, tmp_path):
+    again = trained(text_run.configuration, tmp_path / "again", train_text)
+    pd.testing.assert_frame_equal(compared(text_run.table), compared(again), check_exact=True)
+
+
+def test_held_out_scores_are_those_of_one_window_after_the_other(poem):
+    torch.manual_seed(0)
+    model = text.CharLSTM(len(poem.vocabulary), 4).eval()
+    windows = poem.windows(6)
+    assert len(windows.held_out_starts) > 100
+    losses, hits = [], []
+    with torch.no_grad():
+        for start in windows.held_out_starts:
+            characters = poem.symbols[start : start + 7]
+            logits = model(characters[:-1, None])[:, 0]
+            losses += F.cross_entropy(logits, characters[1:], reduction="none").tolist()
+            hits += (logits.argmax(1) == characters[1:]).tolist()
+    scores = text.held_out_scores(model, windows)
+    assert scores["held_out_loss"] == pytest.approx(np.mean(losses), rel=1e-6)
+    assert scores["held_out_accuracy"] == pytest.approx(np.mean(hits), rel=1e-12)
+
+
+def test_a_text_too_short_to_hold_any_out_is_trained_without(tmp_path):
+    path = tmp_path / "short.txt"
+    path.write_text("To be, or not to be, that is the question. " * 3)
+    run = TextRun(
+        corpus=str(path),
+        sha256=corpora.load(str(path)).sha256,
+        sequence_length=5,
+        hidden_size=4,
+        batch_size=3,
+        recipe=text.course_recipe(3),
+    )
+    table = trained(run, tmp_path / "run", train_text)
+    assert "held_out_loss" not in table
+    assert table["step"].tolist() == [3]
+
+
+def test_a_text_that_has_changed_since_is_not_trained_on(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("To be, or not to be. " * 9)
+    run = TextRun(corpus=str(path), sha256="another", sequence_length=5, recipe=text.course_recipe(3))
+    with pytest.raises(corpora.CorpusError, match="no longer the text"):
+        trained(run, tmp_path / "run", train_text)
+
+
+def test_the_courses_recipe():
+    recipe = text.course_recipe(100, seed=4, record_every=7)
+    assert (recipe.steps, recipe.seed, recipe.record_every) == (100, 4, 7)
+    assert (recipe.learning_rate, recipe.decay, recipe.decay_every, recipe.clip_norm) == (2e-3, 0.96, 5000, 5.0)
+    run = TextRun(sha256="-", recipe=recipe)
+    assert (run.sequence_length, run.hidden_size, run.num_layers, run.batch_size) == (30, 128, 2, 64)
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"), [(2000, [400, 800, 1200, 1600, 2000]), (5, [1, 2, 3, 4, 5]), (3, [1, 2, 3]), (1, [1])]
+)
+def test_samples_are_taken_at_five_even_steps(steps, expected):
+    assert text.sample_steps(steps) == expected
+
+
+@pytest.fixture
+def model(text_run, poem):
+    return text.snapshot(text_run.configuration, poem, text_run.folder, 10)
+
+
+def test_first_samples_start_with_random_characters_and_go_on_greedily(model, poem):
+    samples = text.first_samples(model, poem, 12, 9, seed=0)
+    assert [len(sample) for sample in samples] == [12] * 9
+    assert samples == text.first_samples(model, poem, 12, 9, seed=0)
+    assert len({sample[0] for sample in samples}) > 3
+    by_first = {}
+    for sample in samples:
+        assert by_first.setdefault(sample[0], sample) == sample
+
+
+def test_texts_go_on_from_the_prompt(model, poem):
+    texts = text.texts_at(model, poem, "green ", 25, 1.0, seed=0, count=3)
+    assert [len(one) for one in texts] == [25] * 3
+    assert len(set(texts)) == 3
+    assert texts == text.texts_at(model, poem, "green ", 25, 1.0, seed=0, count=3)
+    assert len(set(text.texts_at(model, poem, "green ", 25, 1e-3, seed=0, count=3))) == 1
+    with pytest.raises(corpora.CorpusError, match="'Ω'"):
+        text.texts_at(model, poem, "Ω", 5, 1.0, seed=0)
+
+
+def test_diversity_grows_with_temperature(model, poem):
+    table = text.diversity(model, poem, "green ", [0.05, 1.0, 3.0], seed=0)
+    assert table["temperature"].tolist() == [0.05, 1.0, 3.0]
+    assert table["entropy"].is_monotonic_increasing
+    assert table["entropy"].iloc[-1] <= math.log2(len(poem.vocabulary))
+    assert table["distinct"].is_monotonic_increasing
+    assert table[["distinct", "words"]].stack().between(0, 1).all()
+
+
+def test_diversity_counts_sequences_and_words_by_hand(model, poem, monkeypatch):
+    written = ["cut green zzzz hanging end", "cut green zzzz hanging end"]
+    monkeypatch.setattr(text, "texts_at", lambda *args, **kwargs: written)
+    (row,) = text.diversity(model, poem, "green ", [1.0], seed=0).to_dict("records")
+    grams = [one[i : i + 4] for one in written for i in range(len(one) - 3)]
+    assert row["distinct"] == len(set(grams)) / len(grams) == 0.5
+    assert row["words"] == 4 / 6
+
+
+def test_what_follows_a_zero_state(model, poem):
+    p = text.from_zero_state(model, poem)
+    assert p.shape == (len(poem.vocabulary),)
+    symbol = poem.vocabulary.index("g")
+    with torch.no_grad():
+        logits = model(torch.tensor([[symbol]]))[0, 0]
+    expected = nn.functional.softmax(logits, 0)[poem.vocabulary.index("\n")]
+    torch.testing.assert_close(p[symbol], expected)
