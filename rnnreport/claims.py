@@ -40,7 +40,7 @@ class ClaimsParameters(Parameters):
         Field(description=f"a list of different verdicts among {', '.join(map(repr, VERDICTS))}"),
         DISTINCT,
     ]
-    verdicts_file: Annotated[str, Field(strict=True, description="the name of a file, or '' for none")]
+    verdicts_file: Annotated[str, Field(strict=True, description="a text: the name of a file, or '' for none")]
 
 
 @cache
@@ -296,6 +296,8 @@ def k_nothing_lost(retained: float, largest_integer_k: float) -> Finding:
 def learnable(gates: pd.DataFrame) -> Finding:
     """gates: units' tau, s, r_on before and after training, and the steps they were open at first."""
     dead = gates["steps_open_before"] == 0
+    if dead.all():
+        return None, "No unit was ever open, so none had a gradient."
     moved = {name: (gates[f"{name}_after"] - gates[f"{name}_before"]).abs() for name in ("tau", "s", "r_on")}
     return None, (
         f"All three get gradients and move (median |Δτ| {moved['tau'][~dead].median():.2g}, |Δs| "
@@ -319,10 +321,14 @@ def text_loss(table: pd.DataFrame) -> Finding:
 
 def fig4(table: pd.DataFrame) -> Finding:
     """table: the text model's first steps."""
-    ends = table.dropna(subset=["loss"]).sort_values("step").groupby("seed")
+    rows = table.dropna(subset=["loss"])
+    if rows["step"].nunique() < 2:
+        return None, "It takes more than one recorded step."
+    ends = rows.sort_values("step").groupby("seed")
     loss, accuracy = (ends[column].last() - ends[column].first() for column in ("loss", "accuracy"))
     return bool((loss < 0).all() and (accuracy > 0).all()), (
-        f"Over {table['step'].max():,} steps the loss changed by {in_words(loss)}, the accuracy by {in_words(accuracy)}."
+        f"Over {table['step'].max():,} steps the loss changed by {in_words(loss)}, "
+        f"the accuracy by {in_words(accuracy)}."
     )
 
 
@@ -336,12 +342,15 @@ def newlines_first(samples: pd.DataFrame, zero_state: float, in_book: float) -> 
     halves = {bool(share > 0.5), zero_state > 0.5}
     return None if len(halves) > 1 else halves.pop(), (
         f"At step {samples['step'].min()} newlines make up {share:.1%} of {len(first)} samples (of the book: "
-        f"{in_book:.1%}), and a zero state gives one a probability of {zero_state:.1%} on average. It takes more than half in both."
+        f"{in_book:.1%}), and a zero state gives one a probability of {zero_state:.1%} on average. It takes more than "
+        "half in both."
     )
 
 
 def temp_confidence(table: pd.DataFrame) -> Finding:
     """table: temperature and entropy."""
+    if len(table) < 2:
+        return None, "It takes more than one temperature."
     ordered = table.sort_values("temperature")
     words = ", ".join(f"{row.entropy:.2f} bits at {row.temperature:g}" for row in ordered.itertuples())
     return bool((ordered["entropy"].diff().dropna() > 0).all()), f"Mean entropy of the next character: {words}."
@@ -349,6 +358,8 @@ def temp_confidence(table: pd.DataFrame) -> Finding:
 
 def temp_diversity(table: pd.DataFrame) -> Finding:
     """table: temperature, distinct (sequences of four) and words (share that the book knows)."""
+    if len(table) < 2:
+        return None, "It takes more than one temperature."
     ordered = table.sort_values("temperature")
     words = ", ".join(f"{row.distinct:.2f} at {row.temperature:g}" for row in ordered.itertuples())
     known = ", ".join(f"{row.words:.0%}" for row in ordered.itertuples())

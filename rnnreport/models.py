@@ -80,7 +80,7 @@ class _Recurrent(nn.Module):
             )
         if symbols and not 0 <= int(input.min()) <= int(input.max()) < self.input_size:
             raise ValueError(f"symbols must lie in 0…{self.input_size - 1} (input_size)")
-        return input, batched
+        return input.long() if symbols else input, batched
 
     def _initial(self, name: str, state: Tensor | None, batch: int, batched: bool) -> Tensor:
         """The initial state (L, B, H); zeros where none is given."""
@@ -217,7 +217,10 @@ class TemporalGateLSTM(LSTM):
 
     def set_gate(self, tau: Tensor | float, s: Tensor | float, r_on: Tensor | float, layer: int = 0) -> None:
         """Set period, shift and open ratio of a layer's units, numbers or (H,). Raises ValueError out of range."""
-        values = {name: torch.as_tensor(value) for name, value in (("tau", tau), ("s", s), ("r_on", r_on))}
+        values = {
+            name: torch.as_tensor(value, dtype=torch.float64)
+            for name, value in (("tau", tau), ("s", s), ("r_on", r_on))
+        }
         for name, allowed, good in (
             ("tau", "finite and > 0", values["tau"] > 0),
             ("s", "finite", values["s"].isfinite()),

@@ -47,7 +47,8 @@ def sample(
 
 def probabilities(logits: Tensor, temperature: float) -> Tensor:
     """softmax(logits / temperature) over the last dimension; temperature > 0."""
-    return torch.softmax(logits / temperature, -1)
+    below_best = (logits - logits.amax(-1, keepdim=True)).double()  # the softmax is the same, and nothing overflows
+    return torch.softmax(below_best / temperature, -1).to(logits.dtype)
 
 
 def entropy(p: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ classes; the loss is the mean cross-entropy, equation (3) or (17)-(18). Nothing 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -20,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 Batches = Callable[[torch.Generator], tuple[Tensor, Tensor]]
@@ -149,16 +150,22 @@ def train(
 
 
 def save_weights(model: nn.Module, path: Path) -> None:
-    """Write the model's parameters to a safetensors file, whole or not at all."""
+    """Write the model's parameters to a safetensors file, whole or not at all.
+
+    Raises TrainingError where one of them is no longer a number.
+    """
+    if not all(bool(parameter.isfinite().all()) for parameter in model.parameters()):
+        raise TrainingError(f"the weights for {path.name} are no longer numbers; a smaller learning_rate may help")
     _write(path, {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}, {})
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
     """Read the model's parameters back. Raises TrainingError where the file is damaged or of another network."""
+    tensors, _ = _read(path)
     try:
-        model.load_state_dict(load_file(path))
-    except (SafetensorError, RuntimeError, OSError) as error:
-        raise TrainingError(f"{path.name} does not hold the weights of this {type(model).__name__}: {error}") from error
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise TrainingError(f"{path} does not hold the weights of this {type(model).__name__}") from error
 
 
 def _evaluated(model: nn.Module, evaluate: Callable[[nn.Module], dict[str, float]] | None) -> dict[str, float]:
@@ -195,35 +202,53 @@ def _resume(
 ) -> tuple[int, list[dict[str, float]], float]:
     """Put model, optimizer and generator back to where the checkpoint left them; step, rows and seconds of the run."""
     try:
-        with safe_open(path, "pt") as file:
-            header = {name: json.loads(text) for name, text in (file.metadata() or {}).items()}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        parts: dict[str, dict[str, Any]] = {"model": {}, "optimizer": {}, "history": {}}
-        for name, tensor in tensors.items():
-            part, _, rest = name.partition(".")
-            parts.setdefault(part, {})[rest] = tensor
-        if header["recipe"] != recipe.model_dump(exclude={"steps"}) or header["step"] > recipe.steps:
-            raise TrainingError(
-                f"{path} belongs to another run ({header['recipe']}, step {header['step']}); delete it to start anew"
-            )
+        tensors, header = _read(path)
+    except TrainingError as error:
+        raise TrainingError(f"{error}; delete it to start anew") from error
+    if header.get("recipe") != recipe.model_dump(exclude={"steps"}) or header["step"] > recipe.steps:
+        which = f"{header.get('recipe')}, step {header.get('step')}"
+        raise TrainingError(f"{path} belongs to another run ({which}); delete it to start anew")
+    parts: dict[str, dict[str, Any]] = {"model": {}, "optimizer": {}, "history": {}}
+    for name, tensor in tensors.items():
+        part, _, rest = name.partition(".")
+        parts.setdefault(part, {})[rest] = tensor
+    try:
         model.load_state_dict(parts["model"])
-        whole = optimizer.state_dict()
-        for name, tensor in parts["optimizer"].items():
-            index, _, key = name.partition(".")
-            whole["state"].setdefault(int(index), {})[key] = tensor
-        optimizer.load_state_dict(whole)
-        generator.set_state(tensors["generator"])
-    except (SafetensorError, OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        if isinstance(error, TrainingError):
-            raise
-        raise TrainingError(
-            f"{path} is not a whole checkpoint of this network; delete it to start anew: {error}"
-        ) from error
+    except RuntimeError as error:
+        raise TrainingError(f"{path} is of another network than this; delete it to start anew") from error
+    whole = optimizer.state_dict()
+    for name, tensor in parts["optimizer"].items():
+        index, _, key = name.partition(".")
+        whole["state"].setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict(whole)
+    generator.set_state(tensors["generator"])
     rows = pd.DataFrame({name: parts["history"][name].numpy() for name in header["columns"]}).to_dict("records")
     return header["step"], rows, rows[-1]["seconds"]  # type: ignore[return-value]
 
 
 def _write(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
+    """Tensors and a JSON header in one file, with a hash of both, whole or not at all."""
+    words = {name: json.dumps(value) for name, value in header.items()}
     temporary = path.with_suffix(".tmp")
-    save_file(tensors, temporary, {name: json.dumps(value) for name, value in header.items()})
+    save_file(tensors, temporary, {**words, "sha256": _digest(tensors, words)})
     os.replace(temporary, path)
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What :func:`_write` wrote. Raises TrainingError where the file is not as it was written."""
+    try:
+        with safe_open(path, "pt") as file:
+            words = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise TrainingError(f"{path} does not hold tensors that can be read ({error})") from error
+    if words.pop("sha256", None) != _digest(tensors, words):
+        raise TrainingError(f"{path} does not hold what was written into it: its content has another hash")
+    return tensors, {name: json.loads(text) for name, text in words.items()}
+
+
+def _digest(tensors: dict[str, Tensor], words: dict[str, str]) -> str:
+    digest = hashlib.sha256(json.dumps(words, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -108,10 +108,10 @@ REFUSED = {
     "optimizers": ([*LIST, ["adagrad"], ["adam", "adam"], [""], [5]], "'sgd'"),
     "encoding": (["onehot", "", 5, None, ["scalar"]], "'scalar' or 'one-hot'"),
     "verdicts": ([*LIST, ["maybe"], ["not run", "not run"]], "'reproduced', 'contradicted'"),
-    "verdicts_file": ([5, None, True, ["file"]], "text"),
+    "verdicts_file": ([5, None, True, ["file"]], "file"),
     "corpus": (NO_TEXT, "text"),
     "prompt": (NO_TEXT, "text"),
-    "device": ([5, None, True, ["cpu"], "gpu", "", "cpu:x"], "cpu"),
+    "device": ([5, None, True, ["cpu"], "gpu", "", "cpu:x"], "device"),
 }
 CASES = [
     pytest.param(chapter, values, name, value, allowed, id=f"{chapter.__name__}-{name}-{value!r}")

@@ -358,7 +358,7 @@ def test_a_damaged_checkpoint_is_named_with_what_to_do(tmp_path, monkeypatch):
     (unfinished / "checkpoint.safetensors").write_bytes(b"damaged")
     with pytest.raises(RunError) as caught:
         run_all(train_palindromes, [run])
-    assert f"{unfinished / 'checkpoint.safetensors'} is not a whole checkpoint" in str(caught.value)
+    assert f"{unfinished / 'checkpoint.safetensors'} does not hold" in str(caught.value)
     assert "delete it" in str(caught.value)
     (unfinished / "checkpoint.safetensors").unlink()
     assert len(run_all(train_palindromes, [run])) == 1

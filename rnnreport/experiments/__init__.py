@@ -22,4 +22,6 @@ class TrainingParameters(Parameters):
     learning_rate: Positive
     hidden_size: Count
     batch_size: Count
-    device: Annotated[str, Field(strict=True, description="the name of a device"), AfterValidator(_present)]
+    device: Annotated[
+        str, Field(strict=True, description="a text that names a device, such as 'cpu'"), AfterValidator(_present)
+    ]
