@@ -155,7 +155,10 @@ def test_training_goes_on_only_when_asked_to(
         cli.text,
         "long_run",
         lambda steps, seed: cli.text.TextRun(
-            corpus=str(text), sha256="", hidden_size=3, recipe=cli.text.course_recipe(steps, seed, record_every=2)
+            corpus=str(text),
+            sha256=cli.corpora.load(str(text)).sha256,
+            hidden_size=3,
+            recipe=cli.text.course_recipe(steps, seed, record_every=2),
         ),
     )
     folder = tmp_path / "run"
