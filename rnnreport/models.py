@@ -304,6 +304,8 @@ class PalindromeClassifier(nn.Module):
             for block in weight_hh.split(hidden_size):
                 nn.init.orthogonal_(block)
         if forget_bias:
+            if model == "rnn":
+                raise ValueError(f"forget_bias must be 0 for the RNN, which has no forget gate, not {forget_bias!r}")
             with torch.no_grad():
                 bias.view(-1, hidden_size)[1] += forget_bias
 

@@ -5,7 +5,8 @@ projected for all steps at once (a table look-up where it is symbols), the four 
 and the weight gradient is one product over all steps. The gradients are those of chapter 1.
 
 Shapes: T steps, B batch, D input size, H hidden units. Input ``x`` is (T, B, D), or (T, B) integers, each standing for
-the one-hot vector of a symbol below D. float32 and float64. They can be differentiated once, not twice.
+the one-hot vector of a symbol below D. float32 and float64. They can be differentiated once; a second derivative is
+refused wherever torch can tell that one is asked for.
 """
 
 from __future__ import annotations

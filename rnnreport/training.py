@@ -124,17 +124,17 @@ def train(
         loss = F.cross_entropy(logits, targets)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
-        optimizer.step()
+        norm = nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
         step += 1
-
         losses.append(loss.item())
         hits.append((logits.argmax(-1) == targets).double().mean().item())
-        if not math.isfinite(losses[-1]):
-            raise TrainingError(
-                f"the loss became {losses[-1]} at step {step} of {recipe.steps} (learning rate "
-                f"{recipe.learning_rate}); a smaller learning_rate or clip_norm may help"
-            )
+        for what, value in (("loss", losses[-1]), ("gradient's norm", norm.item())):
+            if not math.isfinite(value):
+                raise TrainingError(
+                    f"the {what} became {value} at step {step} of {recipe.steps} (learning rate {recipe.learning_rate}); "
+                    "a smaller learning_rate or clip_norm may help"
+                )
+        optimizer.step()
         if step in snapshots and folder:
             save_weights(model, folder / f"weights-{step}.safetensors")
         if step % recipe.record_every == 0 or step == recipe.steps:
@@ -150,12 +150,7 @@ def train(
 
 
 def save_weights(model: nn.Module, path: Path) -> None:
-    """Write the model's parameters to a safetensors file, whole or not at all.
-
-    Raises TrainingError where one of them is no longer a number.
-    """
-    if not all(bool(parameter.isfinite().all()) for parameter in model.parameters()):
-        raise TrainingError(f"the weights for {path.name} are no longer numbers; a smaller learning_rate may help")
+    """Write the model's parameters to a safetensors file, whole or not at all."""
     _write(path, {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}, {})
 
 

@@ -15,6 +15,8 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # small networks train many times slower on two busy cores than on one
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # No host but this machine has an address, and Chromium asks none on its own account.

@@ -161,6 +161,7 @@ def test_training_goes_on_only_when_asked_to(
             recipe=cli.text.course_recipe(steps, seed, record_every=2),
         ),
     )
+    monkeypatch.setattr(cli, "use_one_thread", lambda: None)  # it would last beyond this test
     folder = tmp_path / "run"
     words = ["train", "text", "--folder", str(folder)]
     assert call(*words, "--steps", "4", "--resume", monkeypatch=monkeypatch) == 2

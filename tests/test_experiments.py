@@ -1,12 +1,14 @@
 """What the chapters run, at sizes that take seconds: every function, and its numbers against plain recomputation."""
 
 import math
+import os
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
+from conftest import require
 from torch import nn
 
 from rnnreport import corpora
@@ -407,6 +409,20 @@ def test_the_courses_recipe():
     assert (recipe.learning_rate, recipe.decay, recipe.decay_every, recipe.clip_norm) == (2e-3, 0.96, 5000, 5.0)
     run = TextRun(sha256="-", recipe=recipe)
     assert (run.sequence_length, run.hidden_size, run.num_layers, run.batch_size) == (30, 128, 2, 64)
+
+
+def test_the_long_training_is_of_the_reports_book():
+    require(os.environ.get(corpora.DATA_DIR), f"{corpora.DATA_DIR} is not set")
+    run = text.long_run(1_000, seed=2)
+    assert (run.corpus, run.steps, run.seed) == (corpora.REPORT_BOOK, 1_000, 2)
+    assert run.sha256 == corpora.load().sha256
+    assert run.recipe.model_copy(update={"record_every": 10}) == text.course_recipe(1_000, 2)
+
+
+def test_the_long_training_takes_no_other_text(monkeypatch):
+    monkeypatch.setattr(corpora, "load", lambda: corpora.Corpus(corpora.SHAKESPEARE, "made up", "To be"))
+    with pytest.raises(corpora.CorpusError, match=corpora.REPORT_BOOK):
+        text.long_run(1_000, seed=2)
 
 
 @pytest.mark.parametrize(
