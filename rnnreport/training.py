@@ -131,8 +131,8 @@ def train(
         for what, value in (("loss", losses[-1]), ("gradient's norm", norm.item())):
             if not math.isfinite(value):
                 raise TrainingError(
-                    f"the {what} became {value} at step {step} of {recipe.steps} (learning rate {recipe.learning_rate}); "
-                    "a smaller learning_rate or clip_norm may help"
+                    f"the {what} became {value} at step {step} of {recipe.steps} (learning rate "
+                    f"{recipe.learning_rate}); a smaller learning_rate or clip_norm may help"
                 )
         optimizer.step()
         if step in snapshots and folder:
