@@ -29,8 +29,8 @@ GATED = "#009E73"
 COLOURS = {"rnn": RNN, "lstm": LSTM, "temporal-gate": GATED}
 NAMES = {"rnn": "RNN", "lstm": "LSTM", "temporal-gate": "LSTM with temporal gate"}
 GUIDE = "#6b6b6b"  # chance levels, bounds, closed gates
-# A sequence for lengths, rates and the like: light to dark, distinct on white and, inverted, on black.
-SEQUENCE = ["#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#0072B2", "#D55E00", "#000000", "#8a8a8a"]
+# For lengths, optimizers and the like: of middling lightness, so that they stand out on white and, inverted, on black.
+SEQUENCE = ["#B47F00", "#2E93CF", "#009E73", "#B8588F", "#004C99", "#D55E00", "#000000", "#777777"]
 
 STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
@@ -223,13 +223,14 @@ def quadratic(paths: pd.DataFrame, curvature: float = 30.0) -> Figure:
     """The optimizers' ways down an ill-conditioned bowl, a panel each."""
     names = list(dict.fromkeys(paths["optimizer"]))
     figure, axes = new(len(names), sharey=True, squeeze=False, figsize=(1.9 * len(names) + 0.4, 2.4))
-    x, y = np.meshgrid(np.linspace(-5, 3, 120), np.linspace(-1.6, 1.6, 80))
+    (left, right), (low, high) = ((paths[axis].min() - 0.5, paths[axis].max() + 0.5) for axis in ("x", "y"))
+    x, y = np.meshgrid(np.linspace(left, right, 120), np.linspace(low, high, 120))
     for ax, name, colour in zip(axes[0], names, SEQUENCE):
         rows = paths[paths["optimizer"] == name]
         ax.contour(x, y, (x**2 + curvature * y**2) / 2, levels=np.logspace(-1, 1.8, 8), colors=GUIDE, linewidths=0.4)
         ax.plot(rows["x"], rows["y"], color=colour, marker="o", ms=2, lw=1.2)
         ax.plot(0, 0, marker="+", color="black")
-        ax.set(xlim=(-5, 3), ylim=(-1.6, 1.6), xlabel="x")
+        ax.set(xlim=(left, right), ylim=(low, high), xlabel="x")
         ax.set_title(f"{name}\nloss {rows['loss'].iloc[-1]:.1g}", fontsize=9, color=colour)
     axes[0, 0].set(ylabel="y")
     return figure
