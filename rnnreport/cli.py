@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -17,7 +16,7 @@ import typer
 import yaml
 from tqdm import tqdm
 
-from rnnreport import build, corpora, runs, vendor
+from rnnreport import build, corpora, environment, runs, vendor
 from rnnreport.experiments import text
 from rnnreport.parameters import ParameterError
 from rnnreport.provenance import PROJECT
@@ -186,6 +185,4 @@ def serve(port: int = 8000, browser: bool = True) -> None:
 @app.command()
 def clean() -> None:
     """Remove what was built: _build and the fetched JavaScript. The environment, .venv, stays."""
-    for folder in (build.BUILD, build.BOOK / "_static" / "vendor"):
-        shutil.rmtree(folder, ignore_errors=True)
-        print(f"removed {folder.relative_to(PROJECT)}")
+    environment.clean()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,14 @@ def enter(arguments: list[str]) -> None:
         if os.name == "nt":  # exec would return to the prompt before the work is done
             sys.exit(subprocess.run(command).returncode)
         os.execv(command[0], command)
+
+
+def clean() -> None:
+    """Remove what was built: _build and the pages' JavaScript. The environment stays."""
+    for folder in (PROJECT / "_build", PROJECT / "book" / "_static" / "vendor"):
+        if folder.exists():
+            shutil.rmtree(folder)
+            print(f"removed {folder.relative_to(PROJECT)}")
 
 
 def _wanted() -> str:

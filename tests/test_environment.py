@@ -91,3 +91,18 @@ def test_an_old_python_and_a_missing_checkout_are_told(
         environment.enter([])
     assert "needs Python 3.11 or newer" in capsys.readouterr().err
     assert checkout == []
+
+
+def test_clean_removes_what_was_built_and_makes_no_environment(
+    checkout: list[list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vendor = tmp_path / "book" / "_static" / "vendor"
+    for folder in (tmp_path / "_build" / "html", vendor, tmp_path / ".venv"):
+        folder.mkdir(parents=True)
+    environment.clean()
+    assert not (tmp_path / "_build").exists()
+    assert not vendor.exists()
+    assert (tmp_path / ".venv").exists()
+    assert capsys.readouterr().out.splitlines() == ["removed _build", f"removed {vendor.relative_to(tmp_path)}"]
+    environment.clean()
+    assert checkout == []
