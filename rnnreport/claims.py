@@ -144,9 +144,8 @@ def fig1a(table: pd.DataFrame) -> Finding:
         return None, "No run at T = 5 reached 300 to 400 steps."
     step = near["step"].max()
     values = near.loc[near["step"] == step, "test_accuracy"].tolist()
-    return exceeds(
-        values, 0.95
-    ), f"At T = 5, step {step}: accuracy {_share(values)} on fresh palindromes, against 0.95."
+    evidence = f"At T = 5, step {step}: accuracy {_share(values)} on fresh palindromes, against 0.95."
+    return exceeds(values, 0.95), evidence
 
 
 def fig1b(table: pd.DataFrame) -> Finding:
@@ -223,7 +222,7 @@ def fig2_lr(table: pd.DataFrame) -> Finding:
 
 def _stuck(last: pd.DataFrame, where: str) -> Finding:
     """Whether the RNN stays below an accuracy of 0.5 at every T of these rows."""
-    past = [exceeds(rows["test_accuracy"].tolist(), 0.5) for _, rows in last.groupby("length")]
+    past = _exceed_half(last)
     holds = False if True in past else None if None in past else True
     return holds, f"The RNN {where}, after {last['step'].max()} steps: {_each_length(last)}; against 0.5."
 
@@ -233,8 +232,8 @@ def fig2b(table: pd.DataFrame) -> Finding:
     if missing := _needs_steps(table, 1_000):
         return None, missing
     last = _best_rate(_at_last_step(table))
-    reached = {length: exceeds(group["test_accuracy"].tolist(), 0.5) for length, group in last.groupby("length")}
-    holds = False if False in reached.values() else (None if None in reached.values() else True)
+    reached = _exceed_half(last)
+    holds = False if False in reached else None if None in reached else True
     return (
         holds,
         f"The LSTM at its best learning rate, after {last['step'].max()} steps: {_each_length(last)}; against 0.5.",
@@ -280,9 +279,8 @@ def k_zero(states: pd.DataFrame) -> Finding:
     same = all(
         (states.loc[row, name] == states.loc[row - 1, name]) for row in closed for name in ("gated h", "gated c")
     )
-    return (
-        same if len(closed) else None
-    ), f"Equal to the bit at all {len(closed)} closed steps of the run." if same else "Not equal."
+    evidence = f"Equal to the bit at all {len(closed)} closed steps of the run." if same else "Not equal."
+    return same if len(closed) else None, evidence
 
 
 def k_nothing_lost(retained: float, largest_integer_k: float) -> Finding:
@@ -411,6 +409,11 @@ def _best_rate(table: pd.DataFrame) -> pd.DataFrame:
     means = table.groupby(["length", "learning_rate"])["test_accuracy"].mean()
     best = dict(means.groupby("length").idxmax().tolist())  # idxmax gives (length, rate)
     return table[table["learning_rate"] == table["length"].map(best)]
+
+
+def _exceed_half(table: pd.DataFrame) -> list[bool | None]:
+    """For each length, whether the mean accuracy over the seeds exceeds 0.5."""
+    return [exceeds(rows["test_accuracy"].tolist(), 0.5) for _, rows in table.groupby("length")]
 
 
 def _each_length(table: pd.DataFrame) -> str:
