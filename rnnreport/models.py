@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rnnreport import recurrence
+from rnnreport.backends import Backend
 from rnnreport.cells import temporal_gate
 
 ModelName = Literal["rnn", "lstm", "temporal-gate"]
@@ -24,20 +25,30 @@ Initialisation = Literal["normal", "uniform", "orthogonal"]
 
 
 class _Recurrent(nn.Module):
-    """Layers of one recurrence: parameters, shapes and checks. What a layer does is said by the subclasses."""
+    """Layers of one recurrence: parameters, shapes and checks. What a layer does is said by the subclasses.
+
+    backend: what runs the recurrence, see :mod:`rnnreport.backends`; the vanilla RNN has no native kernel.
+    """
 
     gates: int  # rows of blocks in the stacked weights
+    states: tuple[str, ...]  # what a layer hands from step to step
     counterpart: Any  # the class of torch.nn that does the same
 
     def __init__(
-        self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        backend: Backend = "torch",
     ) -> None:
         super().__init__()
         for name, value in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be an integer of at least 1, not {value!r}")
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
-        self.bias, self.batch_first = bias, batch_first
+        self.bias, self.batch_first, self.backend = bias, batch_first, backend
         rows = self.gates * hidden_size
         for layer in range(num_layers):
             columns = input_size if layer == 0 else hidden_size
@@ -93,11 +104,32 @@ class _Recurrent(nn.Module):
             raise ValueError(f"{name} must have the shape (L, B, H) = {expected}, not {tuple(state.shape)}")
         return state
 
-    def _arranged(self, output: Tensor, batched: bool, *states: Tensor) -> tuple[Tensor, ...]:
-        """The output and the last states in the shapes of the input."""
+    def _layer(self, layer: int, x: Tensor, states: tuple[Tensor, ...], sequence: bool) -> tuple[Any, ...]:
+        """One layer over (T, B, D), from its states (B, H): its output, (T, B, H), and its last states.
+
+        Without ``sequence`` the output is not asked for, and may be None.
+        """
+        raise NotImplementedError
+
+    def _run(
+        self, input: Tensor, initial: tuple[Tensor | None, ...], sequence: bool = True, **layer_options: Any
+    ) -> tuple[Tensor, ...]:
+        """All layers: the output and the last states, (L, B, H) each, in the shapes of the input."""
+        x, batched = self._time_first(input)
+        states = [self._initial(f"{name}_0", state, x.shape[1], batched) for name, state in zip(self.states, initial)]
+        ends = []
+        for layer in range(self.num_layers):
+            wanted = sequence or layer < self.num_layers - 1
+            x, *end = self._layer(layer, x, tuple(state[layer] for state in states), wanted, **layer_options)
+            ends.append(end)
+        last = (torch.stack(parts) for parts in zip(*ends))
         if not batched:
-            return output.squeeze(1), *(state.squeeze(1) for state in states)
-        return output.transpose(0, 1) if self.batch_first else output, *states
+            return (x.squeeze(1) if sequence else x), *(state.squeeze(1) for state in last)
+        return (x.transpose(0, 1) if self.batch_first and sequence else x), *last
+
+    def last_hidden(self, input: Tensor) -> Tensor:
+        """h(T) of the last layer, (B, H), from a zero state; the steps before it need not be kept."""
+        return self._run(input, (None,) * len(self.states), sequence=False)[1][-1]
 
     @classmethod
     def from_torch(cls, module: nn.RNNBase) -> Self:
@@ -153,17 +185,16 @@ class RNN(_Recurrent):
     h_0, h_n: (L, B, H). output: (T, B, H), the last layer's h(t).
     """
 
-    gates, counterpart = 1, nn.RNN
+    gates, states, counterpart = 1, ("h",), nn.RNN
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Output and h_n, see the class. Raises ValueError for shapes that do not fit."""
-        x, batched = self._time_first(input)
-        h_0, h_n = self._initial("h_0", hx, x.shape[1], batched), []
-        for layer in range(self.num_layers):
-            x = recurrence.rnn(x, h_0[layer], *self.weights(layer))
-            h_n.append(x[-1])
-        output, last = self._arranged(x, batched, torch.stack(h_n))
-        return output, last
+        output, h_n = self._run(input, (hx,))
+        return output, h_n
+
+    def _layer(self, layer: int, x: Tensor, states: tuple[Tensor, ...], sequence: bool) -> tuple[Any, ...]:
+        (h_0,) = states
+        return recurrence.rnn(x, h_0, *self.weights(layer))
 
 
 class LSTM(_Recurrent):
@@ -174,27 +205,16 @@ class LSTM(_Recurrent):
     Weights are stacked in torch.nn's order of gates, i, f, g, o, with one bias a gate.
     """
 
-    gates, counterpart = 4, nn.LSTM
+    gates, states, counterpart = 4, ("h", "c"), nn.LSTM
 
     def forward(self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Output and (h_n, c_n), see the class. Raises ValueError for shapes that do not fit."""
-        return self._run(input, hx, [None] * self.num_layers)
+        output, h_n, c_n = self._run(input, hx or (None, None))
+        return output, (h_n, c_n)
 
-    def _run(
-        self, input: Tensor, hx: tuple[Tensor, Tensor] | None, openness: list[Tensor | None]
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        x, batched = self._time_first(input)
-        h_0, c_0 = (
-            self._initial(name, state, x.shape[1], batched)
-            for name, state in zip(("h_0", "c_0"), (None, None) if hx is None else hx)
-        )
-        h_n, c_n = [], []
-        for layer, k in enumerate(openness):
-            x, c_last = recurrence.lstm(x, h_0[layer], c_0[layer], *self.weights(layer), k)
-            h_n.append(x[-1])
-            c_n.append(c_last)
-        output, h_last, c_last = self._arranged(x, batched, torch.stack(h_n), torch.stack(c_n))
-        return output, (h_last, c_last)
+    def _layer(self, layer: int, x: Tensor, states: tuple[Tensor, ...], sequence: bool) -> tuple[Any, ...]:
+        h_0, c_0 = states
+        return recurrence.lstm(x, h_0, c_0, *self.weights(layer), backend=self.backend)
 
 
 class TemporalGateLSTM(LSTM):
@@ -203,12 +223,19 @@ class TemporalGateLSTM(LSTM):
     Each unit of each layer has its period tau, shift s and open ratio r_on, learned as the logarithm of tau, s, and
     the logit of r_on, so that tau > 0 and 0 < r_on <= 1 whatever the optimiser does. At first tau is log-uniform in
     1…100, s uniform in 0…tau and r_on 0.05, as in the Phased LSTM; :meth:`set_gate` sets others.
+    Where fewer than half the units are open on average, only the open ones are computed.
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        backend: Backend = "torch",
     ) -> None:
-        super().__init__(input_size, hidden_size, num_layers, bias, batch_first)
+        super().__init__(input_size, hidden_size, num_layers, bias, batch_first, backend)
         for layer in range(num_layers):
             for name in ("log_tau", "s", "logit_r_on"):
                 self.register_parameter(f"{name}_l{layer}", nn.Parameter(torch.zeros(hidden_size)))
@@ -246,16 +273,24 @@ class TemporalGateLSTM(LSTM):
         self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None, times: Tensor | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Output and (h_n, c_n). times: (T,) or (T, B), also with batch_first; 1…T by default."""
-        steps, batch = self._time_first(input)[0].shape[:2]
-        weight = self.weights(0)[0]
+        output, h_n, c_n = self._run(input, hx or (None, None), times=times)
+        return output, (h_n, c_n)
+
+    def _layer(
+        self, layer: int, x: Tensor, states: tuple[Tensor, ...], sequence: bool, times: Tensor | None = None
+    ) -> tuple[Any, ...]:
+        h_0, c_0 = states
+        steps, batch = x.shape[:2]
         if times is None:
             times = torch.arange(1, steps + 1)
         elif tuple(times.shape) not in ((steps,), (steps, batch)):
             raise ValueError(
                 f"times must have the shape (T,) = ({steps},) or (T, B) = ({steps}, {batch}), not {tuple(times.shape)}"
             )
-        times = times.to(weight)
-        return self._run(input, hx, [self.openness(times, layer) for layer in range(self.num_layers)])
+        k = self.openness(times.to(h_0), layer)
+        if k.dim() == 2 and 2 * k.count_nonzero() < k.numel():
+            return recurrence.sparse_lstm(x, h_0, c_0, *self.weights(layer), k, sequence, self.backend)
+        return recurrence.lstm(x, h_0, c_0, *self.weights(layer), k)
 
     def to_torch(self) -> nn.RNNBase:
         """The ``torch.nn.LSTM`` with these weights. It has no temporal gate: tau, s and r_on stay behind."""
@@ -286,11 +321,12 @@ class PalindromeClassifier(nn.Module):
         encoding: Encoding = "scalar",
         initialisation: Initialisation = "normal",
         forget_bias: float = 0.0,
+        backend: Backend = "torch",
     ) -> None:
         super().__init__()
         self.encoding = encoding
         self.recurrence: RNN | LSTM | TemporalGateLSTM = RECURRENCES[model](
-            1 if encoding == "scalar" else classes, hidden_size
+            1 if encoding == "scalar" else classes, hidden_size, backend=backend
         )
         self.W_ph = nn.Parameter(torch.empty(classes, hidden_size))
         self.b_p = nn.Parameter(torch.empty(classes))
@@ -318,8 +354,8 @@ class PalindromeClassifier(nn.Module):
     def forward(self, digits: Tensor) -> Tensor:
         """digits: integers (T, B). Returns the logits p(T): (B, K)."""
         # A recurrence takes integers for one-hot vectors, and looks rows up in place of multiplying.
-        h = self.recurrence(digits if self.encoding == "one-hot" else self.encode(digits))[0]
-        return h[-1] @ self.W_ph.T + self.b_p  # (2), (10)
+        h_T = self.recurrence.last_hidden(digits if self.encoding == "one-hot" else self.encode(digits))
+        return h_T @ self.W_ph.T + self.b_p  # (2), (10)
 
 
 class CharLSTM(nn.Module):
@@ -328,9 +364,11 @@ class CharLSTM(nn.Module):
     Trained with windows that start from a zero state; :meth:`run` carries the state on, for sampling.
     """
 
-    def __init__(self, vocabulary_size: int, hidden_size: int = 128, num_layers: int = 2) -> None:
+    def __init__(
+        self, vocabulary_size: int, hidden_size: int = 128, num_layers: int = 2, backend: Backend = "torch"
+    ) -> None:
         super().__init__()
-        self.lstm = LSTM(vocabulary_size, hidden_size, num_layers)
+        self.lstm = LSTM(vocabulary_size, hidden_size, num_layers, backend=backend)
         self.head = nn.Linear(hidden_size, vocabulary_size)
 
     def run(self, symbols: Tensor, state: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:

@@ -5,27 +5,31 @@ projected for all steps at once (a table look-up where it is symbols), the four 
 and the weight gradient is one product over all steps. The gradients are those of chapter 1.
 
 Shapes: T steps, B batch, D input size, H hidden units. Input ``x`` is (T, B, D), or (T, B) integers, each standing for
-the one-hot vector of a symbol below D. float32 and float64. They can be differentiated once; a second derivative is
-refused wherever torch can tell that one is asked for.
+the one-hot vector of a symbol below D. float32 and float64. They can be differentiated once; ``create_graph=True`` is
+refused. ``backend``: "torch" is the code below, "native" or "auto" the same in C++, see :mod:`rnnreport.backends`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Callable, Iterator
+from functools import wraps
+from itertools import pairwise, repeat
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from rnnreport.backends import Backend, kernels
+
+Gradients = tuple[Tensor | None, ...]
 
 _sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input  # (dy, y) -> dy y (1 - y)
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input  # (dy, y) -> dy (1 - y^2)
 
 
-def rnn(x: Tensor, h_0: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor) -> Tensor:
-    """h(1)...h(T), shape (T, B, H), of the vanilla RNN, equation (1).
+def rnn(x: Tensor, h_0: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """h(1)...h(T), shape (T, B, H), and h(T), shape (B, H), of the vanilla RNN, equation (1).
 
     h_0: (B, H); weight_ih: (H, D); weight_hh: (H, H); bias: (H,).
     """
@@ -33,35 +37,87 @@ def rnn(x: Tensor, h_0: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tens
 
 
 def lstm(
-    x: Tensor, h_0: Tensor, c_0: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor, k: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
-    """h(1)...h(T), shape (T, B, H), and c(T), shape (B, H), of the LSTM (4)-(9).
+    x: Tensor,
+    h_0: Tensor,
+    c_0: Tensor,
+    weight_ih: Tensor,
+    weight_hh: Tensor,
+    bias: Tensor,
+    k: Tensor | None = None,
+    backend: Backend = "torch",
+) -> tuple[Tensor, Tensor, Tensor]:
+    """h(1)...h(T), shape (T, B, H), then h(T) and c(T), shape (B, H), of the LSTM (4)-(9).
 
     With k, the openness of a temporal gate at every step, shape (T, H) or (T, B, H), of its gated form (13)-(16).
     h_0, c_0: (B, H); weight_ih: (4H, D), weight_hh: (4H, H) and bias: (4H,), gates in the order i, f, g, o.
     """
+    if k is None and (native := kernels(backend, weight_hh)):
+        return native.lstm(x, h_0, c_0, weight_ih, weight_hh, bias)
     return _LSTM.apply(x, h_0, c_0, weight_ih, weight_hh, bias, k)
+
+
+def sparse_lstm(
+    x: Tensor,
+    h_0: Tensor,
+    c_0: Tensor,
+    weight_ih: Tensor,
+    weight_hh: Tensor,
+    bias: Tensor,
+    k: Tensor,
+    sequence: bool = True,
+    backend: Backend = "torch",
+) -> tuple[Tensor | None, Tensor, Tensor]:
+    """:func:`lstm` with k of shape (T, H), computing at each step only the units that are open, k != 0.
+
+    ``sequence=False`` leaves h(1)...h(T) out, as None: making it would take longer than all the rest.
+    The gradient by k is left out, as 0, where k = 0: there the gate (12) does not move with tau, s and r_on.
+    """
+    if native := kernels(backend, weight_hh):
+        return native.sparse_lstm(x, h_0, c_0, weight_ih, weight_hh, bias, k, sequence)
+    return _SparseLSTM.apply(x, h_0, c_0, weight_ih, weight_hh, bias, k, sequence)
+
+
+def once(backward: Callable[..., Gradients]) -> Callable[..., Gradients]:
+    """A Function's backward pass that has no derivative of its own, and says so.
+
+    torch's once_differentiable lets a second derivative pass as 0 where the incoming gradient asks for none.
+    """
+
+    @wraps(backward)
+    def checked(ctx: Any, *gradients: Tensor | None) -> Gradients:
+        if torch.is_grad_enabled():
+            raise RuntimeError(
+                "a recurrence of rnnreport.recurrence can be differentiated once: create_graph must be False; "
+                "for second derivatives, loop over rnnreport.cells"
+            )
+        return backward(ctx, *gradients)
+
+    return checked
 
 
 class _RNN(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, h_0: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, h_0: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor
+    ) -> tuple[Tensor, Tensor]:
         W_h = weight_hh.t().contiguous()
         h = torch.cat([h_0[None], _project(x, weight_ih.t(), bias)])  # h(0), then a(t), each step makes it h(t)
-        steps = h.unbind(0)
-        for h_old, h_t in pairwise(steps):
+        for h_old, h_t in pairwise(h.unbind(0)):
             h_t.addmm_(h_old, W_h).tanh_()  # (1)
         ctx.save_for_backward(x, weight_ih, weight_hh, h)
-        return h[1:]
+        ctx.set_materialize_grads(False)
+        return h[1:], h[-1].clone()
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, d_output: Tensor) -> tuple[Tensor | None, ...]:
+    @once
+    def backward(ctx: Any, d_output: Tensor | None, d_h_last: Tensor | None) -> Gradients:
         x, weight_ih, weight_hh, h = ctx.saved_tensors
         da, W_hh = torch.empty_like(h[1:]), weight_hh.contiguous()
-        dh = torch.zeros_like(h[0])  # from the steps after t
+        dh = _start(d_h_last, h[0])  # from the steps after t
         for h_t, d_out, da_t in reversed(list(_zip((h[1:], d_output, da)))):
-            _tanh_backward(dh.add_(d_out), h_t, grad_input=da_t)
+            if d_out is not None:
+                dh += d_out
+            _tanh_backward(dh, h_t, grad_input=da_t)
             torch.mm(da_t, W_hh, out=dh)
         dx, d_weight_ih = _project_backward(da, x, weight_ih, ctx.needs_input_grad[0])
         return dx, dh, d_weight_ih, _outer(da, h[:-1]), da.sum((0, 1))
@@ -80,44 +136,46 @@ class _LSTM(torch.autograd.Function):
         weight_hh: Tensor,
         bias: Tensor,
         k: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:
-        weight_ih, weight_hh = _swap(weight_ih), _swap(weight_hh)
-        a, W_h = _project(x, weight_ih.t(), _swap(bias)), weight_hh.t().contiguous()
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        weight_ih, weight_hh = swap(weight_ih), swap(weight_hh)
+        a, W_h = _project(x, weight_ih.t(), swap(bias)), weight_hh.t().contiguous()
         h, c = (torch.cat([s[None], s.new_empty(len(a), *s.shape)]) for s in (h_0, c_0))
         z = torch.empty_like(h[1:])  # tanh of the candidate cell state
         c_new = c[1:] if k is None else torch.empty_like(z)  # the candidate; without a temporal gate, the state
-        steps = (a, *_gates(a), z, c_new, h[:-1], c[:-1], h[1:], c[1:])
-        for t, (a_t, ifo, i, f, o, g, z_t, c_new_t, h_old, c_old, h_t, c_t) in enumerate(_zip(steps)):
+        steps = (a, *_gates(a), z, c_new, h[:-1], c[:-1], h[1:], c[1:], k)
+        for a_t, ifo, i, f, o, g, z_t, c_new_t, h_old, c_old, h_t, c_t, k_t in _zip(steps):
             a_t.addmm_(h_old, W_h)
             ifo.sigmoid_(), g.tanh_()  # (4)-(7)
             torch.mul(f, c_old, out=c_new_t).addcmul_(i, g)  # (8), (13)
             torch.mul(o, torch.tanh(c_new_t, out=z_t), out=h_t)  # (9), (15)
-            if k is not None:
-                torch.lerp(c_old, c_new_t, k[t], out=c_t)  # (14)
-                torch.lerp(h_old, h_t, k[t], out=h_t)  # (16)
+            if k_t is not None:
+                torch.lerp(c_old, c_new_t, k_t, out=c_t)  # (14)
+                torch.lerp(h_old, h_t, k_t, out=h_t)  # (16)
         ctx.save_for_backward(x, weight_ih, weight_hh, k, a, h, c, z, c_new)
-        return h[1:], c[-1]
+        ctx.set_materialize_grads(False)
+        return h[1:], h[-1].clone(), c[-1].clone()
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, d_output: Tensor, d_c_last: Tensor) -> tuple[Tensor | None, ...]:
+    @once
+    def backward(ctx: Any, d_output: Tensor | None, d_h_last: Tensor | None, d_c_last: Tensor | None) -> Gradients:
         x, weight_ih, weight_hh, k, a, h, c, z, c_new = ctx.saved_tensors
         da, dk, W_hh = torch.empty_like(a), None if k is None else torch.empty_like(k), weight_hh.contiguous()
-        dh, dc = torch.zeros_like(h[0]), d_c_last.clone()  # from the steps after t
+        dh, dc = _start(d_h_last, h[0]), _start(d_c_last, c[0])  # from the steps after t
         u, d_ifo = torch.empty_like(dh), dh.new_empty(len(dh), 3 * dh.shape[1])
         d_i, d_f, d_o = d_ifo.chunk(3, -1)
         da_ifo, *_, da_g = _gates(da)
-        steps = (*_gates(a), z, c_new, h[:-1], c[:-1], d_output, da, da_ifo, da_g)
-        for t, (ifo, i, f, o, g, z_t, c_new_t, h_old, c_old, d_out, da_t, da_ifo_t, da_g_t) in reversed(
-            list(enumerate(_zip(steps)))
+        steps = (*_gates(a), z, c_new, h[:-1], c[:-1], d_output, da, da_ifo, da_g, k, dk)
+        for ifo, i, f, o, g, z_t, c_new_t, h_old, c_old, d_out, da_t, da_ifo_t, da_g_t, k_t, dk_t in reversed(
+            list(_zip(steps))
         ):
-            dh += d_out
-            if k is not None and dk is not None:  # (14), (16): a share k goes into the candidates, 1 - k past them
+            if d_out is not None:
+                dh += d_out
+            if k_t is not None:  # (14), (16): a share k goes into the candidates, 1 - k past them
                 by_k = dh * (o * z_t - h_old) + dc * (c_new_t - c_old)
-                torch.sum(by_k, 0, out=dk[t]) if k.dim() == 2 else dk[t].copy_(by_k)
-                dh_past, dc_past = dh * (1 - k[t]), dc * (1 - k[t])
-                dh *= k[t]
-                dc *= k[t]
+                torch.sum(by_k, 0, out=dk_t) if k_t.dim() == 1 else dk_t.copy_(by_k)
+                dh_past, dc_past = dh * (1 - k_t), dc * (1 - k_t)
+                dh *= k_t
+                dc *= k_t
             torch.mul(dh, z_t, out=d_o)  # (9)
             dc += _tanh_backward(dh.mul_(o), z_t, grad_input=u)
             torch.mul(dc, g, out=d_i)  # (8)
@@ -126,15 +184,110 @@ class _LSTM(torch.autograd.Function):
             _tanh_backward(torch.mul(dc, i, out=u), g, grad_input=da_g_t)  # (4)
             dc *= f
             torch.mm(da_t, W_hh, out=dh)
-            if k is not None:
+            if k_t is not None:
                 dh += dh_past
                 dc += dc_past
         dx, d_weight_ih = _project_backward(da, x, weight_ih, ctx.needs_input_grad[0])
         d_weight_hh, d_bias = _outer(da, h[:-1]), da.sum((0, 1))
-        return dx, dh, dc, _swap(d_weight_ih), _swap(d_weight_hh), _swap(d_bias), dk
+        return dx, dh, dc, swap(d_weight_ih), swap(d_weight_hh), swap(d_bias), dk
 
 
-def _swap(w: Tensor) -> Tensor:
+class _SparseLSTM(torch.autograd.Function):
+    # Units come first, so that the open ones are rows: N openings in all, in the order of time. What every gate reads,
+    # h(t-1), x(t) and 1, is K = H + D + 1 rows. The backward pass undoes the forward pass's changes of the state, step
+    # by step, so that nothing is kept of a unit while it is closed.
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        h_0: Tensor,
+        c_0: Tensor,
+        weight_ih: Tensor,
+        weight_hh: Tensor,
+        bias: Tensor,
+        k: Tensor,
+        sequence: bool,
+    ) -> tuple[Tensor | None, Tensor, Tensor]:
+        step, unit = k.nonzero(as_tuple=True)
+        openings = torch.bincount(step, minlength=len(k)).tolist()
+        (B, H), D, N = h_0.shape, weight_ih.shape[1], len(unit)
+        W = swap(torch.cat([weight_hh, weight_ih, bias[:, None]], 1)).view(4, H, -1).transpose(0, 1)[unit]  # (N, 4, K)
+        k_open, x_rows = k[step, unit][:, None, None], _rows(x, D, W)
+        reads = W.new_ones(W.shape[2], 2, B)  # [:, 0]: what the gates read; [:H, 1]: c beside h
+        state, h, x_row = reads[:H], reads[:, 0], reads[H:-1, 0]
+        state[:, 0], state[:, 1] = h_0.t(), c_0.t()
+        a, old, new, z = W.new_empty(N, 4, B), W.new_empty(N, 2, B), W.new_empty(N, 2, B), W.new_empty(N, B)
+        output = W.new_empty(len(k), H, B) if sequence else None
+        rows = (W, a, a[:, :3], *a.unbind(1), old, old[:, 1], new, *new.unbind(1), z, k_open, unit)
+        steps = zip(_zip((x_rows, output)), *(row.split(openings) for row in rows))
+        for (x_t, out), W_t, a_t, ifo, i, f, o, g, old_t, c_old, new_t, h_new, c_new, z_t, k_t, unit_t in steps:
+            if len(unit_t):
+                x_row.copy_(x_t)
+                torch.mm(W_t.flatten(0, 1), h, out=a_t.view(-1, B))
+                ifo.sigmoid_(), g.tanh_()  # (4)-(7)
+                torch.index_select(state, 0, unit_t, out=old_t)
+                torch.mul(f, c_old, out=c_new).addcmul_(i, g)  # (13)
+                torch.mul(o, torch.tanh(c_new, out=z_t), out=h_new)  # (15)
+                state.index_copy_(0, unit_t, torch.lerp(old_t, new_t, k_t))  # (14), (16)
+            if out is not None:
+                out.copy_(state[:, 0])
+        ctx.save_for_backward(x_rows, k, step, unit, W, k_open, a, old, new, z, reads)
+        ctx.openings = openings
+        ctx.set_materialize_grads(False)
+        h_last, c_last = (part.t().clone() for part in state.unbind(1))
+        return None if output is None else output.transpose(1, 2), h_last, c_last
+
+    @staticmethod
+    @once
+    def backward(ctx: Any, d_output: Tensor | None, d_h_last: Tensor | None, d_c_last: Tensor | None) -> Gradients:
+        x_rows, k, step, unit, W, k_open, a, old, new, z, reads = ctx.saved_tensors
+        H, B, reads = k.shape[1], z.shape[1], reads.clone()
+        state, h, x_row = reads[:H], reads[:, 0], reads[H:-1, 0]
+        d_state = torch.zeros_like(state)  # from the steps after t
+        dh = d_state[:, 0]
+        for part, d_last in zip(d_state.unbind(1), (d_h_last, d_c_last)):
+            if d_last is not None:
+                part.copy_(d_last.t())
+        dx = torch.zeros_like(x_rows) if ctx.needs_input_grad[0] else None
+        da, dW, d = torch.empty_like(a), torch.empty_like(W), torch.empty_like(old)
+        rows = (W[..., :H], W[..., H:-1], dW, a[:, :3], *a.unbind(1), old, old[:, 1], z, k_open, unit, d, da)
+        d_outputs = None if d_output is None else d_output.transpose(1, 2)
+        steps = zip(_zip((x_rows, d_outputs, dx)), *(row.split(ctx.openings) for row in rows))
+        for (x_t, d_out, dx_t), W_h, W_x, dW_t, ifo, i, f, o, g, old_t, c_old, z_t, k_t, unit_t, d_t, da_t in reversed(
+            list(steps)
+        ):
+            if d_out is not None:
+                dh += d_out
+            if not len(unit_t):
+                continue
+            torch.index_select(d_state, 0, unit_t, out=d_t)
+            dh_new, dc_new = (d_t * k_t).unbind(1)  # (14), (16): a share k goes into the candidates, 1 - k past them
+            d_past = d_t * (1 - k_t)
+            d_ifo = torch.empty_like(ifo)
+            torch.mul(dh_new, z_t, out=d_ifo[:, 2])  # (15)
+            dc_new += _tanh_backward(dh_new.mul_(o), z_t, grad_input=torch.empty_like(z_t))
+            torch.mul(dc_new, g, out=d_ifo[:, 0])  # (13)
+            torch.mul(dc_new, c_old, out=d_ifo[:, 1])
+            _sigmoid_backward(d_ifo, ifo, grad_input=da_t[:, :3])  # (5)-(7)
+            _tanh_backward(dc_new * i, g, grad_input=da_t[:, 3])  # (4)
+            d_past[:, 1].addcmul_(dc_new, f)
+            d_state.index_copy_(0, unit_t, d_past)
+            state.index_copy_(0, unit_t, old_t)  # undone
+            x_row.copy_(x_t)
+            da_t = da_t.view(-1, B)
+            dh.addmm_(W_h.flatten(0, 1).t(), da_t)
+            if dx_t is not None:
+                torch.mm(W_x.flatten(0, 1).t(), da_t, out=dx_t)
+            torch.mm(da_t, h.t(), out=dW_t.view(len(da_t), -1))
+        by_unit = W.new_zeros(H, *W.shape[1:]).index_add_(0, unit, dW).transpose(0, 1)
+        d_weight_hh, d_weight_ih, d_bias = swap(by_unit.reshape(4 * H, -1)).split([H, W.shape[2] - H - 1, 1], 1)
+        dk = torch.zeros_like(k).index_put_((step, unit), ((new - old) * d).sum((1, 2)))
+        dh_0, dc_0 = (part.t() for part in d_state.unbind(1))
+        return None if dx is None else dx.transpose(1, 2), dh_0, dc_0, d_weight_ih, d_weight_hh, d_bias[:, 0], dk, None
+
+
+def swap(w: Tensor) -> Tensor:
     """Gates i, f, g, o to i, f, o, g along the first dimension, and back."""
     i, f, g, o = w.chunk(4)
     return torch.cat([i, f, o, g])
@@ -145,9 +298,21 @@ def _gates(a: Tensor) -> tuple[Tensor, ...]:
     return a[..., : a.shape[-1] // 4 * 3], *a.chunk(4, -1)
 
 
-def _zip(tensors: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, ...]]:
-    """Step by step; all views are made once, which is cheaper than indexing in the loop."""
-    return zip(*(tensor.unbind(0) for tensor in tensors))
+def _zip(tensors: tuple[Tensor | None, ...]) -> Iterator[tuple[Any, ...]]:
+    """Step by step, None for what there is not; all views are made once, which is cheaper than indexing in the loop."""
+    return zip(*(repeat(None) if tensor is None else tensor.unbind(0) for tensor in tensors))
+
+
+def _start(d_last: Tensor | None, state: Tensor) -> Tensor:
+    """The gradient by the last state, where the backward pass starts: zeros if the loss does not use it."""
+    return torch.zeros_like(state) if d_last is None else d_last.clone()
+
+
+def _rows(x: Tensor, D: int, like: Tensor) -> Tensor:
+    """The input with its features first, (T, D, B); symbols as one-hot vectors."""
+    if x.is_floating_point():
+        return x.transpose(1, 2)
+    return like.new_zeros(len(x), D, x.shape[1]).scatter_(1, x[:, None], 1)
 
 
 def _project(x: Tensor, W: Tensor, bias: Tensor) -> Tensor:
