@@ -13,3 +13,8 @@ Backend = Literal["torch", "native", "auto"]
 def kernels(backend: Backend, *tensors: Tensor) -> ModuleType | None:
     """The native kernels where they are asked for and can be used."""
     return None
+
+
+def in_use(backend: Backend) -> str:
+    """What that backend comes to on this machine, for the provenance of a run."""
+    return "torch"

@@ -32,6 +32,7 @@ from filelock import FileLock
 from pydantic import BaseModel
 from tqdm import tqdm
 
+from rnnreport.backends import Backend, in_use
 from rnnreport.provenance import PROJECT, code_version, libraries, machine
 from rnnreport.training import Recipe, use_one_thread
 
@@ -49,6 +50,7 @@ class Configuration(BaseModel, extra="forbid", frozen=True):
     """What a run is asked to do, complete: equal configurations give equal results."""
 
     recipe: Recipe
+    backend: Backend = "torch"
 
     @property
     def steps(self) -> int:
@@ -95,6 +97,7 @@ def key_of(function: RunFunction, configuration: Configuration) -> str:
         "function": f"{function.__module__}.{function.__qualname__}",
         "code": code_version(function.__module__),
         "torch": libraries()["torch"],
+        "backend": in_use(configuration.backend),
         "configuration": configuration.model_dump(mode="json"),
     }
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:20]
@@ -116,6 +119,7 @@ def finish(folder: Path, function: RunFunction, configuration: Configuration, ta
             "function": f"{function.__module__}.{function.__qualname__}",
             "code": code_version(function.__module__),
             "libraries": libraries(),
+            "backend": in_use(configuration.backend),
             "machine": machine(),
             "seconds": round(float(table["seconds"].iloc[-1]), 1),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -144,7 +148,8 @@ def provenance(runs: Sequence[Run], how: str = "trained live") -> str:
     versions = ", ".join(f"{name} {version}" for name, version in first["libraries"].items())
     return (
         f"{how}: {len(runs)} run{'s' * (len(runs) > 1)}, seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}; "
-        f"{seconds:.0f} s of one core, {first['finished'][:10]}; {first['function']} at code {first['code']}; "
+        f"{seconds:.0f} s of one core, {first['finished'][:10]}; {first['function']} at code {first['code']}, "
+        f"backend {first['backend']}; "
         f"{versions}; {first['machine']}"
     )
 

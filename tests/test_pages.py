@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page, Request
 
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-CHAPTERS = [TOC["root"], *(entry["file"] for entry in TOC["chapters"])]
+CHAPTERS = [TOC["root"], *(page["file"] for entry in TOC["chapters"] for page in (entry, *entry.get("sections", [])))]
 PAGES = [*CHAPTERS, "search", "genindex"]
 
 # Math is typeset, and every widget has drawn itself.

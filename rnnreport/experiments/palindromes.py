@@ -72,6 +72,7 @@ def new_network(run: PalindromeRun) -> PalindromeClassifier:
         encoding=run.encoding,
         initialisation=run.initialisation,
         forget_bias=run.forget_bias,
+        backend=run.backend,
     )
     if isinstance(network.recurrence, TemporalGateLSTM) and run.longest_period is not None:
         tau = run.longest_period ** torch.rand(run.hidden_size)

@@ -129,7 +129,7 @@ def sample_steps(steps: int) -> list[int]:
 def new_model(run: TextRun, corpus: corpora.Corpus) -> CharLSTM:
     """The untrained model of this run."""
     torch.manual_seed(run.recipe.seed)
-    return CharLSTM(len(corpus.vocabulary), run.hidden_size, run.num_layers)
+    return CharLSTM(len(corpus.vocabulary), run.hidden_size, run.num_layers, run.backend)
 
 
 def snapshot(run: TextRun, corpus: corpora.Corpus, folder: Path, step: int) -> CharLSTM:
