@@ -28,7 +28,6 @@ from rnnreport.training import (
     load_weights,
     save_weights,
     train,
-    use_one_thread,
 )
 
 torch.set_num_threads(1)  # at these sizes a second one costs more than it brings
@@ -508,11 +507,36 @@ def test_the_cpu_is_always_there():
     assert check_device("cpu") == torch.device("cpu")
 
 
+def in_a_process_that_trains(*lines: str) -> str:
+    """What the lines print after use_one_thread(), whose settings last as long as the process."""
+    words = ["import torch", "from rnnreport.training import use_one_thread", "use_one_thread()", *lines]
+    done = subprocess.run([sys.executable, "-c", "\n".join(words)], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
 def test_one_thread_and_no_denormals_in_a_process_that_trains():
-    script = (
-        "import torch; from rnnreport.training import use_one_thread; use_one_thread(); "
-        "print(torch.get_num_threads(), (torch.tensor([1e-38]) / 100).item())"
+    assert in_a_process_that_trains("print(torch.get_num_threads(), (torch.tensor([1e-38]) / 100).item())") == "1 0.0"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's settings")
+def test_memory_that_a_step_frees_is_kept_for_the_next():
+    lines = ["from resource import getrusage, RUSAGE_SELF", "for _ in range(3): torch.ones(2**24)"]
+    lines += ["before = getrusage(RUSAGE_SELF).ru_minflt", "for _ in range(10): torch.ones(2**24)"]
+    lines += ["print(getrusage(RUSAGE_SELF).ru_minflt - before)"]
+    assert int(in_a_process_that_trains(*lines)) < 1_000  # 16,384 pages a time if they came from the system
+
+
+@pytest.mark.parametrize("flushed", [True, False])
+def test_gradients_that_have_vanished_over_a_thousand_steps_are_zeros_and_not_denormals(flushed):
+    found = in_a_process_that_trains(
+        f"torch.set_flush_denormal({flushed})",
+        "from rnnreport.models import LSTM, RNN",
+        "for network in (RNN(1, 32), LSTM(1, 32)):",
+        "    torch.manual_seed(0)",
+        "    for weight in network.parameters(): torch.nn.init.normal_(weight, std=0.1)",
+        "    x = torch.randn(1000, 4, 1, requires_grad=True)",
+        "    network(x)[0][-1].sum().backward()",
+        "    tiny = x.grad.abs() < torch.finfo(torch.float32).tiny",
+        "    print(bool(tiny.any()), bool((tiny & (x.grad != 0)).any()))",
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["1", "0.0"]
-    assert callable(use_one_thread)
+    assert found.splitlines() == [f"True {not flushed}"] * 2
