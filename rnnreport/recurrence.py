@@ -17,7 +17,6 @@ from itertools import pairwise, repeat
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from rnnreport.backends import Backend, kernels
@@ -101,7 +100,8 @@ class _RNN(torch.autograd.Function):
         ctx: Any, x: Tensor, h_0: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor
     ) -> tuple[Tensor, Tensor]:
         W_h = weight_hh.t().contiguous()
-        h = torch.cat([h_0[None], _project(x, weight_ih.t(), bias)])  # h(0), then a(t), each step makes it h(t)
+        h = _from(h_0, len(x))
+        _project(x, weight_ih.t(), bias, out=h[1:])  # a(t), which each step makes h(t)
         for h_old, h_t in pairwise(h.unbind(0)):
             h_t.addmm_(h_old, W_h).tanh_()  # (1)
         ctx.save_for_backward(x, weight_ih, weight_hh, h)
@@ -138,8 +138,8 @@ class _LSTM(torch.autograd.Function):
         k: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         weight_ih, weight_hh = swap(weight_ih), swap(weight_hh)
-        a, W_h = _project(x, weight_ih.t(), swap(bias)), weight_hh.t().contiguous()
-        h, c = (torch.cat([s[None], s.new_empty(len(a), *s.shape)]) for s in (h_0, c_0))
+        W_h, h, c = weight_hh.t().contiguous(), _from(h_0, len(x)), _from(c_0, len(x))
+        a = _project(x, weight_ih.t(), swap(bias), out=h.new_empty(len(x), len(h_0), len(bias)))
         z = torch.empty_like(h[1:])  # tanh of the candidate cell state
         c_new = c[1:] if k is None else torch.empty_like(z)  # the candidate; without a temporal gate, the state
         steps = (a, *_gates(a), z, c_new, h[:-1], c[:-1], h[1:], c[1:], k)
@@ -303,6 +303,13 @@ def _zip(tensors: tuple[Tensor | None, ...]) -> Iterator[tuple[Any, ...]]:
     return zip(*(repeat(None) if tensor is None else tensor.unbind(0) for tensor in tensors))
 
 
+def _from(state: Tensor, T: int) -> Tensor:
+    """Room for the states of the steps 0...T, the first of them in its place."""
+    states = state.new_empty(T + 1, *state.shape)
+    states[0] = state
+    return states
+
+
 def _start(d_last: Tensor | None, state: Tensor) -> Tensor:
     """The gradient by the last state, where the backward pass starts: zeros if the loss does not use it."""
     return torch.zeros_like(state) if d_last is None else d_last.clone()
@@ -315,11 +322,13 @@ def _rows(x: Tensor, D: int, like: Tensor) -> Tensor:
     return like.new_zeros(len(x), D, x.shape[1]).scatter_(1, x[:, None], 1)
 
 
-def _project(x: Tensor, W: Tensor, bias: Tensor) -> Tensor:
-    """x W + bias at every step; W: (D, G). Symbols look their row up."""
+def _project(x: Tensor, W: Tensor, bias: Tensor, out: Tensor) -> Tensor:
+    """x W + bias at every step, (T, B, G); W: (D, G). Symbols look their row up."""
     if x.is_floating_point():
-        return torch.addmm(bias, x.flatten(0, 1), W).view(*x.shape[:2], -1)
-    return F.embedding(x, W + bias)
+        torch.addmm(bias, x.flatten(0, 1), W, out=out.flatten(0, 1))
+    else:
+        torch.index_select(W + bias, 0, x.flatten(), out=out.flatten(0, 1))
+    return out
 
 
 def _project_backward(da: Tensor, x: Tensor, weight: Tensor, needs_dx: bool) -> tuple[Tensor | None, Tensor]:
