@@ -70,7 +70,7 @@ TEXT = ", ".join(
         "td",
         "figcaption",
         ".provenance",
-        ".rnnreport-widget :is(label, button, text)",
+        ".rnnreport-widget :is(label, button, text, mark, del, .tag, .formula, .verdict-of-line)",
     )
 )
 
@@ -166,7 +166,7 @@ def test_pictures_load_and_say_what_they_show(visit: Visit) -> None:
 
 def test_sliders_redraw_by_keyboard_and_by_mouse(visit: Visit) -> None:
     sliders = visit.page.get_by_role("slider")
-    if visit.name.endswith("temporal_gate"):
+    if visit.name.endswith(("01_gradients", "temporal_gate")):
         assert sliders.count() >= 3
     for slider in sliders.all():
         slider.scroll_into_view_if_needed()
@@ -219,6 +219,100 @@ def test_the_gate_says_what_it_shows_and_goes_back(visit: Visit) -> None:
     gate.get_by_role("button", name="Reset").click()
     assert says.inner_text() == at_first
     assert period.get_attribute("aria-valuetext") == value
+
+
+def test_the_gradient_vanishes_and_explodes(visit: Visit) -> None:
+    if not visit.name.endswith("01_gradients"):
+        return
+    widget = visit.page.locator(".rnnreport-widget", has=visit.page.get_by_role("slider"))
+    says, legend = widget.get_by_role("status"), widget.get_by_role("list")
+    radius, length, inputs = (
+        widget.get_by_role("slider", name=name) for name in ("spectral radius ρ", "length T", "size of the inputs")
+    )
+    widget.get_by_role("button", name="Reset").click()
+    at_first = said = says.inner_text()
+    numbers = legend.inner_text()
+    inputs.press("Home")
+    radius.press("End")
+    length.press("End")
+    assert said != (said := says.inner_text())
+    assert said.startswith("The gradient explodes")
+    assert "too large for float32" in said
+    assert "ρ = 3 a step" in legend.inner_text()
+    drag(radius, 0.01)
+    assert said != (said := says.inner_text())
+    assert said.startswith("The gradient vanishes")
+    assert "below the smallest normal float32 number" in said
+    heights = drawn_heights(widget)
+    assert len(heights) == int(length.input_value()) + 1
+    assert heights == sorted(heights), "with no inputs the line only falls"
+    widget.get_by_role("button", name="Reset").click()
+    assert (says.inner_text(), legend.inner_text()) == (at_first, numbers)
+
+
+def drawn_heights(widget: Locator) -> list[float]:
+    """How far below the top the points of the widget's curve lie."""
+    points = widget.locator("svg[role=img] .curve").get_attribute("d") or ""
+    return [float(point.split(",")[1]) for point in points.removeprefix("M").split(" L")]
+
+
+def test_a_mistake_turns_its_line_and_later_ones_red_and_back(visit: Visit) -> None:
+    if not visit.name.endswith("01_gradients"):
+        return
+    widget = visit.page.locator(".rnnreport-widget", has=visit.page.get_by_role("checkbox"))
+    says, lines = widget.get_by_role("status"), widget.get_by_role("listitem")
+    turned = ("right", "wrong", "inherits an error")
+
+    def verdicts() -> str:
+        """One letter a line, from its words."""
+        words = lines.locator(".verdict-of-line").all_inner_texts()
+        return "".join(next(word[0] for word in turned if word in text) for text in words)
+
+    def red() -> str:
+        colours = lines.locator(".verdict-of-line").evaluate_all(
+            "nodes => nodes.map((node) => getComputedStyle(node).color)"
+        )
+        return "".join("r" if colour == colours[0] else "w" for colour in colours)
+
+    assert verdicts() == "r" * 10
+    at_first = says.inner_text()
+    transposed = widget.get_by_role("group", name="(C)").get_by_role("checkbox", name="transpose W")
+    transposed.click()
+    assert verdicts() == "rrrwriiiii"
+    assert red() == "rrrwrwwwww"
+    assert lines.nth(3).locator("mark").inner_text().startswith("W")
+    assert "6 of 10 lines are wrong. The first is (C) ∂h(t+1)/∂h(t)" in says.inner_text()
+    last_term = widget.get_by_role("group", name="(F) ∂L/∂Whh").get_by_role("checkbox", name="only the last term")
+    last_term.focus()
+    visit.page.keyboard.press("Space")
+    assert verdicts() == "rrrwriiwii"
+    widget.get_by_role("group", name="(E)").get_by_role("checkbox", name="leave").check()
+    assert lines.nth(6).locator("del").count() == 1
+    for theme, width in product(("dark", "light"), (360, 1280)):
+        visit.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        visit.page.set_viewport_size({"width": width, "height": 900})
+        visit.page.evaluate("() => new Promise(requestAnimationFrame)")
+        assert widget.evaluate("widget => widget.scrollWidth <= widget.clientWidth"), f"cut off at {width} px"
+        contrast, element = visit.page.evaluate(CONTRAST, ".lines :is(mark, del, .formula, .verdict-of-line)")
+        assert contrast >= 4.5, f"hard to read, {theme}: {contrast:.1f} {element}"
+    transposed.click()
+    last_term.click()
+    assert verdicts() == "r" * 6 + "wiii"
+    widget.get_by_role("button", name="Reset").click()
+    assert verdicts() == "r" * 10
+    assert says.inner_text() == at_first
+    assert widget.get_by_role("checkbox", checked=True).count() == 0
+
+
+def test_the_keys_of_a_widget_stay_in_it(visit: Visit) -> None:
+    """In JupyterLab the arrow keys and the space bar would reach the notebook."""
+    visit.page.evaluate("addEventListener('keydown', (event) => (window.lastKey = event.key))")
+    for control in visit.page.locator(".rnnreport-widget :is(input, button)").all():
+        control.press("ArrowRight")
+    assert visit.page.evaluate("window.lastKey") is None
+    resets = visit.page.locator(".rnnreport-widget").get_by_role("button", name="Reset")
+    for reset in resets.all():
+        reset.click()
 
 
 def test_it_fits_and_can_be_read_in_light_and_dark_wide_and_narrow(visit: Visit) -> None:

@@ -7,7 +7,6 @@ import math
 import re
 import subprocess
 from itertools import pairwise, product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,11 +14,11 @@ import pytest
 import torch
 from traitlets import TraitError
 
-from rnnreport import widgets
+from rnnreport import gradients, widgets
 from rnnreport.cells import temporal_gate
-from rnnreport.widgets import TemporalGate
+from rnnreport.widgets import FLIPS, Derivation, TemporalGate, VanishingGradient
 
-MODULES = sorted(widgets.HERE.glob("*.js"))
+WIDGETS = {"temporal_gate.js": TemporalGate, "vanishing_gradient.js": VanishingGradient, "derivation.js": Derivation}
 GATES = [
     {"tau": tau, "s": s, "r_on": r_on, "steps": 24}
     for tau, s, r_on in product((0.7, 1.0, 6.0, 6.1, 40.0), (-7.3, 0.0, 3.0, 11.9), (0.01, 0.2, 0.55, 1.0))
@@ -27,16 +26,18 @@ GATES = [
 TIMES = [*np.arange(-30, 60).tolist(), *np.linspace(-10, 50, 241).tolist(), 3.6, 4.2, 1e-9, -1e-9]
 
 
-def in_node(node: list[str], module: str, function: str, arguments: list[list[Any]]) -> list[Any]:
-    """What an exported function of a widget's module returns for each list of arguments."""
-    script = f"""
-        import {{ readFileSync }} from "node:fs";
-        import {{ {function} }} from {json.dumps((widgets.HERE / module).as_uri())};
-        const results = JSON.parse(readFileSync(0, "utf-8")).map((values) => {function}(...values));
-        process.stdout.write(JSON.stringify(results));
+def in_node(node: list[str], widget: type, name: str, lists: list[list[Any]]) -> list[Any]:
+    """What an exported function of the module that the page gets returns for each list of arguments."""
+    script = """
+        import { readFileSync } from "node:fs";
+        const [source, name, lists] = JSON.parse(readFileSync(0, "utf-8"));
+        const module = await import("data:text/javascript;base64," + Buffer.from(source).toString("base64"));
+        process.stdout.write(JSON.stringify(lists.map((values) => module[name](...values))));
     """
     command = [*node, "--input-type=module", "--eval", script]
-    done = subprocess.run(command, input=json.dumps(arguments), capture_output=True, text=True, encoding="utf-8")
+    arguments = json.dumps(lists).replace("-Infinity", "-1e999")  # JSON has no infinity; what it reads as one it has
+    asked = f"[{json.dumps(str(widget._esm))}, {json.dumps(name)}, {arguments}]"  # type: ignore[attr-defined]
+    done = subprocess.run(command, input=asked, capture_output=True, text=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -49,7 +50,7 @@ def k(t: Any, gate: dict[str, float]) -> np.ndarray:
 
 def test_the_gate_is_the_library_s(node: list[str]) -> None:
     cases = [[t, gate["tau"], gate["s"], gate["r_on"]] for gate in GATES for t in TIMES]
-    found = in_node(node, "temporal_gate.js", "temporalGate", cases)
+    found = in_node(node, TemporalGate, "temporalGate", cases)
     expected = np.concatenate([k(TIMES, gate) for gate in GATES])
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-11)
     assert 0 <= min(found) < 1e-9
@@ -58,7 +59,7 @@ def test_the_gate_is_the_library_s(node: list[str]) -> None:
 
 def test_the_line_drawn_is_k_everywhere(node: list[str]) -> None:
     """Between the corners k is linear, so the line through them is k(t) itself."""
-    for gate, line in zip(GATES, in_node(node, "temporal_gate.js", "corners", [[gate] for gate in GATES]), strict=True):
+    for gate, line in zip(GATES, in_node(node, TemporalGate, "corners", [[gate] for gate in GATES]), strict=True):
         t, height = np.array(line).T
         assert (t[0], t[-1]) == (0, gate["steps"])
         assert (np.diff(t) > -1e-12).all()
@@ -68,7 +69,7 @@ def test_the_line_drawn_is_k_everywhere(node: list[str]) -> None:
 
 @pytest.mark.parametrize("tau", [1e-3, 1e-9, 5e-324, 1e300])
 def test_the_line_has_few_corners_whatever_the_period(node: list[str], tau: float) -> None:
-    (line,) = in_node(node, "temporal_gate.js", "corners", [[{"tau": tau, "s": 3, "r_on": 0.2, "steps": 24}]])
+    (line,) = in_node(node, TemporalGate, "corners", [[{"tau": tau, "s": 3, "r_on": 0.2, "steps": 24}]])
     assert 2 <= len(line) <= 3010
     assert all(0 <= t <= 24 and 0 <= height <= 1 for t, height in line)
     assert all(b[0] - a[0] > -1e-12 for a, b in pairwise(line))
@@ -89,17 +90,17 @@ def test_the_line_has_few_corners_whatever_the_period(node: list[str], tau: floa
 )
 def test_the_sentence_says_what_is_drawn(node: list[str], changed: dict[str, float], says: str) -> None:
     gate = {"tau": 6.0, "s": 3.0, "r_on": 0.2, "steps": 24, **changed}
-    (sentence,) = in_node(node, "temporal_gate.js", "describe", [[gate]])
+    (sentence,) = in_node(node, TemporalGate, "describe", [[gate]])
     assert re.search(says, sentence), sentence
     whole = k(np.arange(1, 25), gate)
     for number in re.findall(r"largest k there is ([\d.]+)", sentence):
         assert float(number) == pytest.approx(whole.max(), abs=0.01)
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.name)
-def test_modules_stand_alone(module: Path) -> None:
+@pytest.mark.parametrize("name", WIDGETS)
+def test_modules_stand_alone(name: str) -> None:
     """A widget's module is all that the page gets: it imports nothing, asks no host and writes no markup."""
-    source = module.read_text(encoding="utf-8")
+    source: str = WIDGETS[name]._esm  # type: ignore[assignment]
     assert not re.search(
         r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\bimport\b|\bfetch\b|\beval\b", source
     )
@@ -107,10 +108,24 @@ def test_modules_stand_alone(module: Path) -> None:
     assert "export default { render }" in source
 
 
+@pytest.mark.parametrize("name", WIDGETS)
+def test_the_page_gets_the_whole_module(name: str) -> None:
+    source: str = WIDGETS[name]._esm  # type: ignore[assignment]
+    before, imported, after = re.split(
+        r"(^import .*?;\n)", (widgets.HERE / name).read_text(encoding="utf-8"), maxsplit=1, flags=re.M | re.S
+    )
+    assert imported.endswith('from "./page.js";\n')
+    assert source == before + (widgets.HERE / "page.js").read_text(encoding="utf-8") + after
+
+
+def test_every_module_is_some_widget_s() -> None:
+    assert {path.name for path in widgets.HERE.glob("*.js")} == {*WIDGETS, "page.js"}
+
+
 def test_the_page_gets_the_whole_widget() -> None:
     state = TemporalGate(tau=8.0, s=1.0, r_on=0.5, steps=30).get_state()
     assert {name: state[name] for name in ("tau", "s", "r_on", "steps")} == {"tau": 8, "s": 1, "r_on": 0.5, "steps": 30}
-    assert state["_esm"] == (widgets.HERE / "temporal_gate.js").read_text(encoding="utf-8")
+    assert state["_esm"] == TemporalGate._esm
     assert state["_css"] == (widgets.HERE / "widgets.css").read_text(encoding="utf-8")
     assert TemporalGate().get_state(["tau", "s", "r_on", "steps"]) == {"tau": 6, "s": 3, "r_on": 0.2, "steps": 24}
 
@@ -146,3 +161,405 @@ def test_a_value_out_of_range_is_one_clear_sentence(name: str, value: float) -> 
 def test_a_value_of_the_wrong_type_is_refused(name: str, value: object) -> None:
     with pytest.raises(TraitError, match=name):
         TemporalGate(**{name: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "says"),
+    [
+        (1.0, 2, "1"),
+        (0.4812, 2, "0.48"),
+        (0.9961, 2, "1"),
+        (0.9961, 3, "0.996"),
+        (99.96, 3, "100"),
+        (1234.5, 2, "1.2·10³"),
+        (6.44e-12, 2, "6.4·10⁻¹²"),
+        (9.96e-5, 2, "1.0·10⁻⁴"),
+        (2.0**-126, 2, "1.2·10⁻³⁸"),
+    ],
+)
+def test_powers_are_rounded_and_readable(node: list[str], value: float, digits: int, says: str) -> None:
+    assert in_node(node, VanishingGradient, "power", [[math.log(value), digits]]) == [says]
+
+
+# The vanishing gradient
+
+
+def network(units: int, inputs: int = 3, steps: int = 300, seed: int = 0) -> VanishingGradient:
+    x, _, weights = gradients.draw(steps, 1, inputs, units, 2, seed=seed, std=inputs**-0.5)
+    return VanishingGradient(x, weights)
+
+
+def settings(spectral_radius: float, length: int, input_size: float) -> dict[str, float]:
+    return {"spectral_radius": spectral_radius, "length": length, "input_size": input_size}
+
+
+def measure(node: list[str], widget: VanishingGradient, cases: list[dict[str, float]]) -> list[dict[str, Any]]:
+    return in_node(node, VanishingGradient, "measure", [[traits(widget, "x", "W_hx", "W_hh"), case] for case in cases])
+
+
+def traits(widget: Any, *names: str) -> dict[str, Any]:
+    return {name: getattr(widget, name) for name in names}
+
+
+def in_library(widget: VanishingGradient, case: dict[str, float]) -> tuple[torch.Tensor, torch.Tensor]:
+    """The states (T + 1, 1, H) and W_hh that the same settings mean to the library."""
+    x = torch.tensor(widget.x, dtype=torch.float64)[: int(case["length"]), None]
+    W_hx = torch.tensor(widget.W_hx, dtype=torch.float64) * case["input_size"]
+    W_hh = torch.tensor(widget.W_hh, dtype=torch.float64) * case["spectral_radius"]
+    weights = gradients.Weights(
+        W_hx, W_hh, b_h=x.new_zeros(len(W_hh)), W_ph=x.new_zeros(2, len(W_hh)), b_p=x.new_zeros(2)
+    )
+    return gradients.forward(x, torch.zeros(1, dtype=torch.int64), weights).h, W_hh
+
+
+# The longer and the more explosive a run, the more the last bits of two machines' tanh would part its states.
+RUNS = [
+    *[settings(radius, 100, size) for radius, size in product((0.5, 0.9, 1.0), (0.0, 0.1, 0.3, 1.0, 3.0))],
+    *[settings(radius, 30, size) for radius, size in product((1.2, 2.0, 3.0), (0.0, 0.3, 1.0, 3.0))],
+    settings(0.9, 300, 0.3),
+    settings(1.0, 1, 0.3),
+    settings(0.3, 300, 0.0),
+]
+
+
+@pytest.mark.parametrize("units", [1, 2, 5, 16])
+def test_the_norms_are_the_library_s(node: list[str], units: int) -> None:
+    widget = network(units)
+    for case, found in zip(RUNS, measure(node, widget, RUNS), strict=True):
+        h, W_hh = in_library(widget, case)
+        norms = gradients.jacobian_norms(h, W_hh)[:, 0].numpy()
+        seen = norms > 1e-290  # below, the library's product loses digits; the page's does not
+        logs = np.array(found["logNorms"])
+        np.testing.assert_allclose(np.exp(logs[seen]), norms[seen], rtol=1e-9, err_msg=str(case))
+        assert (logs[~seen] < np.log(1e-289)).all()
+        bound = (found["steepest"] * found["norm"]) ** np.arange(len(norms))
+        np.testing.assert_allclose(bound, gradients.jacobian_bound(h, W_hh)[:, 0], rtol=1e-9, atol=1e-300)
+        assert found["mean"] == pytest.approx(float((1 - h[1:] ** 2).mean()), rel=1e-9)
+
+
+@pytest.mark.parametrize("input_size", [0.0, 1.0])
+def test_nothing_underflows(node: list[str], input_size: float) -> None:
+    """A spectral radius of 0.05 over 300 steps comes to 10^-380 and less."""
+    widget, case = network(16), settings(0.05, 300, input_size)
+    (found,) = measure(node, widget, [case])
+    h, W_hh = in_library(widget, case)
+    jacobian, logs = np.eye(16), [0.0]
+    for state in h[1:, 0].flip(0):
+        jacobian = jacobian @ ((1 - state.numpy() ** 2)[:, None] * W_hh.numpy())
+        norm = np.linalg.norm(jacobian, 2)
+        jacobian /= norm
+        logs.append(logs[-1] + math.log(norm))
+    assert logs[-1] < -380 * math.log(10)
+    np.testing.assert_allclose(found["logNorms"], logs, atol=1e-9)
+
+
+def test_a_gradient_of_exactly_zero(node: list[str]) -> None:
+    """A nilpotent W_hh forgets everything after two steps."""
+    nilpotent = {"W_hh": [[0.0, 1.0], [0.0, 0.0]], "W_hx": [[1.0], [1.0]], "x": [[0.0]] * 4}
+    (found,) = in_node(node, VanishingGradient, "measure", [[nilpotent, settings(1.0, 4, 1.0)]])
+    assert found["logNorms"] == [0, 0, None, None, None]  # JSON writes the logarithm of zero as null
+    found["logNorms"][2:] = [-math.inf] * 3
+    (sentence,) = in_node(node, VanishingGradient, "describe", [[found, settings(1.0, 4, 1.0)]])
+    assert sentence.startswith("The gradient is exactly zero from 2 steps back")
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1 - 1e-13, 1 - 1e-9, 1 - 1e-6, 0.99, 0.5, 1e-3, 1e-12, 0.0])
+def test_the_largest_singular_value_however_close_the_second(node: list[str], ratio: float) -> None:
+    generator = np.random.default_rng(0)
+    left, right = (np.linalg.qr(generator.normal(size=(5, 5)))[0] for _ in range(2))
+    for scale in (1e-200, 1.0, 1e200):
+        W_hh = left @ np.diag(scale * ratio ** np.arange(5.0)) @ right
+        given = {"W_hh": W_hh.tolist(), "W_hx": [[0.0]] * 5, "x": [[0.0]]}
+        (found,) = in_node(node, VanishingGradient, "measure", [[given, settings(1.0, 1, 1.0)]])
+        assert found["norm"] == pytest.approx(scale, rel=1e-12)
+
+
+def fading(rate: float, length: int) -> dict[str, Any]:
+    return {"logNorms": [lag * math.log(rate) for lag in range(length + 1)], "mean": 0.3}
+
+
+@pytest.mark.parametrize(
+    ("rate", "length", "radius", "says"),
+    [
+        (
+            0.5,
+            100,
+            0.9,
+            r"^The gradient vanishes: .* at most 7\.9·10⁻³¹ .* after 100 steps, a factor of 0\.5 a step\.$",
+        ),
+        (0.5, 200, 0.9, r"After 127 steps it falls below the smallest normal float32 number, 1\.2·10⁻³⁸; where"),
+        (0.5, 10, 1.0, r"ρ is not below 1 does not help: .* mean slope is 0\.3 "),
+        (2.0, 20, 1.5, r"^The gradient explodes: .* 1\.0·10⁶ times as large after 20 steps, a factor of 2 a step\.$"),
+        (2.0, 200, 1.5, r"After 128 steps it is too large for float32, beyond 3\.4·10³⁸\.$"),
+        (0.99, 1, 0.9, r"^The gradient neither vanishes nor explodes: .* 0\.99 times .* after 1 step, a factor"),
+        (1.001, 100, 1.2, r"^The gradient neither vanishes nor explodes: .* 1\.1 times .* factor of 1 a step\.$"),
+    ],
+)
+def test_the_sentence_says_what_becomes_of_the_gradient(
+    node: list[str], rate: float, length: int, radius: float, says: str
+) -> None:
+    asked = [fading(rate, length), settings(radius, length, 0.3)]
+    (sentence,) = in_node(node, VanishingGradient, "describe", [asked])
+    assert re.search(says, sentence), sentence
+    assert ("float32" in sentence) == (abs(length * math.log2(rate)) > 126)
+
+
+def test_the_page_gets_a_network_of_spectral_radius_one() -> None:
+    x, _, weights = gradients.draw(40, 1, 3, 16, 2, seed=0, spectral_radius=1.0)
+    state = VanishingGradient(x, weights, 1.3, 40, 0.5).get_state()
+    np.testing.assert_allclose(state["W_hh"], weights.W_hh, rtol=1e-12)
+    assert state["W_hx"] == weights.W_hx.tolist()
+    assert state["x"] == x[:, 0].tolist()
+    assert {name: state[name] for name in settings(0, 0, 0)} == settings(1.3, 40, 0.5)
+    assert state["_css"] == TemporalGate().get_state()["_css"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("spectral_radius", value) for value in (0, -1.0, 10.5, math.nan, math.inf)],
+        *[("input_size", value) for value in (-0.1, 10.5, math.nan)],
+        *[("length", value) for value in (0, 301)],
+    ],
+)
+def test_settings_out_of_range_are_one_clear_sentence(name: str, value: float) -> None:
+    widget = network(3)
+    before = getattr(widget, name)
+    with pytest.raises(TraitError, match=rf"^{name} must be an? [^.]+, not {value}"):
+        setattr(widget, name, value)
+    assert getattr(widget, name) == before
+
+
+def test_a_network_that_cannot_be_drawn_is_refused() -> None:
+    x, _, weights = gradients.draw(4, 1, 3, 5, 2, seed=0)
+    for inputs, changed, says in (
+        (x[:, 0], {}, r"^x must have shape \(4, 1, 3\) here, not \(4, 3\)\.$"),
+        (x.expand(4, 2, 3), {}, r"^x must have shape \(4, 1, 3\) here, not \(4, 2, 3\)\.$"),
+        (x * math.nan, {}, r"^x must hold finite numbers only\.$"),
+        (x, {"W_hx": weights.W_hx[:, :2]}, r"^W_hx must have shape \(5, 3\) here, not \(5, 2\)\.$"),
+        (x, {"W_hh": weights.W_hh[:, :2]}, r"^W_hh must have shape \(5, 5\) here, not \(5, 2\)\.$"),
+        (x, {"W_hh": torch.zeros(65, 65)}, r"^W_hh must have 1 to 64 rows here, not 65\.$"),
+        (x, {"W_hh": 0 * weights.W_hh}, r"^W_hh must have an eigenvalue other than 0"),
+    ):
+        with pytest.raises(TraitError, match=says):
+            VanishingGradient(inputs, weights._replace(**changed), length=4)
+    with pytest.raises(TraitError, match=r"^length must be an integer from 1 to 4, not 100\.$"):
+        VanishingGradient(x, weights)
+
+
+# The derivation
+
+
+PROBLEMS = {
+    (T, units, seed): gradients.draw(T, 1, 2, units, units, seed=seed, std=0.8)
+    for T, units, seed in product((2, 3, 6), (2, 3, 4), (0, 1))
+}
+LATER = {  # which lines are written in terms of which
+    "p": ["W_ph", "b_p", "h_T"],
+    "jacobian": ["h"],
+    "h_T": ["h", "a"],
+    "h": ["a"],
+    "a": ["W_hh", "W_hx", "b_h"],
+}
+AT = {"A": "p", "C": "jacobian", "E": "a", "B": "W_ph", "D.sign": "h_T", "D.output": "h_T", "D.jacobian": "h"}
+AT |= {"F.last": "W_hh", "F.first": "W_hh", "F.state": "W_hh", "F.bias_last": "b_h"}
+AT |= {"F.input": "W_hx", "F.input_last": "W_hx"}
+
+
+def in_page(problem: Any) -> dict[str, Any]:
+    return traits(Derivation(*problem), "x", "y", "W_hx", "W_hh", "b_h", "W_ph", "b_p")
+
+
+def line_of(flip: str) -> str:
+    return AT.get(flip) or AT[flip[0]]
+
+
+def inheriting(line: str) -> set[str]:
+    return {line}.union(*(inheriting(later) for later in LATER.get(line, [])))
+
+
+def by_autograd(problem: Any) -> dict[str, torch.Tensor]:
+    """What each line of the derivation should be."""
+    x, y, weights = problem
+    leaves = gradients.Weights(*(weight.clone().requires_grad_() for weight in weights))
+    state, states, arguments = torch.zeros(1, len(weights.b_h), dtype=torch.float64), [], []
+    for x_t in x:
+        arguments.append(x_t @ leaves.W_hx.T + state @ leaves.W_hh.T + leaves.b_h)
+        state = arguments[-1].tanh()
+        states.append(state)
+    p = state @ leaves.W_ph.T + leaves.b_p
+    loss = torch.nn.functional.cross_entropy(p, y)
+    to_p, *to_rest = torch.autograd.grad(loss, [p, *leaves, *states, *arguments], retain_graph=True)
+    to_weights, to_states, to_arguments = to_rest[:5], to_rest[5 : 5 + len(x)], to_rest[5 + len(x) :]
+    jacobians = [
+        torch.autograd.functional.jacobian(
+            lambda before, x_t=x_t: (x_t[0] @ weights.W_hx.T + before @ weights.W_hh.T + weights.b_h).tanh(), before
+        )
+        for x_t, before in zip(x, [torch.zeros_like(states[0][0]), *(state[0].detach() for state in states[:-1])])
+    ]
+    return {
+        **dict(zip(gradients.Weights._fields, to_weights)),
+        "p": to_p[0],
+        "h_T": to_states[-1][0],
+        "h": torch.cat(to_states[:-1]),
+        "a": torch.cat(to_arguments),
+        "jacobian": torch.stack(jacobians),
+    }
+
+
+def derived(node: list[str], problem: Any, flips: list[str]) -> dict[str, torch.Tensor]:
+    (found,) = in_node(node, Derivation, "derive", [[in_page(problem), flips]])
+    return {name: torch.tensor(value, dtype=torch.float64) for name, value in found.items()}
+
+
+@pytest.mark.parametrize(("function", "tolerance"), [("derive", 1e-12), ("differences", 1e-7)])
+def test_both_of_the_page_s_gradients_are_autograd_s(node: list[str], function: str, tolerance: float) -> None:
+    asked = [[in_page(problem), []] for problem in PROBLEMS.values()]
+    for problem, found in zip(PROBLEMS.values(), in_node(node, Derivation, function, asked), strict=True):
+        for name, expected in by_autograd(problem).items():
+            got = torch.tensor(found[name], dtype=torch.float64)
+            assert gradients.relative_difference(got, expected) < tolerance, name
+
+
+@pytest.mark.parametrize("key", [(3, 3, 0), (6, 4, 1)])
+def test_flipped_lines_are_what_their_switch_says(node: list[str], key: tuple[int, int, int]) -> None:
+    """Held against the library where it holds the same mistake, and against the state of each step elsewhere."""
+    x, y, weights = problem = PROBLEMS[key]
+    run, delta = gradients.forward(x, y, weights), gradients.deltas(gradients.forward(x, y, weights), y, weights)[:, 0]
+    error, h = by_autograd(problem)["p"], run.h[:, 0]
+    expected = {
+        ("C.sec", "E.sec"): ("W_hh", gradients.printed_whh(x, y, weights, gradients.WHH_READINGS["sec² for sech²"])),
+        ("B.summed",): ("W_ph", gradients.printed_wph(x, y, weights, "line 3, l summed")),
+        ("B.state",): ("W_ph", torch.outer(error, h[-2])),
+        ("A.sign",): ("p", -error),
+        ("A.target",): ("p", run.y_hat[0]),
+        ("D.sign",): ("W_hh", -gradients.gradients(x, y, weights).W_hh),
+        ("D.output",): ("h_T", weights.W_ph @ error),
+        ("D.jacobian",): ("h", derivative_untransposed(h, weights.W_hh, weights.W_ph.T @ error)),
+        ("C.transposed",): ("jacobian", (1 - h[1:] ** 2).unsqueeze(2) * weights.W_hh.T),
+        ("C.slope",): ("jacobian", weights.W_hh.expand(len(x), -1, -1)),
+        ("E.slope",): ("a", by_autograd(problem)["h"]),
+        ("F.last",): ("W_hh", gradients.contributions_by_lag(x, y, weights)[0]),
+        ("F.first",): ("W_hh", gradients.contributions_by_lag(x, y, weights)[:-1].sum(0)),
+        ("F.state",): ("W_hh", delta.T @ h[1:]),
+        ("F.input",): ("W_hx", delta[1:].T @ x[:-1, 0]),
+        ("F.input_last",): ("W_hx", torch.outer(delta[-1], x[-1, 0])),
+        ("F.bias_last",): ("b_h", delta[-1]),
+    }
+    assert {flip for flips in expected for flip in flips} == set(FLIPS)
+    for flips, (name, value) in expected.items():
+        found = derived(node, problem, list(flips))[name][: len(value)]
+        torch.testing.assert_close(found, value, rtol=1e-9, atol=1e-14, msg=str(flips))
+
+
+def derivative_untransposed(h: torch.Tensor, W_hh: torch.Tensor, to_state: torch.Tensor) -> torch.Tensor:
+    """∂L/∂h(t) for t < T with (C) where its transpose belongs."""
+    found = []
+    for state in h[2:].flip(0):
+        to_state = (1 - state**2) * (W_hh @ to_state)
+        found.append(to_state)
+    return torch.stack(found[::-1])
+
+
+def verdicts(node: list[str], problem: Any, lists: list[list[str]]) -> list[list[dict[str, Any]]]:
+    given = in_page(problem)
+    (truth,) = in_node(node, Derivation, "differences", [[given]])
+    return in_node(node, Derivation, "judge", [[given, truth, flips] for flips in lists])
+
+
+def names(judged: list[dict[str, Any]], *kinds: str) -> set[str]:
+    return {line["name"] for line in judged if line["verdict"] in kinds}
+
+
+def test_a_mistake_spreads_to_the_lines_that_use_it(node: list[str]) -> None:
+    problem = gradients.draw(3, 1, 2, 3, 3, seed=1, std=0.8)  # the chapter's
+    lists = [[flip] for flip in FLIPS]
+    for (flip,), judged in zip(lists, verdicts(node, problem, lists), strict=True):
+        spread = set() if flip == "F.first" else inheriting(line_of(flip))  # h(0) = 0: the first term is zero
+        assert names(judged, "wrong") == spread & {line_of(flip)}, flip
+        assert names(judged, "inherited") == spread - {line_of(flip)}, flip
+        for line in judged:
+            assert line["difference"] > 1e-2 if line["name"] in spread else line["difference"] < 1e-8, (flip, line)
+
+
+@pytest.mark.parametrize(
+    ("flips", "wrong", "inherited", "says"),
+    [
+        ([], [], [], r"^All 10 lines agree with the finite differences\."),
+        (
+            ["F.first"],
+            [],
+            [],
+            r"^One switch is flipped, and all 10 lines are still right: .* it makes no difference\.$",
+        ),
+        (
+            ["F.state"],
+            ["W_hh"],
+            [],
+            r"1 of 10 lines is wrong\. The first is \(F\) ∂L/∂Whh, .* No other line inherits it\.$",
+        ),
+        (
+            ["A.sign", "D.sign"],
+            ["p"],
+            ["W_ph", "b_p"],
+            r"^2 switches .* 3 of 10 .* Inherited by: \(B\) ∂L/∂Wph and \(B\)",
+        ),
+        (
+            ["E.slope", "C.transposed"],
+            ["jacobian", "a"],
+            ["h", "W_hh", "W_hx", "b_h"],
+            r"6 of 10 .* The first is \(C\) ∂h\(t\+1\)/∂h\(t\), where an error enters, as it does at \(E\) δ\(t\)\.",
+        ),
+        (
+            ["A.sign", "B.state"],
+            ["p", "W_ph"],
+            ["b_p", "h_T", "h", "a", "W_hh", "W_hx", "b_h"],
+            r"9 of 10 lines are wrong",
+        ),
+    ],
+)
+def test_the_sentence_names_the_lines_that_are_wrong(
+    node: list[str], flips: list[str], wrong: list[str], inherited: list[str], says: str
+) -> None:
+    (judged,) = verdicts(node, gradients.draw(3, 1, 2, 3, 3, seed=1, std=0.8), [flips])
+    assert names(judged, "wrong") == set(wrong)
+    assert names(judged, "inherited") == set(inherited)
+    (sentence,) = in_node(node, Derivation, "describe", [[judged, flips]])
+    assert re.search(says, sentence), sentence
+
+
+def test_the_differences_in_the_page_are_the_library_s(node: list[str]) -> None:
+    pairs = [([1.0, 2.0], [1.0, 2.5]), ([[0.0, 3.0]], [[4.0, 0.0]]), ([0.0, 0.0], [0.0, 0.0]), ([1.0], [1.0])]
+    expected = [gradients.relative_difference(torch.tensor(a), torch.tensor(b)) for a, b in pairs]
+    assert in_node(node, Derivation, "relativeDifference", [[*pair] for pair in pairs]) == pytest.approx(expected)
+
+
+def test_switches_of_the_same_part_exclude_each_other(node: list[str]) -> None:
+    asked = [[[], "C.sec", True], [["A.sign", "C.slope"], "C.sec", True], [["A.sign", "C.sec"], "C.sec", False]]
+    assert in_node(node, Derivation, "toggled", asked) == [["C.sec"], ["A.sign", "C.sec"], ["A.sign"]]
+
+
+def test_the_page_gets_the_problem_and_knows_the_same_switches(node: list[str]) -> None:
+    x, y, weights = gradients.draw(3, 1, 2, 3, 3, seed=1)
+    state = Derivation(x, y, weights, ["A.sign"]).get_state()
+    assert state["flips"] == ["A.sign"]
+    assert (state["x"], state["y"]) == (x[:, 0].tolist(), y.item())
+    assert all(state[name] == weight.tolist() for name, weight in weights._asdict().items())
+    assert in_node(node, Derivation, "flipNames", [[]]) == [list(FLIPS)]
+
+
+def test_a_switch_or_a_problem_that_is_none_is_refused() -> None:
+    x, y, weights = gradients.draw(3, 1, 2, 3, 3, seed=1)
+    widget = Derivation(x, y, weights)
+    with pytest.raises(TraitError, match=r"^flips must be some of A\.sign, .*, not \['G\.sign'\]\.$"):
+        widget.flips = ["G.sign"]
+    assert widget.flips == []
+    for given, says in (
+        ((x[:1], y, weights), r"^x must have at least 2 steps here, not 1\.$"),
+        ((x[:, 0], y, weights), r"^x must have shape \(3, 1, 2\) here, not \(3, 2\)\.$"),
+        ((x, y + 3, weights), r"^y must be a class from 0 to 2, not [345]\.$"),
+        (gradients.draw(3, 1, 2, 3, 4, seed=1), r"^W_ph must have shape \(3, 3\) here, not \(4, 3\)\.$"),
+        (gradients.draw(3, 2, 2, 3, 3, seed=1), r"^x must have shape \(3, 1, 2\) here, not \(3, 2, 2\)\.$"),
+    ):
+        with pytest.raises(TraitError, match=says):
+            Derivation(*given)

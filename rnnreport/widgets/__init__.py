@@ -1,20 +1,30 @@
 """Things a reader can move: one class here, one JavaScript module of the same name beside it.
 
 What a widget shows is computed in its module, so that it moves in the built page, where there is no kernel; in
-JupyterLab its traits follow the sliders and the sliders follow its traits. ``widgets.css`` serves them all. A module
-exports what it computes as plain functions, for the tests to hold against the library's, and ``{ render }`` by default.
+JupyterLab its traits follow the controls and the controls follow its traits. ``page.js`` holds what the modules share
+and ``widgets.css`` serves them all. A module exports what it computes as plain functions, for the tests to hold against
+the library's, and ``{ render }`` by default.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
 import anywidget
-from traitlets import Float, Int, TraitError, validate
+import numpy as np
+from traitlets import Float, Int, List, TraitError, Unicode, validate
 
 HERE = Path(__file__).parent
+
+
+def _module(name: str) -> str:
+    """A module as one file: the page has no address to import from, so ``page.js`` stands where it is imported."""
+    shared = (HERE / "page.js").read_text(encoding="utf-8")
+    source = (HERE / name).read_text(encoding="utf-8")
+    return re.sub(r'^import [^;]* from "\./page\.js";\n', lambda _: shared, source, flags=re.MULTILINE)
 
 
 class TemporalGate(anywidget.AnyWidget):
@@ -27,7 +37,7 @@ class TemporalGate(anywidget.AnyWidget):
     >>> gate.tau = 8.0  # the drawing follows
     """
 
-    _esm = HERE / "temporal_gate.js"
+    _esm = _module("temporal_gate.js")
     _css = HERE / "widgets.css"
 
     tau = Float(6.0).tag(sync=True)
@@ -55,8 +65,143 @@ class TemporalGate(anywidget.AnyWidget):
         return _checked(proposal, "an integer from 1 to 1000", lambda value: 1 <= value <= 1000)
 
 
+class VanishingGradient(anywidget.AnyWidget):
+    """‖∂h(T)/∂h(t)‖₂ of a tanh network over the lag T - t, with sliders for what makes it vanish or explode.
+
+    x: inputs (T_max, 1, D), weights: any with W_hx (H, D) and W_hh (H, H), both as :func:`rnnreport.gradients.draw`
+    gives them; W_hh is rescaled to spectral radius 1 and the biases are left out, so that the state rests at zero where
+    there is no input. H is at most 64, so that the drawing follows a slider at once.
+
+    spectral_radius: of W_hh, in (0, 10]; length: T, from 1 to T_max, the first so many inputs are read; input_size: a
+    factor on the inputs, in [0, 10]. A value outside raises a TraitError that says so, here and on assignment.
+
+    >>> from rnnreport import gradients
+    >>> x, _, weights = gradients.draw(200, 1, 3, 16, 2, seed=0)
+    >>> VanishingGradient(x, weights).spectral_radius = 1.2  # the drawing follows
+    """
+
+    _esm = _module("vanishing_gradient.js")
+    _css = HERE / "widgets.css"
+
+    x = List(List(Float()), read_only=True).tag(sync=True)  # (T_max, D)
+    W_hx = List(List(Float()), read_only=True).tag(sync=True)
+    W_hh = List(List(Float()), read_only=True).tag(sync=True)  # of spectral radius 1
+    spectral_radius = Float().tag(sync=True)
+    length = Int().tag(sync=True)
+    input_size = Float().tag(sync=True)
+
+    def __init__(
+        self,
+        x: Any,
+        weights: Any,
+        spectral_radius: float = 0.9,
+        length: int = 100,
+        input_size: float = 0.3,
+        **kwargs: Any,
+    ) -> None:
+        units, inputs = len(weights.W_hh), np.shape(x)[-1]
+        if not 1 <= units <= 64:
+            raise TraitError(f"W_hh must have 1 to 64 rows here, not {units}.")
+        network = {
+            "x": _array("x", x, (len(x), 1, inputs))[:, 0],
+            "W_hx": _array("W_hx", weights.W_hx, (units, inputs)),
+            "W_hh": _array("W_hh", weights.W_hh, (units, units)),
+        }
+        radius = np.abs(np.linalg.eigvals(network["W_hh"])).max()
+        if radius == 0:
+            raise TraitError("W_hh must have an eigenvalue other than 0, else no factor gives it a spectral radius.")
+        network["W_hh"] = network["W_hh"] / radius
+        super().__init__(**kwargs)
+        for name, value in network.items():
+            self.set_trait(name, value.tolist())
+        self.set_trait("length", length)  # after x, which says how long it may be
+        self.set_trait("spectral_radius", spectral_radius)
+        self.set_trait("input_size", input_size)
+
+    @validate("spectral_radius")
+    def _check_spectral_radius(self, proposal: Any) -> float:
+        return _checked(proposal, "a number > 0 and <= 10", lambda value: 0 < value <= 10)
+
+    @validate("length")
+    def _check_length(self, proposal: Any) -> int:
+        longest = len(self.x)
+        return _checked(proposal, f"an integer from 1 to {longest}", lambda value: 1 <= value <= longest)
+
+    @validate("input_size")
+    def _check_input_size(self, proposal: Any) -> float:
+        return _checked(proposal, "a number from 0 to 10", lambda value: 0 <= value <= 10)
+
+
+FLIPS = (
+    *("A.sign", "A.target"),
+    *("B.summed", "B.state"),
+    *("C.slope", "C.sec", "C.transposed"),
+    *("D.sign", "D.output", "D.jacobian"),
+    *("E.slope", "E.sec"),
+    *("F.last", "F.first", "F.state", "F.input_last", "F.input", "F.bias_last"),
+)
+
+
+class Derivation(anywidget.AnyWidget):
+    """The derivation of chapter 1, lines (A) to (F), with switches that put mistakes into it.
+
+    Every line is compared with finite differences in the page, so that a reader sees where an error enters and how far
+    it spreads. x: inputs (T, 1, D), T at least 2; y: class labels (1,); weights: W_hx, W_hh, b_h, W_ph, b_p, all as
+    :func:`rnnreport.gradients.draw` gives them, with as many classes as hidden units, since one of the mistakes is to
+    forget that W_ph is transposed. The time to draw grows with the number of weights: keep them few.
+
+    flips: which switches are flipped, some of ``FLIPS``. Anything else raises a TraitError that says so.
+
+    >>> from rnnreport import gradients
+    >>> Derivation(*gradients.draw(3, 1, 2, 3, 3, seed=0)).flips = ["A.sign"]
+    """
+
+    _esm = _module("derivation.js")
+    _css = HERE / "widgets.css"
+
+    x = List(List(Float()), read_only=True).tag(sync=True)  # (T, D)
+    y = Int(read_only=True).tag(sync=True)
+    W_hx = List(List(Float()), read_only=True).tag(sync=True)
+    W_hh = List(List(Float()), read_only=True).tag(sync=True)
+    b_h = List(Float(), read_only=True).tag(sync=True)
+    W_ph = List(List(Float()), read_only=True).tag(sync=True)
+    b_p = List(Float(), read_only=True).tag(sync=True)
+    flips = List(Unicode()).tag(sync=True)
+
+    def __init__(self, x: Any, y: Any, weights: Any, flips: list[str] | None = None, **kwargs: Any) -> None:
+        units, inputs = len(weights.W_hh), np.shape(x)[-1]
+        if len(x) < 2:
+            raise TraitError(f"x must have at least 2 steps here, not {len(x)}.")
+        shapes = {"W_hx": (units, inputs), "W_hh": (units, units), "b_h": (units,)}
+        shapes |= {"W_ph": (units, units), "b_p": (units,)}  # as many classes as units
+        problem = {"x": _array("x", x, (len(x), 1, inputs))[:, 0]}
+        problem |= {name: _array(name, getattr(weights, name), shape) for name, shape in shapes.items()}
+        label = int(_array("y", y, (1,))[0])
+        if not 0 <= label < units:
+            raise TraitError(f"y must be a class from 0 to {units - 1}, not {label}.")
+        super().__init__(**kwargs)
+        for name, value in problem.items():
+            self.set_trait(name, value.tolist())
+        self.set_trait("y", label)
+        self.set_trait("flips", flips or [])
+
+    @validate("flips")
+    def _check_flips(self, proposal: Any) -> list[str]:
+        return _checked(proposal, f"some of {', '.join(FLIPS)}", lambda value: set(value) <= set(FLIPS))
+
+
 def _checked(proposal: Any, allowed: str, holds: Any) -> Any:
     """The proposed value, or a TraitError that names the trait, the value and what is allowed (NaN never is)."""
     if not holds(proposal.value):
         raise TraitError(f"{proposal.trait.name} must be {allowed}, not {proposal.value!r}.")
     return proposal.value
+
+
+def _array(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """The value as float64 numbers of that shape, or a TraitError."""
+    array = np.asarray(value, dtype=np.float64)
+    if array.shape != shape or 0 in shape:
+        raise TraitError(f"{name} must have shape {shape} here, not {array.shape}.")
+    if not np.isfinite(array).all():
+        raise TraitError(f"{name} must hold finite numbers only.")
+    return array

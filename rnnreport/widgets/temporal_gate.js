@@ -1,6 +1,8 @@
 // The temporal gate k(t) of equation (12), drawn, with sliders for its period τ, shift s and open ratio r_on.
 // Everything is computed here: in the built page there is no kernel to ask.
 
+import { html, line, mount, number, slider, svgNode, text, traits } from "./page.js";
+
 /** Openness k(t), equation (12), with a floored mod: rnnreport.cells.temporal_gate for one number. */
 export function temporalGate(t, tau, s, rOn) {
   let sinceOpening = (t - s) % tau;
@@ -49,19 +51,9 @@ export function describe({ tau, s, r_on, steps }) {
   return `The gate is open at ${when}; ${reached}.`;
 }
 
-const number = (value) => value.toLocaleString("en", { maximumFractionDigits: 2, useGrouping: false });
-
-const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 272;
 const MARGIN = { top: 78, right: 14, bottom: 42, left: 34 };
 const ROWS = { tau: 12, s: 35, open: 58 }; // where the three dimensions are drawn, above the curve
-
-function svgNode(name, attributes, ...children) {
-  const node = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  node.append(...children);
-  return node;
-}
 
 /** The drawing, `width` pixels wide, as the children of an <svg>. */
 function drawing(state, width) {
@@ -69,8 +61,6 @@ function drawing(state, width) {
   const [left, right, top, bottom] = [MARGIN.left, width - MARGIN.right, MARGIN.top, HEIGHT - MARGIN.bottom];
   const x = (t) => left + (t / steps) * (right - left);
   const y = (k) => bottom - k * (bottom - top);
-  const line = (kind, x1, y1, x2, y2) => svgNode("line", { class: kind, x1, y1, x2, y2 });
-  const text = (x, y, anchor, ...words) => svgNode("text", { x, y, "text-anchor": anchor }, ...words);
   const nodes = [];
 
   // Axes: time steps below, k at the left.
@@ -123,40 +113,11 @@ function drawing(state, width) {
   return nodes;
 }
 
-const html = (name, properties, ...children) => {
-  const node = Object.assign(document.createElement(name), properties);
-  node.append(...children);
-  return node;
-};
-
-/** A labelled slider for one trait: { row, show }, `show` taking the trait's value. */
-function slider(label, { name, min, max, step, unit }, onInput) {
-  const id = `${name}-${Math.random().toString(36).slice(2)}`;
-  const input = html("input", { id, type: "range", min, max, step });
-  const readout = html("span", { className: "readout" }); // the slider itself says its value
-  readout.setAttribute("aria-hidden", "true");
-  input.addEventListener("input", () => onInput(name, input.valueAsNumber));
-  const show = (value) => {
-    input.min = Math.min(min, value); // a value set from Python may lie beyond the slider's usual ends
-    input.max = Math.max(max, value);
-    input.value = value;
-    input.setAttribute("aria-valuetext", `${number(value)} ${unit}`);
-    readout.textContent = number(value);
-  };
-  return { row: [html("label", { htmlFor: id }, ...label), input, readout], show };
-}
-
 function render({ model, el }) {
   const names = ["tau", "s", "r_on", "steps"];
-  const state = () => Object.fromEntries(names.map((name) => [name, model.get(name)]));
-  const initial = state();
-
-  const set = (values) => {
-    for (const [name, value] of Object.entries(values)) model.set(name, value);
-    model.save_changes();
-  };
+  const { state, set, reset } = traits(model, names);
   const onInput = (name, value) => set({ [name]: value });
-  const half = initial.steps / 2; // τ and s up to here keep the first whole period in view
+  const half = state().steps / 2; // τ and s up to here keep the first whole period in view
   const sliders = {
     tau: slider(["period τ"], { name: "tau", min: Math.min(1, half), max: half, step: 0.1, unit: "steps" }, onInput),
     s: slider(["shift s"], { name: "s", min: 0, max: half, step: 0.1, unit: "steps" }, onInput),
@@ -166,21 +127,12 @@ function render({ model, el }) {
       onInput,
     ),
   };
-  const reset = html("button", { type: "button" }, "Reset");
-  reset.addEventListener("click", () => set(initial));
-
   const svg = svgNode("svg", { role: "img", height: HEIGHT });
   const sentence = html("p", { role: "status" });
   const rows = Object.values(sliders).flatMap(({ row }) => row);
   const controls = html("div", { className: "controls" }, ...rows, reset);
-  const root = html("div", { className: "rnnreport-widget" }, svg, controls, sentence);
-  root.addEventListener("keydown", (event) => {
-    if (!event.ctrlKey && !event.metaKey) event.stopPropagation(); // else JupyterLab takes the arrow keys
-  });
-  el.append(root);
 
-  let width = 640;
-  const redraw = () => {
+  return mount({ model, el }, names, [svg, controls, sentence], (width) => {
     const now = state();
     for (const [name, { show }] of Object.entries(sliders)) show(now[name]);
     svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
@@ -192,21 +144,7 @@ function render({ model, el }) {
     );
     svg.replaceChildren(...drawing(now, width));
     sentence.textContent = describe(now);
-  };
-  redraw();
-
-  const observer = new ResizeObserver(([{ contentRect }]) => {
-    if (contentRect.width < 100 || contentRect.width === width) return;
-    width = contentRect.width;
-    redraw();
   });
-  observer.observe(root);
-  const changes = names.map((name) => `change:${name}`).join(" ");
-  model.on(changes, redraw);
-  return () => {
-    model.off(changes, redraw);
-    observer.disconnect();
-  };
 }
 
 export default { render };

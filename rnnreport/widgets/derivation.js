@@ -1,0 +1,316 @@
+// The derivation of chapter 1, lines (A) to (F), on a problem of three steps, with a switch for each mistake that is
+// easily made. Every line is held against central differences, so that the page shows where an error enters and how far
+// it spreads. A problem is { x, y, W_hx, W_hh, b_h, W_ph, b_p }, with x[t - 1] the input of step t and y the true class.
+
+import { formula, html, mount, power, traits } from "./page.js";
+
+// Vectors are arrays, matrices arrays of rows; `plus` and `total` take both.
+const plus = (u, v) => u.map((value, i) => (Array.isArray(value) ? plus(value, v[i]) : value + v[i]));
+const total = (terms) => terms.reduce((sum, term) => plus(sum, term));
+const scaled = (u, factor) => u.map((value) => factor * value);
+const hadamard = (u, v) => u.map((value, i) => value * v[i]);
+const times = (matrix, v) => matrix.map((row) => row.reduce((sum, entry, j) => sum + entry * v[j], 0));
+const transposed = (matrix) => matrix[0].map((_, j) => matrix.map((row) => row[j]));
+const outer = (u, v) => u.map((value) => scaled(v, value));
+const zeros = (rows, columns) => Array.from({ length: rows }, () => new Array(columns).fill(0));
+
+const nudged = (value, by) => (by ? plus(value, by) : value);
+
+/**
+ * Equations (1)-(3): { h, a, y_hat, loss }, h[t] being h(t) from h(0) = 0, and a[t - 1] the argument of tanh at step t.
+ * `nudge` is added to what it names, { p, h, a }: so the loss can be asked what it feels of them.
+ */
+export function forward({ x, y, W_hx, W_hh, b_h, W_ph, b_p }, nudge = {}) {
+  const h = [nudged(scaled(b_h, 0), nudge.h?.[0])];
+  const a = [];
+  x.forEach((input, step) => {
+    a.push(nudged(plus(plus(times(W_hx, input), times(W_hh, h[step])), b_h), nudge.a?.[step]));
+    h.push(nudged(a[step].map(Math.tanh), nudge.h?.[step + 1]));
+  });
+  const p = nudged(plus(times(W_ph, h.at(-1)), b_p), nudge.p);
+  const logSum = Math.log(p.reduce((sum, value) => sum + Math.exp(value), 0));
+  return { h, a, y_hat: p.map((value) => Math.exp(value - logSum)), loss: logSum - p[y] };
+}
+
+/** What every line derives, with these switches flipped: an object of arrays, one for each line. */
+export function derive(problem, flips) {
+  const flipped = (name) => flips.includes(name);
+  const { W_hh, W_ph, x } = problem;
+  const { h, a, y_hat } = forward(problem);
+  const T = x.length;
+  const steps = Array.from(x, (_, index) => index + 1); // t = 1…T
+  const slope = (line, t) =>
+    flipped(`${line}.slope`) ? h[t].map(() => 1)
+    : flipped(`${line}.sec`) ? a[t - 1].map((value) => Math.cos(value) ** -2)
+    : h[t].map((value) => 1 - value * value);
+
+  // (A), (B)
+  const one_hot = y_hat.map((_, k) => (k === problem.y && !flipped("A.target") ? 1 : 0));
+  const to_p = scaled(plus(y_hat, scaled(one_hot, -1)), flipped("A.sign") ? -1 : 1);
+  const output = flipped("B.summed") ? to_p.map(() => to_p.reduce((sum, value) => sum + value, 0)) : to_p;
+
+  // (C), (D), (E)
+  const recurrent = flipped("C.transposed") ? transposed(W_hh) : W_hh;
+  const jacobians = steps.map((t) => slope("C", t).map((factor, i) => scaled(recurrent[i], factor))); // [t]: h(t+1) by h(t)
+  const to_h = [scaled(times(flipped("D.output") ? W_ph : transposed(W_ph), to_p), flipped("D.sign") ? -1 : 1)];
+  for (let t = T - 1; t >= 1; t--) {
+    to_h.unshift(times(flipped("D.jacobian") ? jacobians[t] : transposed(jacobians[t]), to_h[0]));
+  }
+  const delta = steps.map((t) => hadamard(slope("E", t), to_h[t - 1]));
+
+  // (F)
+  const all = (last) => (flipped(last) ? [T] : steps);
+  const of_W_hh = all("F.last").filter((t) => t > 1 || !flipped("F.first"));
+  const input = (t) => (flipped("F.input") ? (x[t - 2] ?? scaled(x[0], 0)) : x[t - 1]);
+  return {
+    p: to_p,
+    W_ph: outer(output, h[flipped("B.state") ? T - 1 : T]),
+    b_p: to_p,
+    jacobian: jacobians,
+    h_T: to_h.at(-1),
+    h: to_h.slice(0, -1),
+    a: delta,
+    W_hh: total(of_W_hh.map((t) => outer(delta[t - 1], h[flipped("F.state") ? t : t - 1]))),
+    W_hx: total(all("F.input_last").map((t) => outer(delta[t - 1], input(t)))),
+    b_h: total(all("F.bias_last").map((t) => delta[t - 1])),
+  };
+}
+
+const STEP = 1e-5;
+
+/** The derivative of `output()` by every number of `array`, in the same shape: each is moved up and down a little. */
+function central(array, output) {
+  return array.map((entry, i) => {
+    if (Array.isArray(entry)) return central(entry, output);
+    const [up, down] = [STEP, -STEP].map((move) => {
+      array[i] = entry + move;
+      return output();
+    });
+    array[i] = entry;
+    return (up - down) / (2 * STEP);
+  });
+}
+
+/** The same object as from `derive`, without any calculus: by central differences. */
+export function differences(problem) {
+  const moved = structuredClone(problem);
+  const [T, H] = [moved.x.length, moved.b_h.length];
+  const nudge = { p: moved.b_p.map(() => 0), h: zeros(T + 1, H), a: zeros(T, H) };
+  const loss = () => forward(moved, nudge).loss;
+  const to_h = central(nudge.h, loss);
+  const state = (t, i) => () => forward(moved, nudge).h[t][i];
+  return {
+    p: central(nudge.p, loss),
+    W_ph: central(moved.W_ph, loss),
+    b_p: central(moved.b_p, loss),
+    jacobian: Array.from(moved.x, (_, t) => moved.b_h.map((_, i) => central(nudge.h[t], state(t + 1, i)))),
+    h_T: to_h.at(-1),
+    h: to_h.slice(1, -1),
+    a: central(nudge.a, loss),
+    W_hh: central(moved.W_hh, loss),
+    W_hx: central(moved.W_hx, loss),
+    b_h: central(moved.b_h, loss),
+  };
+}
+
+/** ‖value - reference‖ / ‖reference‖ over all entries; 0 where both are zero, Infinity where only the reference is. */
+export function relativeDifference(value, reference) {
+  const [found, expected] = [value, reference].map((array) => array.flat(Infinity));
+  const difference = Math.hypot(...found.map((entry, i) => entry - expected[i]));
+  return difference === 0 ? 0 : difference / Math.hypot(...expected);
+}
+
+// The lines. A part that can be wrong stands as { as: how it should read, flips: { switch: [how it reads then, what the
+// switch says] } }; a part that is left out reads null.
+const slopePart = (line, t, around = (slope) => slope) => ({
+  as: around(`(1 − h(${t})^{2})`),
+  flips: {
+    [`${line}.slope`]: [null, "leave 1 − h^{2} out"],
+    [`${line}.sec`]: [around(`(sec^{2}a(${t}))`), "sec^{2}a for sech^{2}a = 1 − h^{2}, as printed in 2018"],
+  },
+});
+const lastTerm = "only the last term";
+const LINES = [
+  {
+    name: "p",
+    tag: "A",
+    left: "∂L/∂p",
+    right: [{ as: "ŷ − y", flips: { "A.sign": ["y − ŷ", "turn the sign"], "A.target": ["ŷ", "forget y"] } }],
+  },
+  {
+    name: "W_ph",
+    tag: "B",
+    left: "∂L/∂W_{ph}",
+    right: [
+      { as: "∂L/∂p", flips: { "B.summed": ["[Σ_{l} ∂L/∂p_{l}]", "keep the sum over l, one reading of 2018"] } },
+      " · ",
+      { as: "h(T)^{⊤}", flips: { "B.state": ["h(T − 1)^{⊤}", "h(T − 1) for h(T)"] } },
+    ],
+  },
+  { name: "b_p", tag: "B", left: "∂L/∂b_{p}", right: ["∂L/∂p"] },
+  {
+    name: "jacobian",
+    tag: "C",
+    left: "∂h(t+1)/∂h(t)",
+    right: [
+      slopePart("C", "t+1", (slope) => `diag${slope}`),
+      " ",
+      { as: "W_{hh}", flips: { "C.transposed": ["W_{hh}^{⊤}", "transpose W_{hh}"] } },
+    ],
+  },
+  {
+    name: "h_T",
+    tag: "D",
+    left: "∂L/∂h(T)",
+    right: [
+      { as: "", flips: { "D.sign": ["−", "turn the sign"] } },
+      { as: "W_{ph}^{⊤}", flips: { "D.output": ["W_{ph}", "do not transpose W_{ph}"] } },
+      " ∂L/∂p",
+    ],
+  },
+  {
+    name: "h",
+    tag: "D",
+    left: "∂L/∂h(t)",
+    right: [
+      { as: "[∂h(t+1)/∂h(t)]^{⊤}", flips: { "D.jacobian": ["[∂h(t+1)/∂h(t)]", "do not transpose it"] } },
+      " ∂L/∂h(t+1) for t < T",
+    ],
+  },
+  { name: "a", tag: "E", left: "δ(t) = ∂L/∂a(t)", right: [slopePart("E", "t"), " ⊙ ∂L/∂h(t)"] },
+  {
+    name: "W_hh",
+    tag: "F",
+    left: "∂L/∂W_{hh}",
+    right: [
+      {
+        as: "Σ_{t=1…T}",
+        flips: { "F.last": ["t = T only:", lastTerm], "F.first": ["Σ_{t=2…T}", "drop the first term"] },
+      },
+      " δ(t) ",
+      { as: "h(t−1)^{⊤}", flips: { "F.state": ["h(t)^{⊤}", "h(t) for h(t − 1)"] } },
+    ],
+  },
+  {
+    name: "W_hx",
+    tag: "F",
+    left: "∂L/∂W_{hx}",
+    right: [
+      { as: "Σ_{t=1…T}", flips: { "F.input_last": ["t = T only:", lastTerm] } },
+      " δ(t) ",
+      { as: "x(t)^{⊤}", flips: { "F.input": ["x(t−1)^{⊤}", "x(t − 1) for x(t)"] } },
+    ],
+  },
+  {
+    name: "b_h",
+    tag: "F",
+    left: "∂L/∂b_{h}",
+    right: [{ as: "Σ_{t=1…T}", flips: { "F.bias_last": ["t = T only:", lastTerm] } }, " δ(t)"],
+  },
+];
+
+const choices = (line) => line.right.filter((part) => part.flips).map((part) => Object.keys(part.flips));
+
+/** The switches that can be flipped, line by line. */
+export const flipNames = () => LINES.flatMap((line) => choices(line).flat());
+
+const RIGHT = 1e-6; // central differences are good to about 1e-9 here
+
+/** For each line its `name`, its relative `difference` from the truth and its verdict: right, wrong or inherited. */
+export function judge(problem, truth, flips) {
+  const derived = derive(problem, flips);
+  return LINES.map((line) => {
+    const { name } = line;
+    const difference = relativeDifference(derived[name], truth[name]);
+    const own = derive(problem, flips.filter((flip) => choices(line).flat().includes(flip)));
+    const enters = relativeDifference(own[name], truth[name]) > RIGHT;
+    return { name, difference, verdict: difference <= RIGHT ? "right" : enters ? "wrong" : "inherited" };
+  });
+}
+
+/** Which lines are wrong and where the error enters, in words. */
+export function describe(judged, flips) {
+  const named = (verdict) => LINES.filter((_, i) => judged[i].verdict === verdict).map(title);
+  const [[first, ...others], inherited] = [named("wrong"), named("inherited")];
+  if (flips.length === 0) {
+    return `All ${LINES.length} lines agree with the finite differences. Flip a switch and see which of them turn wrong.`;
+  }
+  const [are, it] = flips.length === 1 ? ["One switch is", "it makes"] : [`${flips.length} switches are`, "they make"];
+  if (!first) return `${are} flipped, and all ${LINES.length} lines are still right: on this problem ${it} no difference.`;
+  const wrong = 1 + others.length + inherited.length;
+  return [
+    `${are} flipped, and ${wrong} of ${LINES.length} lines ${wrong === 1 ? "is" : "are"} wrong.`,
+    `The first is ${first}, where an error enters${others.length ? `, as it does at ${list(others)}` : ""}.`,
+    inherited.length ? `Inherited by: ${list(inherited)}.` : "No other line inherits it.",
+  ].join(" ");
+}
+
+const title = ({ tag, left }) => `(${tag}) ${left.split(" = ")[0].replace(/[_{}]/g, "")}`;
+const list = (words) => (words.length > 1 ? `${words.slice(0, -1).join(", ")} and ${words.at(-1)}` : words[0]);
+
+/** The switches after one of them was turned. Of those for the same part of a line one at most is flipped. */
+export function toggled(flips, name, on) {
+  const rivals = LINES.flatMap(choices).find((part) => part.includes(name));
+  const others = flips.filter((flip) => (on ? !rivals.includes(flip) : flip !== name));
+  return on ? [...others, name] : others;
+}
+
+/** The formula of a line as nodes, with what is flipped marked. */
+function reading({ left, right }, flips) {
+  const nodes = right.flatMap((part) => {
+    if (!part.flips) return formula(part);
+    const flip = Object.keys(part.flips).find((name) => flips.includes(name));
+    if (!flip) return formula(part.as);
+    const [instead] = part.flips[flip];
+    return instead === null ? [html("del", {}, ...formula(part.as))] : [html("mark", {}, ...formula(instead))];
+  });
+  return [...formula(`${left} = `), ...nodes];
+}
+
+const WORDS = { right: "✓ right", wrong: "✗ wrong", inherited: "✗ inherits an error" };
+
+/** One line on the page: { item, show }. */
+function lineItem(line, onFlip) {
+  const equation = html("span", { className: "formula" });
+  const verdict = html("span", { className: "verdict-of-line" });
+  const boxes = line.right.flatMap((part) =>
+    Object.entries(part.flips ?? {}).map(([name, [, words]]) => {
+      const box = html("input", { type: "checkbox", name });
+      box.addEventListener("change", () => onFlip(name, box.checked));
+      return [box, html("label", {}, box, html("span", {}, ...formula(words)))];
+    }),
+  );
+  const labels = boxes.map(([, label]) => label);
+  const switches = html("div", { className: "switches" }, ...labels);
+  switches.setAttribute("role", "group");
+  switches.setAttribute("aria-label", `Mistakes in ${title(line)}`);
+  const tag = html("span", { className: "tag" }, `(${line.tag})`);
+  const heading = html("div", { className: "line" }, tag, equation, verdict);
+  const item = html("li", {}, heading, ...(labels.length ? [switches] : []));
+  const show = (judged, flips) => {
+    item.className = judged.verdict;
+    equation.replaceChildren(...reading(line, flips));
+    verdict.textContent = `${WORDS[judged.verdict]}, ${power(Math.log(judged.difference))}`;
+    for (const [box] of boxes) box.checked = flips.includes(box.name);
+  };
+  return { item, show };
+}
+
+function render({ model, el }) {
+  const problem = traits(model, ["x", "y", "W_hx", "W_hh", "b_h", "W_ph", "b_p"]).state();
+  const truth = differences(problem);
+  const { state, set, reset } = traits(model, ["flips"]);
+  const lines = LINES.map((line) => lineItem(line, (name, on) => set({ flips: toggled(state().flips, name, on) })));
+  const key = html("p", { className: "key" }, "Beside each line: its relative difference from finite differences.");
+  const items = html("ol", { className: "lines" }, ...lines.map(({ item }) => item));
+  const sentence = html("p", { role: "status" });
+
+  return mount({ model, el }, ["flips"], [key, items, reset, sentence], () => {
+    const { flips } = state();
+    const judged = judge(problem, truth, flips);
+    lines.forEach(({ show }, i) => show(judged[i], flips));
+    sentence.textContent = describe(judged, flips);
+  });
+}
+
+export default { render };
