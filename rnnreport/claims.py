@@ -20,7 +20,7 @@ import pandas as pd
 import yaml
 from pydantic import Field
 
-from rnnreport.intervals import exceeds, in_words
+from rnnreport.intervals import exceeds, in_words, interval
 from rnnreport.parameters import DISTINCT, Parameters
 from rnnreport.provenance import PROJECT
 
@@ -258,6 +258,42 @@ def lstm_better(table: pd.DataFrame) -> Finding:
     )
 
 
+def identity_grad(reach: pd.DataFrame) -> Finding:
+    """reach: what is left of a gradient (network, seed, when, test_accuracy, lag, cell, jacobian; no cell in the RNN).
+
+    A path of gradient 1 would leave 1 at every lag. The claim gets half of that, at the largest lag and in the most
+    open unit: it must be there in every LSTM that has learnt the task, before its training and after.
+    """
+    lag = reach["lag"].max()
+    if lag < 5:
+        return None, "It takes at least 5 steps between the first digit and the end."
+    solved = reach[(reach["lag"] == lag) & (reach["test_accuracy"] >= 0.9)]
+    lstms = solved.dropna(subset=["cell"])
+    if lstms.empty:
+        return None, "None of these LSTMs has learnt the task."
+    along, together = (
+        {when: part[part["when"] == when].groupby("network", sort=False)[column] for when in ("before", "after")}
+        for part, column in ((lstms, "cell"), (solved, "jacobian"))
+    )
+    halves = [exceeds(values.tolist(), 0.5) for networks in along.values() for _, values in networks]
+    holds = False if False in halves else None if None in halves else True
+    return holds, (
+        f"Along the cell of the most open unit, {lag} steps leave {_in_each(along['before'])} before training, "
+        f"{_in_each(along['after'])} after it; against 0.5 everywhere. All ways together leave "
+        f"{_in_each(together['before'])} before, {_in_each(together['after'])} after."
+    )
+
+
+def _in_each(networks: Any) -> str:
+    """Means over seeds, with their intervals, of what may be far below 0.01 and not below 0."""
+    words = []
+    for network, values in networks:
+        mean, low, high = interval(values.tolist())
+        spread = "" if math.isinf(low) else f" ({max(low, 0):.2g} to {high:.2g})"
+        words.append(f"{mean:.2g}{spread} in the {network}")
+    return ", ".join(words)
+
+
 def fig3(k: pd.DataFrame, tau: float, s: float, r_on: float) -> Finding:
     """k: openness over a fine grid of times (t, k), for the gate tau, s, r_on."""
     if (tau, s, r_on) != (6, 3, 0.2):
@@ -380,6 +416,7 @@ PREDICATES: dict[str, Callable[..., Finding]] = {
     "fig2b": fig2b,
     "lstm-better": lstm_better,
     "fig2-lr": fig2_lr,
+    "identity-grad": identity_grad,
     "fig3": fig3,
     "k-zero": k_zero,
     "k-nothing-lost": k_nothing_lost,

@@ -115,6 +115,19 @@ def rates(by_radius):
     return pd.Series([value for pair in by_radius.values() for value in pair], index=index)
 
 
+def reach(before, after, *, accuracy=0.99, seeds=3, lag=10, spread=0.01):
+    """What is left of a gradient in two LSTMs and the RNN; before, after: in these two, along the cell, at ``lag``."""
+    rows = []
+    for when, cells in (("before", before), ("after", after)):
+        for (network, cell), seed, step in product(
+            zip(("LSTM", "open LSTM", "RNN"), (*cells, None)), range(seeds), (0, lag)
+        ):
+            left = float("nan") if cell is None else 1.0 if step == 0 else cell * (1 + spread * (seed - 1))
+            about = {"network": network, "seed": seed, "when": when, "test_accuracy": accuracy}
+            rows.append({**about, "lag": step, "cell": left, "jacobian": 2.0 + seed / 10})
+    return pd.DataFrame(rows)
+
+
 def diversity(entropies, distinct):
     return pd.DataFrame(
         {"temperature": [2.0, 0.5, 1.0], "entropy": entropies, "distinct": distinct, "words": [0.1, 0.9, 0.5]}
@@ -179,6 +192,15 @@ CASES = [
     ("lstm-better", [runs(0.2, models=("rnn",))], None),
     ("lstm-better", [runs(0.2, models=("lstm",))], None),
     ("lstm-better", [runs(0.2, models=("rnn", "temporal-gate"))], None),
+    ("identity-grad", [reach((0.9, 0.95), (0.8, 0.9))], True),
+    ("identity-grad", [reach((0.002, 0.07), (0.8, 0.9))], False),
+    ("identity-grad", [reach((0.002, 0.9), (0.8, 0.9))], False),
+    ("identity-grad", [reach((0.9, 0.95), (0.8, 0.2))], False),
+    ("identity-grad", [reach((0.9, 0.95), (0.6, 0.9), spread=0.5)], None),
+    ("identity-grad", [reach((0.002, 0.07), (0.8, 0.9), seeds=1)], None),
+    ("identity-grad", [reach((0.002, 0.07), (0.8, 0.9), accuracy=0.6)], None),
+    ("identity-grad", [reach((0.002, 0.07), (0.8, 0.9), lag=4)], None),
+    ("identity-grad", [reach((0.9, 0.95), (0.8, 0.9), lag=4)], None),
     ("fig3", [k_of(), 6.0, 3.0, 0.2], True),
     ("fig3", [k_of(s=3.5), 6.0, 3.0, 0.2], False),
     ("fig3", [k_of(r_on=0.3), 6.0, 3.0, 0.2], False),
@@ -267,6 +289,16 @@ def test_each_length_counts_at_its_own_best_rate():
         models=("lstm",), lengths=(20, 30), rates=(1e-3, 1e-2),
     )  # fmt: skip
     assert judge("fig2b", table).verdict == "reproduced"
+
+
+def test_the_identity_path_is_judged_by_what_has_learnt_the_task():
+    table = reach((0.9, 0.95), (0.8, 0.9))
+    table.loc[table["seed"] == 2, ["cell", "test_accuracy"]] = 0.001, 0.1
+    assert judge("identity-grad", table).verdict == "reproduced"
+    evidence = judge("identity-grad", reach((0.002, 0.9), (0.8, 0.9), spread=0.1)).evidence
+    assert "10 steps leave 0.002 (0.0015 to 0.0025) in the LSTM, 0.9 (0.68 to 1.1) in the open LSTM before" in evidence
+    assert "All ways together leave 2.1 (1.9 to 2.3) in the LSTM" in evidence
+    assert "in the RNN" in evidence.partition("All ways")[2]
 
 
 def test_an_unknown_claim_is_an_error():

@@ -35,7 +35,7 @@ def call(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["run", "09_missing"], "no chapter '09_missing'; there are 01_gradients, 02_rnn_versus_lstm"),
+        (["run", "09_missing"], "no chapter '09_missing'; there are 01_gradients, 01b_lstm_gradients"),
         ([*CHAPTER_2, "-p", "lenghts", "[5]"], "no parameter 'lenghts' here; there are seeds, lengths"),
         ([*CHAPTER_2, "-p", "lengths", "[1]"], "lengths must be a list of different integers of at least 2, not [1]"),
         ([*CHAPTER_2, "-p", "lengths", "[]"], "lengths must be a list of different integers of at least 2, not []"),

@@ -12,7 +12,8 @@ from conftest import require
 from torch import nn
 
 from rnnreport import corpora
-from rnnreport.cells import temporal_gate
+from rnnreport.cells import lstm_step, rnn_step, temporal_gate
+from rnnreport.experiments import cell_path as reaches
 from rnnreport.experiments import palindromes, rnn_versus_lstm, text
 from rnnreport.experiments import temporal_gate as gate
 from rnnreport.experiments.palindromes import PalindromeRun, train_palindromes
@@ -114,6 +115,119 @@ def test_a_runs_settings_reach_its_network():
     forgetful, plain = (palindromes.new_network(palindrome_run(forget_bias=bias)) for bias in (1.0, 0.0))
     moved = forgetful.recurrence.bias_l0 - plain.recurrence.bias_l0
     torch.testing.assert_close(moved, torch.tensor([0.0, 1, 0, 0]).repeat_interleave(4))
+
+
+# The LSTM's cell path
+
+
+@pytest.fixture(scope="module")
+def networks(in_own_store):
+    """The parameters, and a run of two seeds of each network."""
+    p = reaches.CellPathParameters.check(
+        {
+            "seeds": [0, 1],
+            "length": 5,
+            "train_steps": 6,
+            "learning_rate": 1e-2,
+            "rnn_learning_rate": 1e-3,
+            "hidden_size": 4,
+            "batch_size": 3,
+            "test_palindromes": 100,
+            "measured_palindromes": 3,
+        }
+    )
+    return p, reaches.palindrome_networks(p)
+
+
+def reading(run, network, sequences):
+    """The digits of the first test palindromes, one-hot, and the network's weights, in float64."""
+    digits, _ = palindromes.test_set(run.configuration)
+    x = F.one_hot(digits[:, :sequences], 10).double()
+    return x, [weight.detach().double() for weight in network.recurrence.weights(0)]
+
+
+def test_the_networks_differ_in_model_bias_and_rate_alone(networks):
+    p, finished = networks
+    assert list(finished) == ["RNN", "LSTM", "LSTM with forget bias 1"]
+    for seed, (rnn, plain, biased) in zip(p.seeds, zip(*finished.values())):
+        assert [run.configuration.model for run in (rnn, plain, biased)] == ["rnn", "lstm", "lstm"]
+        assert {run.configuration.seed for run in (rnn, plain, biased)} == {seed}
+        assert biased.configuration.model_copy(update={"forget_bias": 0.0}) == plain.configuration
+        assert (plain.configuration.recipe.learning_rate, rnn.configuration.recipe.learning_rate) == (1e-2, 1e-3)
+        shared = {"model", "recipe"}
+        assert rnn.configuration.model_dump(exclude=shared) == plain.configuration.model_dump(exclude=shared)
+
+
+def test_the_reach_is_the_norm_of_autograds_jacobian(networks):
+    """Before and after training, for both kinds of network and every lag, against a loop over the step cells."""
+    p, finished = networks
+    table = reaches.gradient_reach(finished, p.measured_palindromes)
+    assert len(table) == 3 * 2 * 2 * 4  # networks, seeds, before and after, lags 0…3
+    for name, runs in finished.items():
+        run = runs[1]
+        for when, network in (
+            ("before", palindromes.new_network(run.configuration)),
+            ("after", palindromes.trained_network(run)),
+        ):
+            x, weights = reading(run, network, p.measured_palindromes)
+
+            def after(state, x, weights=weights, name=name):
+                for x_t in x:
+                    if name == "RNN":
+                        state = rnn_step(x_t, state, *weights)
+                    else:
+                        state = torch.cat(lstm_step(x_t, *state.chunk(2), *weights))
+                return state
+
+            rows = table[(table["network"] == name) & (table["seed"] == 1) & (table["when"] == when)]
+            assert set(rows["test_accuracy"]) == {run.table["test_accuracy"].iloc[-1]}
+            for lag in range(4):
+                logs = []
+                for column in x.unbind(1):
+                    start = after(torch.zeros(4 if name == "RNN" else 8, dtype=torch.float64), column[: 4 - lag])
+                    jacobian = torch.autograd.functional.jacobian(
+                        lambda state, rest=column[4 - lag :]: after(state, rest), start
+                    )
+                    logs.append(torch.linalg.svdvals(jacobian)[0].log())
+                value = rows.loc[rows["lag"] == lag, "jacobian"].item()
+                assert value == pytest.approx(math.exp(sum(logs) / len(logs)), rel=1e-10)
+            assert rows["cell"].isna().all() == (name == "RNN")
+
+
+def test_what_units_keep_is_the_product_of_their_forget_gates(networks):
+    p, finished = networks
+    kept = reaches.kept_by_units(finished, p.measured_palindromes)
+    reach = reaches.gradient_reach(finished, p.measured_palindromes)
+    assert set(kept["network"]) == {"LSTM", "LSTM with forget bias 1"}
+    run = finished["LSTM with forget bias 1"][0]
+    x, weights = reading(run, palindromes.trained_network(run), p.measured_palindromes)
+    h = c = torch.zeros(p.measured_palindromes, 4, dtype=torch.float64)
+    product = torch.ones_like(c)
+    for step, x_t in enumerate(x):
+        f = (x_t @ weights[0].T + h @ weights[1].T + weights[2])[:, 4:8].sigmoid()
+        product = product * f if step else product  # the step that reads the first digit writes the state
+        h, c = lstm_step(x_t, h, c, *weights)
+    rows = kept[(kept["network"] == "LSTM with forget bias 1") & (kept["seed"] == 0) & (kept["when"] == "after")]
+    table = rows.pivot_table("kept", "palindrome", "unit").to_numpy()
+    np.testing.assert_allclose(table, product, rtol=1e-12)
+    last = reach[(reach["lag"] == 3) & (reach["seed"] == 0) & (reach["when"] == "after")].set_index("network")["cell"]
+    assert last["LSTM with forget bias 1"] == pytest.approx(np.exp(np.log(table.max(1)).mean()), rel=1e-12)
+
+
+def test_the_rnns_slopes_before_and_after(networks):
+    p, finished = networks
+    table = reaches.rnn_slopes(finished, p.measured_palindromes).set_index(["seed", "when"])
+    run = finished["RNN"][1]
+    x, weights = reading(run, palindromes.trained_network(run), p.measured_palindromes)
+    h, slopes = torch.zeros(p.measured_palindromes, 4, dtype=torch.float64), []
+    for x_t in x:
+        h = rnn_step(x_t, h, *weights)
+        slopes.append(1 - h**2)
+    row = table.loc[1, "after"]
+    assert row["radius"] == pytest.approx(np.abs(np.linalg.eigvals(weights[1].numpy())).max())
+    assert row["norm"] == pytest.approx(np.linalg.svd(weights[1].numpy())[1][0])
+    assert row["slope"] == pytest.approx(torch.stack(slopes).median().item())
+    assert row["radius"] != table.loc[1, "before"]["radius"]
 
 
 # Chapter 2

@@ -8,7 +8,8 @@ import torch
 from pydantic import ValidationError
 
 from rnnreport.claims import ClaimsParameters
-from rnnreport.experiments.gradients import GradientParameters
+from rnnreport.experiments.cell_path import CellPathParameters
+from rnnreport.experiments.gradients import GradientParameters, LSTMGradientParameters
 from rnnreport.experiments.rnn_versus_lstm import RNNVersusLSTMParameters
 from rnnreport.experiments.temporal_gate import TemporalGateParameters
 from rnnreport.experiments.text import TextParameters
@@ -43,6 +44,33 @@ class Chapter:
             "horizon": 20,
         },
     )
+    lstm_gradients: ClassVar = (
+        LSTMGradientParameters,
+        {
+            "seeds": [0],
+            "lengths": [2, 5],
+            "input_size": 3,
+            "hidden_size": 4,
+            "batch_size": 2,
+            "classes": 5,
+            "taus": [2.5, 4.0],
+            "r_on": 0.6,
+        },
+    )
+    cell_path: ClassVar = (
+        CellPathParameters,
+        {
+            "seeds": [0],
+            "length": 5,
+            "train_steps": 8,
+            "learning_rate": 1e-3,
+            "rnn_learning_rate": 1e-3,
+            "hidden_size": 4,
+            "batch_size": 3,
+            "test_palindromes": 100,
+            "measured_palindromes": 2,
+        },
+    )
     palindromes: ClassVar = (
         RNNVersusLSTMParameters,
         {
@@ -75,7 +103,15 @@ class Chapter:
     )
 
 
-CHAPTERS = [Chapter.gradients, Chapter.palindromes, Chapter.gate, Chapter.text, Chapter.claims]
+CHAPTERS = [
+    Chapter.gradients,
+    Chapter.lstm_gradients,
+    Chapter.cell_path,
+    Chapter.palindromes,
+    Chapter.gate,
+    Chapter.text,
+    Chapter.claims,
+]
 
 # Kinds of parameters: what each refuses, and what the sentence must say is allowed.
 NO_NUMBER = ["5", None, True, [1], 1j]
@@ -88,6 +124,7 @@ NO_TEXT = ["", 5, None, True, ["text"]]
 REFUSED = {
     "seeds": ([*INTEGER_LIST, [-1], [2**32], [0.0]], "different integers from 0"),
     "lengths": ([*INTEGER_LIST, [1], [5, 1], [0], [-3], [5.0]], "different integers of at least 2"),
+    "length": ([2, *INTEGER], "an integer of at least 3"),
     "train_steps": (INTEGER, "an integer of at least 1"),
     "early_steps": (INTEGER, "an integer of at least 1"),
     "input_size": (INTEGER, "an integer of at least 1"),
@@ -97,9 +134,12 @@ REFUSED = {
     "classes": ([1, *INTEGER], "an integer of at least 2"),
     "horizon": ([1, *INTEGER], "an integer of at least 2"),
     "test_palindromes": ([99, *INTEGER], "an integer of at least 100"),
+    "measured_palindromes": (INTEGER, "an integer of at least 1"),
+    "rnn_learning_rate": (POSITIVE, "a finite number > 0"),
     "learning_rate": (POSITIVE, "a finite number > 0"),
     "learning_rates": (POSITIVE_LIST, "different finite numbers > 0"),
     "spectral_radii": (POSITIVE_LIST, "different finite numbers > 0"),
+    "taus": (POSITIVE_LIST, "different finite numbers > 0"),
     "temperatures": (POSITIVE_LIST, "different finite numbers > 0"),
     "tau": (POSITIVE, "a finite number > 0"),
     "s": ([math.nan, math.inf, -math.inf, *NO_NUMBER], "a finite number"),

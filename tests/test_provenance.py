@@ -39,7 +39,7 @@ EDITS = {
     "figures.py": {"figures"},
     "corpora.py": {"experiments.text"},
     "widgets/temporal_gate.js": {"widgets"},
-    "gradients.py": {"gradients"},
+    "gradients/rnn.py": {"gradients"},
     "claims.py": set(),
     "build.py": set(),
     "experiments/text.py": {"experiments.text"},
@@ -47,6 +47,7 @@ EDITS = {
     "palindromes.py": {f"experiments.{name}" for name in NAMES if name != "text"},
     "cells.py": {f"experiments.{name}" for name in NAMES} | {"gradients"},
     "recurrence.py": {f"experiments.{name}" for name in NAMES},
+    "backends.py": {f"experiments.{name}" for name in NAMES},
     "training.py": {f"experiments.{name}" for name in NAMES} | {"training"},
 }
 

@@ -1,0 +1,161 @@
+"""Chapter 1, figures 1c.1 to 1c.4: how far back gradients reach, before training and after."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import pandas as pd
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from rnnreport import cell_path, gradients
+from rnnreport.experiments.palindromes import PalindromeRun, new_network, test_set, train_palindromes, trained_network
+from rnnreport.models import PalindromeClassifier
+from rnnreport.parameters import Count, Parameters, Positive, Sample, Seeds
+from rnnreport.runs import Run, run_all
+from rnnreport.training import Recipe
+
+
+class CellPathParameters(Parameters):
+    """What the page on the LSTM's cell path can be told."""
+
+    seeds: Seeds
+    length: Annotated[int, Field(strict=True, ge=3, description="an integer of at least 3")]
+    train_steps: Count
+    learning_rate: Positive
+    rnn_learning_rate: Positive
+    hidden_size: Count
+    batch_size: Count
+    test_palindromes: Sample
+    measured_palindromes: Count
+
+
+PLAIN_RNN, PLAIN_LSTM, BIASED_LSTM = "RNN", "LSTM", "LSTM with forget bias 1"
+NETWORKS: dict[str, dict[str, Any]] = {
+    PLAIN_RNN: {"model": "rnn"},
+    PLAIN_LSTM: {"model": "lstm"},
+    BIASED_LSTM: {"model": "lstm", "forget_bias": 1.0},
+}
+
+
+def palindrome_networks(p: CellPathParameters) -> dict[str, list[Run]]:
+    """The three networks trained on palindromes of one length, a run a seed.
+
+    One-hot digits, torch.nn's initial weights, RMSprop, whose rate is halved after two fifths of the steps and again
+    after four. The RNN has a rate of its own, since none suits both.
+    """
+    configurations = [
+        PalindromeRun(
+            **settings,
+            length=p.length,
+            encoding="one-hot",
+            initialisation="uniform",
+            hidden_size=p.hidden_size,
+            batch_size=p.batch_size,
+            test_palindromes=p.test_palindromes,
+            recipe=Recipe(
+                steps=p.train_steps,
+                learning_rate=p.rnn_learning_rate if name == PLAIN_RNN else p.learning_rate,
+                decay=0.5,
+                decay_every=max(2 * p.train_steps // 5, 1),
+                record_every=20,
+                seed=seed,
+            ),
+        )
+        for name, settings in NETWORKS.items()
+        for seed in p.seeds
+    ]
+    finished = iter(run_all(train_palindromes, configurations, "RNN and LSTM"))
+    return {name: [next(finished) for _ in p.seeds] for name in NETWORKS}
+
+
+def gradient_reach(finished: dict[str, list[Run]], palindromes: int) -> pd.DataFrame:
+    """What is left of a change of the state after some steps, in every network before and after its training.
+
+    Columns: network, seed, when ("before" or "after"), test_accuracy (the run's last), lag, ``jacobian``, and ``cell``
+    (no number for the RNN). jacobian: ‖∂(h, c)/∂(h, c)‖₂ from the state ``lag`` steps before the end to the state at
+    the end, all ways together, of the RNN ‖∂h/∂h‖₂; cell: the same along the cell alone, the largest product of forget
+    gates. Both are geometric means over fresh palindromes. The largest lag leads to the state after the first digit.
+    Measured in float64, in a process that does not flush small numbers to zero (those that train do).
+    """
+    parts = []
+    for name, run, when, network in _before_and_after(finished):
+        accuracy = run.table["test_accuracy"].iloc[-1]
+        about = {"network": name, "seed": run.configuration.seed, "when": when, "test_accuracy": accuracy}
+        parts.append(_reach_of(run, network, palindromes).assign(**about))
+    return pd.concat(parts, ignore_index=True)
+
+
+def kept_by_units(finished: dict[str, list[Run]], palindromes: int) -> pd.DataFrame:
+    """What each LSTM unit's forget gates leave of its cell from the first digit to the end: their product.
+
+    Columns: network, seed, when, palindrome, unit, kept.
+    """
+    parts = []
+    for name, run, when, network in _before_and_after(finished):
+        if run.configuration.model == "lstm":
+            kept = cell_path.forget_products(_lstm_states(run, network, palindromes).f)[-2]
+            palindrome, unit = torch.ones_like(kept).nonzero().T
+            part = pd.DataFrame({"palindrome": palindrome, "unit": unit, "kept": kept.flatten()})
+            parts.append(part.assign(network=name, seed=run.configuration.seed, when=when))
+    return pd.concat(parts, ignore_index=True)
+
+
+def rnn_slopes(finished: dict[str, list[Run]], palindromes: int) -> pd.DataFrame:
+    """Of the RNN, before and after training: seed, when, radius and norm of Whh, and the median slope 1 - h²."""
+    rows = []
+    for name, run, when, network in _before_and_after(finished):
+        if name == PLAIN_RNN:
+            h, W_hh = _rnn_states(run, network, palindromes)
+            radius, norm = torch.linalg.eigvals(W_hh).abs().max(), torch.linalg.matrix_norm(W_hh, ord=2)
+            slope = (1 - h[1:] ** 2).median()
+            rows.append((run.configuration.seed, when, radius.item(), norm.item(), slope.item()))
+    return pd.DataFrame(rows, columns=["seed", "when", "radius", "norm", "slope"])
+
+
+def _before_and_after(finished: dict[str, list[Run]]) -> Iterator[tuple[str, Run, str, PalindromeClassifier]]:
+    """Name, run, "before" or "after" its training, and the network as it was then, in float64."""
+    for name, of_name in finished.items():
+        for run in of_name:
+            yield name, run, "before", new_network(run.configuration).double()
+            yield name, run, "after", trained_network(run).double()
+
+
+def _digits(run: Run, network: PalindromeClassifier, palindromes: int) -> Tensor:
+    """Some fresh palindromes as the network reads them: (T - 1, B, 10)."""
+    return network.encode(test_set(run.configuration)[0][:, :palindromes].cpu())
+
+
+@torch.no_grad()
+def _rnn_states(run: Run, network: PalindromeClassifier, palindromes: int) -> tuple[Tensor, Tensor]:
+    """h(0)…h(T - 1), (T, B, H), and Whh."""
+    output, _ = network.recurrence(_digits(run, network, palindromes))
+    return torch.cat([torch.zeros_like(output[:1]), output]), network.recurrence.weights(0)[1]
+
+
+@torch.no_grad()
+def _lstm_states(run: Run, network: PalindromeClassifier, palindromes: int) -> cell_path.Forward:
+    return cell_path.forward(_digits(run, network, palindromes), *network.recurrence.weights(0))
+
+
+@torch.no_grad()
+def _reach_of(run: Run, network: PalindromeClassifier, palindromes: int) -> pd.DataFrame:
+    """lag, jacobian and cell of one network, from the end back to the state after the first digit."""
+    if run.configuration.model == "rnn":
+        jacobian = gradients.jacobian_norms(*_rnn_states(run, network, palindromes))
+        cell = torch.full_like(jacobian, math.nan)
+    else:
+        states = _lstm_states(run, network, palindromes)
+        jacobians = cell_path.state_jacobians(states, network.recurrence.weights(0)[1])
+        jacobian = torch.linalg.matrix_norm(jacobians, ord=2)
+        cell = cell_path.forget_products(states.f).amax(2)
+    by_lag = {"jacobian": _geometric_mean(jacobian.T)[:-1], "cell": _geometric_mean(cell.T)[:-1]}
+    return pd.DataFrame({"lag": range(len(by_lag["cell"])), **by_lag})
+
+
+def _geometric_mean(values: Tensor) -> Tensor:
+    """Over the first dimension."""
+    return values.log().mean(0).exp()
