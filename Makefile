@@ -1,8 +1,8 @@
 # The work is done by `python -m rnnreport`, which makes .venv first; on Windows type that instead.
 PYTHON ?= python3
 
-book test serve clean:
+book test serve clean bench:
 	@$(PYTHON) -m rnnreport $@
 
-.PHONY: book test serve clean
+.PHONY: book test serve clean bench
 .DEFAULT_GOAL := book

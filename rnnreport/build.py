@@ -27,8 +27,10 @@ import yaml
 from papermill.exceptions import PapermillExecutionError
 
 from rnnreport import claims, corpora, vendor
-from rnnreport.experiments.gradients import GradientParameters
+from rnnreport.experiments.cell_path import CellPathParameters
+from rnnreport.experiments.gradients import GradientParameters, LSTMGradientParameters
 from rnnreport.experiments.rnn_versus_lstm import RNNVersusLSTMParameters
+from rnnreport.experiments.speed import SpeedParameters
 from rnnreport.experiments.temporal_gate import TemporalGateParameters
 from rnnreport.experiments.text import TextParameters
 from rnnreport.parameters import ParameterError, Parameters
@@ -39,9 +41,12 @@ BUILD = PROJECT / "_build"
 LEDGER = "05_claims"  # reads the other chapters' verdicts, so it comes last
 CHAPTERS: dict[str, type[Parameters]] = {
     "01_gradients": GradientParameters,
+    "01b_lstm_gradients": LSTMGradientParameters,
+    "01c_cell_path": CellPathParameters,
     "02_rnn_versus_lstm": RNNVersusLSTMParameters,
     "03_temporal_gate": TemporalGateParameters,
     "04_text_generation": TextParameters,
+    "06_speed": SpeedParameters,
     LEDGER: claims.ClaimsParameters,
 }
 
@@ -188,8 +193,7 @@ def _fingerprint(chapter: str, values: Mapping[str, Any]) -> str:
     files = [BOOK / f"{chapter}.ipynb", PROJECT / "requirements.lock"]
     if "rnnreport.claims" in modules(*imported):
         files.append(claims.CLAIMS)
-    if "verdicts_file" in values:
-        files.append(PROJECT / values["verdicts_file"])
+    files += [PROJECT / value for name, value in values.items() if name.endswith("_file") and value]
     what = {
         "files": [hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.is_file()],
         "code": code_version(*imported),

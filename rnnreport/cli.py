@@ -17,7 +17,7 @@ import yaml
 from tqdm import tqdm
 
 from rnnreport import build, corpora, environment, runs, vendor
-from rnnreport.experiments import text
+from rnnreport.experiments import speed, text
 from rnnreport.parameters import ParameterError
 from rnnreport.provenance import PROJECT
 from rnnreport.training import TrainingError, use_one_thread
@@ -161,6 +161,39 @@ def test(
         status = subprocess.run([*pytest, *words], cwd=PROJECT).returncode
         if status:
             raise typer.Exit(status)
+
+
+@app.command()
+def bench(
+    only: Annotated[str | None, typer.Option(help="Tasks among C, P, gate, sampling, with commas between.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Tiny networks, to try the command.")] = False,
+    profile: Annotated[bool, typer.Option("--profile", help="Print where our time goes and record nothing.")] = False,
+    learning: Annotated[bool, typer.Option("--learning", help="Train by both backends, compare the losses.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="In place of _build/bench.json, or _build/backends.parquet.")
+    ] = None,
+) -> None:
+    """Measure how fast the recurrences are, against others: ten minutes of one core, otherwise idle."""
+    sys.path.append(str(PROJECT))  # benchmarks/ is no part of the installed package
+    from benchmarks import run as benchmarks
+
+    benchmarks.tasks_named(only)
+    output = (output or build.BUILD / ("backends.parquet" if learning else "bench.json")).absolute()
+    if output.is_dir():
+        raise ParameterError(f"--output must name a file; {output} is a folder")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    if profile:
+        for name, operations in benchmarks.profiles(only, quick):
+            print(name, *(f"  {o['share']:6.1%} {o['calls']:6}×  {o['operation']}" for o in operations), sep="\n")
+        return
+    if learning:
+        speed.save(speed.compare_backends(), output)
+    else:
+        record = benchmarks.run(only, quick)
+        benchmarks.write(record, output)
+        print(speed.aims(record).to_string(index=False))
+    file = "learning_file" if learning else "benchmarks_file"
+    print(f"Recorded: {output}\n`rnnreport run 06_speed -p {file} {output}` shows it")
 
 
 @app.command()

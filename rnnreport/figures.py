@@ -18,7 +18,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 
 from rnnreport.intervals import over_seeds
 
@@ -372,6 +374,66 @@ def gradient_decay(
     return ax
 
 
+def gradient_reach(table: pd.DataFrame, names: Mapping[str, str]) -> Figure:
+    """What is left of a gradient after some steps, before and after training: a panel for each network, on a log scale.
+
+    table: columns network, seed, when ("before" or "after" training), lag, and those of ``names``, which says what they
+    are; the first is drawn solid, the second dashed. Lines are medians over the seeds, bands their range.
+    """
+    networks = list(dict.fromkeys(table["network"]))
+    figure, axes = new(len(networks), sharey=True, squeeze=False, figsize=(3.4 * len(networks) + 0.6, 3.4))
+    for ax, network in zip(axes[0], networks):
+        for (when, part), (column, style) in itertools.product(
+            _before_and_after(table[table["network"] == network]), zip(names, ("-", "--"))
+        ):
+            lags = part[part[column] > 0].groupby("lag")[column]  # what has underflowed has no place on a log scale
+            middle, colour = lags.median(), _colour(network, when)
+            ax.fill_between(middle.index, lags.min(), lags.max(), color=colour, alpha=0.25, linewidth=0)
+            ax.semilogy(middle.index, middle, color=colour, ls=style, label=f"{when} training, {names[column]}")
+        ax.axhline(1, color="black", lw=0.7, ls=":")
+        ax.set(xlabel="lag (steps back from the end)", xlim=(0, table["lag"].max()))
+        ax.set_title(network, fontsize=10)
+    axes[0, 0].set(ylabel="‖∂ state at the end / ∂ state‖₂")
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9, frameon=False
+    )
+    return figure
+
+
+def kept_by_units(table: pd.DataFrame, lowest: float = 1e-6) -> Figure:
+    """The products of forget gates, the largest first, before and after training: a panel a network, a line a seed.
+
+    table: columns network, seed, when ("before" or "after"), kept. The axis ends at ``lowest``.
+    """
+    networks = list(dict.fromkeys(table["network"]))
+    figure, axes = new(len(networks), sharey=True, squeeze=False, figsize=(3.4 * len(networks) + 0.6, 3.2))
+    for ax, network in zip(axes[0], networks):
+        for when, part in _before_and_after(table[table["network"] == network]):
+            for place, (_, rows) in enumerate(part.groupby("seed")):
+                kept = rows["kept"].clip(lower=lowest).sort_values(ascending=False)
+                share = np.arange(1, len(kept) + 1) / len(kept)
+                label = None if place else f"{when} training"
+                ax.semilogy(share, kept, color=_colour(network, when), lw=1, label=label)
+        ax.axhline(1, color="black", lw=0.7, ls=":")
+        ax.set(xlabel="share of units and palindromes", xlim=(0, 1), ylim=(lowest, 2))
+        ax.set_title(network, fontsize=10)
+    axes[0, 0].set(ylabel="product of forget gates")
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9, frameon=False
+    )
+    return figure
+
+
+def _before_and_after(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """The parts of the table that there are, in this order."""
+    parts = [(when, table[table["when"] == when]) for when in ("before", "after")]
+    return [(when, part) for when, part in parts if not part.empty]
+
+
+def _colour(network: str, when: str) -> str:
+    return GUIDE if when == "before" else RNN if network == "RNN" else LSTM
+
+
 def gate_race(table: pd.DataFrame) -> Figure:
     """Accuracy over the steps with and without the temporal gate, a panel for each T."""
     lengths = sorted(table["length"].unique())
@@ -382,3 +444,74 @@ def gate_race(table: pd.DataFrame) -> Figure:
         ax.set_title(f"T = {length}", fontsize=10)
     axes[0, 0].set(ylabel="accuracy on fresh palindromes")
     return figure
+
+
+def speed_of_contenders(table: pd.DataFrame) -> Figure:
+    """How many times as fast as the baseline each contender is, a panel for each part that was timed."""
+    parts = list(dict.fromkeys(table["part"]))
+    names = list(dict.fromkeys(table["contender"]))
+    figure, axes = new(len(parts), sharey=True, squeeze=False, figsize=(7.4, 0.5 + 0.32 * len(names)))
+    for ax, part in zip(axes[0], parts):
+        rows = table[table["part"] == part]
+        places = [names.index(name) for name in rows["contender"]]
+        ax.errorbar(rows["ratio"], places, xerr=_quartiles(rows), fmt="o", color=LSTM, ms=5, capsize=3)
+        ax.axvline(1, color=GUIDE, ls=":", lw=1)
+        ax.set(xscale="log", xlabel=f"times {names[0]}, {part}")
+        _log_ticks(ax.xaxis)
+    axes[0, 0].set_yticks(range(len(names)), names)
+    axes[0, 0].invert_yaxis()
+    return figure
+
+
+def speed_by_length(table: pd.DataFrame) -> Figure:
+    """How many times as fast as torch.nn each contender is over the length T, a panel for each cell."""
+    names, cells = list(dict.fromkeys(table["contender"])), list(dict.fromkeys(table["cell"]))
+    figure, axes = new(len(cells), sharey=True, squeeze=False, figsize=(7.4, 4.2))
+    for ax, cell in zip(axes[0], cells):
+        _speed_lines(ax, table[table["cell"] == cell], "contender", "length", dict(zip(names, SEQUENCE)))
+        ax.set_title(NAMES[cell], fontsize=10)
+        ax.set(xlabel="palindrome length T")
+    axes[0, 0].set(ylabel="times as fast as torch.nn")
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9, frameon=False
+    )
+    return figure
+
+
+def speed_of_gate(table: pd.DataFrame) -> Figure:
+    """How many times as fast as the dense pass the sparse ones are over r_on: a panel for each, a line for each T."""
+    names, lengths = list(dict.fromkeys(table["contender"])), sorted(table["length"].unique())
+    figure, axes = new(len(names), sharey=True, squeeze=False, figsize=(3.4 * len(names) + 0.6, 3.4))
+    for ax, name in zip(axes[0], names):
+        colours = dict(zip(lengths, SEQUENCE))
+        _speed_lines(ax, table[table["contender"] == name], "length", "open_ratio", colours)
+        ax.set_title(name, fontsize=10)
+        ax.set(xlabel="open ratio $r_\\mathrm{on}$")
+    axes[0, 0].set(ylabel="times as fast as the dense pass")
+    axes[0, -1].legend(title="length T", fontsize=9, frameon=False)
+    return figure
+
+
+def _speed_lines(ax: Axes, table: pd.DataFrame, by: str, over: str, colours: Mapping[Any, str]) -> None:
+    """Ratios with their quartiles on logarithmic axes, a line for each of ``by``."""
+    for name, rows in table.groupby(by, sort=False):
+        rows = rows.sort_values(over)
+        x, y, spread, colour = rows[over], rows["ratio"], _quartiles(rows), colours[name]
+        ax.errorbar(x, y, yerr=spread, color=colour, marker="o", ms=4, capsize=3, label=str(name))
+    ax.axhline(1, color=GUIDE, ls=":", lw=1)
+    ax.set(xscale="log", yscale="log")
+    ax.set_xticks(sorted(table[over].unique()), [f"{x:g}" for x in sorted(table[over].unique())])
+    ax.xaxis.set_minor_locator(NullLocator())
+    _log_ticks(ax.yaxis)
+
+
+def _log_ticks(axis: Axis) -> None:
+    """Ticks at 0.5, 1, 2, 5 … rather than at powers of ten."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FormatStrFormatter("%g"))
+    axis.set_minor_locator(NullLocator())
+
+
+def _quartiles(rows: pd.DataFrame) -> list[pd.Series]:
+    """The quartiles around a median, as errorbar wants them."""
+    return [rows["ratio"] - rows["low"], rows["high"] - rows["ratio"]]

@@ -68,7 +68,7 @@ def sparse_lstm(
 ) -> tuple[Tensor | None, Tensor, Tensor]:
     """:func:`lstm` with k of shape (T, H), computing at each step only the units that are open, k != 0.
 
-    ``sequence=False`` leaves h(1)...h(T) out, as None: making it would take longer than all the rest.
+    ``sequence=False`` leaves h(1)...h(T) out, as None, and saves a copy of the whole state at every step.
     The gradient by k is left out, as 0, where k = 0: there the gate (12) does not move with tau, s and r_on.
     """
     if native := kernels(backend, weight_hh):

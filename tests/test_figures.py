@@ -99,6 +99,25 @@ def decay():
     return pd.DataFrame(rows, columns=["spectral_radius", "seed", "lag", "norm", "bound"])
 
 
+def reach(networks=("RNN", "LSTM", "LSTM with forget bias 1"), whens=("before", "after"), seeds=(0, 1, 2)):
+    rows = [
+        (network, seed, when, lag, rate**lag * (1 + seed / 10), np.nan if network == "RNN" else 0.5**lag)
+        for network, seed, (when, rate), lag in product(networks, seeds, zip(whens, (0.6, 1.2)), range(5))
+    ]
+    return pd.DataFrame(rows, columns=["network", "seed", "when", "lag", "jacobian", "cell"])
+
+
+def kept(seeds=(0, 1)):
+    rows = [
+        (network, seed, when, low ** (unit + seed))
+        for network, seed, (when, low), unit in product(
+            ("LSTM", "LSTM with forget bias 1"), seeds, (("before", 0.8), ("after", 0.01)), range(6)
+        )
+    ]
+    return pd.DataFrame(rows, columns=["network", "seed", "when", "kept"])
+
+
+WAYS = {"jacobian": "all ways", "cell": "along the cell"}
 MODELS = ("rnn", "lstm", "temporal-gate")
 DRAWINGS = {
     "figure 1a": lambda: figures.figure_1a(runs()),
@@ -131,6 +150,13 @@ DRAWINGS = {
     "gradient decay": lambda: figures.gradient_decay(decay(), "norm", "left").figure,
     "gradient decay with its bound": lambda: figures.gradient_decay(decay(), "norm", "left", "bound").figure,
     "gradient decay to nothing": lambda: figures.gradient_decay(decay().assign(norm=0.0), "norm", "left").figure,
+    "gradient reach": lambda: figures.gradient_reach(reach(("LSTM",)), WAYS),
+    "gradient reach, no cell": lambda: figures.gradient_reach(reach(), WAYS),
+    "gradient reach, one seed, before": lambda: figures.gradient_reach(reach(whens=("before",), seeds=(4,)), WAYS),
+    "gradient reach to nothing": lambda: figures.gradient_reach(reach().assign(jacobian=0.0), WAYS),
+    "kept by units": lambda: figures.kept_by_units(kept()),
+    "kept by units, one seed": lambda: figures.kept_by_units(kept(seeds=(0,))),
+    "kept by units, nothing": lambda: figures.kept_by_units(kept().assign(kept=0.0)),
     "gate race": lambda: figures.gate_race(runs(("lstm", "temporal-gate"), (5, 10))),
     "gate race, one seed": lambda: figures.gate_race(runs(("lstm", "temporal-gate"), seeds=(0,))),
 }
@@ -285,6 +311,29 @@ def test_what_has_underflowed_leaves_the_log_scale():
 
 
 # How it is shown
+
+
+def test_the_reach_of_a_gradient_is_the_median_over_the_seeds():
+    table = reach()
+    figure = figures.gradient_reach(table, WAYS)
+    rnn, lstm, _ = figure.axes
+    assert [ax.get_title() for ax in figure.axes] == ["RNN", "LSTM", "LSTM with forget bias 1"]
+    (after,) = (line for line in lstm.lines if line.get_label() == "after training, all ways")
+    np.testing.assert_allclose(np.column_stack(after.get_data()), [(lag, 1.2**lag * 1.1) for lag in range(5)])
+    (dashed,) = (line for line in lstm.lines if line.get_label() == "before training, along the cell")
+    assert dashed.get_linestyle() == "--"
+    np.testing.assert_allclose(dashed.get_ydata(), [0.5**lag for lag in range(5)])
+    colours = {to_hex(line.get_color()) for ax in (rnn, lstm) for line in ax.lines if "after" in line.get_label()}
+    assert colours == {figures.RNN.lower(), figures.LSTM.lower()}
+    assert not any(len(line.get_xdata()) for line in rnn.lines if "cell" in line.get_label())
+
+
+def test_what_units_keep_is_sorted_and_stops_at_the_lowest():
+    figure = figures.kept_by_units(kept(), lowest=1e-6)
+    (after,) = (line for line in figure.axes[0].lines if line.get_label() == "after training")
+    np.testing.assert_allclose(after.get_xdata(), np.arange(1, 7) / 6)
+    np.testing.assert_allclose(after.get_ydata(), [1, 1e-2, 1e-4, 1e-6, 1e-6, 1e-6])
+    assert len([line for line in figure.axes[0].lines if to_hex(line.get_color()) == figures.LSTM.lower()]) == 2
 
 
 def test_a_shown_figure_is_an_img_with_alt_caption_and_provenance():

@@ -1,0 +1,315 @@
+"""How fast: the record of ``make bench`` read, ratios and aims computed; and whether both backends learn the same."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from pydantic import model_validator
+
+from rnnreport import corpora
+from rnnreport.backends import Backend, kernels
+from rnnreport.experiments.text import TextRun, course_recipe, train_text
+from rnnreport.parameters import ParameterError, Parameters, Text
+from rnnreport.provenance import PROJECT
+from rnnreport.runs import RunError, provenance, run_all, tabulate
+
+# What a record calls the parts of a training that are timed, and the contenders.
+FORWARD_BACKWARD, FULL_STEP, SAMPLING = "forward + backward", "full step", "sampling"
+OURS, MEDIUM, NATIVE = "ours", "ours, medium", "ours, native"
+TORCH_NN, BFLOAT16, NAIVE, JAX, FLOOR = "torch.nn", "torch.nn, bfloat16", "naive", "JAX", "matrix products"
+DENSE, SPARSE, SPARSE_NATIVE = "dense", "sparse", "sparse, native"
+TASKS = {"C": "characters", "P": "palindromes", "gate": "temporal gate", "sampling": "sampling"}
+BACKENDS: tuple[Backend, ...] = ("torch", "native")
+
+Comparison = dict[str, Any]  # contenders that did the same work in turns: an entry of the record
+Record = dict[str, Any]  # ``conditions`` and ``comparisons``
+
+
+class SpeedParameters(Parameters):
+    """What the appendix on speed can be told."""
+
+    benchmarks_file: Text
+    learning_file: Text
+
+    @model_validator(mode="after")
+    def _readable(self) -> Self:
+        read(self.benchmarks_file)
+        return self
+
+
+class Spread(NamedTuple):
+    """The median over the rounds, and the quartiles."""
+
+    median: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        digits = ",.0f" if self.median >= 1_000 else ".2f"
+        return f"{self.median:{digits}} ({self.low:{digits}}–{self.high:{digits}})"
+
+
+@dataclass(frozen=True)
+class Aim:
+    """A contender is to be ``least`` times as fast as another at a task; or to write so many characters a second.
+
+    shortest: the aim holds from this T on. open_ratio: for the gate, at this r_on.
+    """
+
+    contender: str
+    least: float
+    against: str  # "" for characters a second
+    task: str
+    cell: str = "lstm"
+    shortest: int = 0
+    open_ratio: float | None = None
+
+    def __str__(self) -> str:
+        if self.against:
+            return f"{self.contender} ≥ {self.least:g} × {self.against}"
+        return f"{self.contender} ≥ {self.least:,g} characters a second"
+
+    def covers(self, comparison: Comparison) -> bool:
+        """Whether the comparison is one of those that this aim is about: of full steps."""
+        return (
+            comparison["task"] == self.task
+            and comparison["cell"] == self.cell
+            and comparison["part"] in (FULL_STEP, SAMPLING)
+            and comparison["length"] >= self.shortest
+            and self.open_ratio in (None, comparison["open_ratio"])
+        )
+
+    def measured(self, comparison: Comparison) -> Spread | None:
+        """What the comparison says of it; None where one of the two is missing."""
+        if not {self.contender, self.against or self.contender} <= set(comparison["contenders"]):
+            return None
+        if self.against:
+            return ratio(comparison, self.contender, self.against)
+        return characters_a_second(comparison, self.contender)
+
+
+AIMS = (
+    Aim(OURS, 1.0, TORCH_NN, "C"),
+    Aim(OURS, 1.0, TORCH_NN, "P"),
+    Aim(OURS, 1.3, TORCH_NN, "P", "rnn"),
+    Aim(MEDIUM, 1.25, TORCH_NN, "C"),
+    Aim(MEDIUM, 1.25, TORCH_NN, "P"),
+    Aim(OURS, 1.6, NAIVE, "C"),
+    Aim(OURS, 1.3, JAX, "C"),
+    Aim(OURS, 1.3, JAX, "P", shortest=10),
+    Aim(OURS, 1.3, JAX, "P", "rnn", shortest=10),
+    Aim(SPARSE, 4.0, DENSE, "gate", "temporal-gate", open_ratio=0.05),
+    Aim(OURS, 20_000, "", "sampling"),
+    Aim(NATIVE, 4.0, TORCH_NN, "C"),
+    Aim(NATIVE, 2.0, BFLOAT16, "C"),
+    Aim(NATIVE, 2.0, TORCH_NN, "P"),
+    Aim(SPARSE_NATIVE, 12.0, DENSE, "gate", "temporal-gate", shortest=1_000, open_ratio=0.05),
+    Aim(NATIVE, 40_000, "", "sampling"),
+)
+
+
+class Checked(NamedTuple):
+    """An aim at one of the comparisons it covers, and what was measured there."""
+
+    aim: Aim
+    comparison: Comparison
+    measured: Spread
+
+    @property
+    def met(self) -> bool:
+        """Whether the median reaches the aim."""
+        return self.measured.median >= self.aim.least
+
+
+def read(file: str) -> Record:
+    """A record of ``make bench``, by its path, relative to the project. Raises ParameterError where there is none."""
+    try:
+        record = json.loads((PROJECT / file).read_text(encoding="utf-8"))
+        return {"conditions": record["conditions"], "comparisons": record["comparisons"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ParameterError(f"benchmarks_file must be a file that `make bench` wrote, not {file!r}") from error
+
+
+def ratio(comparison: Comparison, contender: str, against: str) -> Spread:
+    """How many times as fast as another a contender is.
+
+    Each round gives a ratio of two times taken moments apart, so that what slowed both of them cancels.
+    """
+    theirs, its = (np.array(comparison["contenders"][name]["rounds"]) for name in (against, contender))
+    return _spread(theirs / its)
+
+
+def characters_a_second(comparison: Comparison, contender: str) -> Spread:
+    """Characters sampled a second."""
+    return _spread(1e3 * comparison["characters"] / np.array(comparison["contenders"][contender]["rounds"]))
+
+
+def tabulated(record: Record) -> pd.DataFrame:
+    """A row for each contender of each comparison: its time, and how many times as fast as the baseline it is.
+
+    Columns: task, cell, length, open_ratio, part, contender, milliseconds (median), ratio, low, high (quartiles),
+    rounds, and ``words``: the ratio with its quartiles, for the baseline its milliseconds.
+    """
+    columns = ["task", "cell", "length", "open_ratio", "part"]
+    rows = []
+    for comparison in record["comparisons"]:
+        for name, times in comparison["contenders"].items():
+            milliseconds = float(np.median(times["rounds"]))
+            spread = ratio(comparison, name, comparison["baseline"])
+            time = f"{milliseconds:,.0f} ms" if milliseconds >= 100 else f"{milliseconds:.3g} ms"
+            words = time if name == comparison["baseline"] else str(spread)
+            where = [comparison[column] for column in columns]
+            rows.append((*where, name, milliseconds, *spread, len(times["rounds"]), words))
+    columns += ["contender", "milliseconds", "ratio", "low", "high", "rounds", "words"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def side_by_side(table: pd.DataFrame, rows: list[str], column: str) -> pd.DataFrame:
+    """Rows of :func:`tabulated` for reading: what ``column`` holds stands side by side, ``rows`` below each other."""
+    wide = table.pivot_table(index=rows, columns=column, values="words", aggfunc="first", sort=False).fillna("–")
+    return wide.reset_index().rename_axis(columns=None)
+
+
+def checked(record: Record) -> list[Checked]:
+    """Every aim at everything it covers, where it was measured."""
+    return [
+        Checked(aim, comparison, measured)
+        for aim in AIMS
+        for comparison in record["comparisons"]
+        if aim.covers(comparison) and (measured := aim.measured(comparison))
+    ]
+
+
+def aims(record: Record) -> pd.DataFrame:
+    """A row for each aim: task, aim, whether it is met, and what was measured of it."""
+    rows = []
+    for aim in AIMS:
+        found = [each for each in checked(record) if each.aim == aim]
+        short = [each for each in found if not each.met]
+        verdict = "not measured" if not found else "not met" if short else "met"
+        if 0 < len(short) < len(found):
+            verdict += " at " + ", ".join(detail(each.comparison) for each in short)
+        measured = "; ".join(": ".join(filter(None, [detail(each.comparison), str(each.measured)])) for each in found)
+        rows.append((subject(aim.task, aim.cell), str(aim), verdict, measured or "–"))
+    return pd.DataFrame(rows, columns=["task", "aim", "verdict", "measured"])
+
+
+def shortfalls(record: Record) -> pd.DataFrame:
+    """What did not reach its aim, and where its time goes: task, aim, measured, operations.
+
+    operations: those that take most of the time, each with its share of it and its calls a step.
+    """
+    rows = []
+    for aim, comparison, measured in (each for each in checked(record) if not each.met):
+        profile = comparison["contenders"][aim.contender].get("profile", [])
+        operations = ", ".join(f"{each['operation']} {each['share']:.0%} ({each['calls']}×)" for each in profile)
+        rows.append((name_of(comparison), str(aim), str(measured), operations or "–"))
+    return pd.DataFrame(rows, columns=["task", "aim", "measured", "operations"])
+
+
+def left_out(record: Record) -> dict[str, str]:
+    """Who is missing from some of the record's comparisons, and why."""
+    return {name: reason for comparison in record["comparisons"] for name, reason in comparison["left_out"].items()}
+
+
+def subject(task: str, cell: str) -> str:
+    """A task in words, with the cell where it is done with more than one."""
+    return f"{TASKS[task]}, {cell.upper()}" if task == "P" else TASKS[task]
+
+
+def detail(comparison: Comparison) -> str:
+    """What tells a comparison from the others of its task."""
+    if comparison["task"] not in ("P", "gate"):
+        return ""
+    length, open_ratio = f"T = {comparison['length']}", comparison["open_ratio"]
+    return length if open_ratio is None else f"{length}, r_on = {open_ratio:g}"
+
+
+def name_of(comparison: Comparison) -> str:
+    """What was compared, in words."""
+    return ", ".join(filter(None, [subject(comparison["task"], comparison["cell"]), detail(comparison)]))
+
+
+def where_measured(record: Record) -> str:
+    """One line on the conditions of a record, for below a figure."""
+    c = record["conditions"]
+    settings = [f"{name}={value}" for name, value in c["allocator"].items() if value and name != "libc"]
+    versions = [f"{name} {version}" for name, version in c["libraries"].items()]
+    parts = [
+        f"recorded result: make bench{' --quick' if c['quick'] else ''}, {c['date']}",
+        f"{c['threads']} thread, denormals {c['denormals']}, load before {c['load']}",
+        f"malloc of {', '.join([c['allocator']['libc'], *settings])}",
+        f"{', '.join(versions)}; code {c['code']}",
+        f"{c['machine']}; bfloat16 products: {c['bfloat16']}; native backend: {c['native']}",
+    ]
+    return "; ".join(parts)
+
+
+def compare_backends(steps: int = 5_000, seeds: Sequence[int] = (0, 1, 2)) -> pd.DataFrame:
+    """Chapter 4's training by both backends at every seed: the table of the runs, its origin in its ``attrs``.
+
+    Raises RunError where the native kernel cannot be used.
+    """
+    if kernels("native", torch.zeros(1)) is None:
+        raise RunError("the native kernel cannot be used on this machine, so there is nothing to compare")
+    text = corpora.load()
+    finished = run_all(
+        train_text,
+        [
+            TextRun(
+                corpus=text.name,
+                sha256=text.sha256,
+                backend=backend,
+                recipe=course_recipe(steps, seed, record_every=max(1, steps // 10)),
+            )
+            for backend, seed in product(BACKENDS, seeds)
+        ],
+        "backends",
+    )
+    table = tabulate(finished)
+    by_backend = ([run for run in finished if run.configuration.backend == backend] for backend in BACKENDS)
+    origins = [provenance(runs, "recorded result: rnnreport bench --learning") for runs in by_backend]
+    table.attrs["provenance"] = " | ".join(origins)
+    return table
+
+
+def save(table: pd.DataFrame, path: Path) -> None:
+    """Write the table of :func:`compare_backends`, whole or not at all."""
+    temporary = path.with_suffix(".tmp")
+    table.to_parquet(temporary, index=False)
+    os.replace(temporary, path)
+
+
+def learning(file: str) -> pd.DataFrame | None:
+    """The recorded table of :func:`compare_backends`, by its path, relative to the project; None where none is."""
+    path = PROJECT / file
+    return pd.read_parquet(path) if path.is_file() else None
+
+
+def same_learning(table: pd.DataFrame) -> pd.DataFrame:
+    """For the loss in training and on held-out text: do the backends differ by less than the seeds do?
+
+    A row for each: loss, the final means over the seeds by torch and native, their gap, the spread of torch's final
+    losses over the seeds (largest less smallest), and ``within``, whether the gap is no larger.
+    """
+    last = table[table["step"] == table["step"].max()]
+    rows = []
+    for loss in ("loss", "held_out_loss"):
+        by_torch, by_native = (last.loc[last["backend"] == backend, loss] for backend in BACKENDS)
+        gap, spread = abs(by_native.mean() - by_torch.mean()), by_torch.max() - by_torch.min()
+        rows.append((loss, by_torch.mean(), by_native.mean(), gap, spread, bool(gap <= spread)))
+    return pd.DataFrame(rows, columns=["loss", "torch", "native", "gap", "spread", "within"])
+
+
+def _spread(values: np.ndarray) -> Spread:
+    low, median, high = np.quantile(values, [0.25, 0.5, 0.75])
+    return Spread(float(median), float(low), float(high))
