@@ -1,20 +1,67 @@
-"""Which code runs a recurrence: the torch operations of :mod:`rnnreport.recurrence`, or the optional native kernels."""
+"""Which code runs a recurrence: the torch operations of :mod:`rnnreport.recurrence`, or the optional native kernels.
+
+"torch" runs everywhere. "native" compiles the C++ of ``rnnreport/native/`` at first use; where that cannot be had, or a
+tensor is not float32 on the CPU, torch does the work and the log says so, once. "auto" is the same, but less loud.
+"""
 
 from __future__ import annotations
 
+import importlib
+import logging
+from functools import cache
 from types import ModuleType
-from typing import Literal
+from typing import Literal, get_args
 
+import torch
 from torch import Tensor
 
 Backend = Literal["torch", "native", "auto"]
 
 
 def kernels(backend: Backend, *tensors: Tensor) -> ModuleType | None:
-    """The native kernels where they are asked for and can be used."""
-    return None
+    """The module of native kernels, or None where torch is to run: asked for, or all there is for these tensors.
+
+    Raises ValueError for a backend that does not exist.
+    """
+    if backend not in get_args(Backend):
+        raise ValueError(f"backend must be one of {', '.join(get_args(Backend))}, not {backend!r}")
+    if backend == "torch":
+        return None
+    for tensor in tensors:
+        if tensor.dtype != torch.float32 or tensor.device.type != "cpu":
+            _say_once(backend, f"they take float32 on the CPU, not {tensor.dtype} on {tensor.device}")
+            return None
+    module, reason = _native()
+    if module is None:
+        _say_once(backend, reason)
+    return module
 
 
 def in_use(backend: Backend) -> str:
-    """What that backend comes to on this machine, for the provenance of a run."""
-    return "torch"
+    """For a run's provenance: what runs float32 recurrences on the CPU of this machine.
+
+    "torch", or "native" with the type that it multiplies, bf16 or float32, and a hash of its sources.
+    """
+    native = kernels(backend)
+    return native.description() if native else "torch"
+
+
+@cache
+def _native() -> tuple[ModuleType | None, str]:
+    """The native kernels, or None and the reason."""
+    try:
+        # By its name only: nothing depends on that folder, and results of the torch backend do not change with it.
+        return importlib.import_module("rnnreport.native"), ""
+    except Exception as error:  # whatever a compiler, a file system or a loader can come up with
+        words = str(error).strip() or type(error).__name__
+        return None, next((line for line in words.splitlines() if "error" in line), words.splitlines()[0])
+
+
+_said: set[Backend] = set()
+
+
+def _say_once(backend: Backend, reason: str) -> None:
+    if backend not in _said:
+        _said.add(backend)
+        level = logging.WARNING if backend == "native" else logging.INFO
+        logging.getLogger("rnnreport").log(level, "Going on with torch instead of the native kernels: %s", reason)

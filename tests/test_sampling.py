@@ -79,6 +79,45 @@ def test_the_state_is_the_one_after_the_last_character_but_one(model):
     torch.testing.assert_close(c, c_read, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_the_text_follows_the_logits_that_the_model_gives(layers, batch, dtype):
+    """Chosen step by step from model.run, by the first symbol whose cumulated probability reaches a random number."""
+    torch.manual_seed(0)
+    model = CharLSTM(V, 5, layers).to(dtype)
+    for parameter in model.parameters():
+        parameter.data.mul_(4)
+    start = torch.randint(V, (3, batch), generator=seeded(5))
+    state = tuple(torch.randn(layers, batch, 5, dtype=dtype, generator=seeded(seed)) for seed in (6, 7))
+    text, end = sample(model, start, 20, temperature=0.7, generator=seeded(), state=state)
+    symbols = start
+    for step, row in enumerate(1 - torch.rand(20, batch, dtype=torch.float64, generator=seeded())):
+        logits, state = model.run(symbols, state)
+        for column, u in enumerate(row.tolist()):
+            share = torch.softmax(logits[-1, column].double() / 0.7, 0).cumsum(0)
+            assert (share - u).abs().min() > 1e-6, "too close to call: take another seed"
+            assert text[step, column] == int((share < u).sum())
+        symbols = text[step : step + 1]
+    for one, other in zip(end, state, strict=True):
+        assert one.shape == (layers, batch, 5)
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
+
+
+def test_weights_and_states_that_are_no_numbers_are_refused(model):
+    broken, nan = CharLSTM(V, 5), torch.full((2, 1, 5), math.nan)
+    broken.head.weight.data[0, 0] = math.inf
+    for which, state in ((broken, None), (model, (nan, nan))):
+        with pytest.raises(ValueError, match="must be finite numbers"):
+            sample(which, torch.tensor([1]), 3, state=state)
+
+
+def test_a_given_state_is_left_as_it_was(model):
+    state = torch.ones(2, 1, 5), torch.ones(2, 1, 5)
+    sample(model, torch.tensor([1]), 3, temperature=0, state=state)
+    assert all(torch.equal(part, torch.ones(2, 1, 5)) for part in state)
+
+
 def test_a_batch_is_its_texts_side_by_side(model):
     start = torch.randint(V, (3, 4), generator=seeded(5))
     together, (h, _) = sample(model, start, 8, temperature=0)
@@ -135,7 +174,7 @@ def test_a_start_outside_the_vocabulary_is_refused(model, symbol):
 
 def test_a_state_of_another_batch_is_refused(model):
     _, state = sample(model, torch.zeros(1, 2, dtype=torch.long), 3, generator=seeded())
-    with pytest.raises(ValueError, match="h_0 must have the shape"):
+    with pytest.raises(ValueError, match="state must be h and c of the shape"):
         sample(model, torch.tensor([1]), 3, state=state)
 
 

@@ -1,0 +1,126 @@
+"""Builds the C++ of this folder once, keeps the library, and loads it: ``torch.ops.rnnreport``."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+import pooch
+import torch
+from filelock import FileLock
+
+SOURCES = sorted(Path(__file__).parent.glob("*.cpp"))
+HEADERS = sorted(Path(__file__).parent.glob("*.h"))
+
+# Sums may be reordered, so that loops can be vectorised, but NaN and infinity stay what they are: training that goes
+# astray must be seen.
+FLAGS = ["-O3", "-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fassociative-math"]
+# The first that the compiler takes: x86, ARM, whatever there may be.
+PROCESSOR_FLAGS = [["-march=native", "-mprefer-vector-width=512"], ["-mcpu=native"], []]
+
+
+def source_hash() -> str:
+    """12 hexadecimal digits for the sources."""
+    return _digest(*(path.read_bytes() for path in (*SOURCES, *HEADERS)))
+
+
+@cache
+def load() -> None:
+    """Load the library; build it first where this machine has not yet done so.
+
+    It is kept in the user's cache, or in the folder that ``RNNREPORT_NATIVE_DIR`` names; where that cannot be written
+    it serves this process alone. Raises RuntimeError where it cannot be built, OSError where it cannot be loaded.
+    """
+    folder = Path(os.environ.get("RNNREPORT_NATIVE_DIR") or pooch.os_cache("rnnreport") / "native")
+    library = folder / f"{_key()}.so"
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    if os.access(library, os.R_OK):
+        torch.ops.load_library(library)
+    elif os.access(folder, os.W_OK):
+        with FileLock(library.with_suffix(".lock"), timeout=600):  # the system lets go of it when its owner dies
+            if library.exists():  # by now
+                torch.ops.load_library(library)
+            else:
+                _build_and_load(library)
+    else:
+        _build_and_load(None)
+
+
+def _key() -> str:
+    """A hash of all that a library depends on: one made for another processor could stop the process."""
+    parts = (
+        source_hash(),
+        str(FLAGS),
+        str(PROCESSOR_FLAGS),
+        torch.__version__,
+        os.environ.get("CXX", ""),
+        _processor(),
+    )
+    return _digest(*(part.encode() for part in parts))
+
+
+def _processor() -> str:
+    """Its name and what it can do."""
+    try:
+        lines = set(Path("/proc/cpuinfo").read_text().splitlines())
+    except OSError:
+        lines = {f"model name {platform.processor()}"}
+    words = ("model name", "flags", "CPU implementer", "CPU part", "Features")
+    return "\n".join([platform.machine(), *sorted(line for line in lines if line.startswith(words))])
+
+
+def _build_and_load(keep: Path | None) -> None:
+    """Compile and load the library, and keep a copy."""
+    from torch.utils import cpp_extension  # takes a second, and is not needed where the library is there already
+
+    compiler = cpp_extension.get_cxx_compiler()
+    if not shutil.which(compiler):
+        raise RuntimeError(f"there is no C++ compiler {compiler!r} on this machine")
+    logging.getLogger("rnnreport").warning("Compiling the native kernels (once, about half a minute)")
+    with tempfile.TemporaryDirectory() as scratch:  # nothing half finished is ever in the cache, nor torch's lock file
+        built = _compile_and_load(Path(scratch))
+        if keep:
+            with suppress(OSError):
+                shutil.copyfile(built, keep.with_suffix(".tmp"))
+                os.replace(keep.with_suffix(".tmp"), keep)
+
+
+def _compile_and_load(folder: Path) -> str:
+    """The path of the library. Raises RuntimeError with the compiler's words where it cannot be made."""
+    from torch.utils import cpp_extension
+
+    path = os.environ.get("PATH", "")
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), path])  # ninja lies beside Python
+    try:
+        for number, processor_flags in enumerate(PROCESSOR_FLAGS):
+            attempt = folder / str(number)
+            attempt.mkdir()
+            try:
+                return cpp_extension.load(
+                    "rnnreport_native",
+                    [str(source) for source in SOURCES],
+                    extra_cflags=[*FLAGS, *processor_flags],
+                    build_directory=str(attempt),
+                    is_python_module=False,
+                )
+            except RuntimeError as error:
+                failure = error
+        raise failure
+    finally:
+        os.environ["PATH"] = path
+
+
+def _digest(*parts: bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "little") + part)
+    return digest.hexdigest()[:12]

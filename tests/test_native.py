@@ -1,0 +1,434 @@
+"""The native kernels against the torch recurrences, and the ways in which a machine may be unable to have them.
+
+Compiled once into the user's cache, or into the folder that RNNREPORT_NATIVE_DIR names.
+"""
+
+import importlib
+import logging
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from conftest import ROOT, require
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_recurrence import assert_same, behind_a_gate, gated, gradients, problem
+
+from rnnreport import backends, recurrence
+from rnnreport.backends import in_use, kernels
+from rnnreport.models import LSTM, CharLSTM
+from rnnreport.sampling import sample
+
+quickly = settings(max_examples=40, deadline=None)
+SIZES = st.tuples(*[st.integers(1, 7)] * 4)  # T, B, D, H
+SINGLE = torch.float32
+
+
+@pytest.fixture(scope="module")
+def compiled():
+    """The kernels as this machine uses them."""
+    require(shutil.which(os.environ.get("CXX", "c++")), "no C++ compiler on this machine")
+    return importlib.import_module("rnnreport.native")
+
+
+@pytest.fixture(scope="module")
+def exact(compiled):
+    """The kernels with float32 factors, as on a processor that does not multiply bfloat16 fast."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled, "bf16", False)
+        yield compiled
+
+
+@pytest.fixture
+def rounding(compiled, monkeypatch):
+    """The kernels with bfloat16 factors."""
+    require(torch.ops.rnnreport.fast_bf16(), "this processor does not multiply bfloat16 fast")
+    monkeypatch.setattr(compiled, "bf16", True)
+    return compiled
+
+
+# Values and gradients
+
+
+@pytest.mark.parametrize("symbols", [False, True], ids=["features", "symbols"])
+@quickly
+@given(SIZES, st.integers(0, 2**32))
+def test_the_lstm_equals_torch(exact, symbols, sizes, seed):
+    inputs = problem("lstm", *sizes, symbols=symbols, dtype=SINGLE, seed=seed)
+    found, expected = exact.lstm(*inputs), recurrence.lstm(*inputs)
+    assert_same(found, expected, 1e-5)
+    assert_same(gradients(found, inputs), gradients(expected, inputs), 1e-5)
+
+
+@pytest.mark.parametrize("symbols", [False, True], ids=["features", "symbols"])
+@quickly
+@given(st.tuples(st.integers(1, 20), *[st.integers(1, 7)] * 3), st.integers(0, 2**32))
+def test_the_sparse_gate_equals_torch(compiled, symbols, sizes, seed):
+    inputs = behind_a_gate(*sizes, symbols=symbols, dtype=SINGLE, seed=seed)
+    found, expected = gated(compiled.sparse_lstm, inputs), gated(recurrence.sparse_lstm, inputs)
+    assert_same(found, expected, 1e-5)
+    assert_same(gradients(found, inputs), gradients(expected, inputs), 1e-5)
+
+
+def test_the_sparse_gate_can_leave_the_sequence_out(compiled):
+    inputs = behind_a_gate(12, 3, 4, 5, dtype=SINGLE)
+    output, *last = gated(compiled.sparse_lstm, inputs, sequence=False)
+    assert output is None
+    expected = gated(recurrence.lstm, inputs)[1:]
+    assert_same(last, expected, 1e-5)
+    assert_same(gradients(last, inputs), gradients(expected, inputs), 1e-5)
+
+
+def test_a_gate_that_never_opens_passes_state_and_gradient_on(compiled):
+    x, h_0, c_0, *weights = problem("lstm", 3, 2, 4, 5, dtype=SINGLE)
+    h, h_last, c_last = compiled.sparse_lstm(x, h_0, c_0, *weights, torch.zeros(3, 5))
+    assert torch.equal(h, h_0.expand_as(h))
+    d_h, d_c = torch.autograd.grad(h_last.sum() + 2 * c_last.sum(), [h_0, c_0])
+    assert torch.equal(d_h, torch.ones_like(h_0))
+    assert torch.equal(d_c, torch.full_like(c_0, 2))
+
+
+@pytest.mark.parametrize("symbols", [False, True], ids=["features", "symbols"])
+@pytest.mark.parametrize("sizes", [(30, 64, 87, 128), (5, 300, 10, 33), (300, 1, 3, 17)], ids=str)
+def test_gradients_equal_those_in_float64(exact, symbols, sizes):
+    """Sizes that fill the kernels' blocks and leave odd ends. Gradients add up over T and B: compared by their norm."""
+    double = problem("lstm", *sizes, symbols=symbols)
+    single = [value.detach().to(value if value.dtype == torch.int64 else SINGLE) for value in double]
+    for value in single:
+        value.requires_grad_(value.is_floating_point())
+    found = gradients(exact.lstm(*single), single)
+    for one, other in zip(found, gradients(recurrence.lstm(*double), double), strict=True):
+        assert (one.double() - other).norm() <= 1e-5 * other.norm()
+
+
+class Rounded(torch.autograd.Function):
+    """a b in float64, of factors rounded to bfloat16, also in the backward pass."""
+
+    @staticmethod
+    def forward(ctx, a, b):
+        ctx.save_for_backward(a, b)
+        return a.bfloat16().double() @ b.bfloat16().double()
+
+    @staticmethod
+    def backward(ctx, d):
+        a, b = (factor.bfloat16().double() for factor in ctx.saved_tensors)
+        d = d.bfloat16().double()
+        return d @ b.t(), a.t() @ d
+
+
+def rounded_lstm(x, h, c, weight_ih, weight_hh, bias):
+    """The LSTM's steps under autograd, as the kernels with bfloat16 factors do them."""
+    outputs = []
+    for x_t in x:
+        into = Rounded.apply(x_t, weight_ih.t()) if x.is_floating_point() else weight_ih.t()[x_t]
+        i, f, g, o = (into + Rounded.apply(h, weight_hh.t()) + bias).chunk(4, 1)
+        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+        h = o.sigmoid() * c.tanh()
+        outputs.append(h)
+    return torch.stack(outputs), h, c
+
+
+@pytest.mark.parametrize("symbols", [False, True], ids=["features", "symbols"])
+@pytest.mark.parametrize("sizes", [(5, 3, 3, 7), (1, 1, 1, 1), (6, 4, 8, 6)], ids=str)
+def test_bfloat16_rounds_the_factors_and_nothing_else(rounding, symbols, sizes):
+    """Equal to 1e-5 where float32 and float64 round each factor to the same side, which is so in nearly every draw.
+
+    Where one is rounded to the other side it is off by its distance to the next bfloat16, 2^-8 of it at most.
+    """
+    worst = []
+    for seed in range(15):
+        double = problem("lstm", *sizes, symbols=symbols, seed=seed)
+        single = [value.detach().to(value if value.dtype == torch.int64 else SINGLE) for value in double]
+        for value in single:
+            value.requires_grad_(value.is_floating_point())
+        double = [value.detach().double().requires_grad_() if value.is_floating_point() else value for value in single]
+        outputs, expected = rounding.lstm(*single), rounded_lstm(*double)
+        pairs = zip((*outputs, *gradients(outputs, single)), (*expected, *gradients(expected, double)), strict=True)
+        worst.append(max(((one - other).abs().max() / (1 + other.abs().max())).item() for one, other in pairs))
+    assert sorted(worst)[len(worst) // 2] <= 1e-5
+    assert max(worst) <= 2**-8
+
+
+@pytest.mark.parametrize("symbols", [False, True], ids=["features", "symbols"])
+def test_bfloat16_costs_what_its_rounding_explains(rounding, symbols):
+    """Each factor is off by 2^-9 of itself at most, so each product of two by 2^-8: in norm no result by more."""
+    inputs = problem("lstm", 30, 64, 87, 128, symbols=symbols, dtype=SINGLE)
+    outputs, expected = rounding.lstm(*inputs), recurrence.lstm(*inputs)
+    found = (*outputs, *gradients(outputs, inputs))
+    for one, other in zip(found, (*expected, *gradients(expected, inputs)), strict=True):
+        assert (one - other).norm() <= 2**-8 * other.norm()
+
+
+def both(native):
+    """Each kernel with its torch counterpart and inputs."""
+    lstm, gated_lstm = problem("lstm", 3, 2, 4, 5, dtype=SINGLE), problem("gated by unit", 3, 2, 4, 5, dtype=SINGLE)
+    return (native.lstm, recurrence.lstm, lstm), (native.sparse_lstm, recurrence.sparse_lstm, gated_lstm)
+
+
+def test_inputs_need_not_be_contiguous(compiled):
+    for run, _, inputs in both(compiled):
+        strided = []
+        for value in inputs:
+            scattered = torch.full((*value.shape, 2), 7.0)[..., 0].movedim(0, -1).contiguous()
+            strided.append(scattered.movedim(-1, 0).copy_(value.detach()).requires_grad_())
+        found, expected = run(*strided), run(*inputs)
+        assert_same(found, expected, 1e-6)
+        assert_same(gradients(found, strided), gradients(expected, inputs), 1e-6)
+
+
+def test_expanded_inputs_and_expanded_gradients(exact):
+    x, *others = problem("gated by unit", 3, 1, 4, 5, dtype=SINGLE)
+    wide = [x.expand(3, 3, 4), *(state.expand(3, 5) for state in others[:2]), *others[2:]]
+    for run, oracle, count in ((exact.lstm, recurrence.lstm, 6), (exact.sparse_lstm, recurrence.sparse_lstm, 7)):
+        leaves = [x, *others][:count]
+        found, expected = (torch.autograd.grad(f(*wide[:count])[0].sum(), leaves) for f in (run, oracle))
+        assert_same(found, expected, 1e-5)
+
+
+@pytest.mark.parametrize("used", [0, 1, 2], ids=["h alone", "h(T) alone", "c(T) alone"])
+def test_a_loss_may_look_at_one_output_only(exact, used):
+    for run, oracle, inputs in both(exact):
+        found, expected = (torch.autograd.grad(f(*inputs)[used].sum(), inputs) for f in (run, oracle))
+        assert_same(found, expected, 1e-5)
+
+
+def test_only_what_asks_for_a_gradient_gets_one(compiled):
+    for run, _, inputs in both(compiled):
+        values = [value.detach() for value in inputs]
+        assert not any(part.requires_grad for part in run(*values))
+        values[-2].requires_grad_()
+        run(*values)[0].sum().backward()
+        assert [value.grad is not None for value in values] == [value.requires_grad for value in values]
+
+
+@pytest.mark.parametrize("sizes", [(3, 2, 4, 5), (3, 1, 1, 1)], ids=str)
+def test_inputs_are_left_as_they_were_and_the_backward_pass_may_run_twice(compiled, sizes):
+    for run, form in ((compiled.lstm, "lstm"), (compiled.sparse_lstm, "gated by unit")):
+        inputs = problem(form, *sizes, dtype=SINGLE)
+        before = [value.detach().clone() for value in inputs]
+        total = sum(part.sum() for part in run(*inputs))
+        first = torch.autograd.grad(total, inputs, retain_graph=True)
+        for one, other in zip(first, torch.autograd.grad(total, inputs), strict=True):
+            assert torch.equal(one, other)
+        for value, old in zip(inputs, before, strict=True):
+            assert torch.equal(value, old)
+
+
+def test_a_second_derivative_is_refused(compiled):
+    for run, _, inputs in both(compiled):
+        with pytest.raises(RuntimeError, match="differentiated once: create_graph must be False"):
+            torch.autograd.grad(run(*inputs)[1].sum(), inputs[:1], create_graph=True)
+
+
+def test_what_is_no_number_stays_none(compiled):
+    for run, oracle, inputs in both(compiled):
+        x, *others = (value.detach() for value in inputs)
+        x[1, 0, 0] = torch.nan
+        expected = oracle(x, *others)[0].isnan()
+        assert torch.equal(run(x, *others)[0].isnan(), expected)
+        assert expected.any()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x, h, c, *w: (x[:, :, :3], h, c, *w), "D = 4"),
+        (lambda x, h, c, *w: (x[:, :1], h, c, *w), "2 > 0 sequences"),
+        (lambda x, h, c, *w: (x.double(), h, c, *w), "must be float32"),
+        (lambda x, h, c, *w: (x[..., 0].long() + 4, h, c, *w), "symbols must lie in 0...3"),
+        (lambda x, h, c, *w: (x, h[:, :3], c, *w), "h_0 and c_0"),
+        (lambda x, h, c, *w: (x, h, c, *w[:2], w[2][:7]), "4H = 20 rows"),
+    ],
+)
+def test_shapes_that_do_not_fit_are_refused(compiled, change, message):
+    inputs = [value.detach().abs() for value in problem("lstm", 3, 2, 4, 5, dtype=SINGLE)]
+    with pytest.raises(RuntimeError, match=re.escape(message)):
+        compiled.lstm(*change(*inputs))
+    with pytest.raises(RuntimeError, match=re.escape(message)):
+        compiled.sparse_lstm(*change(*inputs), torch.ones(3, 5))
+    with pytest.raises(RuntimeError, match=r"k must have the shape \(T, H\)"):
+        compiled.sparse_lstm(*inputs, torch.ones(3, 2, 5))
+
+
+# Sampling
+
+
+@pytest.mark.parametrize("temperature", [0, 0.7, 1e-300])
+@pytest.mark.parametrize("layers", [1, 3])
+def test_texts_are_those_of_torch(compiled, layers, temperature):
+    torch.manual_seed(0)
+    models = [CharLSTM(11, 9, layers, backend=backend) for backend in ("torch", "native")]
+    for parameter in models[0].parameters():
+        parameter.data.mul_(3)
+    models[1].load_state_dict(models[0].state_dict())
+    start = torch.randint(11, (4, 3), generator=torch.Generator().manual_seed(1))
+    texts, states = zip(
+        *(sample(m, start, 200, temperature=temperature, generator=torch.Generator().manual_seed(2)) for m in models)
+    )
+    assert torch.equal(*texts)
+    assert_same(states[1], states[0], 1e-4)
+
+
+# The choice of a backend
+
+
+def test_the_backend_of_a_model_is_used(compiled):
+    torch.manual_seed(0)
+    x = torch.randn(4, 3, 5)
+    ours, native = LSTM(5, 6, 2), LSTM(5, 6, 2, backend="native")
+    native.load_state_dict(ours.state_dict())
+    assert "_LSTMBackward" in str(native(x)[0].grad_fn)
+    assert not torch.equal(native(x)[0], ours(x)[0])
+    torch.testing.assert_close(native(x)[0], ours(x)[0], rtol=0, atol=2**-7)
+
+
+def test_provenance_names_the_kernels(compiled, exact):
+    assert in_use("torch") == "torch"
+    assert re.fullmatch("native float32 [0-9a-f]{12}", in_use("native"))
+    assert in_use("auto") == in_use("native")
+
+
+def test_a_backend_that_does_not_exist_is_refused():
+    with pytest.raises(ValueError, match="backend must be one of torch, native, auto, not 'cuda'"):
+        kernels("cuda")
+
+
+@pytest.mark.parametrize(("backend", "level"), [("native", logging.WARNING), ("auto", logging.INFO)])
+def test_what_the_kernels_do_not_take_goes_to_torch_with_one_line(backend, level, caplog, monkeypatch):
+    monkeypatch.setattr(backends, "_said", set())
+    with caplog.at_level(logging.INFO, "rnnreport"):
+        for _ in range(3):
+            assert kernels(backend, torch.zeros(1), torch.zeros(1, dtype=torch.float64)) is None
+    (record,) = caplog.records
+    assert record.levelno == level
+    assert "float32 on the CPU, not torch.float64 on cpu" in record.getMessage()
+
+
+# Machines. Each test starts Python anew, with a cache of its own.
+
+TRAIN = """
+import torch
+from rnnreport import models
+from rnnreport.backends import in_use
+torch.manual_seed(0)
+model = models.LSTM(3, 4, backend="native")
+output, _ = model(torch.randn(5, 2, 3))
+output.sum().backward()
+print(in_use("native").split()[0], f"{output.sum():.1f}")
+"""
+
+
+def start(code=TRAIN, **variables):
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, **{name: str(value) for name, value in variables.items()}},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def finish(process):
+    """What it wrote: (stdout, the lines of stderr)."""
+    out, err = process.communicate(timeout=600)
+    assert process.returncode == 0, err
+    return out, err.splitlines()
+
+
+@pytest.fixture(scope="module")
+def expected():
+    """What the torch backend prints."""
+    out, _ = finish(start(TRAIN.replace('backend="native"', 'backend="torch"').replace('("native")', '("torch")')))
+    return out
+
+
+def fell_back(process, expected, reason):
+    """Torch did the work, and one line says why."""
+    out, lines = finish(process)
+    assert out == expected
+    assert "Going on with torch instead of the native kernels" in lines[-1]
+    assert reason in lines[-1]
+    assert sum("Going on" in line for line in lines) == 1
+    assert [line for line in lines[:-1] if "Compiling" not in line] == []
+
+
+def test_without_the_folder_torch_does_the_work(expected):
+    gone = """
+import sys
+class Gone:
+    def find_spec(name, path=None, target=None):
+        if name.startswith("rnnreport.native"):
+            raise ModuleNotFoundError(f"No module named {name!r}")
+sys.meta_path.insert(0, Gone)
+"""
+    fell_back(start(gone + TRAIN), expected, "No module named 'rnnreport.native'")
+
+
+def test_without_a_compiler_torch_does_the_work(tmp_path, expected):
+    nowhere = start(RNNREPORT_NATIVE_DIR=tmp_path, PATH=tmp_path, CXX="")
+    fell_back(nowhere, expected, "no C++ compiler")
+    fell_back(start(RNNREPORT_NATIVE_DIR=tmp_path, CXX="not-a-compiler"), expected, "'not-a-compiler'")
+
+
+def test_with_a_compiler_that_fails_torch_does_the_work(compiled, tmp_path, expected):
+    broken = tmp_path / "broken"
+    broken.write_text('#!/bin/sh\n[ "$1" = -MMD ] && echo "fatal error: out of order" >&2 && exit 1\nexec c++ "$@"\n')
+    broken.chmod(0o755)
+    fell_back(start(RNNREPORT_NATIVE_DIR=tmp_path, CXX=broken), expected, "fatal error: out of order")
+    assert not list(tmp_path.glob("*.so"))
+
+
+def test_a_damaged_library_leaves_the_work_to_torch(compiled, tmp_path, expected):
+    (tmp_path / f"{compiled.library._key()}.so").write_bytes(b"\x7fELF and no more")
+    fell_back(start(RNNREPORT_NATIVE_DIR=tmp_path), expected, str(tmp_path))
+
+
+def test_without_a_cache_to_write_to_and_with_a_plain_compiler(compiled, tmp_path):
+    """The kernels are built for this process alone, for any processor of its kind."""
+    plain = tmp_path / "plain"
+    plain.write_text('#!/bin/sh\ncase "$*" in *=native*) exit 1 ;; esac\nexec c++ "$@"\n')
+    plain.chmod(0o755)
+    out, lines = finish(start(RNNREPORT_NATIVE_DIR=plain / "no folder", CXX=plain))
+    assert out.startswith("native ")
+    assert [line for line in lines if "Compiling" not in line] == []
+
+
+def test_a_killed_builder_stops_nobody_and_two_at_once_build_one_library(compiled, tmp_path):
+    killed = start(RNNREPORT_NATIVE_DIR=tmp_path)
+    while not list(tmp_path.glob("*.lock")):
+        assert killed.poll() is None
+        time.sleep(0.05)
+    time.sleep(1)  # in the middle of compiling
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.communicate()
+    assert not list(tmp_path.glob("*.so"))
+    together = [start(RNNREPORT_NATIVE_DIR=tmp_path) for _ in range(2)]
+    texts = [finish(process) for process in together]
+    assert len({out for out, _ in texts}) == 1
+    assert texts[0][0].startswith("native ")
+    assert sorted(len(lines) for _, lines in texts) == [0, 1]  # one of them compiled
+    assert len(list(tmp_path.glob("*.so"))) == 1
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+@pytest.mark.parametrize("isa", ["AVX2", "SSE41"])
+def test_an_old_processor_multiplies_float32(compiled, isa, expected):
+    """As far as oneDNN is concerned, which does the products."""
+    code = TRAIN + "assert 'float32' in in_use('native')\n"
+    out, lines = finish(start(code, ONEDNN_MAX_CPU_ISA=isa))
+    assert out == expected.replace("torch", "native")
+    assert lines == []
+
+
+def test_another_processor_has_a_library_of_its_own(compiled, monkeypatch):
+    here = compiled.library._key()
+    monkeypatch.setattr(compiled.library, "_processor", lambda: "a processor from elsewhere")
+    assert compiled.library._key() != here
