@@ -111,7 +111,7 @@ def comparisons(tasks: list[str], quick: bool = False) -> Iterator[Comparison]:
             task = Palindromes("temporal-gate", length, **small)
             yield Comparison("gate", task.cell, length, speed.DENSE, gated(task, open_ratio), open_ratio)
     if "sampling" in tasks:
-        length = 20 if quick else 200
+        length = 20 if quick else 1_000
         yield Comparison(
             "sampling", "lstm", length, speed.TORCH_NN, samplers(characters, length), details={"characters": length}
         )
