@@ -8,7 +8,7 @@ Nothing here knows of a task.
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import torch
 import torch.nn as nn
@@ -27,7 +27,8 @@ Initialisation = Literal["normal", "uniform", "orthogonal"]
 class _Recurrent(nn.Module):
     """Layers of one recurrence: parameters, shapes and checks. What a layer does is said by the subclasses.
 
-    backend: what runs the recurrence, see :mod:`rnnreport.backends`; the vanilla RNN has no native kernel.
+    backend: what runs the recurrence, see :mod:`rnnreport.backends`. There are native kernels for the LSTM and for the
+    temporal gate, unless its times differ within the batch; anything else torch runs, whatever the backend.
     """
 
     gates: int  # rows of blocks in the stacked weights
@@ -47,6 +48,8 @@ class _Recurrent(nn.Module):
         for name, value in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be an integer of at least 1, not {value!r}")
+        if backend not in get_args(Backend):
+            raise ValueError(f"backend must be one of {', '.join(get_args(Backend))}, not {backend!r}")
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.backend = bias, batch_first, backend
         rows = self.gates * hidden_size
@@ -99,9 +102,11 @@ class _Recurrent(nn.Module):
             return self.weights(0)[1].new_zeros(self.num_layers, batch, self.hidden_size)
         if not batched and state.dim() == 2:
             state = state.unsqueeze(1)
-        expected = (self.num_layers, batch, self.hidden_size)
+        expected, dtype = (self.num_layers, batch, self.hidden_size), self.weights(0)[1].dtype
         if tuple(state.shape) != expected:
             raise ValueError(f"{name} must have the shape (L, B, H) = {expected}, not {tuple(state.shape)}")
+        if state.dtype != dtype:
+            raise ValueError(f"{name} must be of the weights' dtype, {dtype}, not {state.dtype}")
         return state
 
     def _layer(self, layer: int, x: Tensor, states: tuple[Tensor, ...], sequence: bool) -> tuple[Any, ...]:
@@ -223,24 +228,16 @@ class TemporalGateLSTM(LSTM):
     Each unit of each layer has its period tau, shift s and open ratio r_on, learned as the logarithm of tau, s, and
     the logit of r_on, so that tau > 0 and 0 < r_on <= 1 whatever the optimiser does. At first tau is log-uniform in
     1…100, s uniform in 0…tau and r_on 0.05, as in the Phased LSTM; :meth:`set_gate` sets others.
-    Where fewer than half the units are open on average, only the open ones are computed.
+    Where it pays, only the units that are open at a step are computed: :func:`rnnreport.recurrence.sparse_pays`.
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        bias: bool = True,
-        batch_first: bool = False,
-        backend: Backend = "torch",
-    ) -> None:
-        super().__init__(input_size, hidden_size, num_layers, bias, batch_first, backend)
-        for layer in range(num_layers):
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        for layer in range(self.num_layers):
             for name in ("log_tau", "s", "logit_r_on"):
-                self.register_parameter(f"{name}_l{layer}", nn.Parameter(torch.zeros(hidden_size)))
-            tau = torch.exp(torch.rand(hidden_size) * math.log(100))
-            self.set_gate(tau, torch.rand(hidden_size) * tau, 0.05, layer)
+                self.register_parameter(f"{name}_l{layer}", nn.Parameter(torch.zeros(self.hidden_size)))
+            tau = torch.exp(torch.rand(self.hidden_size) * math.log(100))
+            self.set_gate(tau, torch.rand(self.hidden_size) * tau, 0.05, layer)
 
     def set_gate(self, tau: Tensor | float, s: Tensor | float, r_on: Tensor | float, layer: int = 0) -> None:
         """Set period, shift and open ratio of a layer's units, numbers or (H,). Raises ValueError out of range."""
@@ -288,7 +285,7 @@ class TemporalGateLSTM(LSTM):
                 f"times must have the shape (T,) = ({steps},) or (T, B) = ({steps}, {batch}), not {tuple(times.shape)}"
             )
         k = self.openness(times.to(h_0), layer)
-        if k.dim() == 2 and 2 * k.count_nonzero() < k.numel():
+        if recurrence.sparse_pays(k, batch, self.backend):
             return recurrence.sparse_lstm(x, h_0, c_0, *self.weights(layer), k, sequence, self.backend)
         return recurrence.lstm(x, h_0, c_0, *self.weights(layer), k)
 

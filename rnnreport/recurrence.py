@@ -32,6 +32,7 @@ def rnn(x: Tensor, h_0: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tens
 
     h_0: (B, H); weight_ih: (H, D); weight_hh: (H, H); bias: (H,).
     """
+    _check(x, h_0)
     return _RNN.apply(x, h_0, weight_ih, weight_hh, bias)
 
 
@@ -47,9 +48,11 @@ def lstm(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """h(1)...h(T), shape (T, B, H), then h(T) and c(T), shape (B, H), of the LSTM (4)-(9).
 
-    With k, the openness of a temporal gate at every step, shape (T, H) or (T, B, H), of its gated form (13)-(16).
+    With k, the openness of a temporal gate at every step, shape (T, H) or (T, B, H), of its gated form (13)-(16), which
+    computes all units, in torch whatever the backend.
     h_0, c_0: (B, H); weight_ih: (4H, D), weight_hh: (4H, H) and bias: (4H,), gates in the order i, f, g, o.
     """
+    _check(x, h_0)
     if k is None and (native := kernels(backend, weight_hh)):
         return native.lstm(x, h_0, c_0, weight_ih, weight_hh, bias)
     return _LSTM.apply(x, h_0, c_0, weight_ih, weight_hh, bias, k)
@@ -71,9 +74,21 @@ def sparse_lstm(
     ``sequence=False`` leaves h(1)...h(T) out, as None, and saves a copy of the whole state at every step.
     The gradient by k is left out, as 0, where k = 0: there the gate (12) does not move with tau, s and r_on.
     """
+    _check(x, h_0)
     if native := kernels(backend, weight_hh):
         return native.sparse_lstm(x, h_0, c_0, weight_ih, weight_hh, bias, k, sequence)
     return _SparseLSTM.apply(x, h_0, c_0, weight_ih, weight_hh, bias, k, sequence)
+
+
+def sparse_pays(k: Tensor, batch: int, backend: Backend = "torch") -> bool:
+    """Whether :func:`sparse_lstm` is faster than :func:`lstm` for this k and batch size, by what was measured.
+
+    The native kernel is, at any openness. In torch gathering rows has a price, which few open units and many sequences
+    earn back. Times that differ within the batch, k of shape (T, B, H), have no rows to leave out.
+    """
+    if k.dim() != 2:
+        return False
+    return bool(kernels(backend, k)) or bool(k.count_nonzero() < min(0.5, batch / 100) * k.numel())
 
 
 def once(backward: Callable[..., Gradients]) -> Callable[..., Gradients]:
@@ -285,6 +300,14 @@ class _SparseLSTM(torch.autograd.Function):
         dk = torch.zeros_like(k).index_put_((step, unit), ((new - old) * d).sum((1, 2)))
         dh_0, dc_0 = (part.t() for part in d_state.unbind(1))
         return None if dx is None else dx.transpose(1, 2), dh_0, dc_0, d_weight_ih, d_weight_hh, d_bias[:, 0], dk, None
+
+
+def _check(x: Tensor, h_0: Tensor) -> None:
+    """At least one step of as many sequences as there are states; the models say more."""
+    if 0 in x.shape[:2] or x.shape[1] != len(h_0):
+        raise ValueError(
+            f"x must hold at least one step of B = {len(h_0)} > 0 sequences, as h_0 does, not {tuple(x.shape[:2])}"
+        )
 
 
 def swap(w: Tensor) -> Tensor:

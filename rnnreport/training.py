@@ -83,8 +83,8 @@ def use_one_thread() -> None:
     torch.set_flush_denormal(True)
     with suppress(OSError, AttributeError, TypeError):  # another C library
         mallopt = ctypes.CDLL(None).mallopt
-        mallopt(M_MMAP_THRESHOLD, 2**30)
-        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+        if mallopt(M_MMAP_THRESHOLD, 2**30) or mallopt(M_MMAP_THRESHOLD, 2**25):  # older ones take 32 MB at most
+            mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def train(

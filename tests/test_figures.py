@@ -117,6 +117,17 @@ def kept(seeds=(0, 1)):
     return pd.DataFrame(rows, columns=["network", "seed", "when", "kept"])
 
 
+def speeds():
+    rows = [
+        (part, contender, cell, length, open_ratio, ratio, 0.9 * ratio, 1.2 * ratio)
+        for part, (contender, ratio), cell, length, open_ratio in product(
+            ("forward + backward", "full step"), (("torch.nn", 1.0), ("ours", 1.3)), ("lstm", "rnn"), (5, 30), (0.05, 1)
+        )
+    ]
+    columns = ["part", "contender", "cell", "length", "open_ratio", "ratio", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
 WAYS = {"jacobian": "all ways", "cell": "along the cell"}
 MODELS = ("rnn", "lstm", "temporal-gate")
 DRAWINGS = {
@@ -157,6 +168,9 @@ DRAWINGS = {
     "kept by units": lambda: figures.kept_by_units(kept()),
     "kept by units, one seed": lambda: figures.kept_by_units(kept(seeds=(0,))),
     "kept by units, nothing": lambda: figures.kept_by_units(kept().assign(kept=0.0)),
+    "speed of contenders": lambda: figures.speed_of_contenders(speeds()),
+    "speed by length": lambda: figures.speed_by_length(speeds()),
+    "speed of gate": lambda: figures.speed_of_gate(speeds()),
     "gate race": lambda: figures.gate_race(runs(("lstm", "temporal-gate"), (5, 10))),
     "gate race, one seed": lambda: figures.gate_race(runs(("lstm", "temporal-gate"), seeds=(0,))),
 }

@@ -484,3 +484,28 @@ def test_a_layer_calls_the_recurrence_once_for_the_whole_sequence(monkeypatch):
     )
     LSTM(D, H, 2)(torch.zeros(9, B, D))
     assert calls == [9, 9]
+
+
+@pytest.mark.parametrize("network", [RNN, LSTM, TemporalGateLSTM])
+def test_a_backend_that_does_not_exist_is_refused_by_name(network):
+    with pytest.raises(ValueError, match="backend must be one of torch, native, auto, not 'cuda'"):
+        network(D, H, backend="cuda")
+
+
+@pytest.mark.parametrize("network", [RNN, LSTM])
+def test_a_state_of_another_dtype_is_refused(network):
+    state = torch.zeros(1, B, H, dtype=torch.float64)
+    with pytest.raises(ValueError, match=r"h_0 must be of the weights' dtype, torch\.float32, not torch\.float64"):
+        network(D, H)(torch.zeros(3, B, D), state if network is RNN else (state, state))
+
+
+def test_the_gate_s_way_of_computing_does_not_show():
+    """Sparse or dense, as the batch decides: the numbers are the same."""
+    torch.manual_seed(0)
+    net = TemporalGateLSTM(D, 40, num_layers=2).double()
+    x = torch.randn(30, 100, D, dtype=torch.float64)
+    many, one = net(x), net(x[:, :1])
+    same(many[0][:, :1], one[0])
+    for both, alone in zip(many[1], one[1]):
+        same(both[:, :1], alone)
+    same(net.last_hidden(x), many[0][-1])

@@ -304,3 +304,25 @@ def test_a_second_derivative_through_open_units_is_refused():
     inputs = behind_a_gate(4, 2, 3, 5)
     with pytest.raises(RuntimeError, match="differentiated once"):
         torch.autograd.grad(gated(recurrence.sparse_lstm, inputs)[1].sum(), inputs[:1], create_graph=True)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("empty", ["steps", "sequences"])
+def test_nothing_to_read_is_refused(form, empty):
+    inputs = problem(form, 3, 2, 4, 5)
+    inputs[0] = inputs[0][:0] if empty == "steps" else inputs[0][:, :0]
+    with pytest.raises(ValueError, match="at least one step of B = 2 > 0 sequences"):
+        whole(form, inputs)
+    if form == "gated by unit":
+        with pytest.raises(ValueError, match="at least one step"):
+            recurrence.sparse_lstm(*inputs)
+
+
+@pytest.mark.parametrize(
+    ("open_share", "batch", "pays"), [(0.05, 128, True), (0.45, 128, True), (0.55, 128, False), (0.05, 1, False)]
+)
+def test_open_units_alone_are_computed_where_they_are_few_and_sequences_many(open_share, batch, pays):
+    k = torch.zeros(10, 100)
+    k[:, : round(100 * open_share)] = 0.5
+    assert recurrence.sparse_pays(k, batch) is pays
+    assert recurrence.sparse_pays(k[:, None].expand(10, batch, 100), batch) is False

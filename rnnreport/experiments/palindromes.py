@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pandas as pd
 import torch
+from pydantic import model_validator
 from torch import nn
 from torch.nn import functional as F
 
@@ -29,6 +31,12 @@ class PalindromeRun(Configuration):
     hidden_size: int = 128
     batch_size: int = 128
     test_palindromes: int = 2_000
+
+    @model_validator(mode="after")
+    def _runs_on_its_backend(self) -> Self:
+        if self.model == "rnn" and self.backend != "torch":
+            raise ValueError(f"backend must be 'torch' for the RNN, which has no native kernel, not {self.backend!r}")
+        return self
 
 
 def train_palindromes(run: PalindromeRun, folder: Path, on_steps: OnSteps = lambda steps: None) -> pd.DataFrame:
