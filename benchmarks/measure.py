@@ -78,6 +78,7 @@ def conditions() -> dict[str, Any]:
         "denormals": "flushed" if float(torch.tensor(1.2e-38) * 0.5) == 0 else "kept",
         "allocator": {
             "libc": " ".join(platform.libc_ver()).strip() or platform.system(),
+            "freed memory": _freed_memory(),
             "LD_PRELOAD": os.environ.get("LD_PRELOAD", ""),
             **{name: value for name, value in os.environ.items() if name.startswith(("MALLOC_", "GLIBC_TUNABLES"))},
         },
@@ -86,10 +87,29 @@ def conditions() -> dict[str, Any]:
     }
 
 
-def _jax() -> dict[str, str]:
+def _freed_memory() -> str:
+    """Whether malloc keeps what is freed, seen by the pages that a large tensor needs when it is made again."""
+    for _ in range(3):
+        before = _page_faults()
+        torch.ones(2**24)
+    return "kept" if _page_faults() - before < 1_000 else "returned"  # it has 16,384 pages
+
+
+def _page_faults() -> int:
     try:
-        return {"jax": metadata.version("jax")}
-    except metadata.PackageNotFoundError:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+
+def _jax() -> dict[str, str]:
+    """JAX's version, and whether it too flushes numbers below 1e-38."""
+    try:
+        from benchmarks.lax import flushes_denormals
+
+        return {"jax": f"{metadata.version('jax')} (denormals {'flushed' if flushes_denormals() else 'kept'})"}
+    except ImportError:
         return {}
 
 

@@ -57,11 +57,11 @@ def _native() -> tuple[ModuleType | None, str]:
         return None, next((line for line in words.splitlines() if "error" in line), words.splitlines()[0])
 
 
-_said: set[Backend] = set()
+_said: set[tuple[Backend, str]] = set()
 
 
 def _say_once(backend: Backend, reason: str) -> None:
-    if backend not in _said:
-        _said.add(backend)
+    if (backend, reason) not in _said:
+        _said.add((backend, reason))
         level = logging.WARNING if backend == "native" else logging.INFO
         logging.getLogger("rnnreport").log(level, "Going on with torch instead of the native kernels: %s", reason)

@@ -177,6 +177,10 @@ def bench(
     sys.path.append(str(PROJECT))  # benchmarks/ is no part of the installed package
     from benchmarks import run as benchmarks
 
+    if learning and (only or quick or profile):
+        raise ParameterError("--learning takes no --only, --quick or --profile: it trains both backends in full")
+    if profile and output:
+        raise ParameterError("--profile prints and records nothing, so it takes no --output")
     benchmarks.tasks_named(only)
     output = (output or build.BUILD / ("backends.parquet" if learning else "bench.json")).absolute()
     if output.is_dir():

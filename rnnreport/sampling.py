@@ -51,7 +51,7 @@ def sample(
         raise ValueError("the model's weights and the state must be finite numbers")
     with torch.inference_mode():
         text = torch.cat([symbols, symbols.new_empty(length, symbols.shape[1])])
-        h, c = h.transpose(0, 1).flatten(1).clone(), c.clone(memory_format=torch.contiguous_format)
+        h, c = (part.clone(memory_format=torch.contiguous_format) for part in (h.transpose(0, 1).flatten(1), c))
         u = None
         if temperature > 0:
             u = 1 - torch.rand(text[-length:].shape, generator=generator, dtype=torch.float64, device=start.device)

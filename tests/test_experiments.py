@@ -20,6 +20,7 @@ from rnnreport.experiments.palindromes import PalindromeRun, train_palindromes
 from rnnreport.experiments.text import TextRun, train_text
 from rnnreport.models import LSTM
 from rnnreport.palindromes import palindrome_batch
+from rnnreport.parameters import ParameterError
 from rnnreport.runs import RUNS_DIR, Run, tabulate
 from rnnreport.training import OPTIMIZERS, Recipe
 
@@ -144,6 +145,13 @@ def reading(run, network, sequences):
     digits, _ = palindromes.test_set(run.configuration)
     x = F.one_hot(digits[:, :sequences], 10).double()
     return x, [weight.detach().double() for weight in network.recurrence.weights(0)]
+
+
+def test_no_more_palindromes_are_measured_than_there_are(networks):
+    values = networks[0].model_dump()
+    assert reaches.CellPathParameters.check({**values, "measured_palindromes": 100}).measured_palindromes == 100
+    with pytest.raises(ParameterError, match=r"at most test_palindromes, from which they are taken \(100\), not 101"):
+        reaches.CellPathParameters.check({**values, "measured_palindromes": 101})
 
 
 def test_the_networks_differ_in_model_bias_and_rate_alone(networks):

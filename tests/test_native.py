@@ -273,6 +273,9 @@ def test_texts_are_those_of_torch(compiled, layers, temperature):
     )
     assert torch.equal(*texts)
     assert_same(states[1], states[0], 1e-4)
+    strided = [part.transpose(1, 2).contiguous().transpose(1, 2) for part in states[0]]  # another order in memory
+    going_on = [sample(m, start[-1:], 20, temperature=0, state=tuple(strided))[0] for m in models]
+    assert torch.equal(*going_on)
 
 
 # The choice of a backend
@@ -356,8 +359,7 @@ def fell_back(process, expected, reason):
     assert out == expected
     assert "Going on with torch instead of the native kernels" in lines[-1]
     assert reason in lines[-1]
-    assert sum("Going on" in line for line in lines) == 1
-    assert [line for line in lines[:-1] if "Compiling" not in line] == []
+    assert len(lines) == 1
 
 
 def test_without_the_folder_torch_does_the_work(expected):
@@ -398,7 +400,7 @@ def test_without_a_cache_to_write_to_and_with_a_plain_compiler(compiled, tmp_pat
     plain.chmod(0o755)
     out, lines = finish(start(RNNREPORT_NATIVE_DIR=plain / "no folder", CXX=plain))
     assert out.startswith("native ")
-    assert [line for line in lines if "Compiling" not in line] == []
+    assert lines == []
 
 
 def test_a_killed_builder_stops_nobody_and_two_at_once_build_one_library(compiled, tmp_path):
@@ -410,7 +412,8 @@ def test_a_killed_builder_stops_nobody_and_two_at_once_build_one_library(compile
     os.killpg(killed.pid, signal.SIGKILL)
     killed.communicate()
     assert not list(tmp_path.glob("*.so"))
-    together = [start(RNNREPORT_NATIVE_DIR=tmp_path) for _ in range(2)]
+    told = "import logging; logging.basicConfig(); logging.getLogger('rnnreport').setLevel('INFO')\n" + TRAIN
+    together = [start(told, RNNREPORT_NATIVE_DIR=tmp_path) for _ in range(2)]
     texts = [finish(process) for process in together]
     assert len({out for out, _ in texts}) == 1
     assert texts[0][0].startswith("native ")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import pandas as pd
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from rnnreport import cell_path, gradients
@@ -31,6 +31,15 @@ class CellPathParameters(Parameters):
     batch_size: Count
     test_palindromes: Sample
     measured_palindromes: Count
+
+    @model_validator(mode="after")
+    def _measured_ones_exist(self) -> Self:
+        if self.measured_palindromes > self.test_palindromes:
+            raise ValueError(
+                "measured_palindromes must be at most test_palindromes, from which they are taken "
+                f"({self.test_palindromes}), not {self.measured_palindromes}"
+            )
+        return self
 
 
 PLAIN_RNN, PLAIN_LSTM, BIASED_LSTM = "RNN", "LSTM", "LSTM with forget bias 1"

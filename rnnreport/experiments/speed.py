@@ -242,7 +242,7 @@ def name_of(comparison: Comparison) -> str:
 def where_measured(record: Record) -> str:
     """One line on the conditions of a record, for below a figure."""
     c = record["conditions"]
-    settings = [f"{name}={value}" for name, value in c["allocator"].items() if value and name != "libc"]
+    settings = [f"{name} {value}" for name, value in c["allocator"].items() if value and name != "libc"]
     versions = [f"{name} {version}" for name, version in c["libraries"].items()]
     parts = [
         f"recorded result: make bench{' --quick' if c['quick'] else ''}, {c['date']}",

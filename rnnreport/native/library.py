@@ -36,8 +36,8 @@ def source_hash() -> str:
 def load() -> None:
     """Load the library; build it first where this machine has not yet done so.
 
-    It is kept in the user's cache, or in the folder that ``RNNREPORT_NATIVE_DIR`` names; where that cannot be written
-    it serves this process alone. Raises RuntimeError where it cannot be built, OSError where it cannot be loaded.
+    It is kept in the user's cache, or in the folder that ``RNNREPORT_NATIVE_DIR`` names. Where that cannot be written
+    every process compiles its own. Raises RuntimeError where it cannot be built, OSError where it cannot be loaded.
     """
     folder = Path(os.environ.get("RNNREPORT_NATIVE_DIR") or pooch.os_cache("rnnreport") / "native")
     library = folder / f"{_key()}.so"
@@ -85,7 +85,7 @@ def _build_and_load(keep: Path | None) -> None:
     compiler = cpp_extension.get_cxx_compiler()
     if not shutil.which(compiler):
         raise RuntimeError(f"there is no C++ compiler {compiler!r} on this machine")
-    logging.getLogger("rnnreport").warning("Compiling the native kernels (once, about half a minute)")
+    logging.getLogger("rnnreport").info("Compiling the native kernels (once, about half a minute)")
     with tempfile.TemporaryDirectory() as scratch:  # nothing half finished is ever in the cache, nor torch's lock file
         built = _compile_and_load(Path(scratch))
         if keep:
@@ -98,7 +98,7 @@ def _compile_and_load(folder: Path) -> str:
     """The path of the library. Raises RuntimeError with the compiler's words where it cannot be made."""
     from torch.utils import cpp_extension
 
-    path = os.environ.get("PATH", "")
+    path = os.environ.get("PATH", os.defpath)
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), path])  # ninja lies beside Python
     try:
         for number, processor_flags in enumerate(PROCESSOR_FLAGS):

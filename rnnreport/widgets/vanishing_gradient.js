@@ -159,7 +159,7 @@ function decades(logNorms, bound) {
 /** The drawing, `width` pixels wide, as the children of an <svg>. */
 function drawing({ logNorms, norm, steepest }, { spectral_radius, length }, width) {
   const [left, right, top, bottom] = [MARGIN.left, width - MARGIN.right, MARGIN.top, HEIGHT - MARGIN.bottom];
-  const bound = steepest * norm;
+  const bound = Math.max(steepest * norm, Number.MIN_VALUE); // 0 where every slope rounds to 0
   const [low, high] = decades(logNorms, bound);
   const x = (lag) => left + (lag / length) * (right - left);
   const y = (log) => bottom - ((log / Math.LN10 - low) / (high - low)) * (bottom - top);
