@@ -80,7 +80,7 @@ class Proof:
         self.proved: list[str] = []
         self._forms: dict[str, tuple[Form, ...]] = {}
 
-    def __call__(self, name: str, *forms: Form, t: int | None = None, of: tuple[str, int] | None = None) -> None:
+    def __call__(self, name: str, *forms: Form, t: int | None = None, of: tuple[str, int | None] | None = None) -> None:
         """Prove that ∂L/∂name equals each of these forms, say so, and know it from now on as ``v.d.name``.
 
         A form takes the quantities v, and the step t where the quantity has steps. The first must equal SymPy's
@@ -97,7 +97,7 @@ class Proof:
         findings = [self._prove(name, self._forms[name], t, None) for name in names]
         print(f"at t = {t}, {len(names):2d} more {_worst(findings)}")
 
-    def _prove(self, name: str, forms: tuple[Form, ...], t: int | None, of: tuple[str, int] | None) -> Findings:
+    def _prove(self, name: str, forms: tuple[Form, ...], t: int | None, of: tuple[str, int | None] | None) -> Findings:
         title = f"∂{label(*of) if of else 'L'}/∂{label(name, t)}"
         step = () if t is None else (t,)
         in_letters, in_numbers = ([form(v, *step) for form in forms] for v in (self.letters, self.numbers))
@@ -120,7 +120,7 @@ class Proof:
             self.numbers.d.put(name, in_numbers[-1], t)
         return _worst(findings)
 
-    def _derivatives(self, name: str, t: int | None, of: tuple[str, int] | None) -> tuple[Any, Tensor, Tensor]:
+    def _derivatives(self, name: str, t: int | None, of: tuple[str, int | None] | None) -> tuple[Any, Tensor, Tensor]:
         """By SymPy in letters, by autograd and by differences in numbers."""
 
         def moved(by: Tensor) -> Tensor:
