@@ -83,14 +83,16 @@ def test_the_bfloat16_contender_is_the_same_network(task: Task) -> None:
 def test_the_passes_behind_the_gate_agree(open_ratio: float) -> None:
     task = Palindromes("temporal-gate", 40, hidden_size=6, batch_size=3)
     results = []
-    for how in ("dense", "torch"):
+    require(kernels("native", torch.zeros(1)), "the native kernels cannot be built here")
+    for how in ("dense", "torch", "native"):
         gated = Gated(task, open_ratio, how)  # type: ignore[arg-type]
         digits, last = next(task.batches())
         loss = F.cross_entropy(gated(digits), last)
         loss.backward()
         results.append([loss.detach(), *(p.grad for p in gated.parameters() if p.grad is not None)])
     assert len(results[0]) == 1 + 8  # the loss, the weights and the gate's three
-    close(*results)
+    close(results[1], results[0])
+    close(results[2], results[0])
 
 
 def test_the_products_are_those_of_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,6 +210,8 @@ def test_a_quick_run_records_everything(quick: Path) -> None:
     assert (conditions["threads"], conditions["denormals"], conditions["quick"]) == (1, "flushed", True)
     for _, entry, _ in (each for each in speed.checked(record) if not each.met):
         assert any("profile" in times for times in entry["contenders"].values())
+    for aim, entry, _ in (each for each in speed.checked(record) if not each.met):
+        assert "profile" in entry["contenders"][aim.contender]
 
 
 def test_the_page_reads_what_a_run_records(quick: Path, tmp_path: Path) -> None:

@@ -98,8 +98,8 @@ def _compile_and_load(folder: Path) -> str:
     """The path of the library. Raises RuntimeError with the compiler's words where it cannot be made."""
     from torch.utils import cpp_extension
 
-    path = os.environ.get("PATH", os.defpath)
-    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), path])  # ninja lies beside Python
+    path = os.environ.get("PATH")  # ninja lies beside Python
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), path or os.defpath])
     try:
         for number, processor_flags in enumerate(PROCESSOR_FLAGS):
             attempt = folder / str(number)
@@ -116,7 +116,9 @@ def _compile_and_load(folder: Path) -> str:
                 failure = error
         raise failure
     finally:
-        os.environ["PATH"] = path
+        os.environ.pop("PATH")
+        if path is not None:
+            os.environ["PATH"] = path
 
 
 def _digest(*parts: bytes) -> str:
