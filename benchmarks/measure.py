@@ -89,18 +89,16 @@ def conditions() -> dict[str, Any]:
 
 def _freed_memory() -> str:
     """Whether malloc keeps what is freed, seen by the pages that a large tensor needs when it is made again."""
-    for _ in range(3):
-        before = _page_faults()
-        torch.ones(2**24)
-    return "kept" if _page_faults() - before < 1_000 else "returned"  # it has 16,384 pages
-
-
-def _page_faults() -> int:
     try:
-        import resource
+        from resource import RUSAGE_SELF, getrusage
     except ImportError:  # Windows
-        return 0
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        return "of unknown whereabouts"
+    faults = []
+    for _ in range(20):  # the heap needs a few to settle; what is returned faults every time, for all its 16,384 pages
+        before = getrusage(RUSAGE_SELF).ru_minflt
+        torch.ones(2**24)
+        faults.append(getrusage(RUSAGE_SELF).ru_minflt - before)
+    return "kept" if min(faults) < 1_000 else "returned"
 
 
 def _jax() -> dict[str, str]:
