@@ -18,13 +18,18 @@ from torch import Tensor
 Backend = Literal["torch", "native", "auto"]
 
 
+def check_backend(name: str) -> None:
+    """Raises ValueError for a backend that does not exist."""
+    if name not in get_args(Backend):
+        raise ValueError(f"backend must be one of {', '.join(get_args(Backend))}, not {name!r}")
+
+
 def kernels(backend: Backend, *tensors: Tensor) -> ModuleType | None:
     """The module of native kernels, or None where torch is to run: asked for, or all there is for these tensors.
 
     Raises ValueError for a backend that does not exist.
     """
-    if backend not in get_args(Backend):
-        raise ValueError(f"backend must be one of {', '.join(get_args(Backend))}, not {backend!r}")
+    check_backend(backend)
     if backend == "torch":
         return None
     for tensor in tensors:

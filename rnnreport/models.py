@@ -8,7 +8,7 @@ Nothing here knows of a task.
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self
 
 import torch
 import torch.nn as nn
@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rnnreport import recurrence
-from rnnreport.backends import Backend
+from rnnreport.backends import Backend, check_backend
 from rnnreport.cells import temporal_gate
 
 ModelName = Literal["rnn", "lstm", "temporal-gate"]
@@ -48,8 +48,7 @@ class _Recurrent(nn.Module):
         for name, value in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be an integer of at least 1, not {value!r}")
-        if backend not in get_args(Backend):
-            raise ValueError(f"backend must be one of {', '.join(get_args(Backend))}, not {backend!r}")
+        check_backend(backend)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.backend = bias, batch_first, backend
         rows = self.gates * hidden_size
