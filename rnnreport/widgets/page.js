@@ -45,16 +45,22 @@ export function formula(text) {
   );
 }
 
-/** A labelled slider for one trait: { row, show }, `show` taking the trait's value. */
+export function button(words, onClick) {
+  const node = html("button", { type: "button" }, words);
+  node.addEventListener("click", onClick);
+  return node;
+}
+
+/** A labelled slider for one trait: { row, show }, `show` taking the trait's value, and the slider's end if it moves. */
 export function slider(label, { name, min, max, step, unit }, onInput) {
   const id = `${name}-${Math.random().toString(36).slice(2)}`;
   const input = html("input", { id, type: "range", min, max, step });
   const readout = html("span", { className: "readout" }); // the slider itself says its value
   readout.setAttribute("aria-hidden", "true");
   input.addEventListener("input", () => onInput(name, input.valueAsNumber));
-  const show = (value) => {
+  const show = (value, end = max) => {
     input.min = Math.min(min, value); // a value set from Python may lie beyond the slider's usual ends
-    input.max = Math.max(max, value);
+    input.max = Math.max(end, value);
     input.value = value;
     input.setAttribute("aria-valuetext", `${number(value)} ${unit}`.trim());
     readout.textContent = number(value);
@@ -70,9 +76,7 @@ export function traits(model, names) {
     model.save_changes();
   };
   const initial = state();
-  const reset = html("button", { type: "button" }, "Reset");
-  reset.addEventListener("click", () => set(initial));
-  return { state, set, reset };
+  return { state, set, reset: button("Reset", () => set(initial)) };
 }
 
 /** Shows the nodes in `el` and calls redraw(width), now and when a trait or the width changes. Returns how to stop. */

@@ -1,0 +1,416 @@
+// A palindrome that the reader types, read by trained networks in the page: their states and gates step by step, and the
+// digit that each would say next. The weights come with the page, as float16; everything is computed here, in float64.
+
+import { button, html, line, mount, number, slider, svgNode, text, traits } from "./page.js";
+
+const MAX_DIGITS = 60;
+
+/** Numbers of float16, little-endian, from base64. */
+export function decode(base64) {
+  const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+  return Array.from({ length: bytes.length / 2 }, (_, at) => {
+    const bits = bytes[2 * at] | (bytes[2 * at + 1] << 8);
+    const exponent = (bits >> 10) & 31;
+    const fraction = bits & 1023;
+    const size =
+      exponent === 0 ? fraction * 2 ** -24 // zero and the subnormal numbers
+      : exponent < 31 ? (1024 + fraction) * 2 ** (exponent - 25)
+      : fraction ? NaN : Infinity;
+    return bits >> 15 ? -size : size;
+  });
+}
+
+/** A network as it comes with the page, with its weights as numbers: matrices row by row. */
+export function unpack({ name, model, encoding, units, words, weights }) {
+  const rows = (model === "lstm" ? 4 : 1) * units;
+  const inputs = encoding === "one-hot" ? 10 : 1;
+  const numbers = decode(weights);
+  const take = (count) => numbers.splice(0, count);
+  const [W_x, W_h, b, W_ph, b_p] = [rows * inputs, rows * units, rows, 10 * units, 10].map(take);
+  return { name, model, encoding, units, words, W_x, W_h, b, W_ph, b_p };
+}
+
+function rowTimes(matrix, row, vector) {
+  let sum = 0;
+  for (let j = 0, at = row * vector.length; j < vector.length; j++, at++) sum += matrix[at] * vector[j];
+  return sum;
+}
+
+const sigmoid = (value) => 1 / (1 + Math.exp(-value));
+
+/**
+ * The network reads the digits: for every step { h, logits } by equations (1) and (2), and of an LSTM { c, i, f, g, o }
+ * too, by (4) to (9). rnnreport.cells for one sequence, from a state of zeros.
+ */
+export function run({ model, encoding, units, W_x, W_h, b, W_ph, b_p }, digits) {
+  const input = (row, digit) => (encoding === "one-hot" ? W_x[row * 10 + digit] : W_x[row] * digit);
+  let h = new Array(units).fill(0);
+  let c = h;
+  return Array.from(digits, (digit) => {
+    const a = b.map((bias, row) => input(row, digit) + rowTimes(W_h, row, h) + bias);
+    let gates = {};
+    if (model === "lstm") {
+      const part = (block, squash) => a.slice(block * units, (block + 1) * units).map(squash);
+      const [i, f, g, o] = [sigmoid, sigmoid, Math.tanh, sigmoid].map((squash, block) => part(block, squash));
+      c = c.map((kept, unit) => g[unit] * i[unit] + kept * f[unit]);
+      h = c.map((cell, unit) => Math.tanh(cell) * o[unit]);
+      gates = { c, i, f, g, o };
+    } else {
+      h = a.map(Math.tanh);
+    }
+    return { h, ...gates, logits: b_p.map((bias, digit) => rowTimes(W_ph, digit, h) + bias) };
+  });
+}
+
+/** Equation (10). */
+export function softmax(logits) {
+  const largest = Math.max(...logits);
+  const powers = logits.map((logit) => Math.exp(logit - largest));
+  const sum = powers.reduce((total, power) => total + power);
+  return powers.map((power) => power / sum);
+}
+
+/** The left half of the digits and its mirror image: a palindrome of the same length. */
+export function mirror(digits) {
+  const left = digits.slice(0, Math.ceil(digits.length / 2));
+  return left + [...left].reverse().join("").slice(digits.length % 2);
+}
+
+/** What a text field holds, as digits that can be read, and a word about what had to be left out. */
+export function cleaned(typed) {
+  const found = typed.replace(/[^0-9]/g, "");
+  const digits = found.slice(0, MAX_DIGITS);
+  const notes = [];
+  if (found.length < typed.length) notes.push("Only the digits 0 to 9 are read; the rest was left out.");
+  if (digits.length < found.length) notes.push(`At most ${MAX_DIGITS} digits are read; the rest was left out.`);
+  if (digits.length < 2) notes.push("Type at least two digits.");
+  return { digits, note: notes.join(" ") };
+}
+
+const percent = (share) =>
+  share > 0.995 ? "over 99%" : share < 0.005 ? "under 1%" : `${Math.round(100 * share)}%`;
+
+/** What is seen at a step, in words. answers: for every network { name, shares }, its probability of each digit. */
+export function describe(answers, { digits, step, trained_length }) {
+  const read = digits.length - 1;
+  const [first, last] = [digits[0], digits[read]];
+  const said = answers.map(({ name, shares }, place) => {
+    const largest = Math.max(...shares);
+    const verb = place ? "" : step < read ? "would say " : "says ";
+    return `the ${name} ${verb}${shares.indexOf(largest)} (${percent(largest)})`;
+  });
+  const after = read === 1 ? "the only digit read" : step < read ? `${step} of ${read} digits` : `all ${read} digits`;
+  const sentences = [`After ${after} ${said.join(", ")}; the right answer is ${first}.`];
+  if (mirror(digits) !== digits) {
+    const but = first === last ? "" : `, and the last is ${last}`;
+    sentences.push(`These digits are no palindrome${but}: what was learned is to say the first one again.`);
+  }
+  if (digits.length !== trained_length) {
+    sentences.push(`Training was on palindromes of ${trained_length} digits, not of ${digits.length}.`);
+  }
+  return sentences.join(" ");
+}
+
+// What can be drawn of an LSTM. Gates are shares, from 0 to 1; the rest has a sign.
+const QUANTITIES = {
+  c: "cell c",
+  h: "hidden state h",
+  i: "input gate i",
+  f: "forget gate f",
+  o: "output gate o",
+  g: "modulation g",
+};
+const SHARES = "ifo";
+
+// Of middling lightness, and as transparent as the value is near zero: so they fade into light and dark paper alike.
+const POSITIVE = [22, 152, 84];
+const NEGATIVE = [166, 77, 196];
+const SHARE = [180, 127, 0];
+const rgb = (colour, alpha) => `rgb(${colour.join(" ")} / ${alpha})`;
+
+/** The value that gets the full colour: 1, and for the cell, which has no bound, the largest there is, of 1 at least. */
+const fullColour = (steps, shown) =>
+  shown === "c" ? steps.reduce((most, { c }) => c.reduce((m, value) => Math.max(m, Math.abs(value)), most), 1) : 1;
+
+/**
+ * The units in the order of their weight for the right answer, the largest first. Where a network is about to say it,
+ * units with a positive state gather at the top and those with a negative one at the bottom, whatever was read since.
+ */
+export function order({ W_ph, units }, answer) {
+  const weights = W_ph.slice(answer * units, (answer + 1) * units);
+  return [...weights.keys()].sort((one, other) => weights[other] - weights[one]);
+}
+
+/** Paints units (rows) by steps (columns), a pixel each: the page makes the pixels larger. */
+function paint(canvas, steps, shown, rows) {
+  [canvas.width, canvas.height] = [steps.length, rows.length];
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(steps.length, rows.length);
+  const full = fullColour(steps, shown);
+  rows.forEach((unit, y) => {
+    steps.forEach((step, x) => {
+      const value = step[shown][unit] / full;
+      const colour = SHARES.includes(shown) ? SHARE : value < 0 ? NEGATIVE : POSITIVE;
+      image.data.set([...colour, Math.round(255 * Math.abs(value))], 4 * (y * steps.length + x));
+    });
+  });
+  context.putImageData(image, 0, 0);
+}
+
+const MARGIN = { top: 20, right: 4, bottom: 38, left: 24 };
+const box = (x1, y1, x2, y2) => `M${x1.toFixed(2)},${y1.toFixed(2)} H${x2.toFixed(2)} V${y2.toFixed(2)} H${x1.toFixed(2)} Z`;
+
+/** What lies around and over the heat map, as the children of an <svg>: its axes, the step, and a veil on later ones. */
+function frame({ digits, step }, width, height) {
+  const steps = digits.length - 1;
+  const [left, right, top, bottom] = [MARGIN.left, width - MARGIN.right, MARGIN.top, MARGIN.top + height];
+  const x = (column) => left + (column / steps) * (right - left);
+  const column = x(1) - x(0);
+  const nodes = [svgNode("path", { class: "veil", d: box(x(step), top, right, bottom) })];
+  nodes.push(svgNode("path", { class: "border", d: box(left, top, right, bottom) }));
+  if (column >= 9) {
+    for (let t = 1; t <= steps; t++) {
+      const label = text(x(t - 0.5), top - 6, "middle", digits[t - 1]);
+      if (t === step) label.setAttribute("class", "now");
+      nodes.push(label);
+    }
+  }
+  const between = [1, 2, 5, 10, 20].find((every) => every * column >= 22) ?? steps;
+  for (let t = 1; t <= steps; t += t === 1 && between > 1 ? between - 1 : between) {
+    nodes.push(line("tick", x(t - 0.5), bottom, x(t - 0.5), bottom + 4), text(x(t - 0.5), bottom + 17, "middle", String(t)));
+  }
+  nodes.push(text(right, bottom + 33, "end", "step t"));
+  const middle = (top + bottom) / 2;
+  const label = text(10, middle, "middle", `− weight for ${digits[0]} +`);
+  label.setAttribute("transform", `rotate(-90 10 ${middle})`);
+  nodes.push(label, svgNode("path", { class: "marker", d: box(x(step - 1), top - 2, x(step), bottom + 2) }));
+  return nodes;
+}
+
+const BARS = { height: 150, top: 30, bottom: 26 };
+
+/** The probability of each digit as bars, the right answer marked, as the children of an <svg>. */
+function bars(shares, { digits }, model, width) {
+  const answer = Number(digits[0]);
+  const [left, right, top, bottom] = [MARGIN.left, width - MARGIN.right, BARS.top, BARS.height - BARS.bottom];
+  const slot = (right - left) / 10;
+  const y = (share) => bottom - share * (bottom - top);
+  const largest = shares.indexOf(Math.max(...shares));
+  const nodes = [0, 0.5, 1].map((share) => line(share ? "grid" : "axis", left, y(share), right, y(share)));
+  nodes.push(text(left - 4, y(1) + 4, "end", "1"), text(left - 4, y(0) + 4, "end", "0"));
+  shares.forEach((share, digit) => {
+    const middle = left + (digit + 0.5) * slot;
+    const d = box(middle - 0.36 * slot, y(share), middle + 0.36 * slot, bottom);
+    nodes.push(svgNode("path", { class: `bar ${model}`, d }));
+    const label = text(middle, bottom + 17, "middle", String(digit));
+    if (digit === answer) {
+      label.setAttribute("class", "now");
+      nodes.push(svgNode("path", { class: "answer", d: box(middle - 9, bottom + 4, middle + 9, bottom + 22) }));
+    }
+    nodes.push(label);
+  });
+  const near = Math.min(Math.max(left + (largest + 0.5) * slot, left + 24), right - 24);
+  nodes.push(text(near, y(shares[largest]) - 6, "middle", percent(shares[largest])));
+  return nodes;
+}
+
+/** The ends of a heat map's colours, in words and as a strip: { node, show }. */
+function scale() {
+  const [low, high] = [html("span", {}), html("span", {})];
+  const strip = html("span", { className: "strip" });
+  const show = (shown, full) => {
+    const colours = SHARES.includes(shown) ? [rgb(SHARE, 0), rgb(SHARE, 1)] : [rgb(NEGATIVE, 1), rgb(POSITIVE, 0), rgb(POSITIVE, 1)];
+    if (colours.length === 3) colours.splice(1, 1, rgb(NEGATIVE, 0), rgb(POSITIVE, 0));
+    strip.style.background = `linear-gradient(to right, ${colours.join(", ")})`;
+    low.textContent = SHARES.includes(shown) ? "0" : `−${number(full)}`;
+    high.textContent = number(full);
+  };
+  return { node: html("span", { className: "scale" }, low, strip, high), show };
+}
+
+/** One network on the page: { node, show(state, width), shares(state) }. */
+function panel(packed) {
+  const network = unpack(packed);
+  const { name, model, units, words } = network;
+  const rowHeight = Math.max(1, Math.round(224 / units)); // whole pixels, else some rows come out larger than others
+  const height = rowHeight * units;
+  const canvas = html("canvas", {});
+  canvas.setAttribute("role", "img");
+  const overlay = svgNode("svg", { "aria-hidden": "true", height: MARGIN.top + height + MARGIN.bottom });
+  const chart = svgNode("svg", { role: "img", height: BARS.height });
+  const what = html("span", {});
+  const { node: colours, show: showScale } = scale();
+  const swatch = svgNode("svg", { class: "swatch", "aria-hidden": "true", viewBox: "0 0 28 8" });
+  swatch.append(svgNode("path", { class: `bar ${model}`, d: box(0, 0, 28, 8) }));
+  const heading = html("div", { className: "heading" }, swatch, html("span", {}, html("strong", {}, name), words && `, ${words}`));
+  const heat = html("div", { className: "heat" }, canvas, overlay);
+  const key = html("div", { className: "key" }, what, colours);
+  const node = html("section", { className: "network" }, heading, key, heat, chart);
+  node.setAttribute("aria-label", name);
+
+  let digits, steps, painted; // what was computed and painted last: a step alone asks for neither again
+  const read = (state) => {
+    if (state.digits !== digits) {
+      digits = state.digits;
+      steps = run(network, [...digits.slice(0, -1)].map(Number));
+    }
+    return steps;
+  };
+  const shares = (state) => softmax(read(state)[state.step - 1].logits);
+
+  const show = (state, width) => {
+    const shown = model === "lstm" ? state.shown : "h";
+    const steps = read(state);
+    const full = fullColour(steps, shown);
+    if (painted !== shown + digits) {
+      paint(canvas, steps, shown, order(network, Number(digits[0])));
+      painted = shown + digits;
+    }
+    const { top, right, left } = MARGIN;
+    const place = { left, top, width: width - left - right, height };
+    for (const [side, pixels] of Object.entries(place)) canvas.style[side] = `${pixels}px`;
+    overlay.setAttribute("viewBox", `0 0 ${width} ${MARGIN.top + height + MARGIN.bottom}`);
+    overlay.replaceChildren(...frame(state, width, height));
+    chart.setAttribute("viewBox", `0 0 ${width} ${BARS.height}`);
+    const probabilities = shares(state);
+    chart.replaceChildren(...bars(probabilities, state, model, width));
+    what.textContent = `${QUANTITIES[shown]} of ${units} units`;
+    showScale(shown, full);
+
+    const values = steps[state.step - 1][shown];
+    const range = [Math.min(...values), Math.max(...values)].map((value) => number(value).replace("-", "−")).join(" to ");
+    canvas.setAttribute(
+      "aria-label",
+      `Heat map of the ${name}'s ${QUANTITIES[shown]}: ${units} units by ${steps.length} steps, ordered by their weight for ` +
+        `the digit ${digits[0]}. At step ${state.step} the values run from ${range}.`,
+    );
+    const list = probabilities.map((share, digit) => `${digit} ${percent(share)}`).join(", ");
+    chart.setAttribute("aria-label", `What the ${name} says next after step ${state.step}: ${list}. ${digits[0]} is right.`);
+  };
+  return { node, name, model, show, shares };
+}
+
+/** The digits in a row of boxes: which are read, which is the answer, which is asked for. */
+function boxes({ digits, step }) {
+  return [...digits].map((digit, at) => {
+    const kinds = [
+      at === 0 && "first",
+      at === digits.length - 1 ? "asked" : at + 1 < step ? "read" : at + 1 === step ? "reading" : "later",
+    ];
+    return html("span", { className: ["digit", ...kinds.filter(Boolean)].join(" ") }, at === digits.length - 1 ? "?" : digit);
+  });
+}
+
+const PLAY = 450; // milliseconds a step; nothing slides, so that there is no motion to reduce
+
+function render({ model, el }) {
+  const { networks, trained_length } = traits(model, ["networks", "trained_length"]).state();
+  const panels = networks.map(panel);
+  const names = ["digits", "step", "shown"];
+  const { state: given, set, reset } = traits(model, names);
+  const state = () => {
+    const now = given(); // traits change one by one, so that there may be fewer digits than steps for a moment
+    return { ...now, step: Math.min(now.step, now.digits.length - 1) };
+  };
+
+  // The digits: typed, mirrored or drawn by lot.
+  const field = html("input", { type: "text", inputMode: "numeric", autocomplete: "off", spellcheck: false });
+  const note = html("span", { className: "note" });
+  note.setAttribute("aria-live", "polite");
+  const setDigits = (digits) => set({ step: Math.min(state().step, digits.length - 1), digits });
+  field.addEventListener("input", () => {
+    const { digits, note: words } = cleaned(field.value);
+    const before = cleaned(field.value.slice(0, field.selectionStart)).digits.length;
+    if (field.value !== digits) {
+      field.value = digits;
+      field.setSelectionRange(before, before);
+    }
+    note.textContent = words;
+    if (digits.length >= 2) setDigits(digits);
+  });
+  const settle = () => {
+    field.value = state().digits; // it may hold a single digit, or none
+    note.textContent = "";
+  };
+  const mirrored = button("Mirror", () => setDigits(mirror(state().digits)));
+  const random = button("Random", () => {
+    const lot = Array.from({ length: trained_length }, () => Math.floor(10 * Math.random()));
+    setDigits(mirror(lot.join("")));
+  });
+
+  // The step: moved, or played.
+  const sentence = html("p", { role: "status" });
+  let timer;
+  const pause = () => {
+    clearInterval(timer);
+    timer = undefined;
+    play.textContent = "Play";
+    sentence.removeAttribute("aria-live");
+  };
+  const isLast = () => state().step >= state().digits.length - 1;
+  const play = button("Play", () => {
+    if (timer !== undefined) return pause();
+    if (isLast()) set({ step: 1 });
+    play.textContent = "Pause";
+    sentence.setAttribute("aria-live", "off"); // else each step would be read out
+    timer = setInterval(() => {
+      set({ step: state().step + 1 });
+      if (isLast()) pause();
+    }, PLAY);
+  });
+  const step = slider(["step t"], { name: "step", min: 1, max: MAX_DIGITS - 1, step: 1, unit: "digits read" }, (_, value) => {
+    pause();
+    set({ step: value });
+  });
+  for (const control of [mirrored, random, reset]) {
+    control.addEventListener("click", settle);
+    control.addEventListener("click", pause);
+  }
+  field.addEventListener("input", pause);
+
+  // What is drawn of the LSTM.
+  const group = Math.random().toString(36).slice(2);
+  const radios = Object.entries(QUANTITIES).map(([value, words]) => {
+    const radio = html("input", { type: "radio", name: group, value });
+    radio.addEventListener("change", () => set({ shown: value }));
+    return [radio, html("label", {}, radio, html("span", {}, words))];
+  });
+  const choice = html("fieldset", {}, html("legend", {}, "Of the LSTM, draw"), ...radios.map(([, label]) => label));
+  choice.className = "switches";
+  choice.hidden = !panels.some((panel) => panel.model === "lstm");
+
+  const strip = html("div", { className: "digits" });
+  strip.setAttribute("role", "img");
+  const typed = html("label", { className: "typed" }, html("span", {}, "digits"), field);
+  const buttons = html("div", { className: "buttons" }, mirrored, random, play, reset);
+  const moved = html("div", { className: "controls" }, ...step.row);
+  const rows = html("div", { className: "networks" }, ...panels.map(({ node }) => node));
+  const key = html("p", { className: "key" });
+
+  const stop = mount({ model, el }, names, [typed, note, strip, moved, buttons, sentence, choice, rows, key], (width) => {
+    const now = state();
+    if (cleaned(field.value).digits !== now.digits) settle();
+    step.show(now.step, now.digits.length - 1);
+    for (const [radio] of radios) radio.checked = radio.value === now.shown;
+    strip.replaceChildren(...boxes(now));
+    strip.setAttribute(
+      "aria-label",
+      `The digits ${[...now.digits.slice(0, -1)].join(" ")}, of which ${now.step} are read. The last is asked for.`,
+    );
+    const columns = width < 560 ? 1 : Math.min(2, panels.length);
+    rows.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
+    for (const { show } of panels) show(now, (width - GAP * (columns - 1)) / columns);
+    key.textContent =
+      `A row is a unit, a column a step. Units are ordered by their weight for the right answer, ${now.digits[0]}: ` +
+      "green at the top and purple at the bottom speak for it.";
+    sentence.textContent = describe(panels.map(({ name, shares }) => ({ name, shares: shares(now) })), now);
+  });
+  return () => {
+    pause();
+    stop();
+  };
+}
+
+const GAP = 20; // pixels between two networks
+
+export default { render };
