@@ -114,7 +114,7 @@ export function describe(answers, { digits, step, trained_length }) {
 // What can be drawn of an LSTM. Gates are shares, from 0 to 1; the rest has a sign.
 const QUANTITIES = {
   c: "cell c",
-  h: "hidden state h",
+  h: "state h",
   i: "input gate i",
   f: "forget gate f",
   o: "output gate o",
@@ -128,9 +128,8 @@ const NEGATIVE = [166, 77, 196];
 const SHARE = [180, 127, 0];
 const rgb = (colour, alpha) => `rgb(${colour.join(" ")} / ${alpha})`;
 
-/** The value that gets the full colour: 1, and for the cell, which has no bound, the largest there is, of 1 at least. */
-const fullColour = (steps, shown) =>
-  shown === "c" ? steps.reduce((most, { c }) => c.reduce((m, value) => Math.max(m, Math.abs(value)), most), 1) : 1;
+/** The value that gets the full colour, as do those beyond: of a cell c, that from which on tanh(c) hardly changes. */
+const fullColour = (shown) => (shown === "c" ? 3 : 1);
 
 /**
  * The units in the order of their weight for the right answer, the largest first. Where a network is about to say it,
@@ -146,12 +145,13 @@ function paint(canvas, steps, shown, rows) {
   [canvas.width, canvas.height] = [steps.length, rows.length];
   const context = canvas.getContext("2d");
   const image = context.createImageData(steps.length, rows.length);
-  const full = fullColour(steps, shown);
+  const full = fullColour(shown);
   rows.forEach((unit, y) => {
     steps.forEach((step, x) => {
-      const value = step[shown][unit] / full;
+      const value = step[shown][unit];
       const colour = SHARES.includes(shown) ? SHARE : value < 0 ? NEGATIVE : POSITIVE;
-      image.data.set([...colour, Math.round(255 * Math.abs(value))], 4 * (y * steps.length + x));
+      const opacity = Math.min(1, Math.abs(value) / full);
+      image.data.set([...colour, Math.round(255 * opacity)], 4 * (y * steps.length + x));
     });
   });
   context.putImageData(image, 0, 0);
@@ -175,8 +175,8 @@ function frame({ digits, step }, width, height) {
       nodes.push(label);
     }
   }
-  const between = [1, 2, 5, 10, 20].find((every) => every * column >= 22) ?? steps;
-  for (let t = 1; t <= steps; t += t === 1 && between > 1 ? between - 1 : between) {
+  const between = [1, 2, 5, 10, 20].find((every) => every * column >= 22);
+  for (let t = between; t <= steps; t += between) {
     nodes.push(line("tick", x(t - 0.5), bottom, x(t - 0.5), bottom + 4), text(x(t - 0.5), bottom + 17, "middle", String(t)));
   }
   nodes.push(text(right, bottom + 33, "end", "step t"));
@@ -187,10 +187,10 @@ function frame({ digits, step }, width, height) {
   return nodes;
 }
 
-const BARS = { height: 150, top: 30, bottom: 26 };
+const BARS = { height: 158, top: 40, bottom: 26 };
 
 /** The probability of each digit as bars, the right answer marked, as the children of an <svg>. */
-function bars(shares, { digits }, model, width) {
+function bars(shares, { digits, step }, model, width) {
   const answer = Number(digits[0]);
   const [left, right, top, bottom] = [MARGIN.left, width - MARGIN.right, BARS.top, BARS.height - BARS.bottom];
   const slot = (right - left) / 10;
@@ -198,6 +198,7 @@ function bars(shares, { digits }, model, width) {
   const largest = shares.indexOf(Math.max(...shares));
   const nodes = [0, 0.5, 1].map((share) => line(share ? "grid" : "axis", left, y(share), right, y(share)));
   nodes.push(text(left - 4, y(1) + 4, "end", "1"), text(left - 4, y(0) + 4, "end", "0"));
+  nodes.push(text(left, 14, "start", `probability of each digit after step ${step}`));
   shares.forEach((share, digit) => {
     const middle = left + (digit + 0.5) * slot;
     const d = box(middle - 0.36 * slot, y(share), middle + 0.36 * slot, bottom);
@@ -214,16 +215,18 @@ function bars(shares, { digits }, model, width) {
   return nodes;
 }
 
-/** The ends of a heat map's colours, in words and as a strip: { node, show }. */
+/** The colours of a heat map from its least value to its largest: { node, show }. */
 function scale() {
   const [low, high] = [html("span", {}), html("span", {})];
   const strip = html("span", { className: "strip" });
-  const show = (shown, full) => {
-    const colours = SHARES.includes(shown) ? [rgb(SHARE, 0), rgb(SHARE, 1)] : [rgb(NEGATIVE, 1), rgb(POSITIVE, 0), rgb(POSITIVE, 1)];
-    if (colours.length === 3) colours.splice(1, 1, rgb(NEGATIVE, 0), rgb(POSITIVE, 0));
+  const show = (shown) => {
+    const isShare = SHARES.includes(shown);
+    const [full, beyond] = [fullColour(shown), shown === "c" ? ["≤ ", "≥ "] : ["", ""]];
+    const [least, most] = isShare ? [SHARE, SHARE] : [NEGATIVE, POSITIVE];
+    const colours = [...(isShare ? [] : [rgb(least, 1)]), rgb(least, 0), rgb(most, 0), rgb(most, 1)];
     strip.style.background = `linear-gradient(to right, ${colours.join(", ")})`;
-    low.textContent = SHARES.includes(shown) ? "0" : `−${number(full)}`;
-    high.textContent = number(full);
+    low.textContent = isShare ? "0" : `${beyond[0]}−${full}`;
+    high.textContent = `${beyond[1]}${full}`;
   };
   return { node: html("span", { className: "scale" }, low, strip, high), show };
 }
@@ -261,7 +264,6 @@ function panel(packed) {
   const show = (state, width) => {
     const shown = model === "lstm" ? state.shown : "h";
     const steps = read(state);
-    const full = fullColour(steps, shown);
     if (painted !== shown + digits) {
       paint(canvas, steps, shown, order(network, Number(digits[0])));
       painted = shown + digits;
@@ -274,8 +276,8 @@ function panel(packed) {
     chart.setAttribute("viewBox", `0 0 ${width} ${BARS.height}`);
     const probabilities = shares(state);
     chart.replaceChildren(...bars(probabilities, state, model, width));
-    what.textContent = `${QUANTITIES[shown]} of ${units} units`;
-    showScale(shown, full);
+    what.textContent = `${QUANTITIES[shown]}, ${units} units`;
+    showScale(shown);
 
     const values = steps[state.step - 1][shown];
     const range = [Math.min(...values), Math.max(...values)].map((value) => number(value).replace("-", "−")).join(" to ");
@@ -310,7 +312,7 @@ function render({ model, el }) {
   const { state: given, set, reset } = traits(model, names);
   const state = () => {
     const now = given(); // traits change one by one, so that there may be fewer digits than steps for a moment
-    return { ...now, step: Math.min(now.step, now.digits.length - 1) };
+    return { ...now, trained_length, step: Math.min(now.step, now.digits.length - 1) };
   };
 
   // The digits: typed, mirrored or drawn by lot.
@@ -375,15 +377,17 @@ function render({ model, el }) {
     radio.addEventListener("change", () => set({ shown: value }));
     return [radio, html("label", {}, radio, html("span", {}, words))];
   });
-  const choice = html("fieldset", {}, html("legend", {}, "Of the LSTM, draw"), ...radios.map(([, label]) => label));
-  choice.className = "switches";
+  const choice = html("div", { className: "switches" }, html("span", {}, "LSTM:"), ...radios.map(([, label]) => label));
+  choice.setAttribute("role", "radiogroup");
+  choice.setAttribute("aria-label", "What is drawn of the LSTM");
   choice.hidden = !panels.some((panel) => panel.model === "lstm");
 
   const strip = html("div", { className: "digits" });
   strip.setAttribute("role", "img");
-  const typed = html("label", { className: "typed" }, html("span", {}, "digits"), field);
-  const buttons = html("div", { className: "buttons" }, mirrored, random, play, reset);
+  const label = html("label", {}, html("span", {}, "digits"), field);
+  const typed = html("div", { className: "typed" }, label, mirrored, random);
   const moved = html("div", { className: "controls" }, ...step.row);
+  const buttons = html("div", { className: "buttons" }, play, reset);
   const rows = html("div", { className: "networks" }, ...panels.map(({ node }) => node));
   const key = html("p", { className: "key" });
 
