@@ -71,6 +71,7 @@ TEXT = ", ".join(
         "figcaption",
         ".provenance",
         ".rnnreport-widget :is(label, button, text, mark, del, .tag, .formula, .verdict-of-line)",
+        ".rnnreport-widget :is(.digit, .note, .heading, .key, .scale)",
     )
 )
 
@@ -302,6 +303,148 @@ def test_a_mistake_turns_its_line_and_later_ones_red_and_back(visit: Visit) -> N
     assert verdicts() == "r" * 10
     assert says.inner_text() == at_first
     assert widget.get_by_role("checkbox", checked=True).count() == 0
+
+
+def palindrome_reader(visit: Visit) -> Locator:
+    widget = visit.page.locator(".rnnreport-widget", has=visit.page.get_by_role("textbox"))
+    widget.get_by_role("button", name="Reset").click()
+    return widget
+
+
+def seen(widget: Locator) -> list[str]:
+    """What a palindrome reader shows: its sentence, its boxes, the heat maps with their frames, and the bars."""
+    pictures = "nodes => nodes.map(node => node.toDataURL?.() ?? node.outerHTML).join()"
+    return [
+        widget.get_by_role("status").inner_text(),
+        widget.locator(".digits").inner_text(),
+        *[widget.locator(part).evaluate_all(pictures) for part in ("canvas", ".heat svg", ".bar")],
+    ]
+
+
+def test_typed_digits_are_read(visit: Visit) -> None:
+    if not visit.name.endswith("rnn_versus_lstm"):
+        return
+    widget = palindrome_reader(visit)
+    at_first = seen(widget)
+    field, step = widget.get_by_role("textbox", name="digits"), widget.get_by_role("slider", name="step t")
+    typed = field.input_value()
+    assert typed == typed[::-1]
+    other = typed.translate(str.maketrans("0123456789", "9876543210"))
+    field.fill(other)
+    assert all(now != before for now, before in zip(seen(widget), at_first))
+    assert widget.locator(".digits").inner_text().split() == [*other[:-1], "?"]
+    assert f"the right answer is {other[0]}." in widget.get_by_role("status").inner_text()
+    assert "palindrome" not in widget.get_by_role("status").inner_text()
+
+    field.fill("12345")
+    step.press("End")
+    says = widget.get_by_role("status").inner_text()
+    assert re.match(r"After all 4 digits the RNN says \d \(.*%\), the LSTM \d \(.*%\); the right answer is 1\.", says)
+    assert "no palindrome, and the last is 5" in says
+    widget.get_by_role("button", name="Mirror").click()
+    assert field.input_value() == "12321"
+    assert step.get_attribute("aria-valuetext") == "4 digits read"
+    assert "no palindrome" not in widget.get_by_role("status").inner_text()
+    drawn = {field.input_value()}
+    for _ in range(8):
+        widget.get_by_role("button", name="Random").click()
+        drawn.add(now := field.input_value())
+        assert now == now[::-1]
+        assert len(now) == len(typed)
+    assert len(drawn) > 2
+    widget.get_by_role("button", name="Reset").click()
+    assert (field.input_value(), seen(widget)) == (typed, at_first)
+
+
+def test_what_is_typed_stays_text(visit: Visit) -> None:
+    if not visit.name.endswith("rnn_versus_lstm"):
+        return
+    widget = palindrome_reader(visit)
+    field, note = widget.get_by_role("textbox"), widget.locator(".note")
+    before = widget.locator("*").count(), field.input_value()
+    field.fill("<img src=x onerror=window.broken=1>7")
+    assert field.input_value() == "17"
+    assert note.inner_text() == "Only the digits 0 to 9 are read; the rest was left out."
+    assert widget.locator("img").count() == 0
+    assert visit.page.evaluate("window.broken") is None
+    field.fill("1" * 70)
+    assert field.input_value() == "1" * 60
+    assert "At most 60 digits" in note.inner_text()
+    field.fill("4")
+    assert (field.input_value(), note.inner_text()) == ("4", "Type at least two digits.")
+    assert widget.locator(".digit").count() == 60, "what was read last is still shown"
+    field.fill("")
+    widget.get_by_role("button", name="Reset").click()
+    assert (widget.locator("*").count(), field.input_value(), note.inner_text()) == (*before, "")
+
+
+def test_the_steps_are_played(visit: Visit) -> None:
+    if not visit.name.endswith("rnn_versus_lstm"):
+        return
+    widget = palindrome_reader(visit)
+    step, says = widget.get_by_role("slider"), widget.get_by_role("status")
+    last = step.get_attribute("max") or ""
+    step.press("End")
+    step.press("ArrowLeft")
+    step.press("ArrowLeft")
+    before = seen(widget)
+    widget.get_by_role("button", name="Play").click()
+    assert says.get_attribute("aria-live") == "off", "the steps are not read out one by one"
+    widget.get_by_role("button", name="Play").wait_for()  # it was Pause until the end
+    assert step.input_value() == last
+    assert says.get_attribute("aria-live") is None
+    now = seen(widget)
+    assert [a == b for a, b in zip(now, before)] == [False, True, True, False, False], "the heat maps are only unveiled"
+    widget.get_by_role("button", name="Play").click()
+    assert step.input_value() == "1"
+    widget.get_by_role("button", name="Pause").click()
+    widget.get_by_role("button", name="Reset").click()
+
+
+def test_the_palindrome_reader_by_keyboard_alone(visit: Visit) -> None:
+    if not visit.name.endswith("rnn_versus_lstm"):
+        return
+    widget, keyboard = palindrome_reader(visit), visit.page.keyboard
+    widget.get_by_role("textbox").focus()
+    keyboard.press("Control+a")
+    keyboard.type("270x2")
+    assert widget.get_by_role("textbox").input_value() == "2702"
+    keyboard.press("Tab")
+    keyboard.press("Enter")
+    assert widget.get_by_role("textbox").input_value() == "2772"
+    for _ in range(2):
+        keyboard.press("Tab")
+    keyboard.press("Home")
+    assert widget.get_by_role("slider").get_attribute("aria-valuetext") == "1 digits read"
+    for _ in range(3):
+        keyboard.press("Tab")
+    canvas = widget.get_by_role("img", name="Heat map of the LSTM's")
+    was = seen(widget)
+    for quantity in ("state h", "input gate i", "forget gate f", "output gate o", "modulation g", "cell c"):
+        keyboard.press("ArrowRight")
+        assert f"LSTM's {quantity}: " in (canvas.get_attribute("aria-label") or "")
+        assert was[2] != (was := seen(widget))[2]
+    assert widget.get_by_role("radio", name="cell c").is_checked()
+    widget.get_by_role("button", name="Reset").click()
+
+
+def test_the_palindrome_reader_fits_and_can_be_read(visit: Visit) -> None:
+    if not visit.name.endswith("rnn_versus_lstm"):
+        return
+    widget = palindrome_reader(visit)
+    text = ".rnnreport-widget :is(label, button, text, p, .digit, .note, .heading, .key, .scale)"
+    for digits, (theme, width) in product(("1" * 70, "x1"), product(("dark", "light"), (360, 1280))):
+        visit.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        visit.page.set_viewport_size({"width": width, "height": 900})
+        widget.get_by_role("textbox").fill(digits)
+        assert widget.locator(".note").inner_text()
+        visit.page.evaluate("() => new Promise(requestAnimationFrame)")
+        assert widget.evaluate("widget => widget.scrollWidth <= widget.clientWidth"), f"cut off at {width} px"
+        contrast, element = visit.page.evaluate(CONTRAST, text)
+        assert contrast >= 4.5, f"hard to read, {theme}: {contrast:.1f} {element}"
+        rows = widget.locator(".network").evaluate_all("nodes => new Set(nodes.map(node => node.offsetTop)).size")
+        assert rows == (widget.locator(".network").count() if width == 360 else 1)
+    widget.get_by_role("button", name="Reset").click()
 
 
 def test_the_keys_of_a_widget_stay_in_it(visit: Visit) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import re
@@ -16,9 +17,17 @@ from traitlets import TraitError
 
 from rnnreport import gradients, widgets
 from rnnreport.cells import temporal_gate
-from rnnreport.widgets import FLIPS, Derivation, TemporalGate, VanishingGradient
+from rnnreport.models import Encoding, ModelName, PalindromeClassifier
+from rnnreport.palindromes import palindrome_batch
+from rnnreport.training import Recipe, train
+from rnnreport.widgets import FLIPS, Derivation, PalindromeReader, TemporalGate, VanishingGradient
 
-WIDGETS = {"temporal_gate.js": TemporalGate, "vanishing_gradient.js": VanishingGradient, "derivation.js": Derivation}
+WIDGETS = {
+    "temporal_gate.js": TemporalGate,
+    "vanishing_gradient.js": VanishingGradient,
+    "derivation.js": Derivation,
+    "palindrome_reader.js": PalindromeReader,
+}
 GATES = [
     {"tau": tau, "s": s, "r_on": r_on, "steps": 24}
     for tau, s, r_on in product((0.7, 1.0, 6.0, 6.1, 40.0), (-7.3, 0.0, 3.0, 11.9), (0.01, 0.2, 0.55, 1.0))
@@ -563,3 +572,252 @@ def test_a_switch_or_a_problem_that_is_none_is_refused() -> None:
     ):
         with pytest.raises(TraitError, match=says):
             Derivation(*given)
+
+
+# The palindrome reader
+
+
+def classifier(model: ModelName, units: int, encoding: Encoding = "one-hot") -> PalindromeClassifier:
+    """A network whose weights are large enough for its gates to move."""
+    torch.manual_seed(units)
+    network = PalindromeClassifier(model, units, encoding=encoding)
+    for weight in network.parameters():
+        torch.nn.init.normal_(weight, std=units**-0.5)
+    return network
+
+
+def trained_classifier(model: ModelName) -> PalindromeClassifier:
+    torch.manual_seed(0)
+    network = PalindromeClassifier(model, 12, encoding="one-hot", initialisation="uniform")
+    recipe = Recipe(steps=80, learning_rate=1e-2, optimizer="adam")
+    train(network, lambda generator: palindrome_batch(5, 64, generator), recipe)
+    return network
+
+
+def reads(node: list[str], network: PalindromeClassifier, sequences: list[list[int]]) -> list[list[dict[str, Any]]]:
+    """What the page's network does at every step of the sequences."""
+    (packed,) = PalindromeReader({"it": network}, 7).networks
+    (unpacked,) = in_node(node, PalindromeReader, "unpack", [[packed]])
+    return in_node(node, PalindromeReader, "run", [[unpacked, digits] for digits in sequences])
+
+
+def by_torch(network: PalindromeClassifier, digits: list[int]) -> dict[str, torch.Tensor]:
+    """The same by torch.nn's modules, and the gates by equations (4) to (7), with rounded weights: (T, H) each."""
+    rounded = PalindromeReader.rounded(network).double()
+    x = rounded.encode(torch.tensor(digits)[:, None])
+    theirs = rounded.recurrence.to_torch()
+    starts: list[list[torch.Tensor]] = [[x.new_zeros(1, 1, theirs.hidden_size)] * len(rounded.recurrence.states)]
+    for t in range(len(x)):
+        state = theirs(x[t : t + 1], starts[-1][0] if len(starts[-1]) == 1 else tuple(starts[-1]))[1]
+        starts.append(list(state) if isinstance(state, tuple) else [state])
+    h = torch.cat([state[0][0] for state in starts])
+    found = {"h": h[1:], "logits": torch.cat([rounded(torch.tensor(digits)[: t + 1, None]) for t in range(len(x))])}
+    if len(starts[0]) == 2:
+        weight_ih, weight_hh, bias = rounded.recurrence.weights(0)
+        i, f, g, o = (x[:, 0] @ weight_ih.T + h[:-1] @ weight_hh.T + bias).chunk(4, dim=1)
+        found |= {"i": i.sigmoid(), "f": f.sigmoid(), "g": g.tanh(), "o": o.sigmoid()}
+        found["c"] = torch.cat([state[1][0] for state in starts[1:]])
+    return {name: value.detach() for name, value in found.items()}
+
+
+def assert_the_page_s_is_torch_s(node: list[str], network: PalindromeClassifier, lengths: tuple[int, ...]) -> None:
+    generator = np.random.default_rng(0)
+    sequences = [generator.integers(10, size=length).tolist() for length in lengths]
+    for digits, steps in zip(sequences, reads(node, network, sequences), strict=True):
+        expected = by_torch(network, digits)
+        assert {name for step in steps for name in step} == set(expected)
+        for name, values in expected.items():
+            np.testing.assert_allclose([step[name] for step in steps], values, rtol=0, atol=1e-9, err_msg=name)
+
+
+@pytest.mark.parametrize("encoding", ["one-hot", "scalar"])
+@pytest.mark.parametrize("units", [1, 5, 32, 128])
+@pytest.mark.parametrize("model", ["rnn", "lstm"])
+def test_the_page_s_network_is_torch_s(node: list[str], model: ModelName, units: int, encoding: Encoding) -> None:
+    assert_the_page_s_is_torch_s(node, classifier(model, units, encoding), (1, 6, 19))
+
+
+@pytest.mark.parametrize("model", ["rnn", "lstm"])
+def test_the_page_s_network_is_torch_s_once_trained(node: list[str], model: ModelName) -> None:
+    network = trained_classifier(model)
+    assert_the_page_s_is_torch_s(node, network, (4, 4, 59))
+    digits, last = palindrome_batch(5, 200, torch.Generator().manual_seed(1))
+    says = network(digits).argmax(-1)
+    assert (says == last).double().mean() > 0.5, "it has learned something that rounding could spoil"
+    rounded = PalindromeReader.rounded(network)
+    assert (rounded(digits).argmax(-1) == says).double().mean() > 0.98
+    assert rounded.W_ph.dtype == network.W_ph.dtype
+    assert not torch.equal(rounded.W_ph, network.W_ph), "the network itself is left as it is"
+
+
+def test_every_float16_is_decoded(node: list[str]) -> None:
+    bits = np.arange(2**16, dtype="<u2")
+    (found,) = in_node(node, PalindromeReader, "decode", [[base64.b64encode(bits.tobytes()).decode()]])
+    expected = bits.view("<f2").astype(np.float64)
+    finite = np.isfinite(expected)
+    assert [value is None for value in found] == (~finite).tolist()  # JSON writes what is not finite as null
+    assert np.array(found)[finite].tolist() == expected[finite].tolist()
+
+
+def test_the_probabilities_are_torch_s(node: list[str]) -> None:
+    logits = [[0.0] * 10, [1e4, *[-1e4] * 9], np.random.default_rng(0).normal(size=10).tolist()]
+    found = in_node(node, PalindromeReader, "softmax", [[values] for values in logits])
+    np.testing.assert_allclose(found, torch.tensor(logits, dtype=torch.float64).softmax(-1), atol=1e-15)
+
+
+def test_the_units_are_ordered_by_their_weight_for_the_answer(node: list[str]) -> None:
+    network = classifier("rnn", 9)
+    (packed,) = PalindromeReader({"it": network}, 7).networks
+    (unpacked,) = in_node(node, PalindromeReader, "unpack", [[packed]])
+    for answer, rows in enumerate(in_node(node, PalindromeReader, "order", [[unpacked, digit] for digit in range(10)])):
+        weights = PalindromeReader.rounded(network).W_ph[answer].tolist()
+        assert [weights[unit] for unit in rows] == sorted(weights, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("digits", "mirrored"),
+    [("12", "11"), ("123", "121"), ("1234567", "1234321"), ("123456", "123321"), ("0990", "0990")],
+)
+def test_the_left_half_is_mirrored(node: list[str], digits: str, mirrored: str) -> None:
+    assert in_node(node, PalindromeReader, "mirror", [[digits]]) == [mirrored]
+
+
+@pytest.mark.parametrize(
+    ("typed", "digits", "note"),
+    [
+        ("12321", "12321", "^$"),
+        ("1 2-3", "123", r"^Only the digits 0 to 9 are read; the rest was left out\.$"),
+        ("<b>٣1</b>", "1", r"^Only the digits .* left out\. Type at least two digits\.$"),
+        ("", "", r"^Type at least two digits\.$"),
+        ("7" * 60, "7" * 60, "^$"),
+        ("7" * 61, "7" * 60, r"^At most 60 digits are read; the rest was left out\.$"),
+    ],
+)
+def test_what_is_typed_becomes_digits(node: list[str], typed: str, digits: str, note: str) -> None:
+    (found,) = in_node(node, PalindromeReader, "cleaned", [[typed]])
+    assert found["digits"] == digits
+    assert re.search(note, found["note"]), found
+
+
+def sure(digit: int, share: float) -> list[float]:
+    return [share if place == digit else (1 - share) / 9 for place in range(10)]
+
+
+NONE = "These digits are no palindrome{}: what was learned is to say the first one again."
+OTHER = "Training was on palindromes of 20 digits, not of {}."
+
+
+@pytest.mark.parametrize(
+    ("digits", "step", "after", "says", "more"),
+    [
+        ("31415926533562951413", 7, "7 of 19 digits", "would say", []),
+        ("31415926533562951413", 19, "all 19 digits", "says", []),
+        ("31415926533562951415", 1, "1 of 19 digits", "would say", [NONE.format(", and the last is 5")]),
+        ("3123", 3, "all 3 digits", "says", [NONE.format(""), OTHER.format(4)]),
+        ("33", 1, "the only digit read", "says", [OTHER.format(2)]),
+    ],
+)
+def test_the_sentence_says_what_the_networks_say(
+    node: list[str], digits: str, step: int, after: str, says: str, more: list[str]
+) -> None:
+    answers = [{"name": "LSTM", "shares": sure(3, 0.92)}, {"name": "RNN", "shares": sure(5, 0.31)}]
+    state = {"digits": digits, "step": step, "trained_length": 20}
+    sentence = f"After {after} the LSTM {says} 3 (92%), the RNN 5 (31%); the right answer is 3."
+    assert in_node(node, PalindromeReader, "describe", [[answers, state]]) == [" ".join([sentence, *more])]
+
+
+def test_what_is_nearly_certain_is_not_called_certain(node: list[str]) -> None:
+    state = {"digits": "33", "step": 1, "trained_length": 2}
+    (sentence,) = in_node(node, PalindromeReader, "describe", [[[{"name": "RNN", "shares": sure(3, 0.9999)}], state]])
+    assert sentence == "After the only digit read the RNN says 3 (over 99%); the right answer is 3."
+
+
+def reader(**options: Any) -> PalindromeReader:
+    return PalindromeReader({"RNN": classifier("rnn", 3), "LSTM": classifier("lstm", 4, "scalar")}, 20, **options)
+
+
+def test_the_page_gets_the_networks() -> None:
+    state = reader(words={"RNN": "accuracy 0.31"}).get_state()
+    wanted = {"digits": "31415926533562951413", "step": 10, "shown": "c", "trained_length": 20}
+    assert {name: state[name] for name in wanted} == wanted
+    rnn, lstm = state["networks"]
+    assert (rnn["name"], rnn["model"], rnn["encoding"], rnn["units"], rnn["words"]) == (
+        *("RNN", "rnn", "one-hot", 3),
+        "accuracy 0.31",
+    )
+    assert (lstm["model"], lstm["encoding"], lstm["units"], lstm["words"]) == ("lstm", "scalar", 4, "")
+    assert state["_css"] == TemporalGate().get_state()["_css"]
+
+
+def test_a_page_carries_two_networks_of_128_units() -> None:
+    networks = {"RNN": classifier("rnn", 128), "LSTM": classifier("lstm", 128)}
+    assert len(json.dumps(PalindromeReader(networks, 20).get_state(["networks"]))) < 300_000
+
+
+@pytest.mark.parametrize(("length", "digits"), [(2, "33"), (7, "3141413"), (60, None)])
+def test_the_first_digits_are_a_palindrome_of_the_trained_length(length: int, digits: str | None) -> None:
+    widget = PalindromeReader({"RNN": classifier("rnn", 2)}, length)
+    assert widget.digits == widget.digits[::-1]
+    assert len(widget.digits) == length
+    assert digits in (widget.digits, None)
+    assert widget.step == length // 2
+
+
+def test_the_step_stays_within_the_digits() -> None:
+    widget = reader(step=19)
+    widget.set_state({"digits": "12321", "step": 4})  # what arrives when the reader types
+    assert (widget.digits, widget.step) == ("12321", 4)
+    widget.digits = "121"
+    assert widget.step == 2
+    widget.set_state({"digits": "9" * 60, "step": 59, "shown": "f"})
+    assert (widget.step, widget.shown) == (59, "f")
+    with pytest.raises(TraitError):
+        widget.set_state({"digits": "12", "step": 2})
+    assert (len(widget.digits), widget.step) == (60, 59)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        *[("digits", value, "2 to 60 of the digits 0 to 9") for value in ("", "1", "1" * 61, "12a", "١٢", "12\n")],
+        *[("step", value, "an integer from 1 to 19") for value in (0, -1, 20)],
+        *[("shown", value, "one of c, h, i, f, o and g") for value in ("", "ch", "x")],
+    ],
+)
+def test_what_cannot_be_read_is_one_clear_sentence(name: str, value: Any, allowed: str) -> None:
+    widget = reader()
+    before = getattr(widget, name)
+    for attempt in (lambda: setattr(widget, name, value), lambda: reader(**{name: value})):
+        with pytest.raises(TraitError) as refused:
+            attempt()
+        assert str(refused.value) == f"{name} must be {allowed}, not {value!r}."
+    assert getattr(widget, name) == before
+
+
+def changed(weight: str, value: float) -> PalindromeClassifier:
+    network = classifier("rnn", 3)
+    with torch.no_grad():
+        network.get_parameter(weight).view(-1)[1] = value
+    return network
+
+
+def test_a_network_that_the_page_cannot_run_is_refused() -> None:
+    for network, says in (
+        (torch.nn.Linear(2, 2), r"^it must be a PalindromeClassifier, not Linear\.$"),
+        (classifier("temporal-gate", 3), r"^it must be an RNN or an LSTM here, without a temporal gate\.$"),
+        (classifier("rnn", 129), r"^it must have at most 128 units here, not 129\.$"),
+        (PalindromeClassifier("rnn", 3, classes=9), r"^it must have 10 classes, one a digit, not 9\.$"),
+        (changed("W_ph", math.nan), r"^W_ph of it must hold finite numbers only\.$"),
+        (changed("recurrence.weight_hh_l0", math.inf), r"^weight_hh of it must hold finite numbers only\.$"),
+        (changed("recurrence.bias_l0", -7e4), r"^bias of it must hold numbers within ±65504, the range of float16\.$"),
+    ):
+        with pytest.raises(TraitError, match=says):
+            PalindromeReader({"it": network}, 7)  # type: ignore[dict-item]
+    PalindromeReader({"it": changed("b_p", 65504)}, 7)
+    with pytest.raises(TraitError, match=r"^networks must hold at least one network\.$"):
+        PalindromeReader({}, 7)
+    with pytest.raises(TraitError, match=r"^words must be of it, not of LSTM\.$"):
+        PalindromeReader({"it": classifier("rnn", 2)}, 7, words={"LSTM": "two layers"})
+    for length in (1, 61):
+        with pytest.raises(TraitError, match=rf"^trained_length must be an integer from 2 to 60, not {length}\.$"):
+            PalindromeReader({"it": classifier("rnn", 2)}, length)

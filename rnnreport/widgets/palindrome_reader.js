@@ -231,24 +231,30 @@ function scale() {
   return { node: html("span", { className: "scale" }, low, strip, high), show };
 }
 
-/** One network on the page: { node, show(state, width), shares(state) }. */
+/** One network on the page: { node, name, model, show, shares }. */
 function panel(packed) {
   const network = unpack(packed);
   const { name, model, units, words } = network;
-  const rowHeight = Math.max(1, Math.round(224 / units)); // whole pixels, else some rows come out larger than others
-  const height = rowHeight * units;
+  const height = units * Math.max(1, Math.round(224 / units)); // whole pixels a row, else some come out larger
+  const { top, right, bottom, left } = MARGIN;
   const canvas = html("canvas", {});
   canvas.setAttribute("role", "img");
-  const overlay = svgNode("svg", { "aria-hidden": "true", height: MARGIN.top + height + MARGIN.bottom });
+  canvas.style.cssText = `left: ${left}px; top: ${top}px; width: calc(100% - ${left + right}px); height: ${height}px`;
+  const overlay = svgNode("svg", { "aria-hidden": "true", height: top + height + bottom });
   const chart = svgNode("svg", { role: "img", height: BARS.height });
   const what = html("span", {});
-  const { node: colours, show: showScale } = scale();
+  const colours = scale();
   const swatch = svgNode("svg", { class: "swatch", "aria-hidden": "true", viewBox: "0 0 28 8" });
   swatch.append(svgNode("path", { class: `bar ${model}`, d: box(0, 0, 28, 8) }));
-  const heading = html("div", { className: "heading" }, swatch, html("span", {}, html("strong", {}, name), words && `, ${words}`));
-  const heat = html("div", { className: "heat" }, canvas, overlay);
-  const key = html("div", { className: "key" }, what, colours);
-  const node = html("section", { className: "network" }, heading, key, heat, chart);
+  const title = html("span", {}, html("strong", {}, name), words && `, ${words}`);
+  const node = html(
+    "section",
+    { className: "network" },
+    html("div", { className: "heading" }, swatch, title),
+    html("div", { className: "key" }, what, colours.node),
+    html("div", { className: "heat" }, canvas, overlay),
+    chart,
+  );
   node.setAttribute("aria-label", name);
 
   let digits, steps, painted; // what was computed and painted last: a step alone asks for neither again
@@ -268,28 +274,30 @@ function panel(packed) {
       paint(canvas, steps, shown, order(network, Number(digits[0])));
       painted = shown + digits;
     }
-    const { top, right, left } = MARGIN;
-    const place = { left, top, width: width - left - right, height };
-    for (const [side, pixels] of Object.entries(place)) canvas.style[side] = `${pixels}px`;
-    overlay.setAttribute("viewBox", `0 0 ${width} ${MARGIN.top + height + MARGIN.bottom}`);
+    overlay.setAttribute("viewBox", `0 0 ${width} ${top + height + bottom}`);
     overlay.replaceChildren(...frame(state, width, height));
     chart.setAttribute("viewBox", `0 0 ${width} ${BARS.height}`);
-    const probabilities = shares(state);
-    chart.replaceChildren(...bars(probabilities, state, model, width));
+    chart.replaceChildren(...bars(shares(state), state, model, width));
     what.textContent = `${QUANTITIES[shown]}, ${units} units`;
-    showScale(shown);
-
-    const values = steps[state.step - 1][shown];
-    const range = [Math.min(...values), Math.max(...values)].map((value) => number(value).replace("-", "−")).join(" to ");
-    canvas.setAttribute(
-      "aria-label",
-      `Heat map of the ${name}'s ${QUANTITIES[shown]}: ${units} units by ${steps.length} steps, ordered by their weight for ` +
-        `the digit ${digits[0]}. At step ${state.step} the values run from ${range}.`,
-    );
-    const list = probabilities.map((share, digit) => `${digit} ${percent(share)}`).join(", ");
-    chart.setAttribute("aria-label", `What the ${name} says next after step ${state.step}: ${list}. ${digits[0]} is right.`);
+    colours.show(shown);
+    canvas.setAttribute("aria-label", describeHeat(network, steps, shown, state));
+    chart.setAttribute("aria-label", describeBars(name, shares(state), state));
   };
   return { node, name, model, show, shares };
+}
+
+function describeHeat({ name, units }, steps, shown, { digits, step }) {
+  const values = steps[step - 1][shown];
+  const [least, most] = [Math.min(...values), Math.max(...values)].map((value) => number(value).replace("-", "−"));
+  return (
+    `Heat map of the ${name}'s ${QUANTITIES[shown]}: ${units} units by ${steps.length} steps, the units ordered by their ` +
+    `weight for the digit ${digits[0]}. At step ${step} the values run from ${least} to ${most}.`
+  );
+}
+
+function describeBars(name, shares, { digits, step }) {
+  const list = shares.map((share, digit) => `${digit} ${percent(share)}`).join(", ");
+  return `What the ${name} would say after step ${step}: ${list}. The right answer is ${digits[0]}.`;
 }
 
 /** The digits in a row of boxes: which are read, which is the answer, which is asked for. */
@@ -330,6 +338,7 @@ function render({ model, el }) {
     note.textContent = words;
     if (digits.length >= 2) setDigits(digits);
   });
+  let drawn; // the digits that were drawn last
   const settle = () => {
     field.value = state().digits; // it may hold a single digit, or none
     note.textContent = "";
@@ -393,7 +402,8 @@ function render({ model, el }) {
 
   const stop = mount({ model, el }, names, [typed, note, strip, moved, buttons, sentence, choice, rows, key], (width) => {
     const now = state();
-    if (cleaned(field.value).digits !== now.digits) settle();
+    if (drawn !== now.digits && field.value !== now.digits) settle();
+    drawn = now.digits;
     step.show(now.step, now.digits.length - 1);
     for (const [radio] of radios) radio.checked = radio.value === now.shown;
     strip.replaceChildren(...boxes(now));
