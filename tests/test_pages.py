@@ -71,7 +71,7 @@ TEXT = ", ".join(
         "figcaption",
         ".provenance",
         ".rnnreport-widget :is(label, button, text, mark, del, .tag, .formula, .verdict-of-line)",
-        ".rnnreport-widget :is(.digit, .note, .heading, .key, .scale)",
+        ".rnnreport-widget :is(.digit, .caption, .note, .heading, .key, .scale)",
     )
 )
 
@@ -332,7 +332,8 @@ def test_typed_digits_are_read(visit: Visit) -> None:
     other = typed.translate(str.maketrans("0123456789", "9876543210"))
     field.fill(other)
     assert all(now != before for now, before in zip(seen(widget), at_first))
-    assert widget.locator(".digits").inner_text().split() == [*other[:-1], "?"]
+    assert widget.locator(".digit").all_inner_texts() == [*other[:-1], "?"]
+    assert widget.locator(".caption").inner_text() == f"should be {other[0]}"
     assert f"the right answer is {other[0]}." in widget.get_by_role("status").inner_text()
     assert "palindrome" not in widget.get_by_role("status").inner_text()
 
@@ -432,7 +433,7 @@ def test_the_palindrome_reader_fits_and_can_be_read(visit: Visit) -> None:
     if not visit.name.endswith("rnn_versus_lstm"):
         return
     widget = palindrome_reader(visit)
-    text = ".rnnreport-widget :is(label, button, text, p, .digit, .note, .heading, .key, .scale)"
+    text = ".rnnreport-widget :is(label, button, text, p, .digit, .caption, .note, .heading, .key, .scale)"
     for digits, (theme, width) in product(("1" * 70, "x1"), product(("dark", "light"), (360, 1280))):
         visit.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
         visit.page.set_viewport_size({"width": width, "height": 900})

@@ -781,7 +781,7 @@ def test_the_step_stays_within_the_digits() -> None:
     [
         *[("digits", value, "2 to 60 of the digits 0 to 9") for value in ("", "1", "1" * 61, "12a", "١٢", "12\n")],
         *[("step", value, "an integer from 1 to 19") for value in (0, -1, 20)],
-        *[("shown", value, "one of c, h, i, f, o and g") for value in ("", "ch", "x")],
+        *[("shown", value, "one of c, h, i, f, o, g") for value in ("", "ch", "x")],
     ],
 )
 def test_what_cannot_be_read_is_one_clear_sentence(name: str, value: Any, allowed: str) -> None:

@@ -197,7 +197,8 @@ class Derivation(anywidget.AnyWidget):
 
 
 MAX_DIGITS = 60
-PI = "31415926535897932384626433832"  # what a reader sees before typing
+PI = "314159265358979323846264338327"  # half of what a reader sees before typing
+QUANTITIES = ("c", "h", "i", "f", "o", "g")
 
 
 class PalindromeReader(anywidget.AnyWidget):
@@ -246,7 +247,7 @@ class PalindromeReader(anywidget.AnyWidget):
         self.set_trait("networks", packed)
         self.set_trait("trained_length", trained_length)
         if digits is None:
-            left = PI[: (trained_length + 1) // 2].ljust((trained_length + 1) // 2, "0")
+            left = PI[: (trained_length + 1) // 2]
             digits = left + left[::-1][trained_length % 2 :]
         self.set_trait("digits", digits)
         self.set_trait("step", len(digits) // 2 if step is None else step)  # after digits, which say how many there are
@@ -279,7 +280,7 @@ class PalindromeReader(anywidget.AnyWidget):
 
     @validate("shown")
     def _check_shown(self, proposal: Any) -> str:
-        return _checked(proposal, "one of c, h, i, f, o and g", lambda value: value in tuple("chifog"))
+        return _checked(proposal, f"one of {', '.join(QUANTITIES)}", lambda value: value in QUANTITIES)
 
 
 def _packed(name: str, network: PalindromeClassifier, words: str) -> dict[str, Any]:

@@ -1,5 +1,5 @@
-// A palindrome that the reader types, read by trained networks in the page: their states and gates step by step, and the
-// digit that each would say next. The weights come with the page, as float16; everything is computed here, in float64.
+// A palindrome that the reader types, read by trained networks in the page: their states and gates step by step, and
+// the digit that each would say next. The weights come with the page, as float16; all is computed here, in float64.
 
 import { button, html, line, mount, number, slider, svgNode, text, traits } from "./page.js";
 
@@ -158,9 +158,13 @@ function paint(canvas, steps, shown, rows) {
 }
 
 const MARGIN = { top: 20, right: 4, bottom: 38, left: 24 };
-const box = (x1, y1, x2, y2) => `M${x1.toFixed(2)},${y1.toFixed(2)} H${x2.toFixed(2)} V${y2.toFixed(2)} H${x1.toFixed(2)} Z`;
 
-/** What lies around and over the heat map, as the children of an <svg>: its axes, the step, and a veil on later ones. */
+function box(...corners) {
+  const [x1, y1, x2, y2] = corners.map((pixels) => pixels.toFixed(2));
+  return `M${x1},${y1} H${x2} V${y2} H${x1} Z`;
+}
+
+/** What lies around and over the heat map, as the children of an <svg>: axes, the step, and a veil on later ones. */
 function frame({ digits, step }, width, height) {
   const steps = digits.length - 1;
   const [left, right, top, bottom] = [MARGIN.left, width - MARGIN.right, MARGIN.top, MARGIN.top + height];
@@ -177,7 +181,8 @@ function frame({ digits, step }, width, height) {
   }
   const between = [1, 2, 5, 10, 20].find((every) => every * column >= 22);
   for (let t = between; t <= steps; t += between) {
-    nodes.push(line("tick", x(t - 0.5), bottom, x(t - 0.5), bottom + 4), text(x(t - 0.5), bottom + 17, "middle", String(t)));
+    const at = x(t - 0.5);
+    nodes.push(line("tick", at, bottom, at, bottom + 4), text(at, bottom + 17, "middle", String(t)));
   }
   nodes.push(text(right, bottom + 33, "end", "step t"));
   const middle = (top + bottom) / 2;
@@ -290,8 +295,8 @@ function describeHeat({ name, units }, steps, shown, { digits, step }) {
   const values = steps[step - 1][shown];
   const [least, most] = [Math.min(...values), Math.max(...values)].map((value) => number(value).replace("-", "−"));
   return (
-    `Heat map of the ${name}'s ${QUANTITIES[shown]}: ${units} units by ${steps.length} steps, the units ordered by their ` +
-    `weight for the digit ${digits[0]}. At step ${step} the values run from ${least} to ${most}.`
+    `Heat map of the ${name}'s ${QUANTITIES[shown]}: ${units} units by ${steps.length} steps, the units ordered by ` +
+    `their weight for the digit ${digits[0]}. At step ${step} the values run from ${least} to ${most}.`
   );
 }
 
@@ -302,16 +307,89 @@ function describeBars(name, shares, { digits, step }) {
 
 /** The digits in a row of boxes: which are read, which is the answer, which is asked for. */
 function boxes({ digits, step }) {
-  return [...digits].map((digit, at) => {
-    const kinds = [
-      at === 0 && "first",
-      at === digits.length - 1 ? "asked" : at + 1 < step ? "read" : at + 1 === step ? "reading" : "later",
-    ];
-    return html("span", { className: ["digit", ...kinds.filter(Boolean)].join(" ") }, at === digits.length - 1 ? "?" : digit);
+  const last = digits.length - 1;
+  const nodes = [...digits].map((digit, at) => {
+    const kind = at === last ? "asked" : at + 1 < step ? "read" : at + 1 === step ? "reading" : "later";
+    return html("span", { className: `digit ${kind}${at ? "" : " first"}` }, at === last ? "?" : digit);
   });
+  return [...nodes, html("span", { className: "caption" }, `should be ${digits[0]}`)];
+}
+
+/** The text field with its buttons: { nodes, show, settle }; onDigits is called with every text that can be read. */
+function digitField(trained_length, state, onDigits) {
+  const field = html("input", { type: "text", inputMode: "numeric", autocomplete: "off", spellcheck: false });
+  const note = html("span", { className: "note" });
+  note.setAttribute("aria-live", "polite");
+  field.addEventListener("input", () => {
+    const { digits, note: words } = cleaned(field.value);
+    if (field.value !== digits) {
+      const before = cleaned(field.value.slice(0, field.selectionStart)).digits.length;
+      field.value = digits;
+      field.setSelectionRange(before, before);
+    }
+    note.textContent = words;
+    if (digits.length >= 2) onDigits(digits);
+  });
+  const settle = () => {
+    field.value = state().digits; // it may hold a single digit, or none
+    note.textContent = "";
+  };
+  const mirrored = button("Mirror", () => onDigits(mirror(state().digits)));
+  const random = button("Random", () => {
+    const lot = Array.from({ length: trained_length }, () => Math.floor(10 * Math.random()));
+    onDigits(mirror(lot.join("")));
+  });
+  for (const control of [mirrored, random]) control.addEventListener("click", settle);
+  let drawn; // a text that cannot be read stands until the digits change by other ways
+  const show = ({ digits }) => {
+    if (drawn !== digits && field.value !== digits) settle();
+    drawn = digits;
+  };
+  const label = html("label", {}, html("span", {}, "digits"), field);
+  return { nodes: [html("div", { className: "typed" }, label, mirrored, random), note], show, settle };
 }
 
 const PLAY = 450; // milliseconds a step; nothing slides, so that there is no motion to reduce
+
+/** The button that goes through the steps: { play, pause }. */
+function player(state, set, sentence) {
+  let timer;
+  const isLast = () => state().step >= state().digits.length - 1;
+  const pause = () => {
+    clearInterval(timer);
+    timer = undefined;
+    play.textContent = "Play";
+    sentence.removeAttribute("aria-live");
+  };
+  const play = button("Play", () => {
+    if (timer !== undefined) return pause();
+    if (isLast()) set({ step: 1 });
+    play.textContent = "Pause";
+    sentence.setAttribute("aria-live", "off"); // else each step would be read out
+    timer = setInterval(() => {
+      set({ step: Math.min(state().step + 1, state().digits.length - 1) });
+      if (isLast()) pause();
+    }, PLAY);
+  });
+  return { play, pause };
+}
+
+/** What is drawn of an LSTM, to choose from: { node, show }. */
+function choice(onChange) {
+  const name = `shown-${Math.random().toString(36).slice(2)}`;
+  const radios = Object.keys(QUANTITIES).map((value) => html("input", { type: "radio", name, value }));
+  for (const radio of radios) radio.addEventListener("change", () => onChange(radio.value));
+  const labels = radios.map((radio) => html("label", {}, radio, html("span", {}, QUANTITIES[radio.value])));
+  const node = html("div", { className: "switches" }, html("span", {}, "LSTM:"), ...labels);
+  node.setAttribute("role", "radiogroup");
+  node.setAttribute("aria-label", "What is drawn of the LSTM");
+  const show = ({ shown }) => {
+    for (const radio of radios) radio.checked = radio.value === shown;
+  };
+  return { node, show };
+}
+
+const GAP = 20; // pixels between two networks
 
 function render({ model, el }) {
   const { networks, trained_length } = traits(model, ["networks", "trained_length"]).state();
@@ -323,100 +401,47 @@ function render({ model, el }) {
     return { ...now, trained_length, step: Math.min(now.step, now.digits.length - 1) };
   };
 
-  // The digits: typed, mirrored or drawn by lot.
-  const field = html("input", { type: "text", inputMode: "numeric", autocomplete: "off", spellcheck: false });
-  const note = html("span", { className: "note" });
-  note.setAttribute("aria-live", "polite");
-  const setDigits = (digits) => set({ step: Math.min(state().step, digits.length - 1), digits });
-  field.addEventListener("input", () => {
-    const { digits, note: words } = cleaned(field.value);
-    const before = cleaned(field.value.slice(0, field.selectionStart)).digits.length;
-    if (field.value !== digits) {
-      field.value = digits;
-      field.setSelectionRange(before, before);
-    }
-    note.textContent = words;
-    if (digits.length >= 2) setDigits(digits);
-  });
-  let drawn; // the digits that were drawn last
-  const settle = () => {
-    field.value = state().digits; // it may hold a single digit, or none
-    note.textContent = "";
-  };
-  const mirrored = button("Mirror", () => setDigits(mirror(state().digits)));
-  const random = button("Random", () => {
-    const lot = Array.from({ length: trained_length }, () => Math.floor(10 * Math.random()));
-    setDigits(mirror(lot.join("")));
-  });
-
-  // The step: moved, or played.
   const sentence = html("p", { role: "status" });
-  let timer;
-  const pause = () => {
-    clearInterval(timer);
-    timer = undefined;
-    play.textContent = "Play";
-    sentence.removeAttribute("aria-live");
-  };
-  const isLast = () => state().step >= state().digits.length - 1;
-  const play = button("Play", () => {
-    if (timer !== undefined) return pause();
-    if (isLast()) set({ step: 1 });
-    play.textContent = "Pause";
-    sentence.setAttribute("aria-live", "off"); // else each step would be read out
-    timer = setInterval(() => {
-      set({ step: state().step + 1 });
-      if (isLast()) pause();
-    }, PLAY);
+  const { play, pause } = player(state, set, sentence);
+  const field = digitField(trained_length, state, (digits) => {
+    pause();
+    set({ step: Math.min(state().step, digits.length - 1), digits });
   });
-  const step = slider(["step t"], { name: "step", min: 1, max: MAX_DIGITS - 1, step: 1, unit: "digits read" }, (_, value) => {
+  const onStep = (_, value) => {
     pause();
     set({ step: value });
-  });
-  for (const control of [mirrored, random, reset]) {
-    control.addEventListener("click", settle);
-    control.addEventListener("click", pause);
-  }
-  field.addEventListener("input", pause);
-
-  // What is drawn of the LSTM.
-  const group = Math.random().toString(36).slice(2);
-  const radios = Object.entries(QUANTITIES).map(([value, words]) => {
-    const radio = html("input", { type: "radio", name: group, value });
-    radio.addEventListener("change", () => set({ shown: value }));
-    return [radio, html("label", {}, radio, html("span", {}, words))];
-  });
-  const choice = html("div", { className: "switches" }, html("span", {}, "LSTM:"), ...radios.map(([, label]) => label));
-  choice.setAttribute("role", "radiogroup");
-  choice.setAttribute("aria-label", "What is drawn of the LSTM");
-  choice.hidden = !panels.some((panel) => panel.model === "lstm");
+  };
+  const step = slider(["step t"], { name: "step", min: 1, max: MAX_DIGITS - 1, step: 1, unit: "digits read" }, onStep);
+  reset.addEventListener("click", pause);
+  reset.addEventListener("click", field.settle);
+  const quantity = choice((shown) => set({ shown }));
+  quantity.node.hidden = !panels.some((panel) => panel.model === "lstm");
 
   const strip = html("div", { className: "digits" });
   strip.setAttribute("role", "img");
-  const label = html("label", {}, html("span", {}, "digits"), field);
-  const typed = html("div", { className: "typed" }, label, mirrored, random);
-  const moved = html("div", { className: "controls" }, ...step.row);
+  const slide = html("div", { className: "controls" }, ...step.row);
   const buttons = html("div", { className: "buttons" }, play, reset);
   const rows = html("div", { className: "networks" }, ...panels.map(({ node }) => node));
   const key = html("p", { className: "key" });
+  const nodes = [...field.nodes, strip, slide, buttons, sentence, quantity.node, rows, key];
 
-  const stop = mount({ model, el }, names, [typed, note, strip, moved, buttons, sentence, choice, rows, key], (width) => {
+  const stop = mount({ model, el }, names, nodes, (width) => {
     const now = state();
-    if (drawn !== now.digits && field.value !== now.digits) settle();
-    drawn = now.digits;
+    const [first, ...others] = now.digits;
+    field.show(now);
     step.show(now.step, now.digits.length - 1);
-    for (const [radio] of radios) radio.checked = radio.value === now.shown;
+    quantity.show(now);
     strip.replaceChildren(...boxes(now));
     strip.setAttribute(
       "aria-label",
-      `The digits ${[...now.digits.slice(0, -1)].join(" ")}, of which ${now.step} are read. The last is asked for.`,
+      `The digits ${[first, ...others.slice(0, -1)].join(" ")}, of which ${now.step} are read; then ${first} is right.`,
     );
     const columns = width < 560 ? 1 : Math.min(2, panels.length);
     rows.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
     for (const { show } of panels) show(now, (width - GAP * (columns - 1)) / columns);
     key.textContent =
-      `A row is a unit, a column a step. Units are ordered by their weight for the right answer, ${now.digits[0]}: ` +
-      "green at the top and purple at the bottom speak for it.";
+      `A row is a unit, a column a step. Units are ordered by their weight for the right answer, ${first}: ` +
+      "of a state or cell, green at the top and purple at the bottom speak for it.";
     sentence.textContent = describe(panels.map(({ name, shares }) => ({ name, shares: shares(now) })), now);
   });
   return () => {
@@ -424,7 +449,5 @@ function render({ model, el }) {
     stop();
   };
 }
-
-const GAP = 20; // pixels between two networks
 
 export default { render };
