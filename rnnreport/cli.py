@@ -17,7 +17,7 @@ import yaml
 from tqdm import tqdm
 
 from rnnreport import build, corpora, environment, runs, vendor
-from rnnreport.experiments import speed, text
+from rnnreport.experiments import recorded, speed, text
 from rnnreport.parameters import ParameterError
 from rnnreport.provenance import PROJECT
 from rnnreport.training import TrainingError, use_one_thread
@@ -191,7 +191,7 @@ def bench(
             print(name, *(f"  {o['share']:6.1%} {o['calls']:6}×  {o['operation']}" for o in operations), sep="\n")
         return
     if learning:
-        speed.save(speed.compare_backends(), output)
+        recorded.save(speed.compare_backends(), output)
     else:
         record = benchmarks.run(only, quick)
         benchmarks.write(record, output)

@@ -21,7 +21,7 @@ from rnnreport.cells import temporal_gate
 
 ModelName = Literal["rnn", "lstm", "temporal-gate"]
 Encoding = Literal["scalar", "one-hot"]
-Initialisation = Literal["normal", "uniform", "orthogonal"]
+Initialisation = Literal["normal", "normal-variance", "uniform", "orthogonal", "identity"]
 
 
 class _Recurrent(nn.Module):
@@ -304,9 +304,12 @@ class PalindromeClassifier(nn.Module):
     """Reads digits, says which one comes next: a recurrence and the output layer (2), (10) on its last h(T).
 
     encoding: "scalar", one number a digit as the course does, or "one-hot".
-    initialisation: "normal" draws every weight and bias from N(0, 0.1), read as standard deviation 0.1, as the report
-    does; "uniform" as torch.nn does; "orthogonal" makes Whh orthogonal (each gate's), the rest as "uniform".
-    forget_bias: added to the forget gate's bias.
+    initialisation: "normal" draws every weight and bias from N(0, 0.1), as the report does, 0.1 read as a standard
+    deviation, "normal-variance" the same with 0.1 read as a variance; "uniform" as torch.nn does; "orthogonal" and
+    "identity" make Whh so (each gate's), the rest as "uniform".
+    forget_bias: added to the forget gate's bias. chrono: the longest memory asked for, in steps, for which the gates'
+    biases are then drawn: log U(1, chrono - 1) for the forget gate, minus that for the input gate (Tallec and Ollivier
+    2018). Raises ValueError for either where there are no gates.
     """
 
     def __init__(
@@ -317,9 +320,14 @@ class PalindromeClassifier(nn.Module):
         encoding: Encoding = "scalar",
         initialisation: Initialisation = "normal",
         forget_bias: float = 0.0,
+        chrono: int | None = None,
         backend: Backend = "torch",
     ) -> None:
         super().__init__()
+        if model == "rnn" and (forget_bias or chrono is not None):
+            raise ValueError("forget_bias must be 0 and chrono None for the RNN, which has no gates")
+        if chrono is not None and chrono < 3:
+            raise ValueError(f"chrono must be at least 3 steps, not {chrono}")
         self.encoding = encoding
         self.recurrence: RNN | LSTM | TemporalGateLSTM = RECURRENCES[model](
             1 if encoding == "scalar" else classes, hidden_size, backend=backend
@@ -329,17 +337,19 @@ class PalindromeClassifier(nn.Module):
         nn.init.uniform_(self.W_ph, -(hidden_size**-0.5), hidden_size**-0.5)
         nn.init.zeros_(self.b_p)
         weight_ih, weight_hh, bias = self.recurrence.weights(0)
-        if initialisation == "normal":
+        if initialisation in ("normal", "normal-variance"):
             for parameter in (weight_ih, weight_hh, bias, self.W_ph, self.b_p):
-                nn.init.normal_(parameter, std=0.1)
-        elif initialisation == "orthogonal":
+                nn.init.normal_(parameter, std=0.1 if initialisation == "normal" else 0.1**0.5)
+        elif initialisation in ("orthogonal", "identity"):
             for block in weight_hh.split(hidden_size):
-                nn.init.orthogonal_(block)
-        if forget_bias:
-            if model == "rnn":
-                raise ValueError(f"forget_bias must be 0 for the RNN, which has no forget gate, not {forget_bias!r}")
-            with torch.no_grad():
+                (nn.init.orthogonal_ if initialisation == "orthogonal" else nn.init.eye_)(block)
+        with torch.no_grad():
+            if forget_bias:
                 bias.view(-1, hidden_size)[1] += forget_bias
+            if chrono is not None:
+                input_gate, forget_gate = bias.view(-1, hidden_size)[:2]
+                forget_gate.uniform_(1, chrono - 1).log_()
+                input_gate.copy_(-forget_gate)
 
     def encode(self, digits: Tensor) -> Tensor:
         """Digits, integers (T, B), as the numbers that a step reads: (T, B, 1) or, one-hot, (T, B, K)."""

@@ -94,6 +94,8 @@ def train(
     *,
     folder: Path | None = None,
     evaluate: Callable[[nn.Module], dict[str, float]] | None = None,
+    watch: Callable[[torch.optim.Optimizer], dict[str, float]] | None = None,
+    until: Callable[[dict[str, float]], bool] = lambda row: False,
     snapshots: Collection[int] = (),
     checkpoint_seconds: float = 30.0,
     on_steps: Callable[[int], None] = lambda steps: None,
@@ -101,7 +103,8 @@ def train(
     """Train the model in place and return its history, a row for every ``recipe.record_every`` steps and the last.
 
     The history has the columns step, loss and accuracy (means over the *training batches* since the row before),
-    seconds since the start, and what ``evaluate(model)`` returns, from step 0 on.
+    seconds since the start, and what ``evaluate(model)`` returns, from step 0 on, and ``watch(optimizer)``, such as
+    :func:`step_sizes`. It ends early after a row for which ``until(row)`` holds.
 
     folder: where to keep ``checkpoint.safetensors`` (at least every ``checkpoint_seconds``; a run that finds one goes
     on from it, and ends as if it had never been cut, on the same kind of processor) and ``weights-<step>.safetensors``
@@ -124,7 +127,7 @@ def train(
         save_weights(model, folder / "weights-0.safetensors")
 
     losses, hits, saved, started = [], [], time.monotonic(), time.monotonic() - seconds
-    while step < recipe.steps:
+    while step < recipe.steps and not (rows and until(rows[-1])):
         for group in optimizer.param_groups:
             group["lr"] = recipe.learning_rate * recipe.decay ** (step // recipe.decay_every)
         inputs, targets = (part.to(device) for part in batches(generator))
@@ -148,7 +151,8 @@ def train(
             save_weights(model, folder / f"weights-{step}.safetensors")
         if step % recipe.record_every == 0 or step == recipe.steps:
             row = {"step": step, "loss": sum(losses) / len(losses), "accuracy": sum(hits) / len(hits)}
-            rows.append({**row, "seconds": time.monotonic() - started, **_evaluated(model, evaluate)})
+            row |= {"seconds": time.monotonic() - started, **_evaluated(model, evaluate)}
+            rows.append(row | watch(optimizer) if watch else row)
             on_steps(len(losses))
             losses, hits = [], []
             if checkpoint and (time.monotonic() - saved > checkpoint_seconds or step == recipe.steps):
@@ -156,6 +160,34 @@ def train(
                 saved = time.monotonic()
     model.eval()
     return pd.DataFrame(rows).astype({"step": int})
+
+
+def step_sizes(optimizer: torch.optim.Optimizer) -> dict[str, float]:
+    """How far the optimizer's last step went, over all parameters; for one of ``OPTIMIZERS``, its gradients in place.
+
+    effective_rate: the median of the factor on a steady gradient, which is the learning rate of SGD, that over
+    (1 - momentum), and of RMSprop and Adam that over the root of each parameter's mean squared gradient; with its
+    deciles effective_rate_low and effective_rate_high. update: the root mean square of the step itself.
+    """
+    rates, updates = [], []
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            state, gradient = optimizer.state[parameter], parameter.grad
+            if "exp_avg_sq" in state:  # Adam, its running means corrected for their start at zero
+                first, second = (1 - beta ** float(state["step"]) for beta in group["betas"])
+                rate = group["lr"] / ((state["exp_avg_sq"] / second).sqrt() + group["eps"])
+                updates.append(rate * state["exp_avg"] / first)
+            elif "square_avg" in state:  # RMSprop
+                rate = group["lr"] / (state["square_avg"].sqrt() + group["eps"])
+                updates.append(rate * gradient)
+            else:
+                momentum, running = group["momentum"], state.get("momentum_buffer", gradient)
+                rate = torch.full_like(gradient, group["lr"] / (1 - momentum))
+                updates.append(group["lr"] * (gradient + momentum * running if group["nesterov"] else running))
+            rates.append(rate.flatten())
+    low, median, high = torch.cat(rates).quantile(torch.tensor([0.1, 0.5, 0.9], device=rates[0].device)).tolist()
+    update = torch.cat([update.flatten() for update in updates]).square().mean().sqrt().item()
+    return {"effective_rate": median, "effective_rate_low": low, "effective_rate_high": high, "update": update}
 
 
 def save_weights(model: nn.Module, path: Path) -> None:

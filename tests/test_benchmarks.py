@@ -23,7 +23,7 @@ from benchmarks.networks import Naive, TorchNN, Training, products, weights
 from benchmarks.tasks import Characters, Palindromes, Task
 from rnnreport import build, cli, figures
 from rnnreport.backends import kernels
-from rnnreport.experiments import speed
+from rnnreport.experiments import recorded, speed
 from rnnreport.parameters import ParameterError
 from rnnreport.runs import RunError
 
@@ -267,12 +267,12 @@ def test_losses_of_backends_are_held_against_the_seeds_spread(tmp_path: Path) ->
     assert same["spread"].to_list() == pytest.approx([0.4, 0.4])
     assert same["within"].to_list() == [True, False]
     table.attrs["provenance"] = "three seeds"
-    speed.save(table, tmp_path / "backends.parquet")
-    kept = speed.learning(str(tmp_path / "backends.parquet"))
+    recorded.save(table, tmp_path / "backends.parquet")
+    kept = recorded.read(str(tmp_path / "backends.parquet"))
     assert kept is not None
     pd.testing.assert_frame_equal(kept, table)
     assert kept.attrs == table.attrs
-    assert speed.learning(str(tmp_path / "none.parquet")) is None
+    assert recorded.read(str(tmp_path / "none.parquet")) is None
 
 
 def test_the_native_backend_competes_where_a_compiler_is_found() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -12,10 +12,11 @@ from pydantic import model_validator
 from torch import nn
 from torch.nn import functional as F
 
+from rnnreport.backends import Backend
 from rnnreport.models import Encoding, Initialisation, ModelName, PalindromeClassifier, TemporalGateLSTM
 from rnnreport.palindromes import palindrome_batch
 from rnnreport.runs import Configuration, OnSteps, Run
-from rnnreport.training import load_weights, train
+from rnnreport.training import Recipe, load_weights, save_weights, step_sizes, train
 
 
 class PalindromeRun(Configuration):
@@ -26,11 +27,36 @@ class PalindromeRun(Configuration):
     encoding: Encoding = "scalar"
     initialisation: Initialisation = "normal"
     forget_bias: float = 0.0
+    chrono: bool = False  # biases of the gates drawn for a memory of this length
     longest_period: float | None = None  # temporal gate: tau is log-uniform in 1…this
     open_ratio: float = 0.05  # temporal gate: r_on
     hidden_size: int = 128
     batch_size: int = 128
     test_palindromes: int = 2_000
+    solved_at: float | None = None  # training ends once this accuracy on fresh palindromes is reached
+    snapshots: tuple[int, ...] = ()  # steps at which to keep the weights; those of the end always are
+
+    @classmethod
+    def of(
+        cls,
+        model: ModelName,
+        length: int,
+        seed: int,
+        steps: int = 1_000,
+        backend: Backend = "torch",
+        solved_at: float | None = None,
+        **settings: Any,
+    ) -> Self:
+        """A run of these settings, its recipe's among them; the backend is that of what has gates."""
+        recipe = {name: settings.pop(name) for name in list(settings) if name in Recipe.model_fields}
+        return cls(
+            model=model,
+            length=length,
+            backend="torch" if model == "rnn" else backend,
+            solved_at=solved_at,
+            recipe=Recipe(**{"record_every": 50 if steps >= 200 else 10, **recipe, "steps": steps, "seed": seed}),
+            **settings,
+        )
 
     @model_validator(mode="after")
     def _runs_on_its_backend(self) -> Self:
@@ -52,15 +78,22 @@ def train_palindromes(run: PalindromeRun, folder: Path, on_steps: OnSteps = lamb
         hits = (logits.argmax(-1) == last).double().mean().item()
         return {"test_loss": F.cross_entropy(logits, last).item(), "test_accuracy": hits}
 
-    return train(
-        new_network(run),
+    network = new_network(run)
+    table = train(
+        network,
         lambda generator: palindrome_batch(run.length, run.batch_size, generator),
         run.recipe,
         folder=folder,
         evaluate=evaluate,
-        snapshots=(run.steps,),
+        watch=step_sizes,
+        until=lambda row: run.solved_at is not None and row["test_accuracy"] >= run.solved_at,
+        snapshots=run.snapshots,
         on_steps=on_steps,
     )
+    end = int(table["step"].iloc[-1])
+    save_weights(network, folder / f"weights-{end}.safetensors")
+    on_steps(run.steps - end)  # those it did not need
+    return table
 
 
 def test_set(run: PalindromeRun) -> tuple[torch.Tensor, torch.Tensor]:
@@ -80,6 +113,7 @@ def new_network(run: PalindromeRun) -> PalindromeClassifier:
         encoding=run.encoding,
         initialisation=run.initialisation,
         forget_bias=run.forget_bias,
+        chrono=run.length if run.chrono else None,
         backend=run.backend,
     )
     if isinstance(network.recurrence, TemporalGateLSTM) and run.longest_period is not None:
@@ -88,8 +122,9 @@ def new_network(run: PalindromeRun) -> PalindromeClassifier:
     return network
 
 
-def trained_network(run: Run) -> PalindromeClassifier:
-    """The network of a finished run."""
+def trained_network(run: Run, step: int | None = None) -> PalindromeClassifier:
+    """The network of a finished run, as it was at the end or at one of its snapshots."""
     network = new_network(run.configuration)
-    load_weights(network, run.folder / f"weights-{run.configuration.steps}.safetensors")
+    step = int(run.table["step"].iloc[-1]) if step is None else step
+    load_weights(network, run.folder / f"weights-{step}.safetensors")
     return network.eval()

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import product
-from typing import Annotated
+from typing import Annotated, Any, get_args
 
 import numpy as np
 import pandas as pd
 import torch
 from pydantic import AfterValidator, Field
 
+from rnnreport.backends import Backend
 from rnnreport.cells import lstm_step, rnn_step
-from rnnreport.experiments import TrainingParameters
+from rnnreport.experiments import TrainingParameters, horizon, kept, recorded
 from rnnreport.experiments.palindromes import PalindromeRun, new_network, test_set, train_palindromes, trained_network
 from rnnreport.models import LSTM, RECURRENCES, Encoding, ModelName
-from rnnreport.parameters import DISTINCT, Count, Positives, Sample
-from rnnreport.runs import Run, run_all
-from rnnreport.training import OPTIMIZERS, OptimizerName, Recipe
+from rnnreport.parameters import DISTINCT, Count, Counts2, Lengths, Positive, Positives, Sample
+from rnnreport.runs import Run, provenance, run_all, tabulate
+from rnnreport.training import OPTIMIZERS, OptimizerName
+
+BACKENDS: tuple[Backend, ...] = ("torch", "native")
 
 
 def _listed(what: str, names: Iterable[str]) -> str:
@@ -40,50 +43,116 @@ class RNNVersusLSTMParameters(TrainingParameters):
         DISTINCT,
         AfterValidator(_with_rnn),
     ]
+    early_steps: Count
+    longest_rate: Positive
     learning_rates: Positives
     optimizers: Annotated[list[OptimizerName], Field(description=_listed("optimizers", OPTIMIZERS)), DISTINCT]
-    early_steps: Count
+    optimizer_length: Counts2
+    optimizer_steps: Count
+    ladder: Lengths
+    ladder_steps: Count
+    kept_length: Annotated[int, Field(strict=True, ge=3, description="an integer of at least 3")]
+    kept_steps: Count
     encoding: Annotated[Encoding, Field(description="'scalar' or 'one-hot'")]
     test_palindromes: Sample
+    backend: Annotated[Backend, Field(description=f"one of {', '.join(map(repr, get_args(Backend)))}")]
+    recorded_file: Annotated[str, Field(strict=True, description="a text: the name of a file, or '' for none")]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Of every network, batch and test."""
+        return self.model_dump(include={"hidden_size", "batch_size", "test_palindromes"})
+
+    def grown_rate(self, length: int) -> float:
+        """The learning rate of figures 2a and 2b, which grows evenly with T, from learning_rate to longest_rate."""
+        shortest, longest = min(self.lengths), max(self.lengths)
+        share = (length - shortest) / (longest - shortest) if longest > shortest else 0.0
+        return round(self.learning_rate + share * (self.longest_rate - self.learning_rate), 6)
 
 
 def comparison(p: RNNVersusLSTMParameters) -> list[Run]:
-    """Every model at every length, learning rate and seed: figures 1a to 2b are views of these runs."""
-    rates = sorted({p.learning_rate, *p.learning_rates})
+    """Figures 1a and 1b, the RNN at ``learning_rate``, and 2a, 2b, every model at a rate that grows with T."""
+    pairs: list[tuple[ModelName, int, float]] = [("rnn", length, p.learning_rate) for length in p.lengths]
+    pairs += [(model, length, p.grown_rate(length)) for model, length in product(p.models, p.lengths)]
+    return _trained(p, dict.fromkeys(pairs), "RNN and LSTM")
+
+
+def rates(p: RNNVersusLSTMParameters) -> list[Run]:
+    """Every model at every length and learning rate."""
+    return _trained(p, product(p.models, p.lengths, p.learning_rates), "learning rates")
+
+
+def _trained(p: RNNVersusLSTMParameters, pairs: Iterable[tuple[ModelName, int, float]], name: str) -> list[Run]:
+    """A run for each of model, length, learning rate and for each seed."""
     return run_all(
         train_palindromes,
         [
-            _run(p, model, length, seed, Recipe(steps=p.train_steps, learning_rate=rate))
-            for model, length, rate, seed in product(p.models, p.lengths, rates, p.seeds)
+            _run(p, model, length, seed, p.train_steps, learning_rate=rate)
+            for (model, length, rate), seed in product(pairs, p.seeds)
         ],
-        "RNN and LSTM",
+        name,
     )
 
 
 def optimizers(p: RNNVersusLSTMParameters, rates: tuple[float, ...] = (1e-3, 1e-2, 1e-1)) -> list[Run]:
-    """Every optimizer at several learning rates: the RNN on the second of the lengths, for ``early_steps``."""
-    length = p.lengths[:2][-1]
+    """The RNN with every optimizer at several learning rates."""
     return run_all(
         train_palindromes,
         [
-            _run(p, "rnn", length, seed, Recipe(steps=p.early_steps, learning_rate=rate, optimizer=optimizer))
+            _run(p, "rnn", p.optimizer_length, seed, p.optimizer_steps, learning_rate=rate, optimizer=optimizer)
             for optimizer, rate, seed in product(p.optimizers, rates, p.seeds)
         ],
         "optimizers",
     )
 
 
-def _run(p: RNNVersusLSTMParameters, model: ModelName, length: int, seed: int, recipe: Recipe) -> PalindromeRun:
-    every = 50 if recipe.steps >= 200 else 10
-    return PalindromeRun(
-        model=model,
-        length=length,
-        encoding=p.encoding,
-        hidden_size=p.hidden_size,
-        batch_size=p.batch_size,
-        test_palindromes=p.test_palindromes,
-        recipe=recipe.model_copy(update={"seed": seed, "device": p.device, "record_every": every}),
+def _run(
+    p: RNNVersusLSTMParameters, model: ModelName, length: int, seed: int, steps: int, **settings: Any
+) -> PalindromeRun:
+    return PalindromeRun.of(
+        model, length, seed, steps, p.backend, encoding=p.encoding, device=p.device, **p.sizes, **settings
     )
+
+
+def memory(p: RNNVersusLSTMParameters, settings: Sequence[horizon.Setting]) -> list[horizon.Climbed]:
+    """The climb of these settings over the chapter's ladder of lengths."""
+    return horizon.climb(settings, p.ladder, p.seeds, p.ladder_steps, p.backend, **p.sizes)
+
+
+def remembering(p: RNNVersusLSTMParameters) -> list[Run]:
+    """The networks that the chapter looks into, to see what they keep."""
+    return kept.remembering(p.kept_length, p.kept_steps, p.seeds, p.backend, **p.sizes)
+
+
+def by_backend(p: RNNVersusLSTMParameters) -> list[Run]:
+    """The LSTM of the better start by both backends, at every length of the chapter up to 50."""
+    settings = horizon.BASES["better start"]["lstm"]
+    return run_all(
+        train_palindromes,
+        [
+            PalindromeRun.of("lstm", length, seed, p.ladder_steps, backend, horizon.SOLVED, **p.sizes, **settings)
+            for backend, length, seed in product(BACKENDS, p.lengths, p.seeds)
+        ],
+        "backends",
+    )
+
+
+def record(p: RNNVersusLSTMParameters) -> pd.DataFrame:
+    """All that the chapter shows as recorded, trained with these parameters: at the full profile for hours."""
+    trained = {"rates": rates(p), "optimizers": optimizers(p), "backends": by_backend(p)}
+    tables = {name: _with_origin(tabulate(finished), finished) for name, finished in trained.items()}
+    far = horizon.climb(horizon.FARTHER, horizon.FAR_LADDER, p.seeds, horizon.FAR_BUDGET, p.backend, **p.sizes)
+    for name, climbed in (("horizon", memory(p, horizon.one_factor_at_a_time(p.models))), ("farther", far)):
+        tables[name] = _with_origin(horizon.tabulated(climbed), [run for _, run in climbed])
+    networks = remembering(p)
+    for name, measure in (("decoded", kept.decoded), ("forget products", kept.forget_products)):
+        tables[name] = _with_origin(measure(networks), networks)
+    return recorded.joined(tables)
+
+
+def _with_origin(table: pd.DataFrame, finished: Sequence[Run]) -> pd.DataFrame:
+    table.attrs["provenance"] = provenance(finished, "recorded")
+    return table
 
 
 def quadratic_paths(optimizers: Iterable[OptimizerName], steps: int = 40, curvature: float = 30.0) -> pd.DataFrame:
@@ -142,21 +211,13 @@ def left_of_gradient(run: Run, palindromes: int = 4) -> float:
 
 def gate_values(run: Run, palindromes: int = 200) -> pd.DataFrame:
     """What the gates of a trained LSTM do while it reads fresh palindromes: gate, step, value."""
-    network = trained_network(run)
-    digits, _ = test_set(run.configuration)
-    digits = digits[:, :palindromes].cpu()
-    x = network.encode(digits)
-    weight_ih, weight_hh, bias = network.recurrence.weights(0)
-    h = c = torch.zeros(x.shape[1], network.recurrence.hidden_size)
-    rows = []
-    with torch.inference_mode():
-        for step, x_t in enumerate(x, start=1):
-            a_i, a_f, a_g, a_o = (x_t @ weight_ih.T + h @ weight_hh.T + bias).chunk(4, -1)
-            gates = {"i": a_i.sigmoid(), "f": a_f.sigmoid(), "g": a_g.tanh(), "o": a_o.sigmoid()}
-            rows += [
-                pd.DataFrame({"gate": name, "step": step, "value": gate.flatten()}) for name, gate in gates.items()
-            ]
-            h, c = lstm_step(x_t, h, c, weight_ih, weight_hh, bias)
+    digits = test_set(run.configuration)[0][:, :palindromes].cpu()
+    found = kept.states(trained_network(run), digits)
+    rows = [
+        pd.DataFrame({"gate": gate, "step": step, "value": values.flatten()})
+        for gate in "ifgo"
+        for step, values in enumerate(found[gate], start=1)
+    ]
     return pd.concat(rows, ignore_index=True)
 
 

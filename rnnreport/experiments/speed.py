@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -280,19 +278,6 @@ def compare_backends(steps: int = 5_000, seeds: Sequence[int] = (0, 1, 2)) -> pd
     origins = [provenance(runs, "recorded result: rnnreport bench --learning") for runs in by_backend]
     table.attrs["provenance"] = " | ".join(origins)
     return table
-
-
-def save(table: pd.DataFrame, path: Path) -> None:
-    """Write the table of :func:`compare_backends`, whole or not at all."""
-    temporary = path.with_suffix(".tmp")
-    table.to_parquet(temporary, index=False)
-    os.replace(temporary, path)
-
-
-def learning(file: str) -> pd.DataFrame | None:
-    """The recorded table of :func:`compare_backends`, by its path, relative to the project; None where none is."""
-    path = PROJECT / file
-    return pd.read_parquet(path) if path.is_file() else None
 
 
 def same_learning(table: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,170 @@
+"""Chapter 2: the memory horizon, the longest palindrome that a network solves within a budget of steps."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from rnnreport.backends import Backend
+from rnnreport.experiments.palindromes import PalindromeRun, train_palindromes
+from rnnreport.models import ModelName
+from rnnreport.runs import Run, run_all, tabulate
+
+SOLVED = 0.99  # of at least 2,000 fresh palindromes …
+IN_SEEDS = 0.8  # … in this share of the seeds: 4 of 5
+
+BaseName = Literal["report", "better start"]
+
+# Two settings to start from, and the ways to leave them, one at a time.
+BASES: dict[BaseName, dict[ModelName, dict[str, Any]]] = {
+    "report": {
+        "rnn": {"encoding": "scalar", "initialisation": "normal", "learning_rate": 1e-3, "clip_norm": 10.0},
+        "lstm": {"encoding": "scalar", "initialisation": "normal", "learning_rate": 1e-3, "clip_norm": 10.0},
+    },
+    "better start": {
+        "rnn": {"encoding": "one-hot", "initialisation": "orthogonal", "learning_rate": 3e-4, "clip_norm": 10.0},
+        "lstm": {
+            "encoding": "one-hot",
+            "initialisation": "uniform",
+            "chrono": True,
+            "learning_rate": 2e-3,
+            "clip_norm": 10.0,
+        },
+    },
+}
+FACTORS: dict[str, dict[str, dict[str, Any]]] = {
+    "digits": {"one number": {"encoding": "scalar"}, "one-hot": {"encoding": "one-hot"}},
+    "initial weights": {
+        "N(0, 0.1), deviation": {"initialisation": "normal"},
+        "N(0, 0.1), variance": {"initialisation": "normal-variance"},
+        "uniform": {"initialisation": "uniform"},
+        "orthogonal": {"initialisation": "orthogonal"},
+        "identity": {"initialisation": "identity"},
+    },
+    "gates' biases": {
+        "as drawn": {"forget_bias": 0.0, "chrono": False},
+        "forget bias 1": {"forget_bias": 1.0, "chrono": False},
+        "chrono": {"forget_bias": 0.0, "chrono": True},
+    },
+    "gradient clipped at": {f"{norm:g}": {"clip_norm": norm} for norm in (0.1, 1.0, 10.0, 100.0)},
+    "learning rate": {f"{rate:g}": {"learning_rate": rate} for rate in (3e-4, 1e-3, 3e-3, 1e-2)},
+}
+
+
+FAR_LADDER, FAR_BUDGET = (50, 75, 100, 150, 200, 300), 4_000
+
+SETTING = ["base", "factor", "value", "model"]
+
+
+class Setting(NamedTuple):
+    """A network's settings: those of a base, or with one factor moved to another value."""
+
+    base: str
+    factor: str  # "" for the base itself
+    value: str
+    model: ModelName
+    settings: dict[str, Any]  # of PalindromeRun and of its Recipe
+
+    @property
+    def name(self) -> tuple[str, str, str, str]:
+        """What tells it from the others, the columns of ``SETTING``."""
+        return self.base, self.factor, self.value, self.model
+
+
+# How far either gets with more steps, and settings found by trial.
+FARTHER = [
+    Setting("farther", "", "", "rnn", {**BASES["better start"]["rnn"], "learning_rate": 1e-4}),
+    Setting("farther", "", "", "lstm", BASES["better start"]["lstm"]),
+]
+
+Climbed = tuple[Setting, Run]
+
+
+def bases(models: Sequence[ModelName] = ("rnn", "lstm")) -> list[Setting]:
+    """The two bases themselves, of these models."""
+    return [
+        Setting(name, "", "", model, of_base[model])
+        for name, of_base in BASES.items()
+        for model in models
+        if model in of_base
+    ]
+
+
+def one_factor_at_a_time(models: Sequence[ModelName] = ("rnn", "lstm")) -> list[Setting]:
+    """The bases and all that differs from one of them in a single factor; the RNN has no gates whose biases to set."""
+    return [setting for base in bases(models) for setting in (base, *_moved(base))]
+
+
+def _moved(base: Setting) -> Iterator[Setting]:
+    for factor, values in FACTORS.items():
+        if factor == "gates' biases" and base.model == "rnn":
+            continue
+        for value, change in values.items():
+            settings = {**base.settings, **change}
+            if PalindromeRun.of(base.model, 5, 0, **settings) != PalindromeRun.of(base.model, 5, 0, **base.settings):
+                yield Setting(base.base, factor, value, base.model, settings)
+
+
+def climb(
+    settings: Sequence[Setting],
+    ladder: Sequence[int],
+    seeds: Sequence[int],
+    budget: int,
+    backend: Backend = "torch",
+    **sizes: int,
+) -> list[Climbed]:
+    """Train every setting at ever longer palindromes until one is not solved within the budget of steps.
+
+    A training ends as soon as it has solved its length. At each length come first as few seeds as can settle that too
+    many fail: where they all do, the others could not help, and are not run. backend: what runs the LSTM. sizes:
+    hidden_size, batch_size, test_palindromes. Returns the runs, each with its setting.
+    """
+    spare = len(seeds) - _needed(len(seeds))  # seeds that may fail
+    climbing, climbed = list(settings), []
+    for length in sorted(ladder):
+        failed: Counter[tuple[str, ...]] = Counter()
+        for some in (seeds[: spare + 1], seeds[spare + 1 :]):
+            asked = [(setting, seed) for setting in climbing for seed in some]
+            runs = [
+                PalindromeRun.of(setting.model, length, seed, budget, backend, SOLVED, **sizes, **setting.settings)
+                for setting, seed in asked
+            ]
+            for (setting, _), run in zip(asked, run_all(train_palindromes, runs, f"horizon, T = {length}")):
+                failed[setting.name] += run.table["test_accuracy"].iloc[-1] < SOLVED
+                climbed.append((setting, run))
+            climbing = [setting for setting in climbing if failed[setting.name] <= spare]
+    return climbed
+
+
+def tabulated(climbed: Sequence[Climbed]) -> pd.DataFrame:
+    """The runs' tables in one, with the columns of ``SETTING`` and those of their configurations."""
+    tables = [tabulate([run]).assign(**dict(zip(SETTING, setting.name))) for setting, run in climbed]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _needed(seeds: int) -> int:
+    return int(np.ceil(IN_SEEDS * seeds))
+
+
+def steps_to_solve(table: pd.DataFrame) -> pd.DataFrame:
+    """For each setting, length and seed the first recorded step at which it was solved, ``steps``; infinity if none."""
+    by = [*SETTING, "length", "seed"]
+    solved = table["step"].where(table["test_accuracy"] >= SOLVED, np.inf)
+    return table.assign(steps=solved).groupby(by, sort=False)["steps"].min().reset_index()
+
+
+def horizons(table: pd.DataFrame, budgets: Sequence[float] = (np.inf,)) -> pd.DataFrame:
+    """For each setting and budget of steps the longest T solved, ``horizon``: in 4 of 5 seeds; 0 where none was."""
+    steps = steps_to_solve(table)
+    wanted = _needed(table["seed"].nunique())
+    rows = []
+    for setting, of_setting in steps.groupby(SETTING, sort=False):
+        for budget in budgets:
+            enough = of_setting[of_setting["steps"] <= (budget if np.isfinite(budget) else np.finfo(float).max)]
+            seeds = enough.groupby("length")["seed"].nunique()
+            rows.append((*setting, budget, int(seeds.index[seeds >= wanted].max() if (seeds >= wanted).any() else 0)))
+    return pd.DataFrame(rows, columns=[*SETTING, "budget", "horizon"])

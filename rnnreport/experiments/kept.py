@@ -1,0 +1,138 @@
+"""Chapter 2: what a network keeps of the first digit while it reads on, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from rnnreport import cell_path
+from rnnreport.backends import Backend
+from rnnreport.experiments.horizon import BASES
+from rnnreport.experiments.palindromes import PalindromeRun, new_network, test_set, train_palindromes, trained_network
+from rnnreport.models import PalindromeClassifier
+from rnnreport.palindromes import palindromes
+from rnnreport.runs import Run, run_all
+
+NAMES = {"rnn": "RNN", "lstm": "LSTM"}
+
+
+def remembering(length: int, steps: int, seeds: Sequence[int], backend: Backend = "torch", **sizes: int) -> list[Run]:
+    """An RNN and an LSTM of the better start for every seed, their weights kept ten times on the way.
+
+    sizes: hidden_size, batch_size, test_palindromes.
+    """
+    every = max(1, steps // 10)
+    snapshots = tuple(range(0, steps, every))
+    configurations = [
+        PalindromeRun.of(model, length, seed, steps, backend, snapshots=snapshots, **sizes, **settings)
+        for model, settings in BASES["better start"].items()
+        for seed in seeds
+    ]
+    return run_all(train_palindromes, configurations, "what is kept")
+
+
+def states(network: PalindromeClassifier, digits: Tensor) -> dict[str, Tensor]:
+    """What goes through a network while it reads: for the RNN h, for the LSTM h, c, i, f, g and o as well.
+
+    digits: integers (T, B). Each value: (T, B, H), of steps 1…T.
+    """
+    with torch.no_grad():
+        x, weights = network.encode(digits), network.recurrence.weights(0)
+        if len(weights[0]) == network.recurrence.hidden_size:
+            return {"h": network.recurrence(x)[0]}
+        run = cell_path.forward(x, *weights)
+        return {"h": run.h[1:], "c": run.c[1:], "i": run.i, "f": run.f, "g": run.g, "o": run.o}
+
+
+def decoded(runs: Sequence[Run], palindromes_used: int = 2_000) -> pd.DataFrame:
+    """How well the first digit can be read off the states by a linear map, at every step, before and after training.
+
+    Columns: network, seed, when ("before" or "after"), state ("h" or "c"), step, accuracy. The map from a state and 1
+    to ten indicators is fitted by least squares to some fresh palindromes and tested on others: the largest wins.
+    """
+    rows = []
+    for run in runs:
+        generator = torch.Generator().manual_seed(run.configuration.seed)
+        fitted_on = palindromes(run.configuration.length, palindromes_used, generator)[:-1]
+        tested_on = test_set(run.configuration)[0].cpu()
+        for when, network in _before_and_after(run):
+            fit, test = states(network, fitted_on), states(network, tested_on)
+            for state in sorted({"h", "c"} & set(fit)):
+                for step in range(len(fitted_on)):
+                    accuracy = _read_off(fit[state][step], fitted_on[0], test[state][step], tested_on[0])
+                    rows.append(
+                        (NAMES[run.configuration.model], run.configuration.seed, when, state, step + 1, accuracy)
+                    )
+    return pd.DataFrame(rows, columns=["network", "seed", "when", "state", "step", "accuracy"])
+
+
+def _read_off(fit: Tensor, fit_digits: Tensor, test: Tensor, test_digits: Tensor) -> float:
+    """Share of the test's digits that the least-squares map of (B, H) states to indicators gives the largest value."""
+    with_one = [F.pad(state.double(), (0, 1), value=1.0) for state in (fit, test)]
+    indicators = F.one_hot(fit_digits, 10).double()
+    weights = torch.linalg.lstsq(with_one[0], indicators, driver="gelsd").solution  # states may lie in a few dimensions
+    return ((with_one[1] @ weights).argmax(-1) == test_digits).double().mean().item()
+
+
+def _before_and_after(run: Run) -> Iterator[tuple[str, PalindromeClassifier]]:
+    yield "before", new_network(run.configuration).double()
+    yield "after", trained_network(run).double()
+
+
+def activity(run: Run, palindrome: int = 0) -> dict[str, np.ndarray]:
+    """What every unit of a trained network does over one fresh palindrome: for each state and gate (H, T - 1).
+
+    Units come in the order of their last h times its weight in the right answer's logit, the largest first.
+    Beside them "digits", the palindrome as it is read (T - 1,).
+    """
+    network = trained_network(run).double()
+    digits = test_set(run.configuration)[0][:, palindrome : palindrome + 1].cpu()
+    found = {name: values[:, 0].T for name, values in states(network, digits).items()}
+    order = (found["h"][:, -1] * network.W_ph.detach()[digits[0, 0]]).argsort(descending=True)
+    return {"digits": digits[:, 0].numpy(), **{name: values[order].numpy() for name, values in found.items()}}
+
+
+def forget_products(runs: Sequence[Run], palindromes_used: int = 200) -> pd.DataFrame:
+    """What each LSTM unit's forget gates leave of its cell from the first digit to the end, over the training.
+
+    Columns: seed, step (of training), share, kept: the quantile of the products at that share of units and palindromes.
+    """
+    rows = []
+    for run in (run for run in runs if run.configuration.model == "lstm"):
+        digits = test_set(run.configuration)[0][:, :palindromes_used].cpu()
+        for step in (*run.configuration.snapshots, int(run.table["step"].iloc[-1])):
+            network = trained_network(run, step).double()
+            kept = cell_path.forget_products(states(network, digits)["f"])[-2].flatten()
+            for share in (0.1, 0.5, 0.9, 0.99):
+                rows.append((run.configuration.seed, step, share, kept.quantile(share).item()))
+    return pd.DataFrame(rows, columns=["seed", "step", "share", "kept"])
+
+
+def state_space(run: Run, palindromes_used: int = 300) -> tuple[pd.DataFrame, float]:
+    """A network's states in the plane of their first two principal components, and that plane's share of the variance.
+
+    The state is h of an RNN and c of an LSTM, the one that is handed on by itself; the components are those of the last
+    step. Columns: palindrome, digit (the first), step, x, y.
+    """
+    digits = test_set(run.configuration)[0][:, :palindromes_used].cpu()
+    found = states(trained_network(run).double(), digits)
+    state = found.get("c", found["h"])  # (T - 1, B, H)
+    mean = state[-1].mean(0)
+    _, size, axes = torch.linalg.svd(state[-1] - mean, full_matrices=False)
+    plane = (state - mean) @ axes[:2].T
+    step, palindrome = torch.ones(plane.shape[:2]).nonzero().T
+    table = pd.DataFrame(
+        {
+            "palindrome": palindrome,
+            "digit": digits[0, palindrome],
+            "step": step + 1,
+            "x": plane[..., 0].flatten(),
+            "y": plane[..., 1].flatten(),
+        }
+    )
+    return table, (size[:2].square().sum() / size.square().sum()).item()

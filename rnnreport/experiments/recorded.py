@@ -1,0 +1,41 @@
+"""Tables of long runs that the repository carries, in ``data/``: written whole or not at all, read where they are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from rnnreport.provenance import PROJECT
+
+
+def joined(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Several experiments' tables in one, told apart by the column ``experiment``.
+
+    A table's origin, ``attrs["provenance"]``, goes along: into a dictionary by the experiment's name.
+    """
+    table = pd.concat([part.assign(experiment=name) for name, part in parts.items()], ignore_index=True)
+    table.attrs["provenance"] = {name: part.attrs["provenance"] for name, part in parts.items()}
+    return table
+
+
+def of_experiment(table: pd.DataFrame | None, name: str) -> tuple[pd.DataFrame, str]:
+    """An experiment's part of a joined table and its origin; an empty table and no words where there is none."""
+    if table is None or name not in table.attrs["provenance"]:
+        return pd.DataFrame(), ""
+    return table[table["experiment"] == name].dropna(axis=1, how="all"), table.attrs["provenance"][name]
+
+
+def save(table: pd.DataFrame, path: Path) -> None:
+    """Write a table with its ``attrs``, whole or not at all."""
+    temporary = path.with_suffix(".tmp")
+    table.to_parquet(temporary, index=False)
+    os.replace(temporary, path)
+
+
+def read(file: str) -> pd.DataFrame | None:
+    """A recorded table by its path, relative to the project; None where there is none."""
+    path = PROJECT / file
+    return pd.read_parquet(path) if file and path.is_file() else None
