@@ -163,12 +163,34 @@ def fig1b(table: pd.DataFrame) -> Finding:
     )
 
 
+def lr_decay(table: pd.DataFrame) -> Finding:
+    """table: optimizers at several learning rates, with effective_rate over the training; each at its best rate.
+
+    From step 100 on, when RMSprop's running mean, which starts at zero, has filled.
+    """
+    changes = {}
+    for name, (rate, _) in _best_optimizer_rates(table).items():
+        rows = table[(table["optimizer"] == name) & (table["learning_rate"] == rate) & (table["step"] >= 100)]
+        if name in ("rmsprop", "adam") and rows["step"].nunique() > 1:
+            by_step = rows.sort_values("step").groupby("seed")["effective_rate"]
+            changes[name] = np.log10(by_step.last() / by_step.first())
+    if len(changes) < 2:
+        return None, "It takes rmsprop and adam for more than 100 steps."
+    grows = [exceeds(change.tolist(), 0.0) for change in changes.values()]
+    holds = False if True in grows else None if None in grows else True
+    words = ", ".join(
+        f"{name} {10 ** change.mean():.2g} ({10 ** change.min():.2g} to {10 ** change.max():.2g})"
+        for name, change in changes.items()
+    )
+    return holds, (
+        "Learning rate over the root of the mean squared gradient, median parameter: its last value over that at "
+        f"step 100 (geometric mean and range over the seeds): {words}. It falls only while gradients grow."
+    )
+
+
 def adam_osc(table: pd.DataFrame) -> Finding:
     """table: optimizers at several learning rates; each at its best. Compared is the accuracy over the whole run."""
-    best: dict[str, pd.Series] = {}
-    for name, tried in table.groupby("optimizer"):
-        means = tried.pivot_table("test_accuracy", index="learning_rate", columns="seed")
-        best[str(name)] = means.iloc[int(means.mean(axis=1).argmax())]
+    best = {name: means for name, (_, means) in _best_optimizer_rates(table).items()}
     if not {"adam", "rmsprop", "sgd"} <= set(best):
         return None, "It takes adam, rmsprop and sgd."
     over_sgd, over_rmsprop = best["adam"] - best["sgd"], best["adam"] - best["rmsprop"]
@@ -240,8 +262,12 @@ def fig2b(table: pd.DataFrame) -> Finding:
     )
 
 
-def lstm_better(table: pd.DataFrame) -> Finding:
-    """table: both models at several T and learning rates; each at its best rate, compared seed by seed."""
+def lstm_better(table: pd.DataFrame, horizons: pd.DataFrame) -> Finding:
+    """table: both models at several T and learning rates; each at its best rate, compared seed by seed.
+
+    horizons: the longest T that each solved from the better start (model and horizon, a row each; none where not run).
+    The LSTM must be ahead in both.
+    """
     last = _at_last_step(table[table["length"] > 15])
     if not {"rnn", "lstm"} <= set(last["model"]):
         return None, "It takes both models at lengths beyond 15."
@@ -252,10 +278,17 @@ def lstm_better(table: pd.DataFrame) -> Finding:
         for model in ("rnn", "lstm")
     }
     ahead = means["lstm"] - means["rnn"]
-    return exceeds(ahead.tolist(), 0.0), (
-        f"Beyond T = 15, after {last['step'].max()} steps, each at its best rate: LSTM {_share(means['lstm'])}, "
-        f"RNN {_share(means['rnn'])}, the LSTM ahead by {in_words(ahead)}."
+    holds = exceeds(ahead.tolist(), 0.0)
+    words = (
+        f"Beyond T = 15, after {last['step'].max()} steps at the report's settings, each at its best rate: LSTM "
+        f"{_share(means['lstm'])}, RNN {_share(means['rnn'])}, the LSTM ahead by {in_words(ahead)}."
     )
+    if horizons.empty:
+        return holds if holds is not True else None, f"{words} From a better start they were not compared."
+    longest = horizons.set_index("model")["horizon"]
+    farther = bool(longest["lstm"] > longest["rnn"])
+    holds = False if holds is False or not farther else holds
+    return holds, f"{words} From the better start the LSTM solves T = {longest['lstm']}, the RNN T = {longest['rnn']}."
 
 
 def identity_grad(reach: pd.DataFrame) -> Finding:
@@ -409,6 +442,7 @@ PREDICATES: dict[str, Callable[..., Finding]] = {
     "whh-chain": whh_chain,
     "fig1a": fig1a,
     "fig1b": fig1b,
+    "lr-decay": lr_decay,
     "adam-osc": adam_osc,
     "gate-range": gate_range,
     "param-count": param_count,
@@ -427,6 +461,16 @@ PREDICATES: dict[str, Callable[..., Finding]] = {
     "temp-confidence": temp_confidence,
     "temp-diversity": temp_diversity,
 }
+
+
+def _best_optimizer_rates(table: pd.DataFrame) -> dict[str, tuple[float, pd.Series]]:
+    """For each optimizer its best learning rate, by the mean accuracy over the training, and that of each seed."""
+    best = {}
+    for name, tried in table.groupby("optimizer"):
+        means = tried.pivot_table("test_accuracy", index="learning_rate", columns="seed")
+        place = int(means.mean(axis=1).argmax())
+        best[str(name)] = (float(means.index[place]), means.iloc[place])
+    return best
 
 
 def _needs_steps(table: pd.DataFrame, steps: int) -> str:

@@ -36,7 +36,7 @@ print(json.dumps(found))
 """
 EDITS = {
     "sampling.py": {"experiments.text"},
-    "figures.py": {"figures"},
+    "figures/__init__.py": {"figures"},
     "corpora.py": {"experiments.text"},
     "widgets/temporal_gate.js": {"widgets"},
     "gradients/rnn.py": {"gradients"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -113,11 +114,19 @@ def forget_products(runs: Sequence[Run], palindromes_used: int = 200) -> pd.Data
     return pd.DataFrame(rows, columns=["seed", "step", "share", "kept"])
 
 
-def state_space(run: Run, palindromes_used: int = 300) -> tuple[pd.DataFrame, float]:
-    """A network's states in the plane of their first two principal components, and that plane's share of the variance.
+class Plane(NamedTuple):
+    """A network's states seen in two directions."""
 
-    The state is h of an RNN and c of an LSTM, the one that is handed on by itself; the components are those of the last
-    step. Columns: palindrome, digit (the first), step, x, y.
+    states: pd.DataFrame  # palindrome, digit (the first), step, x, y
+    variance: float  # the plane's share of the variance after the last step
+    found: float  # share of the palindromes whose first digit has the nearest middle there
+
+
+def state_space(run: Run, palindromes_used: int = 300) -> Plane:
+    """A trained network's states in the plane of the first two principal components of its last step.
+
+    The state is the one that is handed on by itself, h of an RNN and c of an LSTM. The digits' middles are those of the
+    first half of the palindromes, and the other half is told by the nearest.
     """
     digits = test_set(run.configuration)[0][:, :palindromes_used].cpu()
     found = states(trained_network(run).double(), digits)
@@ -126,13 +135,15 @@ def state_space(run: Run, palindromes_used: int = 300) -> tuple[pd.DataFrame, fl
     _, size, axes = torch.linalg.svd(state[-1] - mean, full_matrices=False)
     plane = (state - mean) @ axes[:2].T
     step, palindrome = torch.ones(plane.shape[:2]).nonzero().T
-    table = pd.DataFrame(
-        {
-            "palindrome": palindrome,
-            "digit": digits[0, palindrome],
-            "step": step + 1,
-            "x": plane[..., 0].flatten(),
-            "y": plane[..., 1].flatten(),
-        }
-    )
-    return table, (size[:2].square().sum() / size.square().sum()).item()
+    x, y = plane.flatten(0, 1).T
+    table = pd.DataFrame({"palindrome": palindrome, "digit": digits[0, palindrome], "step": step + 1, "x": x, "y": y})
+    variance = size[:2].square().sum() / size.square().sum()
+    return Plane(table, variance.item(), _nearest_middle(plane[-1], digits[0]))
+
+
+def _nearest_middle(points: Tensor, digits: Tensor) -> float:
+    """Share of the second half of the points (B, 2) that lie nearest to the middle of their own digit's first half."""
+    (fit, test), (fit_digits, test_digits) = points.tensor_split(2), digits.tensor_split(2)
+    known = fit_digits.unique()
+    middles = torch.stack([fit[fit_digits == digit].mean(0) for digit in known])
+    return (known[torch.cdist(test, middles).argmin(1)] == test_digits).double().mean().item()

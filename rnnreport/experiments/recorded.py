@@ -16,7 +16,9 @@ def joined(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
     A table's origin, ``attrs["provenance"]``, goes along: into a dictionary by the experiment's name.
     """
-    table = pd.concat([part.assign(experiment=name) for name, part in parts.items()], ignore_index=True)
+    # Int64 has a missing value, so that an experiment's integers stay what they are beside another that has none.
+    wide = [part.astype(dict.fromkeys(part.select_dtypes("int"), "Int64")) for part in parts.values()]
+    table = pd.concat([part.assign(experiment=name) for name, part in zip(parts, wide)], ignore_index=True)
     table.attrs["provenance"] = {name: part.attrs["provenance"] for name, part in parts.items()}
     return table
 
@@ -25,7 +27,8 @@ def of_experiment(table: pd.DataFrame | None, name: str) -> tuple[pd.DataFrame, 
     """An experiment's part of a joined table and its origin; an empty table and no words where there is none."""
     if table is None or name not in table.attrs["provenance"]:
         return pd.DataFrame(), ""
-    return table[table["experiment"] == name].dropna(axis=1, how="all"), table.attrs["provenance"][name]
+    part = table[table["experiment"] == name].dropna(axis=1, how="all")
+    return part.astype(dict.fromkeys(part.select_dtypes("Int64"), "int64")), table.attrs["provenance"][name]
 
 
 def save(table: pd.DataFrame, path: Path) -> None:

@@ -122,7 +122,7 @@ def curves(
         ax.axhline(chance, color=GUIDE, ls=":", lw=1)
         labels.append((chance, "chance", GUIDE))
     ax.set(xlabel="training step", ylim=(0, 1.03), xlim=(0, last))
-    _end_labels(ax, last, labels)
+    end_labels(ax, last, labels)
     return ax
 
 
@@ -139,7 +139,7 @@ def _bars(rows: pd.DataFrame, highest: float) -> list[pd.Series] | None:
     return [rows["mean"] - rows["low"].clip(0), rows["high"].clip(upper=highest) - rows["mean"]]
 
 
-def _end_labels(ax: Axes, x: float, labels: list[tuple[float, str, str]], gap: float = 0.07) -> None:
+def end_labels(ax: Axes, x: float, labels: list[tuple[float, str, str]], gap: float = 0.07) -> None:
     """Names at the lines' ends, moved apart where they would cover each other."""
     low, high = ax.get_ylim()
     space = gap * (high - low)
@@ -206,7 +206,7 @@ def models_against_length(table: pd.DataFrame) -> Figure:
     ax.axhline(0.1, color=GUIDE, ls=":", lw=1)
     labels.append((0.1, "chance", GUIDE))
     ax.set(xlabel="palindrome length T", ylabel="accuracy on fresh palindromes", ylim=(0, 1.03))
-    _end_labels(ax, last["length"].max(), labels)
+    end_labels(ax, last["length"].max(), labels)
     return figure
 
 
@@ -284,7 +284,7 @@ def states(table: pd.DataFrame) -> Figure:
         ax.plot(table["t"], table[f"gated {state}"], "o", color=GATED, ms=3)
         ax.set(ylabel=f"{state}(t)")
         last = table.iloc[-1]
-        _end_labels(
+        end_labels(
             ax, last["t"], [(last[state], "without", LSTM), (last[f"gated {state}"], "with gate", GATED)], gap=0.1
         )
     axes[2].bar(table["t"], table["k"], width=0.7, color=GATED)
@@ -323,7 +323,7 @@ def text_curves(table: pd.DataFrame) -> Figure:
             labels.append((rows["mean"].iloc[-1], name, colour))
         ax.set(xlabel="training step", ylabel=ylabel, xlim=(0, table["step"].max()))
         ax.set_ylim(0, 1 if ax is right else table["loss"].max() * 1.05)
-        _end_labels(ax, table["step"].max(), labels, gap=0.07)
+        end_labels(ax, table["step"].max(), labels, gap=0.07)
     return figure
 
 

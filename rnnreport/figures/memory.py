@@ -1,0 +1,242 @@
+"""Chapter 2's figures of what networks remember: how far back, on what it depends, and where it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from rnnreport.figures import COLOURS, GUIDE, LSTM, NAMES, RNN, SEQUENCE, curves, end_labels, new
+from rnnreport.intervals import over_seeds
+
+SOLVED = 0.99
+DIGITS = [*SEQUENCE, "#8C6D31", "#5254A3"]
+
+
+def accuracy_by_rate(table: pd.DataFrame) -> Figure:
+    """Final accuracy against the learning rate: a panel a model, a line for each T, with its 95% interval.
+
+    table: columns model, length, learning_rate, seed, step and test_accuracy.
+    """
+    models = list(dict.fromkeys(table["model"]))
+    last = table[table["step"] == table["step"].max()]
+    lengths, rates = sorted(last["length"].unique()), sorted(last["learning_rate"].unique())
+    figure, axes = new(len(models), sharey=True, squeeze=False, figsize=(3.5 * len(models) + 0.6, 3.4))
+    for ax, model in zip(axes[0], models):
+        labels = []
+        for place, length in enumerate(lengths):
+            rows = over_seeds(
+                last[(last["model"] == model) & (last["length"] == length)], ["learning_rate"], "test_accuracy"
+            )
+            spread = [rows["mean"] - rows["low"].clip(0, 1), rows["high"].clip(0, 1) - rows["mean"]]
+            x = rows["learning_rate"] * 1.04 ** (place - len(lengths) / 2)  # side by side
+            ax.errorbar(x, rows["mean"], yerr=spread, color=SEQUENCE[place], marker="o", ms=4, capsize=2)
+            labels.append((rows["mean"].iloc[-1], f"T = {length}", SEQUENCE[place]))
+        ax.axhline(0.1, color=GUIDE, ls=":", lw=1)
+        ax.set(xscale="log", xlabel="learning rate", ylim=(0, 1.03))
+        ax.set_xticks(rates, [f"{rate:g}" for rate in rates])
+        ax.xaxis.set_minor_locator(NullLocator())
+        ax.set_title(NAMES[model], fontsize=10)
+        end_labels(ax, rates[-1], labels)
+    axes[0, 0].set(ylabel="accuracy on fresh palindromes")
+    return figure
+
+
+def steps_to_solve(table: pd.DataFrame, budget: int) -> Figure:
+    """How many steps it takes to solve a length: a panel a base, a dot a seed, a line through a model's medians.
+
+    table: columns base, model, length, seed and steps (infinite where the budget was not enough: drawn at the top).
+    """
+    bases = list(dict.fromkeys(table["base"]))
+    figure, axes = new(len(bases), sharey=True, squeeze=False, figsize=(3.3 * len(bases) + 0.8, 3.2))
+    top = 1.12 * budget
+    for ax, base in zip(axes[0], bases):
+        labels = []
+        for model, rows in table[table["base"] == base].groupby("model", sort=False):
+            colour = COLOURS[model]
+            solved, failed = rows[np.isfinite(rows["steps"])], rows[~np.isfinite(rows["steps"])]
+            ax.plot(solved["length"], solved["steps"], "o", color=colour, ms=4, alpha=0.6)
+            ax.plot(failed["length"], np.full(len(failed), top), "x", color=colour, ms=5)
+            middle = rows.groupby("length")["steps"].median().clip(upper=top)
+            ax.plot(middle.index, middle, color=colour, lw=1.2)
+            labels.append((middle.iloc[-1], NAMES[model], colour))
+        ax.axhline(budget, color=GUIDE, ls=":", lw=1)
+        ax.set(xlabel="palindrome length T", ylim=(0, 1.2 * budget), xticks=sorted(table["length"].unique()))
+        ax.set_title(base, fontsize=10)
+        end_labels(ax, table["length"].max(), labels)
+    axes[0, 0].set(ylabel=f"steps until {SOLVED:.0%} are right")
+    return figure
+
+
+def horizon_by_factor(table: pd.DataFrame) -> Figure:
+    """The longest T solved when one factor is moved: a panel for each base, whose own horizons are vertical lines.
+
+    table: columns base, factor, value, model and horizon; the factor "" is the base itself.
+    """
+    bases = list(dict.fromkeys(table["base"]))
+    table = table.sort_values("factor", key=lambda factors: factors != "", kind="stable")
+    order = {factor: place for place, factor in enumerate(dict.fromkeys(table["factor"]))}
+    rows = sorted(dict.fromkeys(zip(table["factor"], table["value"])), key=lambda row: order[row[0]])[1:]  # "" is first
+    places, y, before = {}, 0.0, None
+    for factor, value in rows:
+        y += 1.0 if factor == before else 1.9
+        places[factor, value], before = y, factor
+    figure, axes = new(len(bases), sharey=True, squeeze=False, figsize=(3.1 * len(bases) + 1.8, 0.24 * y + 1.0))
+    for ax, base in zip(axes[0], bases):
+        part = table[table["base"] == base]
+        for nudge, (model, of_model) in zip((-0.14, 0.14), part.groupby("model", sort=False)):
+            own = of_model[of_model["factor"] == ""]["horizon"]
+            if len(own):
+                ax.axvline(_shown(own.iloc[0]), color=COLOURS[model], lw=1.2, ls="--")
+            moved = of_model[of_model["factor"] != ""]
+            heights = [places[row.factor, row.value] + nudge for row in moved.itertuples()]
+            ax.plot(moved["horizon"].map(_shown), heights, "o", color=COLOURS[model], ms=5, label=NAMES[model])
+        ax.set(xscale="log", xlabel="longest T solved")
+        ticks = [horizon for horizon in sorted(set(table["horizon"])) if horizon]
+        ax.set_xticks([_shown(0), *ticks], ["none", *map(str, ticks)], rotation=90, fontsize=8)
+        ax.xaxis.set_minor_locator(NullLocator())
+        ax.grid(axis="y", lw=0.3)
+        ax.set_title(f"from: {base}", fontsize=10)
+    axes[0, 0].set_yticks(list(places.values()), [value for _, value in places], fontsize=8)
+    axes[0, 0].invert_yaxis()
+    before = None
+    for (factor, _), height in places.items():
+        if factor != before:
+            axes[0, 0].annotate(
+                factor, (0, height - 0.95), xycoords=("axes fraction", "data"), xytext=(-6, 0),
+                textcoords="offset points", ha="right", va="center", fontsize=8, fontweight="bold",
+            )  # fmt: skip
+        before = factor
+    axes[0, -1].legend(*axes[0, 0].get_legend_handles_labels(), fontsize=9, loc="lower right")
+    return figure
+
+
+def _shown(horizon: float) -> float:
+    """Where a horizon stands on a logarithmic axis: none solved left of 5."""
+    return horizon or 3
+
+
+def horizon_by_budget(table: pd.DataFrame) -> Figure:
+    """The longest T solved over the budget of steps: a panel a base, a line a model.
+
+    table: columns base, model, budget and horizon.
+    """
+    bases = list(dict.fromkeys(table["base"]))
+    figure, axes = new(len(bases), sharey=True, squeeze=False, figsize=(2.5 * len(bases) + 0.8, 3.2))
+    for ax, base in zip(axes[0], bases):
+        labels = []
+        for model, rows in table[table["base"] == base].groupby("model", sort=False):
+            rows = rows.sort_values("budget")
+            ax.step(rows["budget"], rows["horizon"], where="post", color=COLOURS[model])
+            labels.append((rows["horizon"].iloc[-1], NAMES[model], COLOURS[model]))
+        last = table.loc[table["base"] == base, "budget"].max()
+        ax.set(xlabel="budget of steps", xlim=(0, last), ylim=(0, 1.05 * max(table["horizon"].max(), 1)))
+        ax.set_title(base, fontsize=10)
+        end_labels(ax, last, labels)
+    axes[0, 0].set(ylabel="longest T solved")
+    return figure
+
+
+def decoded(table: pd.DataFrame) -> Figure:
+    """How well the first digit is read off the states at every step: a panel for each state, before and after training.
+
+    table: columns network, state, when, step, seed and accuracy.
+    """
+    panels = list(dict.fromkeys(zip(table["network"], table["state"])))
+    figure, axes = new(len(panels), sharey=True, squeeze=False, figsize=(2.3 * len(panels) + 0.8, 3.0))
+    for ax, (network, state) in zip(axes[0], panels):
+        part = table[(table["network"] == network) & (table["state"] == state)]
+        colours = {"before": GUIDE, "after": RNN if network == "RNN" else LSTM}
+        curves(part, "when", "accuracy", ax=ax, colours=colours, names={"before": "before", "after": "after"})
+        ax.set(xlabel="step t", xlim=(1, part["step"].max()))
+        ax.set_title(f"{network}, {state}(t)", fontsize=10)
+    axes[0, 0].set(ylabel="first digit read off rightly")
+    return figure
+
+
+GATES = {"h": "h", "c": "cell c", "i": "input gate i", "f": "forget gate f", "o": "output gate o"}
+
+
+def activity(found: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
+    """What every unit does over one palindrome: a heat map for each state and gate of each network.
+
+    found: for each network's name its "digits" (T - 1,) and, for each state and gate, an array (H, T - 1).
+    """
+    panels = [(name, part) for name, values in found.items() for part in GATES if part in values]
+    figure, axes = new(len(panels), sharey=True, squeeze=False, figsize=(1.5 * len(panels) + 0.6, 3.6))
+    for ax, (name, part) in zip(axes[0], panels):
+        values = found[name][part]
+        signed = part in "hc"
+        limit = max(1.0, float(np.abs(values).max())) if signed else 1.0
+        image = ax.imshow(
+            values, aspect="auto", interpolation="nearest", cmap="RdBu_r" if signed else "Greys",
+            vmin=-limit if signed else 0, vmax=limit, extent=(0.5, values.shape[1] + 0.5, len(values), 0),
+        )  # fmt: skip
+        ax.set_title(f"{name}\n{GATES[part]}", fontsize=9)
+        ax.set(xlabel="step t")
+        bar = figure.colorbar(image, ax=ax, orientation="horizontal", pad=0.02, aspect=12)
+        bar.ax.tick_params(labelsize=7)
+    axes[0, 0].set(ylabel="unit")
+    return figure
+
+
+def forget_products(table: pd.DataFrame) -> Figure:
+    """What forget gates leave of the cell from the first digit to the end, over the training: a line for each quantile.
+
+    table: columns step, seed, share and kept. Lines are medians over the seeds, bands their range.
+    """
+    figure, ax = new(figsize=(6.4, 3.2))
+    for colour, (share, part) in zip(SEQUENCE, table.groupby("share")):
+        steps = part.groupby("step")["kept"]
+        middle = steps.median()
+        ax.fill_between(middle.index, steps.min(), steps.max(), color=colour, alpha=0.2, lw=0)
+        ax.semilogy(middle.index, middle, color=colour, label=f"{share:g}")
+    ax.set(xlabel="training step", ylabel="product of forget gates", xlim=(0, table["step"].max()))
+    figure.legend(title="quantile", loc="outside right upper", reverse=True, fontsize=9)
+    return figure
+
+
+def state_space(tables: Mapping[str, pd.DataFrame]) -> Figure:
+    """States in the plane of two principal components: each first digit's cloud at the end and one way to it.
+
+    tables: for each title the states in the plane (palindrome, digit, step, x, y).
+    """
+    figure, axes = new(len(tables), squeeze=False, figsize=(3.7 * len(tables), 3.7))
+    for ax, (title, table) in zip(axes[0], tables.items()):
+        last = table[table["step"] == table["step"].max()]
+        for digit, part in last.groupby("digit"):
+            colour = DIGITS[int(digit)]
+            ax.plot(part["x"], part["y"], "o", color=colour, ms=2.5, alpha=0.6)
+            way = table[table["palindrome"] == part["palindrome"].iloc[0]]
+            ax.plot(way["x"], way["y"], color=colour, lw=0.7, alpha=0.7)
+            ax.annotate(
+                str(digit), (part["x"].median(), part["y"].median()), color="black", fontsize=11, fontweight="bold",
+                ha="center", va="center",
+            )  # fmt: skip
+        ax.set_title(title, fontsize=10)
+        ax.set(xlabel="first component", ylabel="second component", xticks=[], yticks=[])
+    return figure
+
+
+def step_sizes(table: pd.DataFrame, rates: Mapping[str, float]) -> Figure:
+    """How an optimizer's steps change over the training: effective rate and size of the step, a line an optimizer.
+
+    table: columns optimizer, learning_rate, step, seed, effective_rate and update; rates: which rate to show of each.
+    Lines are medians over the seeds, bands their range.
+    """
+    figure, axes = new(2, figsize=(7.4, 3.4))
+    titles = {"effective_rate": "effective rate (median parameter)", "update": "step (root mean square)"}
+    for ax, (column, title) in zip(axes, titles.items()):
+        for colour, (optimizer, rate) in zip(SEQUENCE, rates.items()):
+            rows = table[(table["optimizer"] == optimizer) & (table["learning_rate"] == rate) & (table["step"] > 0)]
+            steps = rows.groupby("step")[column]
+            middle = steps.median()
+            ax.fill_between(middle.index, steps.min(), steps.max(), color=colour, alpha=0.2, lw=0)
+            ax.semilogy(middle.index, middle, color=colour, label=f"{optimizer}, {rate:g}")
+        ax.set(xlabel="training step", xlim=(0, table["step"].max()))
+        ax.set_title(title, fontsize=10)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9, frameon=False)
+    return figure
