@@ -14,7 +14,7 @@ from torch import nn
 from rnnreport import corpora
 from rnnreport.cells import lstm_step, rnn_step, temporal_gate
 from rnnreport.experiments import cell_path as reaches
-from rnnreport.experiments import palindromes, rnn_versus_lstm, text
+from rnnreport.experiments import horizon, kept, palindromes, recorded, rnn_versus_lstm, text
 from rnnreport.experiments import temporal_gate as gate
 from rnnreport.experiments.palindromes import PalindromeRun, train_palindromes
 from rnnreport.experiments.text import TextRun, train_text
@@ -250,20 +250,38 @@ def chapter_2():
             "learning_rates": [1e-3, 1e-2],
             "optimizers": list(OPTIMIZERS),
             "early_steps": 2,
+            "longest_rate": 1e-1,
+            "optimizer_length": 4,
+            "optimizer_steps": 2,
+            "ladder": [3, 5],
+            "ladder_steps": 4,
+            "kept_length": 5,
+            "kept_steps": 4,
+            "backend": "torch",
+            "recorded_file": "",
             "encoding": "one-hot",
             "test_palindromes": 100,
         }
     )
 
 
-def test_the_comparison_runs_every_model_length_rate_and_seed(chapter_2, in_own_store):
-    table = tabulate(rnn_versus_lstm.comparison(chapter_2))
-    groups = table.groupby(["model", "length", "learning_rate", "seed"])
-    assert len(groups) == 2 * 1 * 2 * 2
-    assert (groups["step"].max() == 6).all()
+def test_the_comparison_has_the_rnn_at_one_rate_and_every_model_at_one_that_grows(chapter_2, in_own_store):
+    p = chapter_2.model_copy(update={"lengths": [3, 5]})
+    table = tabulate(rnn_versus_lstm.comparison(p))
+    asked = table.groupby(["model", "length", "learning_rate"])["seed"].nunique()
+    assert asked.to_dict() == {
+        ("rnn", 3, 0.01): 2, ("rnn", 5, 0.01): 2, ("rnn", 5, 0.1): 2, ("lstm", 3, 0.01): 2, ("lstm", 5, 0.1): 2,
+    }  # fmt: skip
+    assert (table.groupby(["model", "length", "learning_rate", "seed"])["step"].max() == 6).all()
     assert set(table["encoding"]) == {"one-hot"}
     assert set(table["optimizer"]) == {"rmsprop"}
     assert table["test_accuracy"].between(0, 1).all()
+
+
+def test_the_rate_grows_evenly_with_the_length(chapter_2):
+    p = chapter_2.model_copy(update={"lengths": [25, 5, 10], "learning_rate": 0.001, "longest_rate": 0.005})
+    assert [p.grown_rate(length) for length in (5, 10, 15, 25)] == pytest.approx([0.001, 0.002, 0.003, 0.005])
+    assert chapter_2.grown_rate(5) == chapter_2.learning_rate  # of a single length
 
 
 def test_the_comparisons_numbers_are_those_of_a_training_alone(chapter_2, in_own_store, tmp_path):
@@ -274,25 +292,243 @@ def test_the_comparisons_numbers_are_those_of_a_training_alone(chapter_2, in_own
     )
 
 
+def test_every_length_is_tried_at_every_rate(chapter_2, in_own_store):
+    table = tabulate(rnn_versus_lstm.rates(chapter_2))
+    assert len(table.groupby(["model", "length", "learning_rate", "seed"])) == 2 * 1 * 2 * 2
+
+
 def test_every_optimizer_is_tried_at_several_rates(chapter_2, in_own_store):
     table = tabulate(rnn_versus_lstm.optimizers(chapter_2, rates=(1e-3, 1e-2)))
     assert len(table.groupby(["optimizer", "learning_rate", "seed"])) == len(OPTIMIZERS) * 2 * 2
     assert set(table["model"]) == {"rnn"}
+    assert set(table["length"]) == {4}
     assert table["step"].max() == 2
+    assert (table.loc[table["step"] > 0, "effective_rate"] > 0).all()
 
 
-@pytest.mark.parametrize(("lengths", "expected"), [([5], 5), ([5, 3], 3), ([5, 3, 4], 3)])
-def test_optimizers_are_compared_at_the_second_length(chapter_2, monkeypatch, lengths, expected):
+# The memory horizon
+
+
+def solved(**steps):
+    """What a stand-in for run_all returns: each run solved at so many steps, or not, by model and length."""
+
+    def run_all(function, wanted, name):
+        asked.extend(wanted)
+        return [Run(run, history(run), {}, None) for run in wanted]
+
+    def history(run):
+        at = steps.get(f"{run.model}_{run.length}", {}).get(run.seed, math.inf)
+        rows = [(step, 1.0 if step >= at else 0.2) for step in range(0, run.steps + 1, 50)]
+        return pd.DataFrame(rows, columns=["step", "test_accuracy"])
+
     asked = []
-    monkeypatch.setattr(rnn_versus_lstm, "run_all", lambda function, runs, name: asked.extend(runs))
-    rnn_versus_lstm.optimizers(chapter_2.model_copy(update={"lengths": lengths}))
-    assert {run.length for run in asked} == {expected}
+    return run_all, asked
+
+
+FIVE = dict.fromkeys(range(5), 100)
+
+
+def test_a_climb_ends_at_the_first_length_that_too_many_seeds_fail(monkeypatch):
+    run_all, asked = solved(
+        rnn_5=FIVE, rnn_10={**FIVE, 3: math.inf}, lstm_5=FIVE, lstm_10={0: 150, 2: 100, 3: 100, 4: 50}
+    )
+    monkeypatch.setattr(horizon, "run_all", run_all)
+    report = [base for base in horizon.bases() if base.base == "report"]
+    climbed = horizon.climb(report, [10, 5, 20], range(5), 1_000)
+    counts = pd.Series([(run.model, run.length) for run in asked]).value_counts().to_dict()
+    # The RNN fails at 20 in both seeds that were asked first; the LSTM at 10 in one of the first two, so that
+    # the others have to tell.
+    assert counts == {("rnn", 5): 5, ("rnn", 10): 5, ("rnn", 20): 2, ("lstm", 5): 5, ("lstm", 10): 5, ("lstm", 20): 2}
+    table = horizon.tabulated(climbed)
+    found = horizon.horizons(table, [50, 100, 149, 150, math.inf]).set_index(["model", "budget"])["horizon"]
+    assert found["rnn"].to_list() == [0, 10, 10, 10, 10]
+    assert found["lstm"].to_list() == [0, 5, 5, 10, 10]
+    steps = horizon.steps_to_solve(table).set_index(["model", "length", "seed"])["steps"]
+    assert (steps["lstm", 10, 0], steps["lstm", 10, 1], steps["lstm", 10, 4]) == (150, math.inf, 50)
+
+
+def test_a_climb_trains_each_seed_until_its_length_is_solved(in_own_store):
+    easy = horizon.Setting("own", "", "", "rnn", {"encoding": "one-hot", "learning_rate": 1e-2})
+    sizes = {"hidden_size": 16, "batch_size": 32, "test_palindromes": 100}
+    climbed = horizon.climb([easy], [2], [0, 1], 400, **sizes)
+    for setting, run in climbed:
+        assert setting == easy
+        accuracies = run.table["test_accuracy"]
+        assert accuracies.iloc[-1] >= horizon.SOLVED > accuracies.iloc[:-1].max()
+        assert run.table["step"].iloc[-1] < 400
+        network = palindromes.trained_network(run)
+        digits, last = palindromes.test_set(run.configuration)
+        assert (network(digits).argmax(-1) == last).double().mean().item() == accuracies.iloc[-1]
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3, 5, 10])
+def test_as_few_seeds_as_can_settle_a_failure_go_first(monkeypatch, seeds):
+    run_all, asked = solved()
+    monkeypatch.setattr(horizon, "run_all", run_all)
+    horizon.climb(horizon.bases()[:1], [5, 10], range(seeds), 100)
+    assert len(asked) == 1 + seeds - math.ceil(0.8 * seeds)
+
+
+def test_one_factor_at_a_time_moves_one_factor_at_a_time():
+    settings = horizon.one_factor_at_a_time()
+    assert len({setting.name for setting in settings}) == len(settings)
+    for setting in settings:
+        run = PalindromeRun.of(setting.model, 9, 0, **setting.settings)
+        base = PalindromeRun.of(setting.model, 9, 0, **horizon.BASES[setting.base][setting.model])
+        fields = {
+            name
+            for name, value in {**run.model_dump(), **run.recipe.model_dump()}.items()
+            if name != "recipe" and value != {**base.model_dump(), **base.recipe.model_dump()}[name]
+        }
+        allowed = {
+            "": [set()],
+            "digits": [{"encoding"}],
+            "initial weights": [{"initialisation"}],
+            "gates' biases": [{"forget_bias"}, {"chrono"}, {"forget_bias", "chrono"}],
+            "gradient clipped at": [{"clip_norm"}],
+            "learning rate": [{"learning_rate"}],
+        }
+        assert fields in allowed[setting.factor], setting.name
+        palindromes.new_network(run)  # can be made
+    factors = {(setting.base, setting.model): set() for setting in settings}
+    for setting in settings:
+        factors[setting.base, setting.model].add(setting.factor)
+    assert all(
+        found == set(allowed) - ({"gates' biases"} if key[1] == "rnn" else set()) for key, found in factors.items()
+    )
+
+
+def test_a_run_of_settings_has_them_and_the_rnn_no_native_backend():
+    run = PalindromeRun.of("rnn", 7, 3, 500, "auto", 0.9, learning_rate=0.1, encoding="one-hot", hidden_size=5)
+    assert (run.model, run.length, run.seed, run.steps, run.backend) == ("rnn", 7, 3, 500, "torch")
+    assert (run.recipe.learning_rate, run.recipe.record_every, run.solved_at, run.hidden_size) == (0.1, 50, 0.9, 5)
+    assert PalindromeRun.of("lstm", 7, 3, 100, "auto").backend == "auto"
+
+
+# What a network keeps
+
+
+@pytest.fixture(scope="module")
+def remembering(chapter_2, in_own_store):
+    return rnn_versus_lstm.remembering(chapter_2)
+
+
+def test_states_are_those_of_the_printed_cells(remembering):
+    for run in remembering:
+        network = palindromes.trained_network(run).double()
+        digits = palindromes.test_set(run.configuration)[0][:, :3]
+        found = kept.states(network, digits)
+        x, weights = network.encode(digits), network.recurrence.weights(0)
+        h = c = torch.zeros(3, 4, dtype=torch.float64)
+        for step, x_t in enumerate(x):
+            if run.configuration.model == "rnn":
+                h = rnn_step(x_t, h, *weights)
+            else:
+                h, c = lstm_step(x_t, h, c, *weights)
+                torch.testing.assert_close(found["c"][step], c)
+            torch.testing.assert_close(found["h"][step], h)
+        assert set(found) == ({"h"} if run.configuration.model == "rnn" else set("hcifgo"))
+
+
+def test_the_first_digit_is_read_off_where_it_is_and_nowhere_else():
+    generator = torch.Generator().manual_seed(0)
+    digits = torch.randint(10, (2, 600), generator=generator)
+    there = F.one_hot(digits, 10).double() @ torch.randn(10, 12, dtype=torch.float64, generator=generator)
+    noise = torch.randn(2, 600, 12, dtype=torch.float64, generator=generator)
+    assert kept._read_off(there[0], digits[0], there[1], digits[1]) == 1
+    assert kept._read_off(noise[0], digits[0], noise[1], digits[1]) < 0.2
+    constant = torch.ones(600, 12, dtype=torch.float64)  # states that lie in one point
+    assert kept._read_off(constant, digits[0], constant, digits[1]) < 0.2
+
+
+def test_reading_off_covers_networks_states_steps_and_times(remembering):
+    table = kept.decoded(remembering, 200)
+    groups = table.groupby(["network", "state", "when", "seed"])["step"].agg(list)
+    assert set(groups.map(tuple)) == {(1, 2, 3, 4)}
+    assert set(groups.index.droplevel([2, 3])) == {("RNN", "h"), ("LSTM", "h"), ("LSTM", "c")}
+    assert len(groups) == 3 * 2 * 2
+    assert table["accuracy"].between(0, 1).all()
+
+
+def test_activity_is_sorted_by_what_a_unit_says_for_the_right_answer(remembering):
+    run = remembering[-1]
+    found = kept.activity(run)
+    network = palindromes.trained_network(run).double()
+    digits = palindromes.test_set(run.configuration)[0][:, :1]
+    states = kept.states(network, digits)
+    says = (states["h"][-1, 0] * network.W_ph[digits[0, 0]]).detach()
+    assert found["digits"].tolist() == digits[:, 0].tolist()
+    for name in "hcifgo":
+        np.testing.assert_array_equal(found[name], states[name][:, 0].T[says.argsort(descending=True)].numpy())
+
+
+def test_forget_products_are_quantiles_of_the_gates_products_over_the_training(remembering):
+    table = kept.forget_products(remembering, 5)
+    assert set(table["step"]) == {0, 1, 2, 3, 4}
+    assert set(table["seed"]) == {0, 1}
+    run = next(run for run in remembering if run.configuration.model == "lstm")
+    for step in (0, 2, 4):
+        network = palindromes.trained_network(run, step).double()
+        digits = palindromes.test_set(run.configuration)[0][:, :5]
+        gates = kept.states(network, digits)["f"][1:].prod(0)  # of the steps after the first digit
+        row = table[(table["seed"] == 0) & (table["step"] == step) & (table["share"] == 0.5)]
+        assert row["kept"].item() == pytest.approx(gates.flatten().quantile(0.5).item())
+    assert torch.equal(palindromes.trained_network(run, 0).W_ph, palindromes.new_network(run.configuration).W_ph)
+
+
+def test_the_plane_holds_the_largest_variance(remembering):
+    for run in remembering:
+        plane = kept.state_space(run, 50)
+        last = plane.states[plane.states["step"] == 4]
+        assert len(plane.states) == 4 * 50
+        network = palindromes.trained_network(run).double()
+        states = kept.states(network, palindromes.test_set(run.configuration)[0][:, :50])
+        state = states.get("c", states["h"])[-1]
+        eigenvalues = torch.linalg.eigvalsh(state.T.cov()).flip(0)
+        assert last[["x", "y"]].var().to_list() == pytest.approx(eigenvalues[:2].tolist())
+        assert plane.variance == pytest.approx((eigenvalues[:2].sum() / eigenvalues.sum()).item())
+        assert 0 <= plane.found <= 1
+
+
+def test_the_nearest_middle_tells_clouds_apart():
+    generator = torch.Generator().manual_seed(0)
+    digits = torch.randint(10, (200,), generator=generator)
+    clouds = torch.stack([digits.cos(), digits.sin()], -1).double() * 100
+    assert kept._nearest_middle(clouds + torch.randn(200, 2, generator=generator), digits) == 1
+    assert kept._nearest_middle(torch.randn(200, 2, generator=generator).double(), digits) < 0.3
+
+
+# What is recorded
+
+
+def test_all_that_is_recorded_comes_back_with_its_origin(chapter_2, in_own_store, monkeypatch, tmp_path):
+    monkeypatch.setattr(horizon, "FACTORS", {"digits": horizon.FACTORS["digits"]})
+    monkeypatch.setattr(horizon, "FAR_LADDER", (3,))
+    monkeypatch.setattr(horizon, "FAR_BUDGET", 2)
+    table = rnn_versus_lstm.record(chapter_2.model_copy(update={"optimizers": ["adam"], "learning_rates": [0.01]}))
+    recorded.save(table, tmp_path / "chapter.parquet")
+    kept_table = recorded.read(str(tmp_path / "chapter.parquet"))
+    names = {"rates", "optimizers", "backends", "horizon", "farther", "decoded", "forget products"}
+    assert set(kept_table["experiment"]) == set(kept_table.attrs["provenance"]) == names
+    for name in names:
+        part, before = (recorded.of_experiment(one, name)[0] for one in (kept_table, table))
+        pd.testing.assert_frame_equal(part, before, check_dtype=False)
+    rates, origin = recorded.of_experiment(kept_table, "rates")
+    expected = tabulate(rnn_versus_lstm.rates(chapter_2.model_copy(update={"learning_rates": [0.01]})))
+    for name in ("step", "length", "seed", "test_accuracy"):
+        assert rates[name].to_list() == expected[name].to_list()
+    assert rates["length"].dtype == rates["step"].dtype == np.int64
+    assert origin.startswith("recorded: 4 runs, seeds 0, 1")
+    absent, nothing = recorded.of_experiment(kept_table, "none")
+    assert (len(absent), nothing) == (0, "")
+    assert recorded.of_experiment(None, "rates")[1] == ""
+    assert recorded.read("") is None
 
 
 @pytest.mark.parametrize("encoding", ["scalar", "one-hot"])
 def test_gate_values_are_those_the_network_goes_through(chapter_2, in_own_store, encoding):
     p = chapter_2.model_copy(update={"encoding": encoding, "models": ["lstm"], "seeds": [0], "learning_rates": [1e-2]})
-    (run,) = rnn_versus_lstm.comparison(p)
+    (run,) = rnn_versus_lstm.rates(p)
     values = rnn_versus_lstm.gate_values(run, palindromes=7)
     assert len(values) == 4 * 4 * 7 * 4  # gates, steps, palindromes, units
     network = palindromes.trained_network(run)

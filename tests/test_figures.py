@@ -1,6 +1,7 @@
 """The figures: each draws what a small table made by hand says, without a warning, and shows itself with its words."""
 
 import base64
+import math
 import re
 from html import unescape
 from itertools import product
@@ -16,6 +17,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from rnnreport import cells, figures
+from rnnreport.figures import memory
 from rnnreport.intervals import interval
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -128,6 +130,68 @@ def speeds():
     return pd.DataFrame(rows, columns=columns)
 
 
+def step_sizes():
+    table = optimizers(seeds=(0, 1))
+    return table.assign(effective_rate=1 / (table["step"] + table["seed"] + 1), update=0.1 / (table["step"] + 1))
+
+
+def horizons(bases=("report", "better start")):
+    rows = [
+        (base, factor, value, model, 5 * (place + 1) * (model == "lstm"))
+        for base in bases
+        for place, (factor, value) in enumerate((("", ""), ("digits", "one-hot"), ("rate", "0.1"), ("rate", "0.2")))
+        for model in ("rnn", "lstm")
+    ]
+    return pd.DataFrame(rows, columns=["base", "factor", "value", "model", "horizon"])
+
+
+def budgets():
+    parts = [horizons().query("factor == ''").assign(budget=budget) for budget in (0, 50, 100)]
+    return pd.concat(parts, ignore_index=True)
+
+
+def solving(failed=math.inf):
+    rows = [
+        (base, model, length, seed, failed if (model, length) == ("rnn", 10) else 10 * length + seed)
+        for base, model, length, seed in product(("report", "better start"), ("rnn", "lstm"), (5, 10), (0, 1, 2))
+    ]
+    return pd.DataFrame(rows, columns=["base", "model", "length", "seed", "steps"])
+
+
+def readings(seeds=(0, 1, 2)):
+    rows = [
+        (network, state, when, seed, step, 1 / (step + seed / 10) if when == "before" else 0.9)
+        for (network, state), when, seed, step in product(
+            (("RNN", "h"), ("LSTM", "c"), ("LSTM", "h")), ("before", "after"), seeds, (1, 2, 3)
+        )
+    ]
+    return pd.DataFrame(rows, columns=["network", "state", "when", "seed", "step", "accuracy"])
+
+
+def active():
+    rng = np.random.default_rng(0)
+    lstm = {name: rng.uniform(-3 if name == "c" else 0, 3 if name == "c" else 1, (6, 4)) for name in "hcifgo"}
+    digits = np.array([3, 1, 1, 3])
+    return {"RNN": {"digits": digits, "h": rng.uniform(-1, 1, (6, 4))}, "LSTM": {"digits": digits, **lstm}}
+
+
+def products(seeds=(0, 1)):
+    rows = [
+        (seed, step, share, share / (step + 1 + seed / 10))
+        for seed, step, share in product(seeds, (0, 50, 100), (0.1, 0.9))
+    ]
+    return pd.DataFrame(rows, columns=["seed", "step", "share", "kept"])
+
+
+def plane():
+    rng = np.random.default_rng(0)
+    rows = [
+        (palindrome, palindrome % 10, step, *rng.normal(palindrome % 10, 0.1, 2))
+        for palindrome, step in product(range(30), (1, 2, 3))
+    ]
+    return pd.DataFrame(rows, columns=["palindrome", "digit", "step", "x", "y"])
+
+
 WAYS = {"jacobian": "all ways", "cell": "along the cell"}
 MODELS = ("rnn", "lstm", "temporal-gate")
 DRAWINGS = {
@@ -137,8 +201,6 @@ DRAWINGS = {
     "by length": lambda: figures.by_length(runs(lengths=(5, 10, 20))),
     "by length, one seed": lambda: figures.by_length(runs(lengths=(5, 10), seeds=(3,))),
     "by length, more than colours": lambda: figures.by_length(runs(lengths=range(2, 14))),
-    "by length and rate": lambda: figures.by_length_and_rate(runs(lengths=(5, 10), rates=(1e-3, 1e-2))),
-    "by length and one rate": lambda: figures.by_length_and_rate(runs()),
     "models against length": lambda: figures.models_against_length(runs(MODELS, (5, 10), (1e-3, 1e-2))),
     "models against one length, one seed": lambda: figures.models_against_length(runs(("rnn",), seeds=(0,))),
     "optimizers": lambda: figures.optimizer_curves(optimizers()),
@@ -171,6 +233,23 @@ DRAWINGS = {
     "speed of contenders": lambda: figures.speed_of_contenders(speeds()),
     "speed by length": lambda: figures.speed_by_length(speeds()),
     "speed of gate": lambda: figures.speed_of_gate(speeds()),
+    "accuracy by rate": lambda: memory.accuracy_by_rate(runs(("rnn", "lstm"), (5, 10), (1e-3, 1e-2))),
+    "accuracy by one rate, one seed": lambda: memory.accuracy_by_rate(runs(seeds=(0,))),
+    "steps to solve": lambda: memory.steps_to_solve(solving(), 200),
+    "steps to solve, all solved": lambda: memory.steps_to_solve(solving(150), 200),
+    "horizon by factor": lambda: memory.horizon_by_factor(horizons()),
+    "horizon by factor, one base, none solved": lambda: memory.horizon_by_factor(
+        horizons(("report",)).assign(horizon=0)
+    ),
+    "horizon by budget": lambda: memory.horizon_by_budget(budgets()),
+    "horizon by budget, none solved": lambda: memory.horizon_by_budget(budgets().assign(horizon=0)),
+    "decoded": lambda: memory.decoded(readings()),
+    "decoded, one seed": lambda: memory.decoded(readings(seeds=(0,))),
+    "activity": lambda: memory.activity(active()),
+    "forget products": lambda: memory.forget_products(products()),
+    "forget products, one seed": lambda: memory.forget_products(products(seeds=(0,))),
+    "state space": lambda: memory.state_space({"RNN, h(t)": plane(), "LSTM, c(t)": plane()}),
+    "step sizes": lambda: memory.step_sizes(step_sizes(), {"sgd": 0.1, "adam": 0.01}),
     "gate race": lambda: figures.gate_race(runs(("lstm", "temporal-gate"), (5, 10))),
     "gate race, one seed": lambda: figures.gate_race(runs(("lstm", "temporal-gate"), seeds=(0,))),
 }
@@ -193,7 +272,7 @@ def test_a_figure_is_drawn_without_a_warning_and_the_same_to_the_byte(name):
 
 
 def test_every_drawing_function_is_tested_here():
-    functions = vars(figures).values()
+    functions = [*vars(figures).values(), *vars(memory).values()]
     drawing = {f.__name__ for f in functions if getattr(f, "__annotations__", {}).get("return") == "Figure"}
     called = {name for draw in DRAWINGS.values() for name in draw.__code__.co_names}
     assert len(drawing) > 10
@@ -279,6 +358,37 @@ def test_each_optimizer_is_drawn_at_its_best_rate():
     table.loc[(table["optimizer"] == "adam") & (table["learning_rate"] == 0.01), "test_accuracy"] += 0.2
     names = words(figures.optimizer_curves(table).axes[0])
     assert {"sgd, 0.1", "adam, 0.01"} <= set(names)
+
+
+def test_a_horizon_stands_where_it_was_reached_and_the_base_beside_it():
+    figure = memory.horizon_by_factor(horizons())
+    report, better = figure.axes
+    assert [report.get_title(), better.get_title()] == ["from: report", "from: better start"]
+    assert [text.get_text() for text in report.get_yticklabels()] == ["one-hot", "0.1", "0.2"]
+    assert [text for text in words(report) if text] == ["digits", "rate"]
+    for ax in (report, better):
+        dots = {to_hex(line.get_color()): list(line.get_xdata()) for line in ax.lines if line.get_marker() == "o"}
+        assert dots == {figures.RNN.lower(): [3, 3, 3], figures.LSTM.lower(): [10, 15, 20]}  # 3 stands for none
+        guides = {to_hex(line.get_color()): line.get_xdata()[0] for line in ax.lines if line.get_marker() != "o"}
+        assert guides == {figures.RNN.lower(): 3, figures.LSTM.lower(): 5}
+
+
+def test_what_is_not_solved_is_crossed_above_the_budget():
+    ax = memory.steps_to_solve(solving(), 200).axes[0]
+    crosses = [line for line in ax.lines if line.get_marker() == "x" and len(line.get_xdata())]
+    assert [to_hex(line.get_color()) for line in crosses] == [figures.RNN.lower()]
+    assert crosses[0].get_xdata().tolist() == [10, 10, 10]
+    assert min(crosses[0].get_ydata()) > 200
+
+
+def test_a_heat_map_s_scale_holds_every_value():
+    panels = [ax for ax in memory.activity(active()).axes if ax.images]
+    assert len(panels) == 6
+    for ax in panels:
+        (image,) = ax.images
+        low, high = image.get_clim()
+        assert low <= image.get_array().min()
+        assert image.get_array().max() <= high
 
 
 def test_figure_1a_has_the_training_batches_as_well():

@@ -454,6 +454,37 @@ def test_the_forget_bias_goes_to_the_forget_gate_alone(model):
     same(biases[1] - biases[0], torch.tensor([0.0, 1.5, 0.0, 0.0]).repeat_interleave(H), 1e-6)
 
 
+@pytest.mark.parametrize("model", ["rnn", "lstm"])
+def test_the_identity_initialisation_makes_every_gates_whh_the_identity(model):
+    net = PalindromeClassifier(model, 5, initialisation="identity")
+    for block in net.recurrence.weight_hh_l0.split(5):
+        assert torch.equal(block, torch.eye(5))
+
+
+def test_a_tenth_read_as_a_variance_is_a_deviation_of_its_root():
+    torch.manual_seed(0)
+    net = PalindromeClassifier("lstm", 100, initialisation="normal-variance")
+    assert net.recurrence.weight_hh_l0.std().item() == pytest.approx(0.1**0.5, rel=0.02)
+
+
+def test_chrono_draws_the_gates_biases_for_a_memory_of_that_length():
+    torch.manual_seed(0)
+    net = PalindromeClassifier("lstm", 500, initialisation="uniform", chrono=50)
+    i, f, g, o = net.recurrence.bias_l0.detach().chunk(4)
+    assert torch.equal(i, -f)
+    assert ((f >= 0) & (f <= math.log(49))).all()
+    assert f.exp().mean().item() == pytest.approx(25, rel=0.05)  # uniform from 1 to 49
+    assert torch.cat([g, o]).abs().max() <= 500**-0.5
+
+
+@pytest.mark.parametrize(
+    ("model", "options"), [("rnn", {"forget_bias": 1.0}), ("rnn", {"chrono": 20}), ("lstm", {"chrono": 2})]
+)
+def test_biases_that_cannot_be_set_are_refused(model, options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        PalindromeClassifier(model, 4, **options)
+
+
 def test_the_character_model_is_two_layers_and_a_head():
     torch.manual_seed(0)
     net = CharLSTM(7, H).double()

@@ -27,6 +27,7 @@ from rnnreport.training import (
     check_device,
     load_weights,
     save_weights,
+    step_sizes,
     train,
 )
 
@@ -56,7 +57,11 @@ def recipe(steps=20, **changes):
 
 def trained(folder=None, model=None, steps=20, evaluate=evaluate, **changes):
     """History and network of a training; keywords that are no recipe's go to ``train``."""
-    own = {name: changes.pop(name) for name in ("snapshots", "checkpoint_seconds", "on_steps") if name in changes}
+    own = {
+        name: changes.pop(name)
+        for name in ("snapshots", "checkpoint_seconds", "on_steps", "until", "watch")
+        if name in changes
+    }
     model = model or network()
     history = train(model, batches, recipe(steps, **changes), folder=folder, evaluate=evaluate, **own)
     return history, model
@@ -242,6 +247,60 @@ def test_snapshots_are_written_at_the_steps_asked_for(tmp_path):
         for name, tensor in expected.state_dict().items():
             assert torch.equal(found.state_dict()[name], tensor)
     assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_a_training_ends_after_the_row_it_waited_for(tmp_path):
+    whole, _ = trained(steps=20)
+    cut, model = trained(tmp_path, steps=20, until=lambda row: row["step"] >= 10)
+    assert cut["step"].tolist() == [0, 5, 10]
+    shorter, at_10 = trained(steps=10)
+    assert_same((cut, model), (shorter, at_10))
+    assert_same((whole[:3], model), (cut, model))
+
+
+def test_a_training_that_has_ended_early_is_not_gone_on_with(tmp_path):
+    def ends(row):
+        return row["step"] >= 10
+
+    first = trained(tmp_path, steps=20, until=ends, checkpoint_seconds=-1)
+    assert_same(trained(tmp_path, steps=20, until=ends, checkpoint_seconds=-1), first)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_step_sizes_are_those_of_the_step_that_was_made(optimizer):
+    model = network()
+    made = OPTIMIZERS[optimizer](model.parameters(), lr=0.01)
+    for seed in range(3):
+        inputs, targets = batches(torch.Generator().manual_seed(seed))
+        made.zero_grad()
+        nn.functional.cross_entropy(model(inputs), targets).backward()
+        before = [parameter.detach().clone() for parameter in model.parameters()]
+        made.step()
+    moved = torch.cat([(old - new.detach()).flatten() for old, new in zip(before, model.parameters())])
+    sizes = step_sizes(made)
+    assert sizes["update"] == pytest.approx(moved.square().mean().sqrt().item(), rel=1e-4)
+    assert sizes["effective_rate_low"] <= sizes["effective_rate"] <= sizes["effective_rate_high"]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_the_effective_rate_is_what_makes_a_step_of_a_steady_gradient(optimizer):
+    gradient = torch.tensor([0.1, -0.5, 2.0])
+    parameter = nn.Parameter(torch.zeros(3))
+    made = OPTIMIZERS[optimizer]([parameter], lr=0.01)
+    for _ in range(2_000):
+        parameter.grad = gradient.clone()
+        before = parameter.detach().clone()
+        made.step()
+    rates = (before - parameter.detach()) / gradient
+    assert step_sizes(made)["effective_rate"] == pytest.approx(rates.median().item(), rel=1e-3)
+
+
+def test_step_sizes_are_watched_at_every_row():
+    history, _ = trained(steps=10, optimizer="adam", watch=step_sizes)
+    assert history.loc[0, ["effective_rate", "update"]].isna().all()
+    assert (history.loc[1:, "update"] > 0).all()
+    unwatched, _ = trained(steps=10, optimizer="adam")
+    pd.testing.assert_frame_equal(history[unwatched.columns].drop(columns="seconds"), unwatched.drop(columns="seconds"))
 
 
 def test_weights_of_another_network_are_refused(tmp_path):

@@ -177,18 +177,6 @@ def by_length(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def by_length_and_rate(table: pd.DataFrame) -> Figure:
-    """As :func:`by_length`, a panel for each learning rate."""
-    rates = sorted(table["learning_rate"].unique())
-    figure, axes = new(len(rates), sharey=True, squeeze=False, figsize=(3.6 * len(rates) + 0.6, 3.2))
-    for ax, rate in zip(axes[0], rates):
-        part = table[table["learning_rate"] == rate]
-        curves(part, "length", names={length: f"T = {length}" for length in part["length"].unique()}, ax=ax)
-        ax.set_title(f"learning rate {rate:g}", fontsize=10)
-    axes[0, 0].set(ylabel="accuracy on fresh palindromes")
-    return figure
-
-
 def models_against_length(table: pd.DataFrame) -> Figure:
     """Final accuracy against T, a line for each model, with its 95% interval; each model at its best learning rate."""
     figure, ax = new()
