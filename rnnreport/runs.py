@@ -9,29 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
 import shutil
-import signal
-import sys
-import threading
-import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
-from multiprocessing.connection import wait
-from multiprocessing.queues import SimpleQueue
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from filelock import FileLock
 from pydantic import BaseModel
-from tqdm import tqdm
 
+from rnnreport import sweep
 from rnnreport.backends import Backend, in_use
 from rnnreport.provenance import PROJECT, code_version, libraries, machine
 from rnnreport.training import Recipe, use_one_thread
@@ -86,7 +77,6 @@ def run_all(function: RunFunction, configurations: Sequence[Configuration], name
     keys = {key_of(function, configuration): configuration for configuration in configurations}
     missing = {key: configuration for key, configuration in keys.items() if not (store() / key / "run.json").exists()}
     if missing:
-        store().mkdir(parents=True, exist_ok=True)
         _run_missing(function, missing, name)
     return [load(store() / key_of(function, configuration), type(configuration)) for configuration in configurations]
 
@@ -154,79 +144,35 @@ def provenance(runs: Sequence[Run], how: str = "trained live") -> str:
     )
 
 
-# Below: running what is missing, in worker processes that live as long as this one.
-
-_steps_done: SimpleQueue[int] | None = None
+# Below: running what is missing.
 
 
 def _run_missing(function: RunFunction, missing: dict[str, Configuration], name: str) -> None:
-    workers, queue = _workers()
-    futures: dict[Future[None], str] = {
-        workers.submit(_run_one, function, configuration, store() / key): key for key, configuration in missing.items()
-    }
-    total = sum(configuration.steps for configuration in missing.values())
-    errors: list[tuple[Configuration, BaseException]] = []
-    try:
-        with tqdm(total=total, desc=name, unit="step", mininterval=1.0, file=sys.stderr) as bar:
-            waiting = set(futures)
-            while waiting:
-                done = {future for future in waiting if future.done()}
-                while not queue.empty():
-                    bar.update(queue.get())
-                errors += [(missing[futures[future]], error) for future in done if (error := future.exception())]
-                waiting -= done
-                bar.set_postfix_str(f"{len(futures) - len(waiting)} of {len(futures)} runs done", refresh=False)
-                time.sleep(0.05)
-    except BaseException:  # interrupted: what is under way goes on from its checkpoint next time
-        _workers.cache_clear()
-        raise
-    if errors:
-        if any(isinstance(error, BrokenProcessPool) for _, error in errors):
-            _workers.cache_clear()
-        configuration, error = errors[0]
+    sweep.check_folder(store())
+    calls = {key: partial(_run_one, function, configuration, store() / key) for key, configuration in missing.items()}
+    failed = sweep.run(calls, name, {key: configuration.steps for key, configuration in missing.items()}, unit="step")
+    if failed:
+        key, error = next(iter(failed.items()))
         raise RunError(
-            f"{len(errors)} of {len(missing)} runs failed; the finished ones are kept. The first: {configuration!r}: "
+            f"{len(failed)} of {len(missing)} runs failed; the finished ones are kept. The first: {missing[key]!r}: "
             f"{type(error).__name__}: {error}"
         ) from error
+    # Listed, not looked up: over a network, a file that was not there may go on not being there for a minute.
+    if not set(missing) <= {path.name for path in store().iterdir()}:
+        raise RunError(
+            f"the runs are done, but not in {store()} as this machine sees it: all workers must share that folder"
+        )
 
 
 def _run_one(function: RunFunction, configuration: Configuration, place: Path) -> None:
     """Run one configuration, unless another process does or did it meanwhile, and put it in its place."""
+    use_one_thread()  # here, since what it sets holds for this thread
     with FileLock(f"{place}.lock"):
         if not (place / "run.json").exists():
             unfinished = place.with_name(f"{place.name}.unfinished")
             unfinished.mkdir(exist_ok=True)
-            table = function(configuration, unfinished, _report)
+            table = function(configuration, unfinished, sweep.report)
             (unfinished / "checkpoint.safetensors").unlink(missing_ok=True)
             finish(unfinished, function, configuration, table)
             shutil.rmtree(place, ignore_errors=True)
             os.replace(unfinished, place)
-
-
-def _report(steps: int) -> None:
-    if _steps_done is not None:
-        _steps_done.put(steps)
-
-
-@cache
-def _workers() -> tuple[ProcessPoolExecutor, SimpleQueue[int]]:
-    context = multiprocessing.get_context("spawn")
-    queue = context.SimpleQueue()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return ProcessPoolExecutor(cores, context, initializer=_start_worker, initargs=(queue,)), queue
-
-
-def _start_worker(queue: SimpleQueue[int]) -> None:
-    global _steps_done
-    _steps_done = queue
-    signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # Ctrl-C reaches all; only the parent tells of it
-    use_one_thread()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)

@@ -8,14 +8,13 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 
-from rnnreport import runs
+from rnnreport import runs, sweep
 from rnnreport.experiments.palindromes import PalindromeRun, train_palindromes
 from rnnreport.runs import RUNS_DIR, Configuration, RunError, key_of, load, provenance, run_all, store, tabulate
 from rnnreport.training import Recipe
@@ -253,15 +252,20 @@ def test_a_killed_worker_is_told_of_and_the_next_call_completes(work):
     assert work.ran.count(1) == 1
 
 
-def test_an_interrupted_call_can_be_made_again(work, monkeypatch):
-    def interrupted(seconds):
-        raise KeyboardInterrupt
+def test_an_interrupted_call_can_be_made_again(work):
+    waits = work.is_to("waits", 5)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(runs.time, "sleep", interrupted)
+    def interrupt():
+        eventually(lambda: work.ran == [5])
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(interrupt)
         with pytest.raises(KeyboardInterrupt):
             run_all(work, numbers(5))
+    waits.unlink()
     assert squares(run_all(work, numbers(5))) == [25]
+    assert work.ran == [5, 5]
 
 
 ASK = """
@@ -321,10 +325,9 @@ def test_results_do_not_depend_on_the_number_of_workers(tmp_path, monkeypatch):
     monkeypatch.setenv(RUNS_DIR, str(tmp_path / "all"))
     by_all = [compared(run.table) for run in run_all(train_palindromes, configurations)]
     monkeypatch.setenv(RUNS_DIR, str(tmp_path / "one"))
-    monkeypatch.setattr(runs.os, "sched_getaffinity", lambda pid: {0}, raising=False)
-    monkeypatch.setattr(runs, "_workers", cache(runs._workers.__wrapped__))
-    by_one = [compared(run.table) for run in run_all(train_palindromes, configurations)]
-    assert runs._workers()[0]._max_workers == 1
+    with sweep.on(workers=1):
+        by_one = [compared(run.table) for run in run_all(train_palindromes, configurations)]
+        assert len(sweep._places[-1].client().nthreads()) == 1
     for run, one, other in zip(configurations, by_all, by_one, strict=True):
         pd.testing.assert_frame_equal(one, other, check_exact=True)
         folder = tmp_path / f"here-{run.seed}"

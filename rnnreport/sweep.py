@@ -1,0 +1,337 @@
+"""The one engine for many runs: on this machine's cores, on a running Dask cluster, or as jobs of SLURM.
+
+It knows Dask, and nothing of what is run. A call is a function without arguments that leaves its result in a file; it
+runs alone in a process of a single thread. What a worker's death or Ctrl-C cuts is called again, so a call goes on from
+where it was, if it can.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import shutil
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+if TYPE_CHECKING:  # Dask takes half a second to import, and is needed only when something runs
+    from distributed import Client, Future
+
+WORKERS = "RNNREPORT_WORKERS"  # how many processes on this machine, if not one for each core
+WAIT = 55.0  # seconds without a worker until a sweep gives up: within a minute, all in all
+SLURM_JOBS = 8  # asked for at once, unless told otherwise
+NO_DASHBOARD = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}  # its port would be 8787, in use or not
+
+
+class SweepError(RuntimeError):
+    """A sweep that cannot go on; the message is one sentence for the reader."""
+
+
+def run(
+    calls: Mapping[str, Callable[[], object]], name: str, sizes: Mapping[str, int] | None = None, unit: str = "run"
+) -> dict[str, BaseException]:
+    """Make all calls, as many at a time as there are workers, with a bar on stderr; returns the errors of the failed.
+
+    sizes: what each call adds to the bar, in its unit; 1 if not given. A call whose worker is terminated is made again,
+    by another; one that this befalls four times has failed. Raises SweepError where there are no workers.
+    """
+    place = _places[-1]
+    sizes = sizes or dict.fromkeys(calls, 1)
+    try:
+        with tqdm(total=sum(sizes.values()), desc=name, unit=unit, mininterval=1.0, file=sys.stderr) as bar:
+            return _Sweep(place, calls, sizes, bar).run()
+    except BaseException:  # also Ctrl-C: workers in the midst of something would keep it locked for the next call
+        place.close(at_once=True)
+        raise
+
+
+def report(size: int) -> None:
+    """Move the bar on for the call under way in this thread, if a sweep makes it."""
+    if progress := _progress.get():
+        progress.report(size)
+
+
+@contextmanager
+def on(
+    scheduler: str | None = None,
+    slurm: bool = False,
+    workers: int | None = None,
+    wait: float = WAIT,
+    logs: Path | None = None,
+) -> Iterator[None]:
+    """Where the block's sweeps run: this machine, the Dask cluster at ``tcp://…``, or jobs of SLURM, of a core each.
+
+    They are started, or asked, when there is something to run. workers: how many processes or jobs. wait: seconds
+    without a worker after which a sweep gives up. logs: the folder for what SLURM's jobs print. What else a site's
+    SLURM must be told (queue, account, walltime, memory, interface) is said to dask-jobqueue, in its configuration file
+    or in variables like ``DASK_JOBQUEUE__SLURM__QUEUE``. Raises SweepError.
+    """
+    if scheduler and slurm:
+        raise SweepError("a sweep runs either on a running scheduler or on SLURM, not on both")
+    if scheduler and workers:
+        raise SweepError(f"the cluster at {scheduler} has the workers it has; their number cannot be asked for here")
+    if scheduler and not scheduler.startswith("tcp://"):
+        raise SweepError(f"a scheduler's address is like tcp://host:8786, not {scheduler!r}")
+    if slurm and not find_spec("dask_jobqueue"):
+        raise SweepError("SLURM needs the package dask-jobqueue; `pip install dask-jobqueue` adds it")
+    if slurm and not shutil.which("sbatch"):
+        raise SweepError("there is no SLURM on this machine: the command sbatch was not found")
+    place = _Place(scheduler, slurm, workers, wait, logs)
+    _places.append(place)
+    try:
+        yield
+    finally:
+        _places.remove(place)
+        place.close()
+
+
+def check_folder(folder: Path) -> None:
+    """Make the folder where it is missing. Raises SweepError where nothing can be written into it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(4096))
+    except OSError as error:
+        raise SweepError(f"nothing can be written into {folder}: {error.strerror}") from error
+
+
+class _Place:
+    """Where calls run; the client is there from its first use until it is closed, and then anew."""
+
+    def __init__(
+        self,
+        scheduler: str | None = None,
+        slurm: bool = False,
+        workers: int | None = None,
+        wait: float = WAIT,
+        logs: Path | None = None,
+    ) -> None:
+        self.scheduler, self.slurm, self.workers, self.wait, self.logs = scheduler, slurm, workers, wait, logs
+        self._lock = threading.Lock()
+        self._client: Client | None = None
+
+    def __str__(self) -> str:
+        return f"the scheduler {self.scheduler}" if self.scheduler else "SLURM" if self.slurm else "this machine"
+
+    def client(self) -> Client:
+        """The client of the scheduler. Raises SweepError."""
+        with self._lock:
+            if self._client is None:
+                self._client = self._start()
+            return self._client
+
+    def close(self, at_once: bool = False) -> None:
+        """Give up the client and what was started for it; at once: without waiting for calls that are under way."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is None:
+            return
+        cluster = client.cluster
+        with suppress(Exception):  # a scheduler that is gone cannot be told
+            if at_once and not self.slurm and cluster:
+                cluster.sync(_kill, cluster)
+            client.close(timeout=1)
+        if cluster:
+            with suppress(Exception):
+                cluster.close(timeout=5)
+
+    def _start(self) -> Client:
+        import distributed
+
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what goes wrong is told by SweepError
+        end = time.monotonic() + self.wait
+        try:
+            where = self.scheduler or (self._slurm() if self.slurm else self._local())
+            return distributed.Client(where, timeout=end - time.monotonic(), set_as_default=False)
+        except (OSError, RuntimeError, TimeoutError, ValueError) as error:
+            reason = f"did not answer within {self.wait:.0f} s" if self.scheduler else f"started no worker: {error}"
+            raise SweepError(f"{self} {reason}") from error
+
+    def _local(self) -> Any:
+        from distributed import LocalCluster
+
+        return LocalCluster(
+            n_workers=self.workers or _cores(),
+            threads_per_worker=1,
+            host="127.0.0.1",
+            scheduler_kwargs=NO_DASHBOARD,
+            memory_limit=None,
+            silence_logs=logging.CRITICAL,
+            preload=["rnnreport.sweep"],  # see dask_setup
+            config={"distributed.worker.profile.enabled": False},  # it would look at the thread 100 times a second
+        )
+
+    def _slurm(self) -> Any:
+        import dask
+        from dask_jobqueue import SLURMCluster
+
+        if self.logs:
+            check_folder(self.logs)
+        settings = dask.config.get("jobqueue.slurm")
+        cluster = SLURMCluster(
+            cores=1,
+            processes=1,
+            memory=settings["memory"] or "2 GB",
+            log_directory=settings["log-directory"] or self.logs,
+            scheduler_options={**NO_DASHBOARD, **settings["scheduler-options"]},
+            silence_logs=logging.CRITICAL,
+        )
+        jobs = self.workers or SLURM_JOBS
+        cluster.adapt(minimum=jobs, maximum=jobs)  # scale(jobs) would not replace a job that was lost
+        return cluster
+
+
+_places = [_Place()]  # the innermost ``on`` last; without one, this machine
+
+
+class _Sweep:
+    """One call of :func:`run`.
+
+    No more calls are handed to the scheduler than there are workers. It would put them on workers at once, and when a
+    worker dies count that against every call that waits there.
+    """
+
+    def __init__(self, place: _Place, calls: Mapping[str, Callable[[], object]], sizes: Mapping[str, int], bar: tqdm):
+        self.place, self.calls, self.sizes, self.bar = place, calls, sizes, bar
+        self.topic = f"{bar.desc}-{uuid.uuid4().hex}"
+        self.done = dict.fromkeys(calls, 0)  # of each call's size
+        self.failed: dict[str, BaseException] = {}
+        self.threads, self.seen, self.asked = 0, time.monotonic(), 0.0
+
+    def run(self) -> dict[str, BaseException]:
+        client = self.place.client()
+        client.subscribe_topic(self.topic, self._hear)
+        waiting, running = list(self.calls), dict[str, Any]()
+        try:
+            while waiting or running:
+                self._count_workers(client)
+                while waiting and len(running) < self.threads:
+                    key = waiting.pop(0)
+                    running[key] = self._submit(client, key)
+                for key in [key for key, future in running.items() if future.done()]:
+                    self._finish(key, running.pop(key))
+                done = len(self.calls) - len(waiting) - len(running) - len(self.failed)
+                self.bar.set_postfix_str(
+                    f"{len(running)} running, {done} done, {len(self.failed)} failed", refresh=False
+                )
+                self.bar.update(sum(self.done.values()) - self.bar.n)
+                time.sleep(0.05 if running else 0.2)
+        finally:
+            with suppress(Exception):  # also where the scheduler is gone
+                client.unsubscribe_topic(self.topic)
+                client.cancel(list(running.values()), force=True)
+        return self.failed
+
+    def _submit(self, client: Client, key: str) -> Future:
+        import cloudpickle
+
+        # As bytes, so that only the worker, and not the scheduler, needs what the call is made of.
+        environment = {name: value for name, value in os.environ.items() if name.startswith("RNNREPORT_")}
+        call = cloudpickle.dumps(self.calls[key])
+        return client.submit(_make, call, self.topic, key, environment, key=f"{self.topic}-{key}", pure=False)
+
+    def _finish(self, key: str, future: Future) -> None:
+        from distributed import KilledWorker
+
+        if future.status not in ("finished", "error"):
+            raise self._lost()
+        error = future.exception()
+        if isinstance(error, KilledWorker):
+            error = SweepError(f"its worker was terminated {error.allowed_failures + 1} times")
+        if error is not None:
+            self.failed[key] = error
+        else:
+            self.done[key] = self.sizes[key]
+
+    def _count_workers(self, client: Client) -> None:
+        """How many calls can run at a time, asked once a second. Raises SweepError where it is none for too long."""
+        now = time.monotonic()
+        if now - self.asked < 1:
+            return
+        try:
+            threads = client.nthreads().values()
+        except (OSError, RuntimeError, TimeoutError) as error:
+            raise self._lost() from error
+        if any(number > 1 for number in threads):
+            raise SweepError(
+                f"workers must have one thread each (`dask worker --nthreads 1`); {self.place} has one of {max(threads)}"
+            )
+        self.threads, self.asked = len(threads), now
+        if threads:
+            self.seen = now
+        elif now - self.seen > self.place.wait:
+            raise SweepError(f"{self.place} had no worker for {self.place.wait:.0f} s; what is finished is kept")
+
+    def _hear(self, event: tuple[float, tuple[str, int]]) -> None:
+        key, size = event[1]
+        self.done[key] = max(self.done[key], min(size, self.sizes[key]))
+
+    def _lost(self) -> SweepError:
+        return SweepError(f"the connection to {self.place} was lost; what is finished is kept, the same call goes on")
+
+
+def _cores() -> int:
+    """How many processes this machine is to run. Raises SweepError."""
+    given = os.environ.get(WORKERS)
+    if given:
+        if not given.isdecimal() or int(given) < 1:
+            raise SweepError(f"{WORKERS} must be a number of processes of at least 1, not {given!r}")
+        return int(given)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+async def _kill(cluster: Any) -> None:
+    import asyncio
+
+    await asyncio.gather(*(nanny.kill(timeout=0) for nanny in cluster.workers.values()), return_exceptions=True)
+
+
+# Below: what runs in a worker.
+
+
+class _Progress:
+    """How far a call is. Told as a sum, so that a call that is made again starts anew."""
+
+    def __init__(self, topic: str, key: str) -> None:
+        self.topic, self.key, self.done, self.told = topic, key, 0, 0.0
+
+    def report(self, size: int) -> None:
+        from distributed import get_worker
+
+        self.done += size
+        if time.monotonic() - self.told > 0.5:
+            self.told = time.monotonic()
+            get_worker().log_event(self.topic, (self.key, self.done))
+
+
+_progress: ContextVar[_Progress | None] = ContextVar("_progress", default=None)
+
+
+def _make(call: bytes, topic: str, key: str, environment: dict[str, str]) -> None:
+    """Make a call, with the settings of this package that hold where the sweep was started."""
+    for name in [name for name in os.environ if name.startswith("RNNREPORT_")]:
+        del os.environ[name]
+    os.environ.update(environment)
+    token = _progress.set(_Progress(topic, key))
+    try:
+        pickle.loads(call)()
+    finally:
+        _progress.reset(token)
+
+
+def dask_setup(worker: object) -> None:
+    """Called by Dask in each new worker of this machine: Ctrl-C reaches all, and only the parent is to act on it."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
