@@ -17,16 +17,20 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import nbformat
+import pandas as pd
 import papermill
 import yaml
+from filelock import FileLock
+from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from rnnreport import claims, corpora, vendor
+from rnnreport import claims, corpora, sweep, vendor
 from rnnreport.experiments.cell_path import CellPathParameters
 from rnnreport.experiments.gradients import GradientParameters, LSTMGradientParameters
 from rnnreport.experiments.rnn_versus_lstm import RNNVersusLSTMParameters
@@ -34,7 +38,7 @@ from rnnreport.experiments.speed import SpeedParameters
 from rnnreport.experiments.temporal_gate import TemporalGateParameters
 from rnnreport.experiments.text import TextParameters
 from rnnreport.parameters import ParameterError, Parameters
-from rnnreport.provenance import PROJECT, code_version, modules
+from rnnreport.provenance import PROJECT, code_version, machine, modules
 
 BOOK = PROJECT / "book"
 BUILD = PROJECT / "_build"
@@ -103,47 +107,76 @@ def check(chapter: str, values: Mapping[str, Any]) -> None:
         raise ParameterError(f"{chapter}: {error}") from None
 
 
-def settle_text(values: dict[str, Any]) -> None:
+def settle_text(*several: dict[str, Any]) -> None:
     """Decide once which text is read, and say so; kernels and workers must not ask the network anew."""
-    if "corpus" in values:
-        text = corpora.load(values["corpus"])
-        values["corpus"] = text.name
+    for asked in dict.fromkeys(values["corpus"] for values in several if "corpus" in values):
+        text = corpora.load(asked)
+        for values in several:
+            if values.get("corpus") == asked:
+                values["corpus"] = text.name
         print(f"Text: {text.source} ({len(text.text):,} characters)", flush=True)
 
 
-def execute(chapter: str, values: Mapping[str, Any], output: Path, fingerprint: str = "") -> None:
+def execute(
+    chapter: str,
+    values: Mapping[str, Any],
+    output: Path,
+    fingerprint: str = "",
+    stderr: TextIO | None = sys.stderr,
+) -> None:
     """Run the chapter's notebook with these parameters into ``output``, whole or not at all.
 
-    A chapter that fails leaves what it came to in ``<output>.failed.ipynb``. Raises BuildError.
+    The notebook's metadata says how it was run. A chapter that fails leaves what it came to, and its error, in
+    ``<output>.failed.ipynb``. stderr: where the chapter's progress bars are shown. Raises BuildError.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = output.with_suffix(".unfinished.ipynb")
+    unfinished, failed = output.with_suffix(".unfinished.ipynb"), output.with_suffix(".failed.ipynb")
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this environment's kernel, not one of the user's of the same name
     logging.getLogger("papermill").setLevel(logging.ERROR)
+    record = {"fingerprint": fingerprint, "parameters": dict(values), "code": _code(chapter), "machine": machine()}
     started = time.monotonic()
     try:
-        papermill.execute_notebook(
-            BOOK / f"{chapter}.ipynb",
-            unfinished,
-            parameters=dict(values),
-            cwd=BOOK,
-            kernel_name="python3",
-            progress_bar=False,
-            stderr_file=sys.stderr,
-            extra_arguments=["--log-level=ERROR"],  # else each kernel warns that it talks to this process unencrypted
-        )
-    except PapermillExecutionError as error:
-        failed = output.with_suffix(".failed.ipynb")
-        os.replace(unfinished, failed)
-        raise BuildError(f"{chapter} failed: {error.ename}: {error.evalue} (see {_relative(failed)})") from error
+        error = _papermill(chapter, values, unfinished, stderr)
+        notebook = nbformat.read(unfinished, as_version=4)
+        notebook.metadata["rnnreport"] = {**record, "seconds": time.monotonic() - started, "error": error}
+        nbformat.write(notebook, unfinished)
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
-    notebook = nbformat.read(unfinished, as_version=4)
-    notebook.metadata["rnnreport"] = {"fingerprint": fingerprint, "seconds": time.monotonic() - started}
-    nbformat.write(notebook, unfinished)
-    output.with_suffix(".failed.ipynb").unlink(missing_ok=True)
+    if error:
+        os.replace(unfinished, failed)
+        raise BuildError(f"{chapter} failed: {error} (see {_relative(failed)})")
+    failed.unlink(missing_ok=True)
     os.replace(unfinished, output)
+
+
+def sweep_chapter(chapter: str, points: Sequence[dict[str, Any]], folder: Path) -> pd.DataFrame:
+    """Run the chapter at each of these parameters, as far as that is not done, each into a notebook of its own.
+
+    Leaves in the folder ``<chapter>-<hash of the parameters>.ipynb``, ``….failed.ipynb`` for what fails, and
+    ``sweep.csv``: a row for every notebook there, with its parameters, status, verdicts, seconds, code version, machine
+    and error. Returns the rows of these points. Raises sweep.SweepError or BuildError.
+    """
+    sweep.check_folder(folder)
+    settle_text(*points)
+    wanted = {f"{chapter}-{_hash(values)[:12]}": values for values in points}
+    calls = {}
+    for name, values in wanted.items():
+        output, fingerprint = folder / f"{name}.ipynb", _fingerprint(chapter, values)
+        if _recorded(output).get("fingerprint") != fingerprint:
+            calls[name] = partial(_execute_alone, chapter, values, output, fingerprint)
+    errors = sweep.run(calls, chapter) if calls else {}
+    sweep.check_there(folder, [f"{name}.ipynb" for name in wanted if name not in errors])
+    rows = {path.name.partition(".")[0]: _row(path) for path in _notebooks(chapter, folder)}
+    for name, error in errors.items():
+        row = rows.get(name) or _parameters_row(wanted[name])
+        rows[name] = {**row, "status": "failed", "error": row.get("error") or f"{type(error).__name__}: {error}"}
+    rows = dict(sorted(rows.items(), key=lambda item: _natural(item[1])))
+    ends = ("status", "seconds", "code", "machine", "notebook", "error")
+    table = pd.DataFrame(list(rows.values()), index=list(rows))
+    table = table[[*(name for name in table if name not in ends), *(name for name in ends if name in table)]]
+    _write(folder / "sweep.csv", table.to_csv(index=False))
+    return table.loc[list(wanted)]
 
 
 def export_figures(notebook: Path) -> list[Path]:
@@ -182,31 +215,102 @@ def tidy(chapter: str) -> None:
     _write(source, nbformat.writes(notebook) + "\n")
 
 
+def _papermill(chapter: str, values: Mapping[str, Any], output: Path, stderr: TextIO | None) -> str:
+    """Run the chapter into ``output``; what it failed of, in one line, or nothing."""
+    try:
+        papermill.execute_notebook(
+            BOOK / f"{chapter}.ipynb",
+            output,
+            parameters=dict(values),
+            cwd=BOOK,
+            kernel_name="python3",
+            progress_bar=False,
+            stderr_file=stderr,
+            extra_arguments=["--log-level=ERROR"],  # else each kernel warns that it talks to this process unencrypted
+        )
+    except PapermillExecutionError as error:
+        return " ".join(f"{error.ename}: {error.evalue}".split())
+    except DeadKernelError:
+        return "its kernel died"
+    return ""
+
+
+def _execute_alone(chapter: str, values: Mapping[str, Any], output: Path, fingerprint: str) -> None:
+    """One run of a sweep, on a worker, unless another sweep does or did it meanwhile."""
+    os.environ[sweep.WORKERS] = "1"  # for the chapter's own trainings: the other cores have other chapters
+    with FileLock(output.with_name(f".{output.stem}.lock")):
+        if _recorded(output).get("fingerprint") != fingerprint:
+            execute(chapter, values, output, fingerprint, stderr=None)
+
+
+def _notebooks(chapter: str, folder: Path) -> list[Path]:
+    """What a sweep left: executed notebooks, and after them the failed ones."""
+    name = re.compile(rf"{re.escape(chapter)}-[0-9a-f]{{12}}(\.failed)?\.ipynb")
+    return sorted((path for path in folder.iterdir() if name.fullmatch(path.name)), key=lambda path: len(path.name))
+
+
+def _row(path: Path) -> dict[str, Any]:
+    """An executed notebook's row in a sweep's table."""
+    record = _recorded(path)
+    return {
+        **_parameters_row(record["parameters"]),
+        **{verdict["id"]: verdict["verdict"] for verdict in _verdicts_in(path)},
+        "status": "failed" if record["error"] else "done",
+        "seconds": round(record["seconds"], 1),
+        "code": record["code"],
+        "machine": record["machine"],
+        "notebook": path.name,
+        "error": record["error"],
+    }
+
+
+def _parameters_row(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as columns: a list of one as what is in it, other lists as YAML."""
+    return {
+        name: value if not isinstance(value, list) else value[0] if len(value) == 1 else json.dumps(value)
+        for name, value in values.items()
+    }
+
+
+def _natural(row: Mapping[str, Any]) -> str:
+    """A key by which rows are in the order of their parameters, 5 before 10."""
+    return re.sub(r"\d+", lambda number: number[0].zfill(12), json.dumps(row))
+
+
 def _inspected(chapter: str) -> dict[str, Any]:
     return papermill.inspect_notebook(str(BOOK / f"{chapter}.ipynb"))
 
 
 def _fingerprint(chapter: str, values: Mapping[str, Any]) -> str:
     """A hash of all that the chapter's results depend on: notebook, parameters, code, data, libraries."""
-    source = nbformat.read(BOOK / f"{chapter}.ipynb", as_version=4)
-    imported = _imports("\n".join(cell.source for cell in source.cells if cell.cell_type == "code"))
     files = [BOOK / f"{chapter}.ipynb", PROJECT / "requirements.lock"]
-    if "rnnreport.claims" in modules(*imported):
+    if "rnnreport.claims" in modules(*_imports(chapter)):
         files.append(claims.CLAIMS)
     files += [PROJECT / value for name, value in values.items() if name.endswith("_file") and value]
-    what = {
-        "files": [hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.is_file()],
-        "code": code_version(*imported),
-        "corpus": corpora.load(values["corpus"]).sha256 if "corpus" in values else None,
-        "parameters": dict(values),
-    }
+    return _hash(
+        {
+            "files": [hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.is_file()],
+            "code": _code(chapter),
+            "corpus": corpora.load(values["corpus"]).sha256 if "corpus" in values else None,
+            "parameters": dict(values),
+        }
+    )
+
+
+def _hash(what: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 
-def _imports(code: str) -> list[str]:
-    """What a notebook's code imports from this package."""
+def _code(chapter: str) -> str:
+    """The version of the code that the chapter's results come from."""
+    return code_version(*_imports(chapter))
+
+
+def _imports(chapter: str) -> list[str]:
+    """What the chapter's code imports from this package."""
+    source = nbformat.read(BOOK / f"{chapter}.ipynb", as_version=4)
     names = []
-    for node in ast.walk(ast.parse(code)):
+    for node in ast.walk(ast.parse("\n".join(cell.source for cell in source.cells if cell.cell_type == "code"))):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -224,15 +328,20 @@ def _recorded(notebook: Path) -> dict[str, Any]:
 
 def _verdicts(chapters: Path) -> list[dict[str, Any]]:
     """The verdicts that the executed chapters display."""
-    found = []
-    for chapter in CHAPTERS:
-        path = chapters / f"{chapter}.ipynb"
-        if chapter != LEDGER and path.exists():
-            for cell in nbformat.read(path, as_version=4).cells:
-                for output in cell.get("outputs", []):
-                    verdict = output.get("metadata", {}).get(claims.METADATA)
-                    found += [{**verdict, "chapter": chapter}] if verdict else []
-    return found
+    paths = {chapter: chapters / f"{chapter}.ipynb" for chapter in CHAPTERS if chapter != LEDGER}
+    return [
+        {**verdict, "chapter": chapter}
+        for chapter, path in paths.items()
+        if path.exists()
+        for verdict in _verdicts_in(path)
+    ]
+
+
+def _verdicts_in(notebook: Path) -> list[dict[str, Any]]:
+    """The verdicts that an executed notebook displays."""
+    cells = nbformat.read(notebook, as_version=4).cells
+    shown = [output.get("metadata", {}).get(claims.METADATA) for cell in cells for output in cell.get("outputs", [])]
+    return [verdict for verdict in shown if verdict]
 
 
 def _site(chapters: Path, folder: Path) -> Path:

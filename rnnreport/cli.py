@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -13,10 +14,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 from tqdm import tqdm
 
-from rnnreport import build, corpora, environment, runs, vendor
+from rnnreport import build, corpora, environment, grid, runs, sweep, vendor
 from rnnreport.experiments import recorded, speed, text
 from rnnreport.parameters import ParameterError
 from rnnreport.provenance import PROJECT
@@ -29,22 +29,62 @@ app = typer.Typer(
     help="A 2018 report on recurrent networks, trained anew.",
 )
 # What a reader can mend: told in one sentence. Anything else is a bug and keeps its traceback.
-EXPECTED = (ParameterError, corpora.CorpusError, build.BuildError, vendor.VendorError, runs.RunError, TrainingError)
+EXPECTED = (
+    *(ParameterError, corpora.CorpusError, build.BuildError, vendor.VendorError),
+    *(runs.RunError, sweep.SweepError, TrainingError),
+)
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)  # and what the system says of disks
+
+# Options that several commands have.
+Given = Annotated[
+    list[str] | None, typer.Option("-p", "--parameter", metavar="NAME VALUE", help="May be given many times.")
+]
+Profile = Annotated[str, typer.Option(help="The parameter set to start from.")]
+Scheduler = Annotated[
+    str | None, typer.Option(metavar="tcp://HOST:PORT", help="A running Dask cluster, in place of this machine.")
+]
+Slurm = Annotated[bool, typer.Option("--slurm", help="Jobs of SLURM, in place of this machine.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help=f"Processes; one a core by default. SLURM: jobs, {sweep.SLURM_JOBS}.")
+]
+Wait = Annotated[float, typer.Option(min=1, help="Seconds to wait for a worker, as in SLURM's queue.")]
+SLURM_LOGS = build.BUILD / "slurm"
 
 
 def main() -> None:
     """Run the command line; a mistake of the caller's is one sentence and the exit status 2."""
-    folder = os.environ.get(corpora.DATA_DIR)
-    if folder:  # kernels run in book/, workers elsewhere
-        os.environ[corpora.DATA_DIR] = str(Path(folder).absolute())
+    for name in (corpora.DATA_DIR, runs.RUNS_DIR):
+        if folder := os.environ.get(name):  # kernels run in book/, workers elsewhere
+            os.environ[name] = str(Path(folder).absolute())
     try:
         app(_joined(sys.argv[1:]))
     except EXPECTED as error:
         print(f"rnnreport: {error}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:
+        if error.errno not in DISK:
+            raise
+        print(f"rnnreport: {error.strerror}: {error.filename or 'nothing more can be written'}", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         print("\nrnnreport: stopped; the same command goes on from here", file=sys.stderr)
         sys.exit(130)
+
+
+def _given(chapter: str, profile: str, parameter: list[str] | None) -> dict[str, Any]:
+    """The chapter's parameters in that profile, and over them the given ones. Raises ParameterError."""
+    values = build.parameters(chapter, profile)
+    for name, _, given in (pair.partition("=") for pair in parameter or []):
+        values[name] = given if isinstance(values.get(name), str) else grid.read(given)
+    return values
+
+
+def _checked(chapter: str, values: dict[str, Any]) -> dict[str, Any]:
+    """The values, which hold wherever the chapter runs. Raises ParameterError."""
+    if Path(str(values.get("corpus", ""))).is_file():
+        values["corpus"] = str(Path(values["corpus"]).absolute())
+    build.check(chapter, values)
+    return values
 
 
 def _joined(arguments: list[str]) -> list[str]:
@@ -61,20 +101,6 @@ def _joined(arguments: list[str]) -> list[str]:
     return joined
 
 
-def _value(text: str) -> Any:
-    """A number, a YAML list or the text itself. (YAML alone would read 1e-3 as text.)"""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            pass
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        return text
-    return [_value(str(item)) for item in value] if isinstance(value, list) else text
-
-
 @app.command()
 def book(profile: Annotated[str, typer.Option(help="A parameter set of book/profiles.yml.")] = "report") -> None:
     """Run the chapters that need it and build the book."""
@@ -86,22 +112,15 @@ def book(profile: Annotated[str, typer.Option(help="A parameter set of book/prof
 @app.command()
 def run(
     chapter: Annotated[str, typer.Argument(help="A notebook of book/, such as 02_rnn_versus_lstm.")],
-    parameter: Annotated[
-        list[str] | None, typer.Option("-p", "--parameter", metavar="NAME VALUE", help="May be given many times.")
-    ] = None,
-    profile: Annotated[str, typer.Option(help="The parameter set to start from.")] = "quick",
+    parameter: Given = None,
+    profile: Profile = "quick",
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="The executed notebook, or the folder for it.")
     ] = None,
 ) -> None:
     """Run one chapter at other parameters; its figures are left beside the executed notebook as SVG."""
     chapter = Path(chapter).stem
-    values = build.parameters(chapter, profile)
-    for name, _, given in (pair.partition("=") for pair in parameter or []):
-        values[name] = given if isinstance(values.get(name), str) else _value(given)
-    if Path(str(values.get("corpus", ""))).is_file():
-        values["corpus"] = str(Path(values["corpus"]).absolute())
-    build.check(chapter, values)
+    values = _checked(chapter, _given(chapter, profile, parameter))
     output = (output or build.BUILD / "run").absolute()
     if output.is_dir() or not output.suffix:
         output /= f"{chapter}.ipynb"
@@ -112,6 +131,46 @@ def run(
     print(f"Executed notebook: {output}")
     for figure in build.export_figures(output):
         print(f"Figure: {figure}")
+
+
+@app.command("sweep")
+def sweep_chapter(
+    chapter: Annotated[str, typer.Argument(help="A notebook of book/, such as 02_rnn_versus_lstm.")],
+    grid_words: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--grid", metavar="NAME=VALUES", help="lengths=5,10, seed=0..4 or lengths=[[5,10],[20]]; many times."
+        ),
+    ] = None,
+    parameter: Given = None,
+    profile: Profile = "quick",
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The folder, in place of _build/sweep/<chapter>.")
+    ] = None,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    slurm: Slurm = False,
+    wait: Wait = sweep.WAIT,
+) -> None:
+    """Run one chapter over a grid of parameters, on this machine or on many: a notebook and a row of a table a run."""
+    chapter = Path(chapter).stem
+    values = _given(chapter, profile, parameter)
+    fixed = {name.partition("=")[0] for name in parameter or []}
+    axes = grid.points(grid_words or [], values)
+    if both := sorted(fixed & set(axes[0])):
+        raise ParameterError(f"{both[0]} is given by -p and by --grid; one of them is enough")
+    points = [_checked(chapter, {**values, **point}) for point in axes]
+    folder = (output or build.BUILD / "sweep" / chapter).absolute()
+    with sweep.on(scheduler, slurm, workers, wait, SLURM_LOGS):
+        table = build.sweep_chapter(chapter, points, folder)
+    brief = [name for name in table if name in axes[0] or name in ("status", "seconds", "error")]
+    print(table[brief].to_string(index=False))
+    print(f"Executed notebooks: {folder}\nTable: {folder / 'sweep.csv'}")
+    failed = table[table["status"] == "failed"]
+    if len(failed):
+        raise build.BuildError(
+            f"{len(failed)} of {len(table)} runs failed, the others are kept; the first: {failed['error'].iloc[0]}"
+        )
 
 
 @app.command()

@@ -157,11 +157,7 @@ def _run_missing(function: RunFunction, missing: dict[str, Configuration], name:
             f"{len(failed)} of {len(missing)} runs failed; the finished ones are kept. The first: {missing[key]!r}: "
             f"{type(error).__name__}: {error}"
         ) from error
-    # Listed, not looked up: over a network, a file that was not there may go on not being there for a minute.
-    if not set(missing) <= {path.name for path in store().iterdir()}:
-        raise RunError(
-            f"the runs are done, but not in {store()} as this machine sees it: all workers must share that folder"
-        )
+    sweep.check_there(store(), missing)
 
 
 def _run_one(function: RunFunction, configuration: Configuration, place: Path) -> None:

@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from importlib.util import find_spec
@@ -104,6 +104,13 @@ def check_folder(folder: Path) -> None:
             file.write(bytes(4096))
     except OSError as error:
         raise SweepError(f"nothing can be written into {folder}: {error.strerror}") from error
+
+
+def check_there(folder: Path, names: Collection[str]) -> None:
+    """Raise SweepError where this machine does not see what the workers have put into the folder."""
+    # Listed, not looked up: over a network, a file that was not there may go on not being there for a minute.
+    if not set(names) <= {path.name for path in folder.iterdir()}:
+        raise SweepError(f"the runs are done, but are not in {folder} on this machine: workers must share that folder")
 
 
 class _Place:
@@ -265,7 +272,7 @@ class _Sweep:
             raise self._lost() from error
         if any(number > 1 for number in threads):
             raise SweepError(
-                f"workers must have one thread each (`dask worker --nthreads 1`); {self.place} has one of {max(threads)}"
+                f"workers must have one thread (`dask worker --nthreads 1`); {self.place} has one of {max(threads)}"
             )
         self.threads, self.asked = len(threads), now
         if threads:

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from rnnreport import build, cli
+from rnnreport import build, cli, grid
 
 CHAPTER_2 = ["run", "02_rnn_versus_lstm"]
 CHAPTER_3 = ["run", "03_temporal_gate"]
@@ -104,11 +104,11 @@ def test_the_book_is_never_overwritten_by_a_run(
 
 
 def test_values_are_read_as_numbers_lists_and_texts() -> None:
-    assert cli._value("5") == 5
-    assert cli._value("1e-3") == 1e-3
-    assert cli._value("[5, 1e-3, rnn]") == [5, 1e-3, "rnn"]
-    assert cli._value("one-hot") == "one-hot"
-    assert cli._value("[5") == "[5"
+    assert grid.read("5") == 5
+    assert grid.read("1e-3") == 1e-3
+    assert grid.read("[5, 1e-3, rnn]") == [5, 1e-3, "rnn"]
+    assert grid.read("one-hot") == "one-hot"
+    assert grid.read("[5") == "[5"
     assert cli._joined(["run", "x", "-p", "s", "-3", "-o", "y"]) == ["run", "x", "-p", "s=-3", "-o", "y"]
 
 
