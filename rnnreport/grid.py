@@ -96,4 +96,6 @@ def _expanded(words: str, item: Any, own: Any) -> list[Any]:
 
 def _scalars(item: Any) -> Any:
     """A YAML list's item with its numbers read as numbers."""
-    return [_scalars(part) for part in item] if isinstance(item, list) else read(item)
+    if isinstance(item, list):
+        return [_scalars(part) for part in item]
+    return read(item) if isinstance(item, str) else item

@@ -189,7 +189,7 @@ class _Place:
         cluster = SLURMCluster(
             cores=1,
             processes=1,
-            memory=settings["memory"] or "2 GB",
+            memory=settings["memory"] or "4 GB",
             log_directory=settings["log-directory"] or self.logs,
             scheduler_options={**NO_DASHBOARD, **settings["scheduler-options"]},
             silence_logs=logging.CRITICAL,

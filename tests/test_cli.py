@@ -18,6 +18,7 @@ from conftest import ROOT
 from rnnreport import build, cli, grid
 
 CHAPTER_2 = ["run", "02_rnn_versus_lstm"]
+SWEEP_2 = ["sweep", "02_rnn_versus_lstm"]
 CHAPTER_3 = ["run", "03_temporal_gate"]
 CHAPTER_4 = ["run", "04_text_generation"]
 SMALLEST = {"seeds": [0], "lengths": [4], "train_steps": 2, "hidden_size": 3, "batch_size": 2, "test_palindromes": 100}
@@ -60,6 +61,15 @@ def call(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
         ([*CHAPTER_2, "-p", "lengths"], "-p takes two words, a parameter's name and its value"),
         (["run", "01_gradients", "--profile", "huge"], "no profile 'huge'; there are quick, report, full"),
         (["book", "--profile", "huge"], "no profile 'huge'"),
+        ([*SWEEP_2, "--grid", "lenghts=5"], "no parameter 'lenghts' here; there are seeds, lengths"),
+        ([*SWEEP_2, "--grid", "lengths=5,1"], "lengths must be a list of different integers of at least 2, not [1]"),
+        ([*SWEEP_2, "--grid", "seed=4..0"], "the range 4..0 is empty"),
+        ([*SWEEP_2, "--grid", "seed=0..4", "-p", "seeds", "[1]"], "seeds is given by -p and by --grid"),
+        ([*SWEEP_2, "--grid", "tau=1"], "no parameter 'tau' here"),
+        ([*SWEEP_2, "-p", "train_steps", "0"], "train_steps must be an integer of at least 1, not 0"),
+        ([*SWEEP_2, "--slurm", "--scheduler", "tcp://127.0.0.1:1"], "on a running scheduler or on SLURM, not on both"),
+        ([*SWEEP_2, "--scheduler", "127.0.0.1:1"], "a scheduler's address is like tcp://host:8786, not '127.0.0.1:1'"),
+        ([*SWEEP_2, "--scheduler", "tcp://127.0.0.1:1", "--workers", "2"], "has the workers it has"),
         (["train", "novel"], "nothing to train called 'novel'; there is text"),
     ],
 )

@@ -242,11 +242,14 @@ def test_a_killed_worker_is_told_of_and_the_next_call_completes(work):
     run_all(work, numbers(1))
     dies = work.is_to("dies", 2)
     with pytest.raises(RunError) as caught:
-        run_all(work, numbers(1, 2))
+        run_all(work, numbers(1, 2, 3))
     sentence = str(caught.value)
+    assert "1 of 2 runs failed" in sentence
     assert "number=2" in sentence
-    assert "terminated" in sentence
+    assert "its worker was terminated 4 times" in sentence
     assert "\n" not in sentence
+    assert work.ran.count(2) == 4
+    assert work.ran.count(3) == 1
     dies.unlink()
     assert squares(run_all(work, numbers(1, 2, 3))) == [1, 4, 9]
     assert work.ran.count(1) == 1
