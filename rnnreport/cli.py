@@ -228,6 +228,9 @@ def bench(
     quick: Annotated[bool, typer.Option("--quick", help="Tiny networks, to try the command.")] = False,
     profile: Annotated[bool, typer.Option("--profile", help="Print where our time goes and record nothing.")] = False,
     learning: Annotated[bool, typer.Option("--learning", help="Train by both backends, compare the losses.")] = False,
+    engine: Annotated[
+        bool, typer.Option("--sweep", help="Print what a sweep costs against plain loops; record nothing.")
+    ] = False,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="In place of _build/bench.json, or _build/backends.parquet.")
     ] = None,
@@ -236,6 +239,11 @@ def bench(
     sys.path.append(str(PROJECT))  # benchmarks/ is no part of the installed package
     from benchmarks import run as benchmarks
 
+    if engine and (only or profile or learning or output):
+        raise ParameterError("--sweep takes no --only, --profile, --learning or --output: it only prints")
+    if engine:
+        _bench_sweep(quick)
+        return
     if learning and (only or quick or profile):
         raise ParameterError("--learning takes no --only, --quick or --profile: it trains both backends in full")
     if profile and output:
@@ -257,6 +265,16 @@ def bench(
         print(speed.aims(record).to_string(index=False))
     file = "learning_file" if learning else "benchmarks_file"
     print(f"Recorded: {output}\n`rnnreport run 06_speed -p {file} {output}` shows it")
+
+
+def _bench_sweep(quick: bool) -> None:
+    from benchmarks import sweep as benchmark
+
+    measured = []
+    for one in benchmark.rounds(0.5, 1, 2) if quick else benchmark.rounds():
+        measured.append(one)
+        print(f"plain loops {one.loops:.1f} s, engine {one.engine:.1f} s: {one.overhead:+.1%}", flush=True)
+    print(benchmark.summary(measured))
 
 
 @app.command()

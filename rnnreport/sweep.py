@@ -113,6 +113,16 @@ def check_there(folder: Path, names: Collection[str]) -> None:
         raise SweepError(f"the runs are done, but are not in {folder} on this machine: workers must share that folder")
 
 
+def cores() -> int:
+    """How many processes this machine is to run. Raises SweepError."""
+    given = os.environ.get(WORKERS)
+    if given:
+        if not given.isdecimal() or int(given) < 1:
+            raise SweepError(f"{WORKERS} must be a number of processes of at least 1, not {given!r}")
+        return int(given)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class _Place:
     """Where calls run; the client is there from its first use until it is closed, and then anew."""
 
@@ -169,7 +179,7 @@ class _Place:
         from distributed import LocalCluster
 
         return LocalCluster(
-            n_workers=self.workers or _cores(),
+            n_workers=self.workers or cores(),
             threads_per_worker=1,
             host="127.0.0.1",
             scheduler_kwargs=NO_DASHBOARD,
@@ -286,16 +296,6 @@ class _Sweep:
 
     def _lost(self) -> SweepError:
         return SweepError(f"the connection to {self.place} was lost; what is finished is kept, the same call goes on")
-
-
-def _cores() -> int:
-    """How many processes this machine is to run. Raises SweepError."""
-    given = os.environ.get(WORKERS)
-    if given:
-        if not given.isdecimal() or int(given) < 1:
-            raise SweepError(f"{WORKERS} must be a number of processes of at least 1, not {given!r}")
-        return int(given)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 async def _kill(cluster: Any) -> None:

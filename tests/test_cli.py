@@ -38,6 +38,7 @@ def call(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
     [
         (["run", "09_missing"], "no chapter '09_missing'; there are 01_gradients, 01b_lstm_gradients"),
         (["bench", "--learning", "--quick"], "--learning takes no --only, --quick or --profile"),
+        (["bench", "--sweep", "--learning"], "--sweep takes no --only, --profile, --learning or --output"),
         (["bench", "--profile", "-o", "out.json"], "--profile prints and records nothing, so it takes no --output"),
         ([*CHAPTER_2, "-p", "lenghts", "[5]"], "no parameter 'lenghts' here; there are seeds, lengths"),
         ([*CHAPTER_2, "-p", "lengths", "[1]"], "lengths must be a list of different integers of at least 2, not [1]"),

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import dask
 import pytest
 import slurm
 from conftest import ROOT, require
@@ -18,7 +19,7 @@ from rnnreport import sweep
 from rnnreport.experiments.palindromes import train_palindromes
 from rnnreport.runs import RUNS_DIR, run_all
 
-MANY = [palindrome_run(seed, steps=4000, hidden_size=16) for seed in range(3)]  # several seconds each
+MANY = [palindrome_run(seed, steps=3000, hidden_size=16) for seed in range(3)]  # several seconds each
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +42,6 @@ def test_a_job_that_is_cancelled_is_replaced_and_nothing_is_lost(
         subprocess.run(["scancel", job], env=environment, check=True)
         return job, len(finished(store))
 
-    import dask
-
     for name in ("SLURM_CONF", "PATH"):
         monkeypatch.setenv(name, environment[name])
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
@@ -58,6 +57,7 @@ def test_a_job_that_is_cancelled_is_replaced_and_nothing_is_lost(
         assert before < len(MANY) - 1
         assert job not in slurm.jobs(environment)
     eventually(lambda: not slurm.jobs(environment))
+    assert slurm.submitted(environment) > 2
     assert list((tmp_path / "logs").iterdir())
     monkeypatch.setenv(RUNS_DIR, str(elsewhere))
     run_all(train_palindromes, MANY)

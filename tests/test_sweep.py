@@ -398,7 +398,7 @@ def test_a_killed_sweep_of_chapters_leaves_no_kernel_and_the_same_command_ends_a
     driver.wait()
     assert not psutil.wait_procs(children, timeout=30)[1]
     assert not list((tmp_path / "out").glob("03_temporal_gate-????????????.ipynb"))
-    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    subprocess.run(command, env=environment, check=True, capture_output=True)
     one, other = pd.read_csv(tmp_path / "out" / "sweep.csv"), pd.read_csv(swept[0] / "sweep.csv").iloc[:1]
     assert one["status"].tolist() == ["done"]
     own = ["seconds", "error"]  # the latter has another type where there are errors
