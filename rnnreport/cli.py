@@ -66,9 +66,10 @@ def main() -> None:
             raise
         print(f"rnnreport: {error.strerror}: {error.filename or 'nothing more can be written'}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("\nrnnreport: stopped; the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == 130:  # what typer makes of Ctrl-C
+            print("rnnreport: stopped; the same command goes on from here", file=sys.stderr)
+        raise
 
 
 def _given(chapter: str, profile: str, parameter: list[str] | None) -> dict[str, Any]:

@@ -288,7 +288,12 @@ class _Sweep:
         if threads:
             self.seen = now
         elif now - self.seen > self.place.wait:
-            raise SweepError(f"{self.place} had no worker for {self.place.wait:.0f} s; what is finished is kept")
+            raise SweepError(f"{self.place} had no worker for {self.place.wait:.0f} s{self._where_to_look()}")
+
+    def _where_to_look(self) -> str:
+        """For SLURM, whose jobs may still be in its queue, or have failed at once."""
+        logs = f", what jobs said is in {self.place.logs}" if self.place.logs else ""
+        return f"; `squeue` shows its queue{logs}, a longer wait is allowed" if self.place.slurm else ""
 
     def _hear(self, event: tuple[float, tuple[str, int]]) -> None:
         key, size = event[1]

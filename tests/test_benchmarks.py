@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from conftest import ROOT, require
 
 import benchmarks
-from benchmarks import measure, run
+from benchmarks import measure, run, sweep
 from benchmarks.gate import Gated
 from benchmarks.networks import Naive, TorchNN, Training, products, weights
 from benchmarks.tasks import Characters, Palindromes, Task
@@ -348,3 +348,13 @@ def test_the_command_line_refuses_in_one_sentence(
     said = capsys.readouterr().err
     assert says in said
     assert said.count("\n") == 1
+
+
+def test_a_sweep_and_plain_loops_do_the_same_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RNNREPORT_WORKERS", "1")
+    [one] = sweep.rounds(seconds=0.1, each=2, number=1)
+    assert one.loops > 0.2
+    assert one.engine > 0.2
+    rounds = [sweep.Round(10.0, engine) for engine in (10.5, 11.0, 12.0)]
+    assert sweep.summary(rounds) == "overhead of the engine +10.0% (quartiles +7.5% to +15.0%)"
+    assert sweep.summary(rounds[:1]) == "overhead of the engine +5.0% (quartiles +5.0% to +5.0%)"

@@ -381,23 +381,35 @@ def test_a_chapter_over_a_grid_leaves_a_notebook_and_a_row_a_run(
     assert len(executed.cells) > 3
 
 
-def test_a_killed_sweep_of_chapters_leaves_no_kernel_and_the_same_command_ends_as_if_nothing_had_been(
+def test_a_sweep_of_chapters_that_is_stopped_leaves_no_kernel_and_the_same_command_ends_as_if_nothing_had_been(
     swept: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
     command = [*COMMAND, "sweep", *CHAPTER, "--grid", "learning_rate=0.001", "-o", str(tmp_path / "out")]
     environment = {**os.environ, RUNS_DIR: str(tmp_path / "runs")}
-    driver = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    process = psutil.Process(driver.pid)
 
-    def kernels() -> list[psutil.Process]:
-        return [child for child in process.children(recursive=True) if "ipykernel_launcher" in child.cmdline()]
+    def stopped(how: signal.Signals) -> str:
+        driver = subprocess.Popen(
+            command,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        process = psutil.Process(driver.pid)
+        eventually(lambda: any("ipykernel_launcher" in one.cmdline() for one in process.children(recursive=True)))
+        children = process.children(recursive=True)
+        if how == signal.SIGINT:
+            os.killpg(driver.pid, how)  # as a terminal does
+        else:
+            driver.send_signal(how)
+        said = driver.communicate(timeout=30)[1]
+        assert not psutil.wait_procs(children, timeout=30)[1]
+        assert not list((tmp_path / "out").glob("03_temporal_gate-????????????.ipynb"))
+        return said
 
-    eventually(kernels)
-    children = process.children(recursive=True)
-    driver.kill()
-    driver.wait()
-    assert not psutil.wait_procs(children, timeout=30)[1]
-    assert not list((tmp_path / "out").glob("03_temporal_gate-????????????.ipynb"))
+    assert stopped(signal.SIGINT).endswith("rnnreport: stopped; the same command goes on from here\n")
+    stopped(signal.SIGKILL)
     subprocess.run(command, env=environment, check=True, capture_output=True)
     one, other = pd.read_csv(tmp_path / "out" / "sweep.csv"), pd.read_csv(swept[0] / "sweep.csv").iloc[:1]
     assert one["status"].tolist() == ["done"]
