@@ -167,14 +167,7 @@ def sweep_chapter(chapter: str, points: Sequence[dict[str, Any]], folder: Path) 
             calls[name] = partial(_execute_alone, chapter, values, output, fingerprint)
     errors = sweep.run(calls, chapter) if calls else {}
     sweep.check_there(folder, [f"{name}.ipynb" for name in wanted if name not in errors])
-    rows = {path.name.partition(".")[0]: _row(path) for path in _notebooks(chapter, folder)}
-    for name, error in errors.items():
-        row = rows.get(name) or _parameters_row(wanted[name])
-        rows[name] = {**row, "status": "failed", "error": row.get("error") or f"{type(error).__name__}: {error}"}
-    rows = dict(sorted(rows.items(), key=lambda item: _natural(item[1])))
-    ends = ("status", "seconds", "code", "machine", "notebook", "error")
-    table = pd.DataFrame(list(rows.values()), index=list(rows))
-    table = table[[*(name for name in table if name not in ends), *(name for name in ends if name in table)]]
+    table = _sweep_table(chapter, folder, {name: (wanted[name], error) for name, error in errors.items()})
     _write(folder / "sweep.csv", table.to_csv(index=False))
     return table.loc[list(wanted)]
 
@@ -247,6 +240,21 @@ def _notebooks(chapter: str, folder: Path) -> list[Path]:
     """What a sweep left: executed notebooks, and after them the failed ones."""
     name = re.compile(rf"{re.escape(chapter)}-[0-9a-f]{{12}}(\.failed)?\.ipynb")
     return sorted((path for path in folder.iterdir() if name.fullmatch(path.name)), key=lambda path: len(path.name))
+
+
+def _sweep_table(
+    chapter: str, folder: Path, failed: Mapping[str, tuple[Mapping[str, Any], BaseException]]
+) -> pd.DataFrame:
+    """A row for each of a sweep's notebooks, and for each that failed without leaving one, by the notebooks' names."""
+    rows = {path.name.partition(".")[0]: _row(path) for path in _notebooks(chapter, folder)}
+    for name, (values, error) in failed.items():
+        if not isinstance(error, BuildError) or name not in rows:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            rows[name] = {**_parameters_row(values), "status": "failed", "error": reason}
+    rows = dict(sorted(rows.items(), key=lambda item: _natural(item[1])))
+    table = pd.DataFrame(list(rows.values()), index=list(rows))
+    last = ("status", "seconds", "code", "machine", "notebook", "error")  # after parameters and verdicts
+    return table[[*(name for name in table if name not in last), *(name for name in last if name in table)]]
 
 
 def _row(path: Path) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from rnnreport import sweep
 from rnnreport.experiments.palindromes import train_palindromes
 from rnnreport.runs import RUNS_DIR, run_all
 
-MANY = [palindrome_run(seed, steps=3000, hidden_size=16) for seed in range(3)]  # several seconds each
+MANY = [palindrome_run(seed, steps=1500, hidden_size=16) for seed in range(3)]  # several seconds each
 
 
 @pytest.fixture(scope="module")

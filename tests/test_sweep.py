@@ -159,11 +159,10 @@ def settings(file: Path) -> None:
 
 def test_workers_have_the_settings_of_the_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RNNREPORT_ONE", "1")
-    with sweep.on(workers=1):
-        sweep.run({"a": partial(settings, tmp_path / "a")}, "first")
-        monkeypatch.delenv("RNNREPORT_ONE")
-        monkeypatch.setenv("RNNREPORT_TWO", "2")
-        sweep.run({"b": partial(settings, tmp_path / "b")}, "second")
+    sweep.run({"a": partial(settings, tmp_path / "a")}, "first")
+    monkeypatch.delenv("RNNREPORT_ONE")
+    monkeypatch.setenv("RNNREPORT_TWO", "2")
+    sweep.run({"b": partial(settings, tmp_path / "b")}, "second")
     assert (tmp_path / "a").read_text() == "RNNREPORT_ONE=1\nRNNREPORT_TWO=None"
     assert (tmp_path / "b").read_text() == "RNNREPORT_ONE=None\nRNNREPORT_TWO=2"
 
