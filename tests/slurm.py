@@ -108,11 +108,6 @@ def jobs(environment: dict[str, str]) -> list[str]:
     return _said(environment, "squeue", "--noheader", "--states=RUNNING", "--format=%i").split()
 
 
-def submitted(environment: dict[str, str]) -> int:
-    """How many jobs there are or were."""
-    return _said(environment, "scontrol", "show", "jobs", "--oneliner").count("JobId=")
-
-
 def _said(environment: dict[str, str], *command: str) -> str:
     return subprocess.run(command, env=environment, capture_output=True, text=True).stdout.strip()
 

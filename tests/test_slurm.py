@@ -19,7 +19,7 @@ from rnnreport import sweep
 from rnnreport.experiments.palindromes import train_palindromes
 from rnnreport.runs import RUNS_DIR, run_all
 
-MANY = [palindrome_run(seed, steps=1500, hidden_size=16) for seed in range(3)]  # several seconds each
+MANY = [palindrome_run(seed, steps=1500, hidden_size=16) for seed in range(2)]  # some seconds each
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +34,11 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
 def test_a_job_that_is_cancelled_is_replaced_and_nothing_is_lost(
     environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """There is one job at a time, so that without another in its place the sweep could not end."""
     store, elsewhere = tmp_path / "store", tmp_path / "elsewhere"
 
     def cancel() -> tuple[str, int]:
-        eventually(lambda: len(under_way(store)) == 2)
+        eventually(lambda: under_way(store))
         job = slurm.jobs(environment)[0]
         subprocess.run(["scancel", job], env=environment, check=True)
         return job, len(finished(store))
@@ -48,16 +49,15 @@ def test_a_job_that_is_cancelled_is_replaced_and_nothing_is_lost(
     monkeypatch.setenv(RUNS_DIR, str(store))
     with (
         dask.config.set({"jobqueue.slurm.interface": "lo"}),
-        sweep.on(slurm=True, workers=2, logs=tmp_path / "logs"),
+        sweep.on(slurm=True, workers=1, logs=tmp_path / "logs"),
         ThreadPoolExecutor(1) as thread,
     ):
         cancelled = thread.submit(cancel)
         run_all(train_palindromes, MANY)
         job, before = cancelled.result()
-        assert before < len(MANY) - 1
+        assert before < len(MANY)
         assert job not in slurm.jobs(environment)
     eventually(lambda: not slurm.jobs(environment))
-    assert slurm.submitted(environment) > 2
     assert list((tmp_path / "logs").iterdir())
     monkeypatch.setenv(RUNS_DIR, str(elsewhere))
     run_all(train_palindromes, MANY)
