@@ -8,16 +8,18 @@ import subprocess
 import sys
 import time
 import webbrowser
+from collections.abc import Callable
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Annotated, Any
 
+import pandas as pd
 import typer
 from tqdm import tqdm
 
 from rnnreport import build, corpora, environment, grid, runs, sweep, vendor
-from rnnreport.experiments import recorded, speed, text
+from rnnreport.experiments import recorded, rnn_versus_lstm, speed, text
 from rnnreport.parameters import ParameterError
 from rnnreport.provenance import PROJECT
 from rnnreport.training import TrainingError, use_one_thread
@@ -34,6 +36,8 @@ EXPECTED = (
     *(runs.RunError, sweep.SweepError, TrainingError),
 )
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)  # and what the system says of disks
+
+RECORDS: dict[str, Callable[[Any], pd.DataFrame]] = {"02_rnn_versus_lstm": rnn_versus_lstm.record}
 
 # Options that several commands have.
 Given = Annotated[
@@ -172,6 +176,34 @@ def sweep_chapter(
         raise build.BuildError(
             f"{len(failed)} of {len(table)} runs failed, the others are kept; the first: {failed['error'].iloc[0]}"
         )
+
+
+@app.command()
+def record(
+    chapter: Annotated[str, typer.Argument(help="02_rnn_versus_lstm, the one that shows recorded runs.")],
+    parameter: Given = None,
+    profile: Profile = "full",
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The file, in place of the chapter's recorded_file.")
+    ] = None,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    slurm: Slurm = False,
+    wait: Wait = sweep.WAIT,
+) -> None:
+    """Train what a chapter shows as recorded: hours of one core, on this machine or on many."""
+    chapter = Path(chapter).stem
+    values = _checked(chapter, _given(chapter, profile, parameter))
+    if chapter not in RECORDS:
+        raise ParameterError(f"{chapter} shows no runs that this records; {', '.join(RECORDS)} does")
+    output = (output or PROJECT / values["recorded_file"]).absolute()
+    if output.suffix != ".parquet":
+        raise ParameterError(f"--output must name a file that ends in .parquet, not {output}")
+    sweep.check_folder(output.parent)
+    with sweep.on(scheduler, slurm, workers, wait, SLURM_LOGS):
+        table = RECORDS[chapter](build.CHAPTERS[chapter].check(values))
+    recorded.save(table, output)
+    print(f"Recorded: {output}\n`rnnreport run {chapter} -p recorded_file {output}` shows it")
 
 
 @app.command()

@@ -16,6 +16,7 @@ import yaml
 from conftest import ROOT
 
 from rnnreport import build, cli, grid
+from rnnreport.experiments import recorded
 
 CHAPTER_2 = ["run", "02_rnn_versus_lstm"]
 SWEEP_2 = ["sweep", "02_rnn_versus_lstm"]
@@ -37,6 +38,9 @@ def call(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
     ("words", "says"),
     [
         (["run", "09_missing"], "no chapter '09_missing'; there are 01_gradients, 01b_lstm_gradients"),
+        (["record", "01_gradients"], "01_gradients shows no runs that this records; 02_rnn_versus_lstm does"),
+        (["record", "02_rnn_versus_lstm", "-o", "runs.csv"], "--output must name a file that ends in .parquet, not /"),
+        (["record", "02_rnn_versus_lstm", "-p", "ladder", "[1]"], "ladder must be a list of different integers of at"),
         (["bench", "--learning", "--quick"], "--learning takes no --only, --quick or --profile"),
         (["bench", "--sweep", "--learning"], "--sweep takes no --only, --profile, --learning or --output"),
         (["bench", "--profile", "-o", "out.json"], "--profile prints and records nothing, so it takes no --output"),
@@ -184,6 +188,27 @@ def test_training_goes_on_only_when_asked_to(
     assert "--resume goes on from it" in capsys.readouterr().err
     assert call(*words, "--steps", "6", "--resume", monkeypatch=monkeypatch) == 0
     assert cli.runs.load(folder, cli.text.TextRun).table["step"].tolist() == [2, 4, 6]
+
+
+def test_what_a_chapter_shows_as_recorded_is_recorded_by_one_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RNNREPORT_RUNS_DIR", str(tmp_path / "runs"))
+    small = {**SMALLEST, "ladder": [3], "ladder_steps": 2, "far_ladder": [3], "far_steps": 2, "kept_steps": 2}
+    small |= {"optimizers": ["adam"], "optimizer_steps": 2, "learning_rates": [0.01], "models": ["rnn"]}
+    words = [word for name, value in small.items() for word in ("-p", name, str(value))]
+    output = tmp_path / "recorded.parquet"
+    assert (
+        call("record", "02_rnn_versus_lstm", "--profile", "quick", *words, "-o", str(output), monkeypatch=monkeypatch)
+        == 0
+    )
+    assert f"Recorded: {output}" in capsys.readouterr().out
+    table = recorded.read(str(output))
+    assert table is not None
+    horizon, origin = recorded.of_experiment(table, "horizon")
+    assert set(horizon["base"]) == {"report", "better start"}
+    assert origin.startswith("recorded: ")
+    assert [path.name for path in tmp_path.glob("recorded*")] == ["recorded.parquet"]
 
 
 def test_serve_says_where_the_book_is_or_that_there_is_none(tmp_path: Path) -> None:

@@ -255,6 +255,8 @@ def chapter_2():
             "optimizer_steps": 2,
             "ladder": [3, 5],
             "ladder_steps": 4,
+            "far_ladder": [3],
+            "far_steps": 2,
             "kept_length": 5,
             "kept_steps": 4,
             "backend": "torch",
@@ -503,8 +505,6 @@ def test_the_nearest_middle_tells_clouds_apart():
 
 def test_all_that_is_recorded_comes_back_with_its_origin(chapter_2, in_own_store, monkeypatch, tmp_path):
     monkeypatch.setattr(horizon, "FACTORS", {"digits": horizon.FACTORS["digits"]})
-    monkeypatch.setattr(horizon, "FAR_LADDER", (3,))
-    monkeypatch.setattr(horizon, "FAR_BUDGET", 2)
     table = rnn_versus_lstm.record(chapter_2.model_copy(update={"optimizers": ["adam"], "learning_rates": [0.01]}))
     recorded.save(table, tmp_path / "chapter.parquet")
     kept_table = recorded.read(str(tmp_path / "chapter.parquet"))

@@ -45,9 +45,9 @@ EDITS = {
     "experiments/text.py": {"experiments.text"},
     "experiments/rnn_versus_lstm.py": {"experiments.rnn_versus_lstm"},
     "palindromes.py": {f"experiments.{name}" for name in NAMES if name != "text"},
-    "cells.py": {f"experiments.{name}" for name in NAMES} | {"gradients"},
-    "recurrence.py": {f"experiments.{name}" for name in NAMES},
-    "backends.py": {f"experiments.{name}" for name in NAMES},
+    "cells.py": {f"experiments.{name}" for name in NAMES} | {"gradients", "widgets"},
+    "recurrence.py": {f"experiments.{name}" for name in NAMES} | {"widgets"},
+    "backends.py": {f"experiments.{name}" for name in NAMES} | {"widgets"},
     "training.py": {f"experiments.{name}" for name in NAMES} | {"training"},
 }
 

@@ -55,8 +55,6 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
-FAR_LADDER, FAR_BUDGET = (50, 75, 100, 200), 4_000
-
 SETTING = ["base", "factor", "value", "model"]
 
 

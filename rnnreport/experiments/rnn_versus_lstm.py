@@ -51,6 +51,8 @@ class RNNVersusLSTMParameters(TrainingParameters):
     optimizer_steps: Count
     ladder: Lengths
     ladder_steps: Count
+    far_ladder: Lengths
+    far_steps: Count
     kept_length: Annotated[int, Field(strict=True, ge=3, description="an integer of at least 3")]
     kept_steps: Count
     encoding: Annotated[Encoding, Field(description="'scalar' or 'one-hot'")]
@@ -115,8 +117,13 @@ def _run(
 
 
 def memory(p: RNNVersusLSTMParameters, settings: Sequence[horizon.Setting]) -> list[horizon.Climbed]:
-    """The climb of these settings over the chapter's ladder of lengths."""
+    """The climb of these settings over the ladder of lengths."""
     return horizon.climb(settings, p.ladder, p.seeds, p.ladder_steps, p.backend, **p.sizes)
+
+
+def farther(p: RNNVersusLSTMParameters) -> list[horizon.Climbed]:
+    """The climb that asks how far a network can be taken."""
+    return horizon.climb(horizon.FARTHER, p.far_ladder, p.seeds, p.far_steps, p.backend, **p.sizes)
 
 
 def remembering(p: RNNVersusLSTMParameters) -> list[Run]:
@@ -141,8 +148,8 @@ def record(p: RNNVersusLSTMParameters) -> pd.DataFrame:
     """All that the chapter shows as recorded, trained with these parameters: at the full profile for hours."""
     trained = {"rates": rates(p), "optimizers": optimizers(p), "backends": by_backend(p)}
     tables = {name: _with_origin(tabulate(finished), finished) for name, finished in trained.items()}
-    far = horizon.climb(horizon.FARTHER, horizon.FAR_LADDER, p.seeds, horizon.FAR_BUDGET, p.backend, **p.sizes)
-    for name, climbed in (("horizon", memory(p, horizon.one_factor_at_a_time(p.models))), ("farther", far)):
+    climbs = {"horizon": memory(p, horizon.one_factor_at_a_time(p.models)), "farther": farther(p)}
+    for name, climbed in climbs.items():
         tables[name] = _with_origin(horizon.tabulated(climbed), [run for _, run in climbed])
     networks = remembering(p)
     for name, measure in (("decoded", kept.decoded), ("forget products", kept.forget_products)):
