@@ -142,11 +142,12 @@ def horizons(bases=("report", "better start")):
         for place, (factor, value) in enumerate((("", ""), ("digits", "one-hot"), ("rate", "0.1"), ("rate", "0.2")))
         for model in ("rnn", "lstm")
     ]
-    return pd.DataFrame(rows, columns=["base", "factor", "value", "model", "horizon"])
+    table = pd.DataFrame(rows, columns=["base", "factor", "value", "model", "horizon"])
+    return pd.concat([table.assign(budget=1_000), table.assign(budget=300, horizon=table["horizon"] // 2)])
 
 
 def budgets():
-    parts = [horizons().query("factor == ''").assign(budget=budget) for budget in (0, 50, 100)]
+    parts = [horizons().query("factor == '' and budget == 1_000").assign(budget=budget) for budget in (0, 50, 100)]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -367,8 +368,14 @@ def test_a_horizon_stands_where_it_was_reached_and_the_base_beside_it():
     assert [text.get_text() for text in report.get_yticklabels()] == ["one-hot", "0.1", "0.2"]
     assert [text for text in words(report) if text] == ["digits", "rate"]
     for ax in (report, better):
-        dots = {to_hex(line.get_color()): list(line.get_xdata()) for line in ax.lines if line.get_marker() == "o"}
-        assert dots == {figures.RNN.lower(): [3, 3, 3], figures.LSTM.lower(): [10, 15, 20]}  # 3 stands for none
+        dots = {
+            (to_hex(line.get_color()), line.get_markerfacecolor() == "none"): list(line.get_xdata())
+            for line in ax.lines
+            if line.get_marker() == "o"
+        }
+        rnn, lstm = figures.RNN.lower(), figures.LSTM.lower()
+        assert dots[rnn, False] == dots[rnn, True] == [3, 3, 3]  # which stands for none
+        assert (dots[lstm, False], dots[lstm, True]) == ([10, 15, 20], [5, 7, 10])
         guides = {to_hex(line.get_color()): line.get_xdata()[0] for line in ax.lines if line.get_marker() != "o"}
         assert guides == {figures.RNN.lower(): 3, figures.LSTM.lower(): 5}
 

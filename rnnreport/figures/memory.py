@@ -74,44 +74,50 @@ def steps_to_solve(table: pd.DataFrame, budget: int) -> Figure:
 def horizon_by_factor(table: pd.DataFrame) -> Figure:
     """The longest T solved when one factor is moved: a panel for each base, whose own horizons are vertical lines.
 
-    table: columns base, factor, value, model and horizon; the factor "" is the base itself.
+    table: columns base, factor, value, model, budget and horizon; the factor "" is the base itself. Dots are filled at
+    the largest budget, hollow at smaller ones.
     """
-    bases = list(dict.fromkeys(table["base"]))
-    table = table.sort_values("factor", key=lambda factors: factors != "", kind="stable")
-    order = {factor: place for place, factor in enumerate(dict.fromkeys(table["factor"]))}
-    rows = sorted(dict.fromkeys(zip(table["factor"], table["value"])), key=lambda row: order[row[0]])[1:]  # "" is first
-    places, y, before = {}, 0.0, None
-    for factor, value in rows:
-        y += 1.0 if factor == before else 1.9
-        places[factor, value], before = y, factor
-    figure, axes = new(len(bases), sharey=True, squeeze=False, figsize=(3.1 * len(bases) + 1.8, 0.24 * y + 1.0))
+    bases, largest = list(dict.fromkeys(table["base"])), table["budget"].max()
+    heights = _heights(table)
+    bottom = max(heights.values(), default=0)
+    figure, axes = new(len(bases), sharey=True, squeeze=False, figsize=(3.1 * len(bases) + 1.8, 0.24 * bottom + 1.0))
+    ticks = sorted(set(table["horizon"]) - {0})
     for ax, base in zip(axes[0], bases):
-        part = table[table["base"] == base]
-        for nudge, (model, of_model) in zip((-0.14, 0.14), part.groupby("model", sort=False)):
-            own = of_model[of_model["factor"] == ""]["horizon"]
-            if len(own):
-                ax.axvline(_shown(own.iloc[0]), color=COLOURS[model], lw=1.2, ls="--")
-            moved = of_model[of_model["factor"] != ""]
-            heights = [places[row.factor, row.value] + nudge for row in moved.itertuples()]
-            ax.plot(moved["horizon"].map(_shown), heights, "o", color=COLOURS[model], ms=5, label=NAMES[model])
+        for nudge, (model, rows) in zip((-0.16, 0.16), table[table["base"] == base].groupby("model", sort=False)):
+            colour = COLOURS[model]
+            for horizon in rows.loc[(rows["factor"] == "") & (rows["budget"] == largest), "horizon"]:
+                ax.axvline(_shown(horizon), color=colour, lw=1.2, ls="--")
+            for budget, part in rows[rows["factor"] != ""].groupby("budget"):
+                places = [heights[row.factor, row.value] + nudge for row in part.itertuples()]
+                face = colour if budget == largest else "none"
+                label = f"{NAMES[model]}, {budget:,.0f} steps"
+                ax.plot(part["horizon"].map(_shown), places, "o", color=colour, mfc=face, ms=5, label=label)
         ax.set(xscale="log", xlabel="longest T solved")
-        ticks = [horizon for horizon in sorted(set(table["horizon"])) if horizon]
-        ax.set_xticks([_shown(0), *ticks], ["none", *map(str, ticks)], rotation=90, fontsize=8)
+        ax.set_xticks([_shown(0), *ticks], ["none", *map(str, ticks)], fontsize=8)
         ax.xaxis.set_minor_locator(NullLocator())
         ax.grid(axis="y", lw=0.3)
         ax.set_title(f"from: {base}", fontsize=10)
-    axes[0, 0].set_yticks(list(places.values()), [value for _, value in places], fontsize=8)
+    axes[0, 0].set_yticks(list(heights.values()), [value for _, value in heights], fontsize=8)
     axes[0, 0].invert_yaxis()
-    before = None
-    for (factor, _), height in places.items():
-        if factor != before:
-            axes[0, 0].annotate(
-                factor, (0, height - 0.95), xycoords=("axes fraction", "data"), xytext=(-6, 0),
-                textcoords="offset points", ha="right", va="center", fontsize=8, fontweight="bold",
-            )  # fmt: skip
-        before = factor
-    axes[0, -1].legend(*axes[0, 0].get_legend_handles_labels(), fontsize=9, loc="lower right")
+    for factor in dict.fromkeys(factor for factor, _ in heights):
+        first = min(height for (name, _), height in heights.items() if name == factor)
+        place = {"xytext": (-6, 0), "textcoords": "offset points", "ha": "right", "va": "center"}
+        axes[0, 0].annotate(
+            factor, (0, first - 0.95), xycoords=("axes fraction", "data"), fontsize=8, fontweight="bold", **place
+        )
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9)
     return figure
+
+
+def _heights(table: pd.DataFrame) -> dict[tuple[str, str], float]:
+    """How far down each value of each factor stands, with a line for the factor's name above its values."""
+    rows = list(dict.fromkeys(zip(table["factor"], table["value"])))
+    heights, height = {}, 0.0
+    for factor in dict.fromkeys(factor for factor, _ in rows if factor):
+        height += 0.9
+        for row in (row for row in rows if row[0] == factor):
+            heights[row] = height = height + 1.0
+    return heights
 
 
 def _shown(horizon: float) -> float:
