@@ -160,9 +160,9 @@ def sweep_chapter(chapter: str, points: Sequence[dict[str, Any]], folder: Path) 
     sweep.check_folder(folder)
     settle_text(*points)
     wanted = {f"{chapter}-{_hash(values)[:12]}": values for values in points}
-    calls = {}
+    calls, source = {}, _source(chapter)
     for name, values in wanted.items():
-        output, fingerprint = folder / f"{name}.ipynb", _fingerprint(chapter, values)
+        output, fingerprint = folder / f"{name}.ipynb", _fingerprint(chapter, values, source)
         if _recorded(output).get("fingerprint") != fingerprint:
             calls[name] = partial(_execute_alone, chapter, values, output, fingerprint)
     errors = sweep.run(calls, chapter) if calls else {}
@@ -251,7 +251,7 @@ def _sweep_table(
         if not isinstance(error, BuildError) or name not in rows:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             rows[name] = {**_parameters_row(values), "status": "failed", "error": reason}
-    rows = dict(sorted(rows.items(), key=lambda item: _natural(item[1])))
+    rows = dict(sorted(rows.items(), key=lambda item: _order(item[1])))
     table = pd.DataFrame(list(rows.values()), index=list(rows))
     last = ("status", "seconds", "code", "machine", "notebook", "error")  # after parameters and verdicts
     return table[[*(name for name in table if name not in last), *(name for name in last if name in table)]]
@@ -280,29 +280,39 @@ def _parameters_row(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _natural(row: Mapping[str, Any]) -> str:
-    """A key by which rows are in the order of their parameters, 5 before 10."""
-    return re.sub(r"\d+", lambda number: number[0].zfill(12), json.dumps(row))
+def _order(row: Mapping[str, Any]) -> list[tuple[bool, float, str]]:
+    """A key by which rows are in the order of their parameters, which come first: numbers by size, before texts."""
+    return [
+        (False, value, "") if isinstance(value, (int, float)) else (True, 0.0, str(value)) for value in row.values()
+    ]
 
 
 def _inspected(chapter: str) -> dict[str, Any]:
     return papermill.inspect_notebook(str(BOOK / f"{chapter}.ipynb"))
 
 
-def _fingerprint(chapter: str, values: Mapping[str, Any]) -> str:
-    """A hash of all that the chapter's results depend on: notebook, parameters, code, data, libraries."""
-    files = [BOOK / f"{chapter}.ipynb", PROJECT / "requirements.lock"]
-    if "rnnreport.claims" in modules(*_imports(chapter)):
-        files.append(claims.CLAIMS)
-    files += [PROJECT / value for name, value in values.items() if name.endswith("_file") and value]
+def _fingerprint(chapter: str, values: Mapping[str, Any], source: str = "") -> str:
+    """A hash of all that the chapter's results depend on: parameters, their data, and its source.
+
+    source: of :func:`_source`, where the caller has it already.
+    """
+    files = [PROJECT / value for name, value in values.items() if name.endswith("_file") and value]
     return _hash(
         {
+            "source": source or _source(chapter),
             "files": [hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.is_file()],
-            "code": _code(chapter),
             "corpus": corpora.load(values["corpus"]).sha256 if "corpus" in values else None,
             "parameters": dict(values),
         }
     )
+
+
+def _source(chapter: str) -> str:
+    """A hash of what the chapter's results depend on at any parameters: notebook, code, libraries, claims."""
+    files = [BOOK / f"{chapter}.ipynb", PROJECT / "requirements.lock"]
+    if "rnnreport.claims" in modules(*_imports(chapter)):
+        files.append(claims.CLAIMS)
+    return _hash({"files": [hashlib.sha256(path.read_bytes()).hexdigest() for path in files], "code": _code(chapter)})
 
 
 def _hash(what: Mapping[str, Any]) -> str:

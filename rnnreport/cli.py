@@ -184,7 +184,7 @@ def record(
     parameter: Given = None,
     profile: Profile = "full",
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="The file, in place of the chapter's recorded_file.")
+        Path | None, typer.Option("-o", "--output", help="The file, in place of _build/recorded/<chapter>.parquet.")
     ] = None,
     workers: Workers = None,
     scheduler: Scheduler = None,
@@ -193,10 +193,11 @@ def record(
 ) -> None:
     """Train what a chapter shows as recorded: hours of one core, on this machine or on many."""
     chapter = Path(chapter).stem
-    values = _checked(chapter, _given(chapter, profile, parameter))
+    values = _given(chapter, profile, parameter)
     if chapter not in RECORDS:
         raise ParameterError(f"{chapter} shows no runs that this records; {', '.join(RECORDS)} does")
-    output = (output or PROJECT / values["recorded_file"]).absolute()
+    values = _checked(chapter, {**values, "recorded_file": ""})
+    output = (output or build.BUILD / "recorded" / f"{chapter}.parquet").absolute()
     if output.suffix != ".parquet":
         raise ParameterError(f"--output must name a file that ends in .parquet, not {output}")
     sweep.check_folder(output.parent)

@@ -309,7 +309,7 @@ class PalindromeClassifier(nn.Module):
     "identity" make Whh so (each gate's), the rest as "uniform".
     forget_bias: added to the forget gate's bias. chrono: the longest memory asked for, in steps, for which the gates'
     biases are then drawn: log U(1, chrono - 1) for the forget gate, minus that for the input gate (Tallec and Ollivier
-    2018). Raises ValueError for either where there are no gates.
+    2018). Raises ValueError for either where there are no gates, and for both at once.
     """
 
     def __init__(
@@ -326,8 +326,8 @@ class PalindromeClassifier(nn.Module):
         super().__init__()
         if model == "rnn" and (forget_bias or chrono is not None):
             raise ValueError("forget_bias must be 0 and chrono None for the RNN, which has no gates")
-        if chrono is not None and chrono < 3:
-            raise ValueError(f"chrono must be at least 3 steps, not {chrono}")
+        if chrono is not None and (chrono < 3 or forget_bias):
+            raise ValueError(f"chrono must be at least 3 steps, and forget_bias 0, not {chrono} and {forget_bias}")
         self.encoding = encoding
         self.recurrence: RNN | LSTM | TemporalGateLSTM = RECURRENCES[model](
             1 if encoding == "scalar" else classes, hidden_size, backend=backend

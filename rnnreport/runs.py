@@ -131,16 +131,22 @@ def tabulate(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def provenance(runs: Sequence[Run], how: str = "trained live") -> str:
-    """One line on where results came from, for below a figure."""
-    first = runs[0].provenance
-    seconds = sum(run.provenance["seconds"] for run in runs)
+    """One line on where results came from, for below a figure: all that any of the runs came from."""
+    origins = [run.provenance for run in runs]
+
+    def each(name: str) -> str:
+        return " and ".join(dict.fromkeys(str(origin[name]) for origin in origins))
+
+    seconds = sum(origin["seconds"] for origin in origins)
     seeds = sorted({run.configuration.seed for run in runs})
-    versions = ", ".join(f"{name} {version}" for name, version in first["libraries"].items())
+    days = sorted({origin["finished"][:10] for origin in origins})
+    libraries = dict.fromkeys(
+        f"{name} {version}" for origin in origins for name, version in origin["libraries"].items()
+    )
     return (
         f"{how}: {len(runs)} run{'s' * (len(runs) > 1)}, seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}; "
-        f"{seconds:.0f} s of one core, {first['finished'][:10]}; {first['function']} at code {first['code']}, "
-        f"backend {first['backend']}; "
-        f"{versions}; {first['machine']}"
+        f"{seconds:,.0f} s of one core, {' to '.join(dict.fromkeys((days[0], days[-1])))}; {each('function')} at code "
+        f"{each('code')}, backend {each('backend')}; {', '.join(libraries)}; {each('machine')}"
     )
 
 

@@ -185,7 +185,8 @@ def step_sizes(optimizer: torch.optim.Optimizer) -> dict[str, float]:
                 rate = torch.full_like(gradient, group["lr"] / (1 - momentum))
                 updates.append(group["lr"] * (gradient + momentum * running if group["nesterov"] else running))
             rates.append(rate.flatten())
-    low, median, high = torch.cat(rates).quantile(torch.tensor([0.1, 0.5, 0.9], device=rates[0].device)).tolist()
+    ordered = torch.cat(rates).sort().values
+    low, median, high = (ordered[round(share * (len(ordered) - 1))].item() for share in (0.1, 0.5, 0.9))
     update = torch.cat([update.flatten() for update in updates]).square().mean().sqrt().item()
     return {"effective_rate": median, "effective_rate_low": low, "effective_rate_high": high, "update": update}
 

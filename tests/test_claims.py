@@ -53,8 +53,8 @@ def falling(table):
 
 
 def growing_late(table):
-    """Highest at step 50, which does not count, and growing from step 100 on."""
-    return growing(table).where(table["step"] > 50, 1e6)
+    """Highest at step 100, which does not count, and growing from step 300 on."""
+    return growing(table).where(table["step"] > 100, 1e6)
 
 
 def at_odds(table):
@@ -220,15 +220,17 @@ CASES = [
     ("lstm-better", [runs(0.2, models=("rnn",)), horizons(50, 100)], None),
     ("lstm-better", [runs(0.2, models=("lstm",)), horizons(50, 100)], None),
     ("lstm-better", [runs(0.2, models=("rnn", "temporal-gate")), horizons(50, 100)], None),
-    ("lstm-better", [runs(LSTM_AHEAD, models=("rnn", "lstm")), horizons(50, 50)], False),
+    ("lstm-better", [runs(LSTM_AHEAD, models=("rnn", "lstm")), horizons(50, 50)], None),
     ("lstm-better", [runs(by("model", {"rnn": 0.8, "lstm": 0.2}), models=("rnn", "lstm")), pd.DataFrame()], False),
     ("lstm-better", [runs(LSTM_AHEAD, models=("rnn", "lstm")), pd.DataFrame()], None),
-    ("lr-decay", [optimizers(steps=(100, 200)).assign(effective_rate=falling)], True),
-    ("lr-decay", [optimizers(steps=(100, 200)).assign(effective_rate=growing)], False),
-    ("lr-decay", [optimizers(steps=(50, 100, 200)).assign(effective_rate=growing_late)], False),
-    ("lr-decay", [optimizers(steps=(100, 200)).assign(effective_rate=at_odds)], None),
-    ("lr-decay", [optimizers(steps=(50, 100)).assign(effective_rate=growing)], None),
-    ("lr-decay", [optimizers(names=("adam", "sgd"), steps=(100, 200)).assign(effective_rate=growing)], None),
+    ("lstm-better", [runs(LSTM_AHEAD, models=("rnn", "lstm")), horizons(100, 50)], False),
+    ("lstm-better", [runs(LSTM_AHEAD, models=("rnn", "lstm")), horizons(50, 100).query("model == 'rnn'")], None),
+    ("lr-decay", [optimizers(steps=(300, 600)).assign(effective_rate=falling)], True),
+    ("lr-decay", [optimizers(steps=(300, 600)).assign(effective_rate=growing)], False),
+    ("lr-decay", [optimizers(steps=(100, 300, 600)).assign(effective_rate=growing_late)], False),
+    ("lr-decay", [optimizers(steps=(300, 600)).assign(effective_rate=at_odds)], None),
+    ("lr-decay", [optimizers(steps=(100, 300)).assign(effective_rate=growing)], None),
+    ("lr-decay", [optimizers(names=("adam", "sgd"), steps=(300, 600)).assign(effective_rate=growing)], None),
     ("identity-grad", [reach((0.9, 0.95), (0.8, 0.9))], True),
     ("identity-grad", [reach((0.002, 0.07), (0.8, 0.9))], False),
     ("identity-grad", [reach((0.002, 0.9), (0.8, 0.9))], False),

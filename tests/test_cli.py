@@ -40,7 +40,10 @@ def call(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
         (["run", "09_missing"], "no chapter '09_missing'; there are 01_gradients, 01b_lstm_gradients"),
         (["record", "01_gradients"], "01_gradients shows no runs that this records; 02_rnn_versus_lstm does"),
         (["record", "02_rnn_versus_lstm", "-o", "runs.csv"], "--output must name a file that ends in .parquet, not /"),
-        (["record", "02_rnn_versus_lstm", "-p", "ladder", "[1]"], "ladder must be a list of different integers of at"),
+        (
+            ["record", "02_rnn_versus_lstm", "-p", "ladder", "[1]"],
+            "ladder must be a list of different integers of at least 3",
+        ),
         (["bench", "--learning", "--quick"], "--learning takes no --only, --quick or --profile"),
         (["bench", "--sweep", "--learning"], "--sweep takes no --only, --profile, --learning or --output"),
         (["bench", "--profile", "-o", "out.json"], "--profile prints and records nothing, so it takes no --output"),
@@ -195,7 +198,7 @@ def test_what_a_chapter_shows_as_recorded_is_recorded_by_one_command(
 ) -> None:
     monkeypatch.setenv("RNNREPORT_RUNS_DIR", str(tmp_path / "runs"))
     small = {**SMALLEST, "ladder": [3], "ladder_steps": 2, "far_ladder": [3], "far_steps": 2, "kept_steps": 2}
-    small |= {"optimizers": ["adam"], "optimizer_steps": 2, "learning_rates": [0.01], "models": ["rnn"]}
+    small |= {"optimizers": ["adam"], "optimizer_steps": 2, "learning_rates": [0.01]}
     words = [word for name, value in small.items() for word in ("-p", name, str(value))]
     output = tmp_path / "recorded.parquet"
     assert (

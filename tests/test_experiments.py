@@ -445,9 +445,9 @@ def test_the_first_digit_is_read_off_where_it_is_and_nowhere_else():
 
 def test_reading_off_covers_networks_states_steps_and_times(remembering):
     table = kept.decoded(remembering, 200)
-    groups = table.groupby(["network", "state", "when", "seed"])["step"].agg(list)
+    groups = table.groupby(["model", "state", "when", "seed"])["step"].agg(list)
     assert set(groups.map(tuple)) == {(1, 2, 3, 4)}
-    assert set(groups.index.droplevel([2, 3])) == {("RNN", "h"), ("LSTM", "h"), ("LSTM", "c")}
+    assert set(groups.index.droplevel([2, 3])) == {("rnn", "h"), ("lstm", "h"), ("lstm", "c")}
     assert len(groups) == 3 * 2 * 2
     assert table["accuracy"].between(0, 1).all()
 
@@ -523,6 +523,41 @@ def test_all_that_is_recorded_comes_back_with_its_origin(chapter_2, in_own_store
     assert (len(absent), nothing) == (0, "")
     assert recorded.of_experiment(None, "rates")[1] == ""
     assert recorded.read("") is None
+
+
+def test_a_record_that_is_none_is_refused_in_a_sentence(chapter_2, tmp_path):
+    values = chapter_2.model_dump()
+    (tmp_path / "text.parquet").write_text("no table")
+    pd.DataFrame({"step": [1]}).to_parquet(tmp_path / "plain.parquet")
+    for name, says in (
+        ("none.parquet", "recorded_file must be '' or a file that `rnnreport record` made; there is no"),
+        ("text.parquet", "text.parquet is not a table that can be read"),
+        ("plain.parquet", "plain.parquet does not say where its runs come from"),
+    ):
+        with pytest.raises(ParameterError, match=says):
+            type(chapter_2).check({**values, "recorded_file": str(tmp_path / name)})
+
+
+def test_a_record_takes_both_models(chapter_2):
+    with pytest.raises(ParameterError, match=r"models must be \['rnn', 'lstm'\] for the record, not \['rnn'\]"):
+        rnn_versus_lstm.record(chapter_2.model_copy(update={"models": ["rnn"]}))
+
+
+def test_horizons_in_words():
+    assert [horizon.in_words(value, [5, 10, 20]) for value in (0, 5, 20)] == [
+        "less than T = 5",
+        "T = 5",
+        "at least T = 20",
+    ]
+
+
+def test_the_strongest_factors_are_those_that_move_the_horizon_most():
+    rows = [("", "", 10), ("digits", "one-hot", 20), ("rate", "0.1", 20), ("rate", "0.2", 0), ("clip", "1", 10)]
+    table = pd.DataFrame(rows, columns=["factor", "value", "horizon"]).assign(base="report", model="rnn")
+    (found,) = horizon.strongest(table).itertuples()
+    assert (found.up, found.down) == ("digits: one-hot, rate: 0.1 (20)", "rate: 0.2 (none)")
+    (found,) = horizon.strongest(table[:1]).itertuples()
+    assert (found.up, found.down) == ("", "")
 
 
 @pytest.mark.parametrize("encoding", ["scalar", "one-hot"])

@@ -132,7 +132,9 @@ def speeds():
 
 def step_sizes():
     table = optimizers(seeds=(0, 1))
-    return table.assign(effective_rate=1 / (table["step"] + table["seed"] + 1), update=0.1 / (table["step"] + 1))
+    rate = 1 / (table["step"] + table["seed"] + 1)
+    deciles = {"effective_rate_low": rate / 2, "effective_rate_high": rate * 2}
+    return table.assign(effective_rate=rate, **deciles, update=0.1 / (table["step"] + 1))
 
 
 def horizons(bases=("report", "better start")):
@@ -161,12 +163,12 @@ def solving(failed=math.inf):
 
 def readings(seeds=(0, 1, 2)):
     rows = [
-        (network, state, when, seed, step, 1 / (step + seed / 10) if when == "before" else 0.9)
-        for (network, state), when, seed, step in product(
-            (("RNN", "h"), ("LSTM", "c"), ("LSTM", "h")), ("before", "after"), seeds, (1, 2, 3)
+        (model, state, when, seed, step, 1 / (step + seed / 10) if when == "before" else 0.9)
+        for (model, state), when, seed, step in product(
+            (("rnn", "h"), ("lstm", "c"), ("lstm", "h")), ("before", "after"), seeds, (1, 2, 3)
         )
     ]
-    return pd.DataFrame(rows, columns=["network", "state", "when", "seed", "step", "accuracy"])
+    return pd.DataFrame(rows, columns=["model", "state", "when", "seed", "step", "accuracy"])
 
 
 def active():
@@ -193,6 +195,7 @@ def plane():
     return pd.DataFrame(rows, columns=["palindrome", "digit", "step", "x", "y"])
 
 
+BUDGETS = {"report": 200, "better start": 180}
 WAYS = {"jacobian": "all ways", "cell": "along the cell"}
 MODELS = ("rnn", "lstm", "temporal-gate")
 DRAWINGS = {
@@ -235,9 +238,10 @@ DRAWINGS = {
     "speed by length": lambda: figures.speed_by_length(speeds()),
     "speed of gate": lambda: figures.speed_of_gate(speeds()),
     "accuracy by rate": lambda: memory.accuracy_by_rate(runs(("rnn", "lstm"), (5, 10), (1e-3, 1e-2))),
+    "accuracy by rate, more than colours": lambda: memory.accuracy_by_rate(runs(lengths=range(2, 14))),
     "accuracy by one rate, one seed": lambda: memory.accuracy_by_rate(runs(seeds=(0,))),
-    "steps to solve": lambda: memory.steps_to_solve(solving(), 200),
-    "steps to solve, all solved": lambda: memory.steps_to_solve(solving(150), 200),
+    "steps to solve": lambda: memory.steps_to_solve(solving(), BUDGETS),
+    "steps to solve, all solved": lambda: memory.steps_to_solve(solving(150), BUDGETS),
     "horizon by factor": lambda: memory.horizon_by_factor(horizons()),
     "horizon by factor, one base, none solved": lambda: memory.horizon_by_factor(
         horizons(("report",)).assign(horizon=0)
@@ -381,7 +385,7 @@ def test_a_horizon_stands_where_it_was_reached_and_the_base_beside_it():
 
 
 def test_what_is_not_solved_is_crossed_above_the_budget():
-    ax = memory.steps_to_solve(solving(), 200).axes[0]
+    ax = memory.steps_to_solve(solving(), BUDGETS).axes[0]
     crosses = [line for line in ax.lines if line.get_marker() == "x" and len(line.get_xdata())]
     assert [to_hex(line.get_color()) for line in crosses] == [figures.RNN.lower()]
     assert crosses[0].get_xdata().tolist() == [10, 10, 10]

@@ -113,22 +113,22 @@ def climb(
     seeds: Sequence[int],
     budget: int,
     backend: Backend = "torch",
-    **sizes: int,
+    **common: Any,
 ) -> list[Climbed]:
     """Train every setting at ever longer palindromes until one is not solved within the budget of steps.
 
     A training ends as soon as it has solved its length. At each length come first as few seeds as can settle that too
-    many fail: where they all do, the others could not help, and are not run. backend: what runs the LSTM. sizes:
-    hidden_size, batch_size, test_palindromes. Returns the runs, each with its setting.
+    many fail: where they all do, the others could not help, and are not run. backend: what runs the LSTM. common:
+    what all runs have, such as hidden_size. Returns the runs, each with its setting.
     """
-    spare = len(seeds) - _needed(len(seeds))  # seeds that may fail
+    spare = len(seeds) - needed(len(seeds))  # seeds that may fail
     climbing, climbed = list(settings), []
     for length in sorted(ladder):
         failed: Counter[tuple[str, ...]] = Counter()
         for some in (seeds[: spare + 1], seeds[spare + 1 :]):
             asked = [(setting, seed) for setting in climbing for seed in some]
             runs = [
-                PalindromeRun.of(setting.model, length, seed, budget, backend, SOLVED, **sizes, **setting.settings)
+                PalindromeRun.of(setting.model, length, seed, budget, backend, SOLVED, **common, **setting.settings)
                 for setting, seed in asked
             ]
             for (setting, _), run in zip(asked, run_all(train_palindromes, runs, f"horizon, T = {length}")):
@@ -144,7 +144,8 @@ def tabulated(climbed: Sequence[Climbed]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def _needed(seeds: int) -> int:
+def needed(seeds: int) -> int:
+    """How many of so many seeds must have solved a length: 4 of 5."""
     return int(np.ceil(IN_SEEDS * seeds))
 
 
@@ -158,7 +159,7 @@ def steps_to_solve(table: pd.DataFrame) -> pd.DataFrame:
 def horizons(table: pd.DataFrame, budgets: Sequence[float] = (np.inf,)) -> pd.DataFrame:
     """For each setting and budget of steps the longest T solved, ``horizon``: in 4 of 5 seeds; 0 where none was."""
     steps = steps_to_solve(table)
-    wanted = _needed(table["seed"].nunique())
+    wanted = needed(table["seed"].nunique())
     rows = []
     for setting, of_setting in steps.groupby(SETTING, sort=False):
         for budget in budgets:
@@ -166,3 +167,32 @@ def horizons(table: pd.DataFrame, budgets: Sequence[float] = (np.inf,)) -> pd.Da
             seeds = enough.groupby("length")["seed"].nunique()
             rows.append((*setting, budget, int(seeds.index[seeds >= wanted].max() if (seeds >= wanted).any() else 0)))
     return pd.DataFrame(rows, columns=[*SETTING, "budget", "horizon"])
+
+
+def in_words(horizon: int, ladder: Sequence[int]) -> str:
+    """A horizon found on this ladder of lengths, for a sentence: the last rung ends the climb."""
+    if not horizon:
+        return f"less than T = {min(ladder)}"
+    return f"at least T = {horizon}" if horizon == max(ladder) else f"T = {horizon}"
+
+
+def strongest(table: pd.DataFrame) -> pd.DataFrame:
+    """For each base and model the factors whose move changes the horizon most: columns base, model, up and down.
+
+    table: of :func:`horizons` at one budget. up, down: "factor: value (horizon)" of the largest and smallest horizon;
+    "" where none is larger or smaller than the base's own.
+    """
+    rows = []
+    for (base, model), part in table.groupby(["base", "model"], sort=False):
+        own = part.loc[part["factor"] == "", "horizon"].item()
+        moved = part[part["factor"] != ""]
+        ends = []
+        for extreme, beyond in (
+            (moved["horizon"].max(), moved["horizon"] > own),
+            (moved["horizon"].min(), moved["horizon"] < own),
+        ):
+            named = moved[(moved["horizon"] == extreme) & beyond]
+            words = ", ".join(f"{row.factor}: {row.value}" for row in named.itertuples())
+            ends.append(f"{words} ({extreme or 'none'})" if words else "")
+        rows.append((base, model, *ends))
+    return pd.DataFrame(rows, columns=["base", "model", "up", "down"])

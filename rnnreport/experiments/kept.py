@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,23 +14,28 @@ from torch import Tensor
 from rnnreport import cell_path
 from rnnreport.backends import Backend
 from rnnreport.experiments.horizon import BASES
-from rnnreport.experiments.palindromes import PalindromeRun, new_network, test_set, train_palindromes, trained_network
+from rnnreport.experiments.palindromes import (
+    PalindromeRun,
+    new_network,
+    own_stream,
+    test_set,
+    train_palindromes,
+    trained_network,
+)
 from rnnreport.models import PalindromeClassifier
 from rnnreport.palindromes import palindromes
 from rnnreport.runs import Run, run_all
 
-NAMES = {"rnn": "RNN", "lstm": "LSTM"}
 
-
-def remembering(length: int, steps: int, seeds: Sequence[int], backend: Backend = "torch", **sizes: int) -> list[Run]:
+def remembering(length: int, steps: int, seeds: Sequence[int], backend: Backend = "torch", **common: Any) -> list[Run]:
     """An RNN and an LSTM of the better start for every seed, their weights kept ten times on the way.
 
-    sizes: hidden_size, batch_size, test_palindromes.
+    common: what all runs have, such as hidden_size.
     """
     every = max(1, steps // 10)
     snapshots = tuple(range(0, steps, every))
     configurations = [
-        PalindromeRun.of(model, length, seed, steps, backend, snapshots=snapshots, **sizes, **settings)
+        PalindromeRun.of(model, length, seed, steps, backend, snapshots=snapshots, **common, **settings)
         for model, settings in BASES["better start"].items()
         for seed in seeds
     ]
@@ -53,23 +58,25 @@ def states(network: PalindromeClassifier, digits: Tensor) -> dict[str, Tensor]:
 def decoded(runs: Sequence[Run], palindromes_used: int = 2_000) -> pd.DataFrame:
     """How well the first digit can be read off the states by a linear map, at every step, before and after training.
 
-    Columns: network, seed, when ("before" or "after"), state ("h" or "c"), step, accuracy. The map from a state and 1
-    to ten indicators is fitted by least squares to some fresh palindromes and tested on others: the largest wins.
+    Columns: model, seed, test_accuracy (the run's last), when ("before" or "after"), state ("h" or "c"), step and
+    accuracy. The map from a state and 1 to ten indicators is fitted by least squares to some fresh palindromes and
+    tested on others: the largest wins.
     """
-    rows = []
+    parts = []
     for run in runs:
-        generator = torch.Generator().manual_seed(run.configuration.seed)
-        fitted_on = palindromes(run.configuration.length, palindromes_used, generator)[:-1]
+        fitted_on = palindromes(run.configuration.length, palindromes_used, own_stream(run.configuration.seed, 2))[:-1]
         tested_on = test_set(run.configuration)[0].cpu()
+        rows = []
         for when, network in _before_and_after(run):
             fit, test = states(network, fitted_on), states(network, tested_on)
             for state in sorted({"h", "c"} & set(fit)):
                 for step in range(len(fitted_on)):
                     accuracy = _read_off(fit[state][step], fitted_on[0], test[state][step], tested_on[0])
-                    rows.append(
-                        (NAMES[run.configuration.model], run.configuration.seed, when, state, step + 1, accuracy)
-                    )
-    return pd.DataFrame(rows, columns=["network", "seed", "when", "state", "step", "accuracy"])
+                    rows.append((when, state, step + 1, accuracy))
+        about = {"model": run.configuration.model, "seed": run.configuration.seed}
+        table = pd.DataFrame(rows, columns=["when", "state", "step", "accuracy"])
+        parts.append(table.assign(**about, test_accuracy=run.table["test_accuracy"].iloc[-1]))
+    return pd.concat(parts, ignore_index=True)
 
 
 def _read_off(fit: Tensor, fit_digits: Tensor, test: Tensor, test_digits: Tensor) -> float:
@@ -101,7 +108,8 @@ def activity(run: Run, palindrome: int = 0) -> dict[str, np.ndarray]:
 def forget_products(runs: Sequence[Run], palindromes_used: int = 200) -> pd.DataFrame:
     """What each LSTM unit's forget gates leave of its cell from the first digit to the end, over the training.
 
-    Columns: seed, step (of training), share, kept: the quantile of the products at that share of units and palindromes.
+    Columns: length, seed, step (of training), share and kept, the products' quantile at that share of units and
+    palindromes.
     """
     rows = []
     for run in (run for run in runs if run.configuration.model == "lstm"):
@@ -110,8 +118,9 @@ def forget_products(runs: Sequence[Run], palindromes_used: int = 200) -> pd.Data
             network = trained_network(run, step).double()
             kept = cell_path.forget_products(states(network, digits)["f"])[-2].flatten()
             for share in (0.1, 0.5, 0.9, 0.99):
-                rows.append((run.configuration.seed, step, share, kept.quantile(share).item()))
-    return pd.DataFrame(rows, columns=["seed", "step", "share", "kept"])
+                quantile = kept.quantile(share).item()
+                rows.append((run.configuration.length, run.configuration.seed, step, share, quantile))
+    return pd.DataFrame(rows, columns=["length", "seed", "step", "share", "kept"])
 
 
 class Plane(NamedTuple):

@@ -98,10 +98,14 @@ def train_palindromes(run: PalindromeRun, folder: Path, on_steps: OnSteps = lamb
 
 def test_set(run: PalindromeRun) -> tuple[torch.Tensor, torch.Tensor]:
     """The fresh palindromes that the network of this run is tested on."""
-    # A stream of its own: a generator looks at 32 bits of its seed only, so an offset could meet a training's.
-    generator = torch.Generator().manual_seed(int(np.random.SeedSequence([run.seed, 1]).generate_state(1)[0]))
-    digits, last = palindrome_batch(run.length, run.test_palindromes, generator)
+    digits, last = palindrome_batch(run.length, run.test_palindromes, own_stream(run.seed, 1))
     return digits.to(run.recipe.device), last.to(run.recipe.device)
+
+
+def own_stream(seed: int, number: int) -> torch.Generator:
+    """A generator of a run's that meets neither its training's nor one of another number."""
+    # A generator looks at 32 bits of its seed only, so an offset could meet another's.
+    return torch.Generator().manual_seed(int(np.random.SeedSequence([seed, number]).generate_state(1)[0]))
 
 
 def new_network(run: PalindromeRun) -> PalindromeClassifier:
@@ -113,7 +117,7 @@ def new_network(run: PalindromeRun) -> PalindromeClassifier:
         encoding=run.encoding,
         initialisation=run.initialisation,
         forget_bias=run.forget_bias,
-        chrono=run.length if run.chrono else None,
+        chrono=max(run.length, 3) if run.chrono else None,
         backend=run.backend,
     )
     if isinstance(network.recurrence, TemporalGateLSTM) and run.longest_period is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from rnnreport.parameters import ParameterError
 from rnnreport.provenance import PROJECT
 
 
@@ -39,6 +40,17 @@ def save(table: pd.DataFrame, path: Path) -> None:
 
 
 def read(file: str) -> pd.DataFrame | None:
-    """A recorded table by its path, relative to the project; None where there is none."""
+    """A recorded table by its path, relative to the project; None where there is none.
+
+    Raises ParameterError where the file is not a table that says where it comes from.
+    """
     path = PROJECT / file
-    return pd.read_parquet(path) if file and path.is_file() else None
+    if not file or not path.exists():
+        return None
+    try:
+        table = pd.read_parquet(path)
+    except (OSError, ValueError) as error:  # pyarrow's are ValueErrors
+        raise ParameterError(f"{file} is not a table that can be read: {str(error).splitlines()[0]}") from error
+    if "provenance" not in table.attrs:
+        raise ParameterError(f"{file} does not say where its runs come from; `rnnreport record` makes files that do")
+    return table

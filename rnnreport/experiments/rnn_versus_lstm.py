@@ -10,14 +10,14 @@ from typing import Annotated, Any, get_args
 import numpy as np
 import pandas as pd
 import torch
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, field_validator
 
 from rnnreport.backends import Backend
 from rnnreport.cells import lstm_step, rnn_step
 from rnnreport.experiments import TrainingParameters, horizon, kept, recorded
 from rnnreport.experiments.palindromes import PalindromeRun, new_network, test_set, train_palindromes, trained_network
 from rnnreport.models import LSTM, RECURRENCES, Encoding, ModelName
-from rnnreport.parameters import DISTINCT, Count, Counts2, Lengths, Positive, Positives, Sample
+from rnnreport.parameters import DISTINCT, Count, Counts2, ParameterError, Positive, Positives, Sample
 from rnnreport.runs import Run, provenance, run_all, tabulate
 from rnnreport.training import OPTIMIZERS, OptimizerName
 
@@ -32,6 +32,13 @@ def _with_rnn(models: list[str]) -> list[str]:
     if "rnn" not in models:
         raise ValueError
     return models
+
+
+Ladder = Annotated[
+    list[Annotated[int, Field(strict=True, ge=3)]],
+    Field(description="a list of different integers of at least 3"),
+    DISTINCT,
+]
 
 
 class RNNVersusLSTMParameters(TrainingParameters):
@@ -49,9 +56,9 @@ class RNNVersusLSTMParameters(TrainingParameters):
     optimizers: Annotated[list[OptimizerName], Field(description=_listed("optimizers", OPTIMIZERS)), DISTINCT]
     optimizer_length: Counts2
     optimizer_steps: Count
-    ladder: Lengths
+    ladder: Ladder
     ladder_steps: Count
-    far_ladder: Lengths
+    far_ladder: Ladder
     far_steps: Count
     kept_length: Annotated[int, Field(strict=True, ge=3, description="an integer of at least 3")]
     kept_steps: Count
@@ -60,16 +67,23 @@ class RNNVersusLSTMParameters(TrainingParameters):
     backend: Annotated[Backend, Field(description=f"one of {', '.join(map(repr, get_args(Backend)))}")]
     recorded_file: Annotated[str, Field(strict=True, description="a text: the name of a file, or '' for none")]
 
+    @field_validator("recorded_file")
+    @classmethod
+    def _recorded(cls, file: str) -> str:
+        if file and recorded.read(file) is None:
+            raise ValueError(f"recorded_file must be '' or a file that `rnnreport record` made; there is no {file!r}")
+        return file
+
     @property
-    def sizes(self) -> dict[str, int]:
-        """Of every network, batch and test."""
-        return self.model_dump(include={"hidden_size", "batch_size", "test_palindromes"})
+    def common(self) -> dict[str, Any]:
+        """What all runs have: sizes, and the device."""
+        return self.model_dump(include={"hidden_size", "batch_size", "test_palindromes", "device"})
 
     def grown_rate(self, length: int) -> float:
         """The learning rate of figures 2a and 2b, which grows evenly with T, from learning_rate to longest_rate."""
         shortest, longest = min(self.lengths), max(self.lengths)
         share = (length - shortest) / (longest - shortest) if longest > shortest else 0.0
-        return round(self.learning_rate + share * (self.longest_rate - self.learning_rate), 6)
+        return float(f"{self.learning_rate + share * (self.longest_rate - self.learning_rate):.6g}")
 
 
 def comparison(p: RNNVersusLSTMParameters) -> list[Run]:
@@ -111,33 +125,31 @@ def optimizers(p: RNNVersusLSTMParameters, rates: tuple[float, ...] = (1e-3, 1e-
 def _run(
     p: RNNVersusLSTMParameters, model: ModelName, length: int, seed: int, steps: int, **settings: Any
 ) -> PalindromeRun:
-    return PalindromeRun.of(
-        model, length, seed, steps, p.backend, encoding=p.encoding, device=p.device, **p.sizes, **settings
-    )
+    return PalindromeRun.of(model, length, seed, steps, p.backend, encoding=p.encoding, **p.common, **settings)
 
 
 def memory(p: RNNVersusLSTMParameters, settings: Sequence[horizon.Setting]) -> list[horizon.Climbed]:
     """The climb of these settings over the ladder of lengths."""
-    return horizon.climb(settings, p.ladder, p.seeds, p.ladder_steps, p.backend, **p.sizes)
+    return horizon.climb(settings, p.ladder, p.seeds, p.ladder_steps, p.backend, **p.common)
 
 
 def farther(p: RNNVersusLSTMParameters) -> list[horizon.Climbed]:
     """The climb that asks how far a network can be taken."""
-    return horizon.climb(horizon.FARTHER, p.far_ladder, p.seeds, p.far_steps, p.backend, **p.sizes)
+    return horizon.climb(horizon.FARTHER, p.far_ladder, p.seeds, p.far_steps, p.backend, **p.common)
 
 
 def remembering(p: RNNVersusLSTMParameters) -> list[Run]:
     """The networks that the chapter looks into, to see what they keep."""
-    return kept.remembering(p.kept_length, p.kept_steps, p.seeds, p.backend, **p.sizes)
+    return kept.remembering(p.kept_length, p.kept_steps, p.seeds, p.backend, **p.common)
 
 
 def by_backend(p: RNNVersusLSTMParameters) -> list[Run]:
-    """The LSTM of the better start by both backends, at every length of the chapter up to 50."""
+    """The LSTM of the better start by both backends, at every length of the chapter."""
     settings = horizon.BASES["better start"]["lstm"]
     return run_all(
         train_palindromes,
         [
-            PalindromeRun.of("lstm", length, seed, p.ladder_steps, backend, horizon.SOLVED, **p.sizes, **settings)
+            PalindromeRun.of("lstm", length, seed, p.ladder_steps, backend, horizon.SOLVED, **p.common, **settings)
             for backend, length, seed in product(BACKENDS, p.lengths, p.seeds)
         ],
         "backends",
@@ -145,7 +157,12 @@ def by_backend(p: RNNVersusLSTMParameters) -> list[Run]:
 
 
 def record(p: RNNVersusLSTMParameters) -> pd.DataFrame:
-    """All that the chapter shows as recorded, trained with these parameters: at the full profile for hours."""
+    """All that the chapter shows as recorded, trained with these parameters: at the full profile for hours.
+
+    Raises ParameterError where the models are not the two that are compared.
+    """
+    if sorted(p.models) != ["lstm", "rnn"]:
+        raise ParameterError(f"models must be ['rnn', 'lstm'] for the record, not {p.models}")
     trained = {"rates": rates(p), "optimizers": optimizers(p), "backends": by_backend(p)}
     tables = {name: _with_origin(tabulate(finished), finished) for name, finished in trained.items()}
     climbs = {"horizon": memory(p, horizon.one_factor_at_a_time(p.models)), "farther": farther(p)}

@@ -132,7 +132,7 @@ def _band(ax: Axes, rows: pd.DataFrame, colour: str) -> None:
         ax.fill_between(rows["step"], rows["low"].clip(0), rows["high"], color=colour, alpha=0.1, lw=0)
 
 
-def _bars(rows: pd.DataFrame, highest: float) -> list[pd.Series] | None:
+def error_bars(rows: pd.DataFrame, highest: float) -> list[pd.Series] | None:
     """The interval around means between 0 and ``highest``, as errorbar wants it; a single seed has none."""
     if not np.isfinite(rows["low"]).all():
         return None
@@ -326,7 +326,7 @@ def diversity(table: pd.DataFrame) -> Figure:
     for ax, (column, title) in zip(axes, titles.items()):
         rows = over_seeds(table, ["temperature"], column)
         ax.errorbar(
-            rows["temperature"], rows["mean"], yerr=_bars(rows, np.inf), color=LSTM, marker="o", ms=4, capsize=3
+            rows["temperature"], rows["mean"], yerr=error_bars(rows, np.inf), color=LSTM, marker="o", ms=4, capsize=3
         )
         ax.set(xlabel="temperature", ylim=(0, None if column == "entropy" else 1.03))
         ax.set_title(title, fontsize=10)

@@ -9,10 +9,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from rnnreport.figures import COLOURS, GUIDE, LSTM, NAMES, RNN, SEQUENCE, curves, end_labels, new
+from rnnreport.figures import COLOURS, GUIDE, NAMES, SEQUENCE, curves, end_labels, error_bars, new
 from rnnreport.intervals import over_seeds
 
-SOLVED = 0.99
 DIGITS = [*SEQUENCE, "#8C6D31", "#5254A3"]
 
 
@@ -31,10 +30,10 @@ def accuracy_by_rate(table: pd.DataFrame) -> Figure:
             rows = over_seeds(
                 last[(last["model"] == model) & (last["length"] == length)], ["learning_rate"], "test_accuracy"
             )
-            spread = [rows["mean"] - rows["low"].clip(0, 1), rows["high"].clip(0, 1) - rows["mean"]]
+            colour = SEQUENCE[place % len(SEQUENCE)]
             x = rows["learning_rate"] * 1.04 ** (place - len(lengths) / 2)  # side by side
-            ax.errorbar(x, rows["mean"], yerr=spread, color=SEQUENCE[place], marker="o", ms=4, capsize=2)
-            labels.append((rows["mean"].iloc[-1], f"T = {length}", SEQUENCE[place]))
+            ax.errorbar(x, rows["mean"], yerr=error_bars(rows, 1), color=colour, marker="o", ms=4, capsize=2)
+            labels.append((rows["mean"].iloc[-1], f"T = {length}", colour))
         ax.axhline(0.1, color=GUIDE, ls=":", lw=1)
         ax.set(xscale="log", xlabel="learning rate", ylim=(0, 1.03))
         ax.set_xticks(rates, [f"{rate:g}" for rate in rates])
@@ -45,16 +44,16 @@ def accuracy_by_rate(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def steps_to_solve(table: pd.DataFrame, budget: int) -> Figure:
+def steps_to_solve(table: pd.DataFrame, budgets: Mapping[str, int]) -> Figure:
     """How many steps it takes to solve a length: a panel a base, a dot a seed, a line through a model's medians.
 
-    table: columns base, model, length, seed and steps (infinite where the budget was not enough: drawn at the top).
+    table: columns base, model, length, seed and steps; infinite where the base's budget was not enough (drawn above).
     """
     bases = list(dict.fromkeys(table["base"]))
     figure, axes = new(len(bases), sharey=True, squeeze=False, figsize=(3.3 * len(bases) + 0.8, 3.2))
-    top = 1.12 * budget
     for ax, base in zip(axes[0], bases):
-        labels = []
+        budget, labels = budgets[base], []
+        top = budget + 0.12 * max(budgets.values())
         for model, rows in table[table["base"] == base].groupby("model", sort=False):
             colour = COLOURS[model]
             solved, failed = rows[np.isfinite(rows["steps"])], rows[~np.isfinite(rows["steps"])]
@@ -64,10 +63,12 @@ def steps_to_solve(table: pd.DataFrame, budget: int) -> Figure:
             ax.plot(middle.index, middle, color=colour, lw=1.2)
             labels.append((middle.iloc[-1], NAMES[model], colour))
         ax.axhline(budget, color=GUIDE, ls=":", lw=1)
-        ax.set(xlabel="palindrome length T", ylim=(0, 1.2 * budget), xticks=sorted(table["length"].unique()))
+        ax.set(
+            xlabel="palindrome length T", ylim=(0, 1.2 * max(budgets.values())), xticks=sorted(table["length"].unique())
+        )
         ax.set_title(base, fontsize=10)
         end_labels(ax, table["length"].max(), labels)
-    axes[0, 0].set(ylabel=f"steps until {SOLVED:.0%} are right")
+    axes[0, 0].set(ylabel="steps to solve")
     return figure
 
 
@@ -149,16 +150,16 @@ def horizon_by_budget(table: pd.DataFrame) -> Figure:
 def decoded(table: pd.DataFrame) -> Figure:
     """How well the first digit is read off the states at every step: a panel for each state, before and after training.
 
-    table: columns network, state, when, step, seed and accuracy.
+    table: columns model, state, when, step, seed and accuracy.
     """
-    panels = list(dict.fromkeys(zip(table["network"], table["state"])))
+    panels = list(dict.fromkeys(zip(table["model"], table["state"])))
     figure, axes = new(len(panels), sharey=True, squeeze=False, figsize=(2.3 * len(panels) + 0.8, 3.0))
-    for ax, (network, state) in zip(axes[0], panels):
-        part = table[(table["network"] == network) & (table["state"] == state)]
-        colours = {"before": GUIDE, "after": RNN if network == "RNN" else LSTM}
+    for ax, (model, state) in zip(axes[0], panels):
+        part = table[(table["model"] == model) & (table["state"] == state)]
+        colours = {"before": GUIDE, "after": COLOURS[model]}
         curves(part, "when", "accuracy", ax=ax, colours=colours, names={"before": "before", "after": "after"})
         ax.set(xlabel="step t", xlim=(1, part["step"].max()))
-        ax.set_title(f"{network}, {state}(t)", fontsize=10)
+        ax.set_title(f"{NAMES[model]}, {state}(t)", fontsize=10)
     axes[0, 0].set(ylabel="first digit read off rightly")
     return figure
 
@@ -230,19 +231,21 @@ def state_space(tables: Mapping[str, pd.DataFrame]) -> Figure:
 def step_sizes(table: pd.DataFrame, rates: Mapping[str, float]) -> Figure:
     """How an optimizer's steps change over the training: effective rate and size of the step, a line an optimizer.
 
-    table: columns optimizer, learning_rate, step, seed, effective_rate and update; rates: which rate to show of each.
-    Lines are medians over the seeds, bands their range.
+    table: columns optimizer, step, seed, effective_rate, effective_rate_low, effective_rate_high and update, each
+    optimizer at one learning rate, which ``rates`` names. Lines are medians over the seeds; bands are the medians of
+    low and high on the left, and the seeds' range on the right.
     """
-    figure, axes = new(2, figsize=(7.4, 3.4))
-    titles = {"effective_rate": "effective rate (median parameter)", "update": "step (root mean square)"}
-    for ax, (column, title) in zip(axes, titles.items()):
-        for colour, (optimizer, rate) in zip(SEQUENCE, rates.items()):
-            rows = table[(table["optimizer"] == optimizer) & (table["learning_rate"] == rate) & (table["step"] > 0)]
-            steps = rows.groupby("step")[column]
-            middle = steps.median()
-            ax.fill_between(middle.index, steps.min(), steps.max(), color=colour, alpha=0.2, lw=0)
-            ax.semilogy(middle.index, middle, color=colour, label=f"{optimizer}, {rate:g}")
+    figure, (left, right) = new(2, figsize=(7.4, 3.4))
+    for colour, (optimizer, rate) in zip(SEQUENCE, rates.items()):
+        steps = table[(table["optimizer"] == optimizer) & (table["step"] > 0)].groupby("step")
+        rate_of, update = steps["effective_rate"].median(), steps["update"]
+        low, high = (steps[f"effective_rate_{end}"].median() for end in ("low", "high"))
+        left.fill_between(rate_of.index, low, high, color=colour, alpha=0.15, lw=0)
+        left.semilogy(rate_of.index, rate_of, color=colour, label=f"{optimizer}, {rate:g}")
+        right.fill_between(rate_of.index, update.min(), update.max(), color=colour, alpha=0.2, lw=0)
+        right.semilogy(rate_of.index, update.median(), color=colour)
+    for ax, title in ((left, "effective rate"), (right, "step (root mean square)")):
         ax.set(xlabel="training step", xlim=(0, table["step"].max()))
         ax.set_title(title, fontsize=10)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9, frameon=False)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9, frameon=False)
     return figure
