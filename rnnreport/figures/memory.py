@@ -87,7 +87,8 @@ def horizon_by_factor(table: pd.DataFrame) -> Figure:
         for nudge, (model, rows) in zip((-0.16, 0.16), table[table["base"] == base].groupby("model", sort=False)):
             colour = COLOURS[model]
             for horizon in rows.loc[(rows["factor"] == "") & (rows["budget"] == largest), "horizon"]:
-                ax.axvline(_shown(horizon), color=colour, lw=1.2, ls="--")
+                dashes = (0 if nudge < 0 else 5, (5, 5))  # one's dashes in the other's gaps, should both stand there
+                ax.axvline(_shown(horizon), color=colour, lw=1.2, ls=dashes)
             for budget, part in rows[rows["factor"] != ""].groupby("budget"):
                 places = [heights[row.factor, row.value] + nudge for row in part.itertuples()]
                 face = colour if budget == largest else "none"
