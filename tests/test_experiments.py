@@ -448,7 +448,8 @@ def test_reading_off_covers_networks_states_steps_and_times(remembering):
     groups = table.groupby(["model", "state", "when", "seed"])["step"].agg(list)
     assert set(groups.map(tuple)) == {(1, 2, 3, 4)}
     assert set(groups.index.droplevel([2, 3])) == {("rnn", "h"), ("lstm", "h"), ("lstm", "c")}
-    assert len(groups) == 3 * 2 * 2
+    assert len(groups) == 3 * 3 * 2
+    assert set(table["when"]) == {"before", "random", "after"}
     assert table["accuracy"].between(0, 1).all()
 
 

@@ -165,7 +165,7 @@ def readings(seeds=(0, 1, 2)):
     rows = [
         (model, state, when, seed, step, 1 / (step + seed / 10) if when == "before" else 0.9)
         for (model, state), when, seed, step in product(
-            (("rnn", "h"), ("lstm", "c"), ("lstm", "h")), ("before", "after"), seeds, (1, 2, 3)
+            (("rnn", "h"), ("lstm", "c"), ("lstm", "h")), ("before", "random", "after"), seeds, (1, 2, 3)
         )
     ]
     return pd.DataFrame(rows, columns=["model", "state", "when", "seed", "step", "accuracy"])

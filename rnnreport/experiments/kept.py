@@ -58,16 +58,23 @@ def states(network: PalindromeClassifier, digits: Tensor) -> dict[str, Tensor]:
 def decoded(runs: Sequence[Run], palindromes_used: int = 2_000) -> pd.DataFrame:
     """How well the first digit can be read off the states by a linear map, at every step, before and after training.
 
-    Columns: model, seed, test_accuracy (the run's last), when ("before" or "after"), state ("h" or "c"), step and
-    accuracy. The map from a state and 1 to ten indicators is fitted by least squares to some fresh palindromes and
-    tested on others: the largest wins.
+    Columns: model, seed, test_accuracy (the run's last), when, state ("h" or "c"), step and accuracy. when: "before" or
+    "after" training, or "random", before it and on random digits without a mirrored half. The map from a state and 1 to
+    ten indicators is fitted by least squares to some fresh sequences and tested on others: the largest wins.
     """
     parts = []
     for run in runs:
-        fitted_on = palindromes(run.configuration.length, palindromes_used, own_stream(run.configuration.seed, 2))[:-1]
-        tested_on = test_set(run.configuration)[0].cpu()
+        generator = own_stream(run.configuration.seed, 2)
+        mirrored = palindromes(run.configuration.length, palindromes_used, generator)[:-1]
+        at_random = [torch.randint(10, mirrored.shape, generator=generator) for _ in range(2)]
+        tested = test_set(run.configuration)[0].cpu()
+        (_, new), (_, trained) = _before_and_after(run)
         rows = []
-        for when, network in _before_and_after(run):
+        for when, network, fitted_on, tested_on in (
+            ("before", new, mirrored, tested),
+            ("random", new, *at_random),
+            ("after", trained, mirrored, tested),
+        ):
             fit, test = states(network, fitted_on), states(network, tested_on)
             for state in sorted({"h", "c"} & set(fit)):
                 for step in range(len(fitted_on)):

@@ -151,14 +151,23 @@ def horizon_by_budget(table: pd.DataFrame) -> Figure:
 def decoded(table: pd.DataFrame) -> Figure:
     """How well the first digit is read off the states at every step: a panel for each state, before and after training.
 
+    And before it on random digits.
+
     table: columns model, state, when, step, seed and accuracy.
     """
     panels = list(dict.fromkeys(zip(table["model"], table["state"])))
     figure, axes = new(len(panels), sharey=True, squeeze=False, figsize=(2.3 * len(panels) + 0.8, 3.0))
     for ax, (model, state) in zip(axes[0], panels):
         part = table[(table["model"] == model) & (table["state"] == state)]
-        colours = {"before": GUIDE, "after": COLOURS[model]}
-        curves(part, "when", "accuracy", ax=ax, colours=colours, names={"before": "before", "after": "after"})
+        colours = {"before": GUIDE, "random": SEQUENCE[0], "after": COLOURS[model]}
+        curves(
+            part,
+            "when",
+            "accuracy",
+            ax=ax,
+            colours=colours,
+            names={"before": "before", "random": "random", "after": "after"},
+        )
         ax.set(xlabel="step t", xlim=(1, part["step"].max()))
         ax.set_title(f"{NAMES[model]}, {state}(t)", fontsize=10)
     axes[0, 0].set(ylabel="first digit read off rightly")
