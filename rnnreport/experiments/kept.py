@@ -72,7 +72,7 @@ def decoded(runs: Sequence[Run], palindromes_used: int = 2_000) -> pd.DataFrame:
         rows = []
         for when, network, fitted_on, tested_on in (
             ("before", new, mirrored, tested),
-            ("random", new, *at_random),
+            ("random", new, at_random[0], at_random[1]),
             ("after", trained, mirrored, tested),
         ):
             fit, test = states(network, fitted_on), states(network, tested_on)
