@@ -73,11 +73,8 @@ class Setting(NamedTuple):
         return self.base, self.factor, self.value, self.model
 
 
-# How far either gets with more steps, and settings found by trial.
-FARTHER = [
-    Setting("farther", "", "", "rnn", {**BASES["better start"]["rnn"], "learning_rate": 1e-4}),
-    Setting("farther", "", "", "lstm", BASES["better start"]["lstm"]),
-]
+# The better start again, for a larger budget of steps.
+FARTHER = [Setting("farther", "", "", model, settings) for model, settings in BASES["better start"].items()]
 
 Climbed = tuple[Setting, Run]
 
