@@ -352,6 +352,7 @@ def test_the_command_line_refuses_in_one_sentence(
 
 def test_a_sweep_and_plain_loops_do_the_same_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RNNREPORT_WORKERS", "1")
+    monkeypatch.setattr(sweep, "use_one_thread", lambda: None)  # it would last beyond this test
     [one] = sweep.rounds(seconds=0.1, each=2, number=1)
     assert one.loops > 0.2
     assert one.engine > 0.2
