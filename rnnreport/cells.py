@@ -41,18 +41,19 @@ def lstm_step(
     return h, c
 
 
-def temporal_gate(t: Tensor, tau: Tensor, s: Tensor, r_on: Tensor) -> Tensor:
+def temporal_gate(t: Tensor, tau: Tensor, s: Tensor, r_on: Tensor, leak: float = 0.0) -> Tensor:
     """The openness k(t) of the temporal gate, equation (12), in [0, 1].
 
     t: times, any real numbers; tau: period (> 0); s: shift; r_on: open ratio in (0, 1]; all in the same unit of time
     but r_on, which is a share of the period. They broadcast against each other: times (T, 1) and parameters (H,) give
-    (T, H). ``mod`` is floored, so that phi lies in [0, 1) before the shift as well.
+    (T, H). ``mod`` is floored, so that phi lies in [0, 1) before the shift as well. leak: alpha of the Phased LSTM,
+    whose shut gate is open by alpha phi, and jumps at r_on and at the end of the period; 0 in (12).
     """
     phi = torch.remainder(t - s, tau) / tau
     rising = 2 * phi / r_on
     falling = 2 - 2 * phi / r_on
     k = torch.where(phi < r_on / 2, rising, falling)
-    return torch.where(phi < r_on, k, torch.zeros_like(k))  # (12)
+    return torch.where(phi < r_on, k, leak * phi)  # (12), with leak = 0
 
 
 def temporal_gate_lstm_step(

@@ -226,17 +226,27 @@ class TemporalGateLSTM(LSTM):
 
     Each unit of each layer has its period tau, shift s and open ratio r_on, learned as the logarithm of tau, s, and
     the logit of r_on, so that tau > 0 and 0 < r_on <= 1 whatever the optimiser does. At first tau is log-uniform in
-    1…100, s uniform in 0…tau and r_on 0.05, as in the Phased LSTM; :meth:`set_gate` sets others.
+    1…100, s uniform in 0…tau and r_on 0.05, as in the Phased LSTM; :meth:`set_gate` sets others. leak: how far a shut
+    gate opens *while training*, alpha phi, so that units that never open get a gradient; in use (``eval()``) it is 0.
     Where it pays, only the units that are open at a step are computed: :func:`rnnreport.recurrence.sparse_pays`.
     """
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(self, *args: Any, leak: float = 0.0, **options: Any) -> None:
         super().__init__(*args, **options)
+        if not 0 <= leak <= 1:
+            raise ValueError(f"leak must be a number from 0 to 1, not {leak!r}")
+        self.leak = leak
         for layer in range(self.num_layers):
             for name in ("log_tau", "s", "logit_r_on"):
                 self.register_parameter(f"{name}_l{layer}", nn.Parameter(torch.zeros(self.hidden_size)))
-            tau = torch.exp(torch.rand(self.hidden_size) * math.log(100))
-            self.set_gate(tau, torch.rand(self.hidden_size) * tau, 0.05, layer)
+            self.draw_gate(1, 100, 0.05, layer)
+
+    def draw_gate(self, shortest: float, longest: float, r_on: float, layer: int = 0) -> None:
+        """Draw a layer's periods log-uniformly from shortest…longest, > 0, and its shifts uniformly from 0…tau."""
+        if not 0 < shortest <= longest < math.inf:
+            raise ValueError(f"periods must lie in a range above 0, not from {shortest} to {longest}")
+        tau = torch.exp(math.log(shortest) + torch.rand(self.hidden_size) * math.log(longest / shortest))
+        self.set_gate(tau, torch.rand(self.hidden_size) * tau, r_on, layer)
 
     def set_gate(self, tau: Tensor | float, s: Tensor | float, r_on: Tensor | float, layer: int = 0) -> None:
         """Set period, shift and open ratio of a layer's units, numbers or (H,). Raises ValueError out of range."""
@@ -262,8 +272,8 @@ class TemporalGateLSTM(LSTM):
         return log_tau.exp(), s, logit_r_on.sigmoid()
 
     def openness(self, times: Tensor, layer: int = 0) -> Tensor:
-        """k at the times, (T,) to (T, H) or (T, B) to (T, B, H)."""
-        return temporal_gate(times.unsqueeze(-1), *self.gate(layer))
+        """k at the times, (T,) to (T, H) or (T, B) to (T, B, H); with the leak while training."""
+        return temporal_gate(times.unsqueeze(-1), *self.gate(layer), self.leak if self.training else 0.0)
 
     def forward(
         self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None, times: Tensor | None = None
