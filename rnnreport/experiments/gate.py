@@ -1,0 +1,417 @@
+"""Chapter 3: the temporal gate by itself, without training a network.
+
+What it does to a memory, how often it lets a unit update, whether its three numbers are found again from its output,
+and which units never open.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from rnnreport.cells import temporal_gate, temporal_gate_lstm_step
+from rnnreport.models import PalindromeClassifier, TemporalGateLSTM
+from rnnreport.palindromes import palindrome_batch
+
+IRRATIONAL = 5 * (5**0.5 - 1)  # a period near figure 3's at which whole steps meet every phase
+
+
+def _exact(value: Any) -> Tensor:
+    return torch.as_tensor(value, dtype=torch.float64)
+
+
+# How long a memory lasts
+
+
+def half_life(forget: float, r_on: float) -> float:
+    """Steps until half of a cell is left, where steps meet every phase of the gate alike.
+
+    An open step leaves the share 1 - k (1 - f). With k uniform over the triangle its logarithm is, in the mean over a
+    period, r_on times the integral of ln(1 - k (1 - f)) over k in 0…1, which is -r_on (1 + f ln f / (1 - f)); f = 0
+    leaves -r_on, and f towards 1 twice the half-life of a gate that were wide open for r_on of the steps. forget: f in
+    [0, 1); r_on in (0, 1].
+    """
+    lost = 1 + forget * math.log(forget) / (1 - forget) if forget else 1.0
+    return math.log(2) / (r_on * lost)
+
+
+def half_lives(
+    forget: Sequence[float], r_on: Sequence[float], tau: float = IRRATIONAL, s: float = 0.0, steps: int = 2_000
+) -> pd.DataFrame:
+    """The half-life of a cell that reads nothing: by :func:`half_life`, measured, and without a gate, in steps.
+
+    Measured: ``temporal_gate_lstm_step`` at steps 1…``steps`` with weights of zero and biases that make f what is asked
+    and g = 0; the cell is brought back to 1/2…1 whenever it has halved, and the halvings are counted. A period in
+    whole numbers meets few phases: there the closed form need not hold. Infinite where nothing is lost. forget: each
+    in (0, 1). Returns forget, r_on, closed, measured, ungated.
+    """
+    f, r = (values.flatten() for values in torch.meshgrid(_exact(forget), _exact(r_on), indexing="ij"))
+    zero = torch.zeros(4 * len(f), 1, dtype=torch.float64)
+    bias = torch.stack([torch.zeros_like(f), f.logit(), torch.zeros_like(f), torch.zeros_like(f)]).flatten()  # i f g o
+    weights = (zero, torch.zeros(4 * len(f), len(f), dtype=torch.float64), bias)
+    x, h, c = zero[:1], torch.zeros(1, len(f), dtype=torch.float64), torch.ones(1, len(f), dtype=torch.float64)
+    halvings = torch.zeros_like(c)
+    for k in temporal_gate(torch.arange(1, steps + 1, dtype=torch.float64)[:, None], _exact(tau), _exact(s), r):
+        h, c = temporal_gate_lstm_step(x, h, c, k, *weights)
+        c, exponent = torch.frexp(c)  # a power of two, so nothing is rounded
+        halvings -= exponent
+    measured = steps / (halvings - c.log2()).squeeze(0)
+    return pd.DataFrame(
+        {
+            "forget": f,
+            "r_on": r,
+            "closed": [half_life(*pair) for pair in zip(f.tolist(), r.tolist())],
+            "measured": measured,
+            "ungated": math.log(2) / -f.log(),
+        }
+    )
+
+
+# How often a unit updates
+
+
+def draw_gates(units: int, longest: float, r_on: float, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """tau, s and r_on of units as ``TemporalGateLSTM.draw_gate(1, longest, r_on)`` draws them, (units,) each.
+
+    Here without the network, whose weights grow with the square of the units.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    tau = torch.exp(torch.rand(units, generator=generator) * math.log(longest))
+    return tau, torch.rand(units, generator=generator) * tau, torch.tensor(r_on)
+
+
+def _opened(units: int, longest: float, r_on: float, steps: int, seed: int) -> Tensor:
+    """Whether each unit is open at steps 1…``steps``, (steps, units)."""
+    return temporal_gate(torch.arange(1, steps + 1).float()[:, None], *draw_gates(units, longest, r_on, seed)) > 0
+
+
+def updates(
+    steps: int, longest: float, r_on: Sequence[float], units: int = 1_000, seeds: Sequence[int] = (0,)
+) -> pd.DataFrame:
+    """At how many of the steps 1…``steps`` each unit is open: r_on, seed, unit, updates and expected, r_on times steps.
+
+    Periods are log-uniform in 1…``longest``, shifts uniform over a period. In the mean over the shifts a gate is open
+    at r_on of the steps, whatever its period.
+    """
+    parts = []
+    for ratio, seed in product(r_on, seeds):
+        counts = _opened(units, longest, ratio, steps, seed).sum(0)
+        part = {"r_on": ratio, "seed": seed, "unit": range(units), "updates": counts, "expected": ratio * steps}
+        parts.append(pd.DataFrame(part))
+    return pd.concat(parts, ignore_index=True)
+
+
+# The derivative of mod by the period
+
+
+def mod_floored(x: Tensor, tau: Tensor) -> Tensor:
+    """x mod tau with its derivative almost everywhere, -floor(x / tau) by tau.
+
+    So have Theano's mod, on which dannyneil/public_plstm rests, TensorFlow's FloorMod since it has a gradient, and
+    fferroni/PhasedLSTM-Keras, which writes x - tau floor(x / tau). dannyneil/pytorch_plstm registers it too, around a
+    remainder that is truncated, not floored, before the shift.
+    """
+    return torch.remainder(x, tau)
+
+
+def mod_averaged(x: Tensor, tau: Tensor) -> Tensor:
+    """x mod tau, whose derivative by tau is averaged over the batch, the first dimension of x, in place of summed.
+
+    So register Enny1991/PLSTM and, until its issue 9, philipperemy/tensorflow-phased-lstm, where all sequences of a
+    batch share their times, so that the mean is over one. What divides by tau afterwards is summed as it should be.
+    """
+    return torch.remainder(x, tau.detach() + (tau - tau.detach()) / len(x))
+
+
+def mod_stopped(x: Tensor, tau: Tensor) -> Tensor:
+    """x mod tau with the derivative 0 by tau: PhasedLSTMCell of tensorflow/tensorflow, in contrib until version 1.15."""
+    return torch.remainder(x, tau.detach())
+
+
+def mod_detached(x: Tensor, tau: Tensor) -> Tensor:
+    """x mod tau as a constant, so that the shift learns nothing either: maxwebcloud/ep_forecasting, after a gist."""
+    return torch.remainder(x, tau).detach()
+
+
+Mod = Callable[[Tensor, Tensor], Tensor]
+MODS: dict[str, Mod] = {
+    "floored": mod_floored,
+    "averaged": mod_averaged,
+    "stopped": mod_stopped,
+    "detached": mod_detached,
+}
+
+
+def gate_by(mod: Mod, t: Tensor, tau: Tensor, s: Tensor, r_on: Tensor, leak: float = 0.0) -> Tensor:
+    """:func:`rnnreport.cells.temporal_gate` with another derivative of mod; the values are the same."""
+    return temporal_gate(mod(t - s, tau), tau, torch.zeros_like(tau), r_on, leak)
+
+
+def mod_derivatives(
+    tau: float, s: float, r_on: float, periods: Sequence[int], batch: int = 32, seed: int = 0
+) -> pd.DataFrame:
+    """What each of :data:`MODS` takes for the derivative by tau of the summed k of a batch, after so many periods.
+
+    Every time lies on the rising flank of the period that starts ``n`` periods after s, away from the corners, where
+    the derivative of k is -2 (n + phi) / (r_on tau); periods may be negative. Returns mod, periods, derivative,
+    differences (by central differences) and error, the relative difference of the two.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    phi = r_on / 2 * (0.1 + 0.8 * torch.rand(batch, generator=generator, dtype=torch.float64))
+    shift, ratio, rows = _exact(s), _exact(r_on), []
+    for n in periods:
+        t = s + (n + phi) * tau
+        step = 1e-6 * r_on * tau / (abs(n) + 1)
+        high, low = (temporal_gate(t, _exact(tau + move), shift, ratio).sum() for move in (step, -step))
+        differences = ((high - low) / (2 * step)).item()
+        for name, mod in MODS.items():
+            period = _exact(tau).requires_grad_()
+            (found,) = torch.autograd.grad(gate_by(mod, t, period, shift, ratio).sum(), period)
+            rows.append((name, n, found.item(), differences, abs(found.item() - differences) / abs(differences)))
+    return pd.DataFrame(rows, columns=["mod", "periods", "derivative", "differences", "error"])
+
+
+# A gate found again from its output
+
+
+class Gate(NamedTuple):
+    """tau, s and r_on, each a number or one for each of many gates."""
+
+    tau: Tensor
+    s: Tensor
+    r_on: Tensor
+
+
+class Remedy(NamedTuple):
+    """How a search starts. grow: times first lie in 0…one period of the start; r_on: where it starts, None: the truth."""
+
+    grow: bool = False
+    r_on: float | None = None
+
+
+REMEDIES = {
+    "as it is": Remedy(),
+    "wide gate first": Remedy(r_on=0.5),
+    "short times first": Remedy(grow=True),
+    "both": Remedy(grow=True, r_on=0.5),
+}
+
+
+class Search(NamedTuple):
+    """How gates are fitted: Adam for ``steps`` steps of ``batch`` fresh times a gate, at first at ``learning_rate``.
+
+    growing: the share of the steps in which short times grow to all; from then on the rate falls to zero along half a
+    cosine. leak: of the gate that learns; the one that is looked for has none.
+    """
+
+    steps: int = 1_000
+    batch: int = 64
+    learning_rate: float = 0.03
+    growing: float = 0.7
+    leak: float = 0.0
+    mod: str = "floored"
+
+
+def fit(goal: Gate, until: Tensor, start: Gate, grow: Tensor, seed: int, search: Search, every: int = 0) -> pd.DataFrame:
+    """Fit N gates at once to what the gate ``goal`` does at random times in 0…until, each from its start.
+
+    They learn log tau, s and the logit of r_on by the mean squared error of k. A step in log tau moves the last phases
+    by as many times as much as there are periods, so steps are shortened by tau of the start over the end of time.
+    goal: numbers; until: (N,) ends of time; start: (N,) each; grow: (N,), whether times lie at first in 0…tau of the
+    start and then grow, evenly in the logarithm. Returns gate (its place), step, tau, s and r_on at every ``every``
+    steps, if that is not 0, and at the last.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    learned = [value.requires_grad_() for value in (start.tau.log(), start.s.clone(), start.r_on.logit())]
+    adam = torch.optim.Adam(learned, search.learning_rate)
+    first, still = torch.where(grow, torch.minimum(start.tau, until), until), search.steps * search.growing
+    rows = []
+
+    def record(step: int) -> None:
+        log_tau, s, logit = (value.detach() for value in learned)
+        columns = {"tau": log_tau.exp(), "s": s.clone(), "r_on": logit.sigmoid()}
+        rows.append(pd.DataFrame({"gate": range(len(until)), "step": step, **columns}))
+
+    for step in range(search.steps):
+        if every and step % every == 0:
+            record(step)
+        end = first * (until / first) ** min(1.0, step / still)
+        t = torch.rand(search.batch, len(until), generator=generator, dtype=torch.float64) * end
+        log_tau, s, logit = learned
+        k = gate_by(MODS[search.mod], t, log_tau.exp(), s, logit.sigmoid(), search.leak)
+        loss = (k - temporal_gate(t, *goal)).square().mean(0).sum()  # of gates that know nothing of each other
+        adam.zero_grad()
+        loss.backward()
+        before = [value.detach().clone() for value in learned]
+        adam.step()
+        rate = (1 + math.cos(math.pi * max(0.0, step - still) / (search.steps - still))) / 2
+        for value, old in zip(learned, before):
+            value.data.copy_(torch.lerp(old, value.data, rate * (start.tau / end).clamp(max=1)))
+    record(search.steps)
+    return pd.concat(rows, ignore_index=True)
+
+
+def recovered(found: pd.DataFrame, tau: float, s: float, r_on: float, tolerance: float = 0.01) -> pd.Series:
+    """Whether tau and r_on are right within the share ``tolerance``, and s within that share of a period.
+
+    s counts up to whole periods, which change nothing.
+    """
+    shift = (found["s"] - s + tau / 2) % tau - tau / 2
+    return (
+        ((found["tau"] / tau - 1).abs() <= tolerance)
+        & (shift.abs() <= tolerance * tau)
+        & ((found["r_on"] / r_on - 1).abs() <= tolerance)
+    )
+
+
+def recovery(
+    tau: float,
+    s: float,
+    r_on: float,
+    seeds: Sequence[int],
+    periods: Sequence[float] = (2, 10, 40),
+    ratios: Sequence[float] = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 1.0, 1.02, 1.05, 1.1, 1.25, 1.4, 2.0),
+    offsets: Sequence[float] = (-0.4, -0.2, -0.1, 0.0, 0.1, 0.2, 0.4),
+    remedies: Mapping[str, Remedy] = REMEDIES,
+    search: Search = Search(),
+) -> pd.DataFrame:
+    """Whether a gate is found again from starts at some distance: from ``ratios`` of its tau, and ``offsets`` of its s.
+
+    Times lie in 0…``periods`` tau. One of the two is moved at a time; offsets are shares of a period. Returns remedy,
+    periods, ratio, offset, seed, the tau, s and r_on that were found, and whether that is :func:`recovered`.
+    """
+    places = [(ratio, 0.0) for ratio in ratios] + [(1.0, offset) for offset in offsets if offset]
+    cases = pd.DataFrame(
+        [(name, n, *place) for name, n, place in product(remedies, periods, places)],
+        columns=["remedy", "periods", "ratio", "offset"],
+    )
+    chosen = [remedies[name] for name in cases["remedy"]]
+    start = Gate(
+        _exact(cases["ratio"] * tau),
+        _exact(s + cases["offset"] * tau),
+        _exact([remedy.r_on or r_on for remedy in chosen]),
+    )
+    goal, until = Gate(*map(_exact, (tau, s, r_on))), _exact(cases["periods"] * tau)
+    parts = []
+    for seed in seeds:
+        found = fit(goal, until, start, torch.tensor([remedy.grow for remedy in chosen]), seed, search)
+        parts.append(cases.assign(seed=seed, **found[["tau", "s", "r_on"]]))
+    table = pd.concat(parts, ignore_index=True)
+    return table.assign(recovered=recovered(table, tau, s, r_on))
+
+
+def trajectories(
+    tau: float,
+    s: float,
+    r_on: float,
+    periods: float,
+    ratios: Sequence[float] = (0.7, 0.9, 1.1, 1.4),
+    remedies: Mapping[str, Remedy] = REMEDIES,
+    seed: int = 0,
+    search: Search = Search(),
+) -> pd.DataFrame:
+    """The ways of some searches: remedy, ratio, step, tau, s, r_on; from ``ratios`` of tau, with the right s."""
+    cases = list(product(remedies.items(), ratios))
+    count = len(cases)
+    start = Gate(
+        _exact([ratio * tau for _, ratio in cases]),
+        torch.full((count,), s, dtype=torch.float64),
+        _exact([remedy.r_on or r_on for (_, remedy), _ in cases]),
+    )
+    grow, until = torch.tensor([remedy.grow for (_, remedy), _ in cases]), torch.full_like(start.tau, periods * tau)
+    table = fit(Gate(*map(_exact, (tau, s, r_on))), until, start, grow, seed, search, every=max(1, search.steps // 100))
+    names = pd.DataFrame([(name, ratio) for (name, _), ratio in cases], columns=["remedy", "ratio"])
+    return names.merge(table, left_index=True, right_on="gate").drop(columns="gate")
+
+
+def recovery_by_mod(
+    tau: float,
+    s: float,
+    r_on: float,
+    seeds: Sequence[int],
+    periods: Sequence[float] = (1, 2, 5, 10),
+    ratios: Sequence[float] = (0.9, 0.95, 0.98, 1.02, 1.05, 1.1),
+    offsets: Sequence[float] = (-0.1, 0.1),
+    search: Search = Search(),
+) -> pd.DataFrame:
+    """:func:`recovery` without a remedy by each of :data:`MODS`, from starts next to the truth; one more column, mod."""
+    parts = [
+        recovery(tau, s, r_on, seeds, periods, ratios, offsets, {"as it is": Remedy()}, search._replace(mod=name))
+        for name in MODS
+    ]
+    return pd.concat([part.assign(mod=name) for name, part in zip(MODS, parts)], ignore_index=True)
+
+
+def landscape(
+    tau: float, s: float, r_on: float, periods: Sequence[float], ratios: Sequence[float], times: int = 4_000
+) -> pd.DataFrame:
+    """The loss over tau alone, s and r_on being right: periods, ratio of tau to the truth, loss.
+
+    The mean squared error of k over ``times`` times spread evenly over 0…``periods`` tau.
+    """
+    parts = []
+    for n in periods:
+        t = torch.linspace(0, n * tau, times, dtype=torch.float64)[:, None]
+        k, goal = (temporal_gate(t, period, _exact(s), _exact(r_on)) for period in (_exact(ratios) * tau, _exact(tau)))
+        parts.append(pd.DataFrame({"periods": n, "ratio": ratios, "loss": (k - goal).square().mean(0)}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _gradient(parameter: Tensor) -> Tensor:
+    assert parameter.grad is not None
+    return parameter.grad
+
+
+# Units that never open
+
+
+def never_open(
+    lengths: Sequence[int], longest: Sequence[float], r_on: Sequence[float], units: int = 10_000, seed: int = 0
+) -> pd.DataFrame:
+    """The share of drawn units that are shut at every step 1…T: longest, r_on, length, share and its standard error.
+
+    Periods are log-uniform in 1…``longest``, shifts uniform over a period. Each share is of ``units`` units; those of
+    one row's lengths are the same units.
+    """
+    rows = []
+    for period, ratio in product(longest, r_on):
+        ever = _opened(units, period, ratio, max(lengths), seed).cummax(0).values
+        for length in lengths:
+            share = 1 - ever[length - 1].double().mean().item()
+            rows.append((period, ratio, length, share, math.sqrt(share * (1 - share) / units)))
+    return pd.DataFrame(rows, columns=["longest", "r_on", "length", "share", "error"])
+
+
+def leaked_gradients(
+    length: int, longest: float, r_on: float, leaks: Sequence[float], seeds: Sequence[int], units: int = 64, batch: int = 64
+) -> pd.DataFrame:
+    """The gradient that reaches each unit of an untrained network on palindromes, with some leaks.
+
+    One backward pass a seed and leak. Returns leak, seed, unit, dead (shut at all T - 1 steps but for the leak), weights
+    (the norm of the gradient by the unit's rows of the recurrence's weights and biases) and gate (by its log tau, s
+    and logit of r_on).
+    """
+    parts = []
+    for leak, seed in product(leaks, seeds):
+        torch.manual_seed(seed)
+        network = PalindromeClassifier("temporal-gate", units, encoding="one-hot", initialisation="uniform")
+        lstm = network.recurrence
+        assert isinstance(lstm, TemporalGateLSTM)
+        lstm.draw_gate(1, longest, r_on)
+        dead = (lstm.eval().openness(torch.arange(1.0, length)) == 0).all(0)
+        lstm.train().leak = leak
+        digits, last = palindrome_batch(length, batch, torch.Generator().manual_seed(seed))
+        F.cross_entropy(network(digits), last).backward()
+        rows = torch.cat([_gradient(w).view(4, units, -1) for w in lstm.weights(0)], dim=2)
+        gate = torch.stack([_gradient(value) for value in (lstm.log_tau_l0, lstm.s_l0, lstm.logit_r_on_l0)])
+        columns = {"dead": dead, "weights": rows.norm(dim=(0, 2)), "gate": gate.norm(dim=0)}
+        parts.append(pd.DataFrame({"leak": leak, "seed": seed, "unit": range(units), **columns}))
+    return pd.concat(parts, ignore_index=True)
