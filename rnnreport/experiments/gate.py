@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
@@ -44,7 +43,7 @@ def half_life(forget: float, r_on: float) -> float:
 
 
 def half_lives(
-    forget: Sequence[float], r_on: Sequence[float], tau: float = IRRATIONAL, s: float = 0.0, steps: int = 2_000
+    forget: Sequence[float], r_on: Sequence[float], tau: float = IRRATIONAL, s: float = 0.0, steps: int = 5_000
 ) -> pd.DataFrame:
     """The half-life of a cell that reads nothing: by :func:`half_life`, measured, and without a gate, in steps.
 
@@ -132,12 +131,12 @@ def mod_averaged(x: Tensor, tau: Tensor) -> Tensor:
 
 
 def mod_stopped(x: Tensor, tau: Tensor) -> Tensor:
-    """x mod tau with the derivative 0 by tau: PhasedLSTMCell of tensorflow/tensorflow, in contrib until version 1.15."""
+    """x mod tau with the derivative 0 by tau: PhasedLSTMCell of tensorflow/tensorflow, in contrib until 1.15."""
     return torch.remainder(x, tau.detach())
 
 
 def mod_detached(x: Tensor, tau: Tensor) -> Tensor:
-    """x mod tau as a constant, so that the shift learns nothing either: maxwebcloud/ep_forecasting, after a gist."""
+    """x mod tau as a constant, so that s learns nothing either: maxwebcloud/ep_forecasting, a copy of a gist."""
     return torch.remainder(x, tau).detach()
 
 
@@ -191,7 +190,7 @@ class Gate(NamedTuple):
 
 
 class Remedy(NamedTuple):
-    """How a search starts. grow: times first lie in 0…one period of the start; r_on: where it starts, None: the truth."""
+    """How a search starts. grow: with times in 0…one period of the start only; r_on: where it starts, None: right."""
 
     grow: bool = False
     r_on: float | None = None
@@ -220,7 +219,12 @@ class Search(NamedTuple):
     mod: str = "floored"
 
 
-def fit(goal: Gate, until: Tensor, start: Gate, grow: Tensor, seed: int, search: Search, every: int = 0) -> pd.DataFrame:
+SEARCH = Search()
+
+
+def fit(
+    goal: Gate, until: Tensor, start: Gate, grow: Tensor, seed: int, search: Search, every: int = 0
+) -> pd.DataFrame:
     """Fit N gates at once to what the gate ``goal`` does at random times in 0…until, each from its start.
 
     They learn log tau, s and the logit of r_on by the mean squared error of k. A step in log tau moves the last phases
@@ -281,7 +285,7 @@ def recovery(
     ratios: Sequence[float] = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 1.0, 1.02, 1.05, 1.1, 1.25, 1.4, 2.0),
     offsets: Sequence[float] = (-0.4, -0.2, -0.1, 0.0, 0.1, 0.2, 0.4),
     remedies: Mapping[str, Remedy] = REMEDIES,
-    search: Search = Search(),
+    search: Search = SEARCH,
 ) -> pd.DataFrame:
     """Whether a gate is found again from starts at some distance: from ``ratios`` of its tau, and ``offsets`` of its s.
 
@@ -316,7 +320,7 @@ def trajectories(
     ratios: Sequence[float] = (0.7, 0.9, 1.1, 1.4),
     remedies: Mapping[str, Remedy] = REMEDIES,
     seed: int = 0,
-    search: Search = Search(),
+    search: Search = SEARCH,
 ) -> pd.DataFrame:
     """The ways of some searches: remedy, ratio, step, tau, s, r_on; from ``ratios`` of tau, with the right s."""
     cases = list(product(remedies.items(), ratios))
@@ -340,9 +344,9 @@ def recovery_by_mod(
     periods: Sequence[float] = (1, 2, 5, 10),
     ratios: Sequence[float] = (0.9, 0.95, 0.98, 1.02, 1.05, 1.1),
     offsets: Sequence[float] = (-0.1, 0.1),
-    search: Search = Search(),
+    search: Search = SEARCH,
 ) -> pd.DataFrame:
-    """:func:`recovery` without a remedy by each of :data:`MODS`, from starts next to the truth; one more column, mod."""
+    """:func:`recovery` without a remedy by each of :data:`MODS`, from starts near the truth; one more column, mod."""
     parts = [
         recovery(tau, s, r_on, seeds, periods, ratios, offsets, {"as it is": Remedy()}, search._replace(mod=name))
         for name in MODS
@@ -391,13 +395,19 @@ def never_open(
 
 
 def leaked_gradients(
-    length: int, longest: float, r_on: float, leaks: Sequence[float], seeds: Sequence[int], units: int = 64, batch: int = 64
+    length: int,
+    longest: float,
+    r_on: float,
+    leaks: Sequence[float],
+    seeds: Sequence[int],
+    units: int = 64,
+    batch: int = 64,
 ) -> pd.DataFrame:
     """The gradient that reaches each unit of an untrained network on palindromes, with some leaks.
 
-    One backward pass a seed and leak. Returns leak, seed, unit, dead (shut at all T - 1 steps but for the leak), weights
-    (the norm of the gradient by the unit's rows of the recurrence's weights and biases) and gate (by its log tau, s
-    and logit of r_on).
+    One backward pass a seed and leak. Returns leak, seed, unit, dead (shut at all T - 1 steps but for the leak),
+    weights (the norm of the gradient by the unit's rows of the recurrence's weights and biases) and gate (by its
+    log tau, s and logit of r_on).
     """
     parts = []
     for leak, seed in product(leaks, seeds):
@@ -411,7 +421,7 @@ def leaked_gradients(
         digits, last = palindrome_batch(length, batch, torch.Generator().manual_seed(seed))
         F.cross_entropy(network(digits), last).backward()
         rows = torch.cat([_gradient(w).view(4, units, -1) for w in lstm.weights(0)], dim=2)
-        gate = torch.stack([_gradient(value) for value in (lstm.log_tau_l0, lstm.s_l0, lstm.logit_r_on_l0)])
+        gate = torch.stack([_gradient(getattr(lstm, f"{name}_l0")) for name in ("log_tau", "s", "logit_r_on")])
         columns = {"dead": dead, "weights": rows.norm(dim=(0, 2)), "gate": gate.norm(dim=0)}
         parts.append(pd.DataFrame({"leak": leak, "seed": seed, "unit": range(units), **columns}))
     return pd.concat(parts, ignore_index=True)

@@ -240,60 +240,6 @@ def gates(values: pd.DataFrame) -> Figure:
     return figure
 
 
-def temporal_gate(k: pd.DataFrame, tau: float, s: float, r_on: float) -> Figure:
-    """Figure 3: k over time, with tau, s and r_on drawn in as dimensions; dots where a network samples it."""
-    figure, ax = new(figsize=(6.8, 2.9))
-    ax.plot(k["t"], k["k"], color=GATED)
-    dots = k[k["integer"]]
-    ax.plot(dots["t"], dots["k"], "o", color=GATED, ms=4)
-    until = k["t"].max()
-
-    def dimension(left: float, right: float, y: float, text: str) -> None:
-        ax.annotate("", (left, y), (right, y), arrowprops={"arrowstyle": "<->", "lw": 1, "shrinkA": 0, "shrinkB": 0})
-        ax.annotate(text, ((left + right) / 2, y), xytext=(0, 3), textcoords="offset points", ha="center", fontsize=9)
-
-    first, name = (s, "s") if 0 <= s < tau else (s % tau, "s mod τ")
-    if first:
-        dimension(0, first, 1.12, f"{name} = {first:g}")
-    dimension(first, first + tau, 1.12, f"τ = {tau:g}")
-    dimension(first, first + r_on * tau, 1.36, f"$r_\\mathrm{{on}}$τ = {r_on * tau:g}")
-    for x in (first, first + tau):
-        ax.axvline(x, color=GUIDE, lw=0.7, ls=":")
-    ax.set(xlabel="time t", ylabel="openness k(t)", xlim=(0, until), ylim=(0, 1.62), yticks=[0, 0.5, 1])
-    return figure
-
-
-def states(table: pd.DataFrame) -> Figure:
-    """c and h of one unit over time, with and without the gate, above the gate itself."""
-    figure, axes = new(1, 3, sharex=True, figsize=(6.8, 4.6), height_ratios=[2, 2, 1])
-    for ax, state in zip(axes, ("c", "h")):
-        ax.plot(table["t"], table[state], color=LSTM, marker="o", ms=3)
-        ax.step(table["t"], table[f"gated {state}"], where="mid", color=GATED, lw=1)
-        ax.plot(table["t"], table[f"gated {state}"], "o", color=GATED, ms=3)
-        ax.set(ylabel=f"{state}(t)")
-        last = table.iloc[-1]
-        end_labels(
-            ax, last["t"], [(last[state], "without", LSTM), (last[f"gated {state}"], "with gate", GATED)], gap=0.1
-        )
-    axes[2].bar(table["t"], table["k"], width=0.7, color=GATED)
-    axes[2].set(ylabel="k(t)", xlabel="step t", ylim=(0, 1))
-    return figure
-
-
-def learned_periods(gates: pd.DataFrame) -> Figure:
-    """Each unit's period before and after training; units never open at first stand out."""
-    figure, ax = new(figsize=(5.2, 3.6))
-    for dead, colour, text in ((False, GATED, "open at some step"), (True, GUIDE, "never open")):
-        part = gates[(gates["steps_open_before"] == 0) == dead]
-        ax.scatter(part["tau_before"], part["tau_after"], s=12, color=colour, marker="x" if dead else "o", lw=1,
-                   label=f"{text} ({len(part)} units)")  # fmt: skip
-    ends = [gates[["tau_before", "tau_after"]].min().min(), gates[["tau_before", "tau_after"]].max().max()]
-    ax.plot(ends, ends, color=GUIDE, lw=0.7, ls=":")
-    ax.set(xscale="log", yscale="log", xlabel="period τ before training", ylabel="period τ after training")
-    ax.legend(fontsize=9, loc="upper left")
-    return figure
-
-
 def text_curves(table: pd.DataFrame) -> Figure:
     """Figure 4: loss and accuracy over the steps, on the training batches and on held-out text."""
     figure, (left, right) = new(2, figsize=(7.4, 3.1))
@@ -445,7 +391,7 @@ def speed_of_contenders(table: pd.DataFrame) -> Figure:
         ax.errorbar(rows["ratio"], places, xerr=_quartiles(rows), fmt="o", color=LSTM, ms=5, capsize=3)
         ax.axvline(1, color=GUIDE, ls=":", lw=1)
         ax.set(xscale="log", xlabel=f"times {names[0]}, {part}")
-        _log_ticks(ax.xaxis)
+        log_ticks(ax.xaxis)
     axes[0, 0].set_yticks(range(len(names)), names)
     axes[0, 0].invert_yaxis()
     return figure
@@ -490,10 +436,10 @@ def _speed_lines(ax: Axes, table: pd.DataFrame, by: str, over: str, colours: Map
     ax.set(xscale="log", yscale="log")
     ax.set_xticks(sorted(table[over].unique()), [f"{x:g}" for x in sorted(table[over].unique())])
     ax.xaxis.set_minor_locator(NullLocator())
-    _log_ticks(ax.yaxis)
+    log_ticks(ax.yaxis)
 
 
-def _log_ticks(axis: Axis) -> None:
+def log_ticks(axis: Axis) -> None:
     """Ticks at 0.5, 1, 2, 5 … rather than at powers of ten."""
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter(FormatStrFormatter("%g"))
