@@ -223,32 +223,35 @@ SEARCH = Search()
 
 
 def fit(
-    goal: Gate, until: Tensor, start: Gate, grow: Tensor, seed: int, search: Search, every: int = 0
+    goal: Gate, until: Tensor, start: Gate, grow: Tensor, seeds: Sequence[int], search: Search, every: int = 0
 ) -> pd.DataFrame:
-    """Fit N gates at once to what the gate ``goal`` does at random times in 0…until, each from its start.
+    """Fit N gates a seed, all at once, to what the gate ``goal`` does at random times in 0…until, each from its start.
 
     They learn log tau, s and the logit of r_on by the mean squared error of k. A step in log tau moves the last phases
     by as many times as much as there are periods, so steps are shortened by tau of the start over the end of time.
     goal: numbers; until: (N,) ends of time; start: (N,) each; grow: (N,), whether times lie at first in 0…tau of the
-    start and then grow, evenly in the logarithm. Returns gate (its place), step, tau, s and r_on at every ``every``
-    steps, if that is not 0, and at the last.
+    start and then grow, evenly in the logarithm; seeds: of the times. Returns seed, case (0…N - 1), step, tau, s and
+    r_on at every ``every`` steps, if that is not 0, and at the last.
     """
-    generator = torch.Generator().manual_seed(seed)
-    learned = [value.requires_grad_() for value in (start.tau.log(), start.s.clone(), start.r_on.logit())]
-    adam = torch.optim.Adam(learned, search.learning_rate)
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    size, copies = len(until), len(seeds)
+    learned = [value.repeat(copies) for value in (start.tau.log(), start.s, start.r_on.logit())]
+    adam = torch.optim.Adam([value.requires_grad_() for value in learned], search.learning_rate)
     first, still = torch.where(grow, torch.minimum(start.tau, until), until), search.steps * search.growing
+    places = {"seed": [seed for seed in seeds for _ in range(size)], "case": [*range(size)] * copies}
     rows = []
 
     def record(step: int) -> None:
         log_tau, s, logit = (value.detach() for value in learned)
         columns = {"tau": log_tau.exp(), "s": s.clone(), "r_on": logit.sigmoid()}
-        rows.append(pd.DataFrame({"gate": range(len(until)), "step": step, **columns}))
+        rows.append(pd.DataFrame({**places, "step": step, **columns}))
 
     for step in range(search.steps):
         if every and step % every == 0:
             record(step)
         end = first * (until / first) ** min(1.0, step / still)
-        t = torch.rand(search.batch, len(until), generator=generator, dtype=torch.float64) * end
+        draws = [torch.rand(search.batch, size, generator=g, dtype=torch.float64) * end for g in generators]
+        t = torch.cat(draws, dim=1)
         log_tau, s, logit = learned
         k = gate_by(MODS[search.mod], t, log_tau.exp(), s, logit.sigmoid(), search.leak)
         loss = (k - temporal_gate(t, *goal)).square().mean(0).sum()  # of gates that know nothing of each other
@@ -258,7 +261,7 @@ def fit(
         adam.step()
         rate = (1 + math.cos(math.pi * max(0.0, step - still) / (search.steps - still))) / 2
         for value, old in zip(learned, before):
-            value.data.copy_(torch.lerp(old, value.data, rate * (start.tau / end).clamp(max=1)))
+            value.data.copy_(torch.lerp(old, value.data, rate * (start.tau / end).clamp(max=1).repeat(copies)))
     record(search.steps)
     return pd.concat(rows, ignore_index=True)
 
@@ -304,11 +307,8 @@ def recovery(
         _exact([remedy.r_on or r_on for remedy in chosen]),
     )
     goal, until = Gate(*map(_exact, (tau, s, r_on))), _exact(cases["periods"] * tau)
-    parts = []
-    for seed in seeds:
-        found = fit(goal, until, start, torch.tensor([remedy.grow for remedy in chosen]), seed, search)
-        parts.append(cases.assign(seed=seed, **found[["tau", "s", "r_on"]]))
-    table = pd.concat(parts, ignore_index=True)
+    found = fit(goal, until, start, torch.tensor([remedy.grow for remedy in chosen]), seeds, search)
+    table = cases.merge(found.drop(columns="step"), left_index=True, right_on="case").drop(columns="case")
     return table.assign(recovered=recovered(table, tau, s, r_on))
 
 
@@ -322,7 +322,7 @@ def trajectories(
     seed: int = 0,
     search: Search = SEARCH,
 ) -> pd.DataFrame:
-    """The ways of some searches: remedy, ratio, step, tau, s, r_on; from ``ratios`` of tau, with the right s."""
+    """The ways of some searches: remedy, ratio, seed, step, tau, s, r_on; from ``ratios`` of tau, with the right s."""
     cases = list(product(remedies.items(), ratios))
     count = len(cases)
     start = Gate(
@@ -331,9 +331,10 @@ def trajectories(
         _exact([remedy.r_on or r_on for (_, remedy), _ in cases]),
     )
     grow, until = torch.tensor([remedy.grow for (_, remedy), _ in cases]), torch.full_like(start.tau, periods * tau)
-    table = fit(Gate(*map(_exact, (tau, s, r_on))), until, start, grow, seed, search, every=max(1, search.steps // 100))
+    goal = Gate(*map(_exact, (tau, s, r_on)))
+    table = fit(goal, until, start, grow, [seed], search, every=max(1, search.steps // 100))
     names = pd.DataFrame([(name, ratio) for (name, _), ratio in cases], columns=["remedy", "ratio"])
-    return names.merge(table, left_index=True, right_on="gate").drop(columns="gate")
+    return names.merge(table, left_index=True, right_on="case").drop(columns="case")
 
 
 def recovery_by_mod(

@@ -114,15 +114,16 @@ def mod_derivatives(table: pd.DataFrame, by_mod: pd.DataFrame) -> Figure:
     for colour, name in zip(SEQUENCE, names):
         rows = table[table["mod"] == name].sort_values("periods")
         share = by_mod[by_mod["mod"] == name].groupby("periods")["recovered"].mean()
-        style = {"color": colour, "marker": markers[name], "ms": 6, "lw": 1.2}
-        left.plot(rows["periods"], rows["error"], label=name, **style)
-        right.plot(share.index, share, **style)
+        left.plot(rows["periods"], rows["error"], markers[name], color=colour, ms=6)
+        right.plot(share.index, share, color=colour, marker=markers[name], ms=6, lw=1.2, label=name)
     left.set_xscale("symlog", linthresh=1)
     left.xaxis.set_major_formatter("{x:g}")
     left.set(xlabel="periods since s", ylabel="relative error of ∂k/∂τ", ylim=(-0.05, None))
     right.set(xscale="log", xlabel="periods seen, T/τ", ylabel="gates found again (share)", ylim=(-0.03, 1.03))
     log_ticks(right.xaxis)
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=len(names), fontsize=9)
+    figure.legend(
+        *right.get_legend_handles_labels(), loc="outside lower center", ncols=len(names), fontsize=9, frameon=False
+    )
     return figure
 
 
@@ -138,9 +139,9 @@ def landscape(table: pd.DataFrame, r_on: float) -> Figure:
         ax.plot(rows["ratio"], rows["loss"], color=GATED, lw=1.2)
         for side in (-1, 1):
             ax.axvline(1 + side * r_on / n, color=GUIDE, ls=":", lw=1)
-        ax.set(xlabel="τ / true τ", xlim=(rows["ratio"].min(), rows["ratio"].max()), ylim=(0, None))
-        ax.set_title(f"{n:g} periods", fontsize=10)
-    axes[0, 0].set(ylabel="mean squared error of k")
+        ax.set(xlabel="τ / true τ", xlim=(rows["ratio"].min(), rows["ratio"].max()))
+        ax.set_title(f"T = {n:g} τ", fontsize=10)
+    axes[0, 0].set(ylabel="mean squared error of k", ylim=(0, None))
     return figure
 
 
@@ -179,9 +180,15 @@ def recovery(table: pd.DataFrame) -> Figure:
             if column == "ratio":
                 ax.set(xscale="log")
                 log_ticks(ax.xaxis)
-                ax.set_title(f"{n:g} periods seen", fontsize=10)
+                ax.set_title(f"T = {n:g} τ", fontsize=10)
         row[0].set(ylabel="found again (share)")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(remedies), fontsize=9)
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=len(remedies),
+        fontsize=9,
+        frameon=False,
+    )
     return figure
 
 
@@ -249,5 +256,5 @@ def leaked_gradients(table: pd.DataFrame) -> Figure:
         ax.set(yscale="log", xlabel="share of units", xlim=(0, 1))
         ax.set_title(title, fontsize=10)
     axes[0].set(ylabel="norm of the gradient")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9, frameon=False)
     return figure
