@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from rnnreport.cells import lstm_step, rnn_step, temporal_gate, temporal_gate_lstm_step
@@ -43,17 +43,29 @@ def lstm_by_hand(x, h, c, weight_ih, weight_hh, bias):
     return new_h, new_c
 
 
-def exact_gate(t, tau, s, r_on):
-    """Equation (12) with the numbers as they are, nothing rounded."""
-    t, tau, s, r_on = map(Fraction, (t, tau, s, r_on))
+def exact_gate(t, tau, s, r_on, leak=0):
+    """Equation (12), and the Phased LSTM's leak, with the numbers as they are, nothing rounded."""
+    t, tau, s, r_on, leak = map(Fraction, (t, tau, s, r_on, leak))
     phi = ((t - s) % tau) / tau
     if phi < r_on / 2:
         return 2 * phi / r_on
-    return 2 - 2 * phi / r_on if phi < r_on else Fraction(0)
+    return 2 - 2 * phi / r_on if phi < r_on else leak * phi
 
 
-def gate(t, tau, s, r_on):
-    return temporal_gate(*(torch.as_tensor(value, dtype=torch.float64) for value in (t, tau, s, r_on)))
+def gate(t, tau, s, r_on, leak=0.0):
+    return temporal_gate(*(torch.as_tensor(value, dtype=torch.float64) for value in (t, tau, s, r_on)), leak)
+
+
+def from_corner(t, tau, s, r_on):
+    """How far, in shares of a period, a time is from the nearest corner, nothing rounded."""
+    t, tau, s, r_on = map(Fraction, (t, tau, s, r_on))
+    phi = ((t - s) % tau) / tau
+    return min(abs(phi - corner) for corner in (0, r_on / 2, r_on, 1))
+
+
+def rounding(t, tau, s):
+    """A bound on what floats do to the phase: t - s is rounded once, the remainder not at all, the quotients once."""
+    return 2.0**-53 * (abs(t) + abs(s) + 4 * tau) / tau
 
 
 def eighths(low, high):
@@ -101,10 +113,28 @@ def test_a_wide_open_gate_gives_the_plain_step_to_the_bit(seed):
         assert torch.equal(found, plain)
 
 
+anytime, period, ratio, leaks = (
+    st.floats(-1e4, 1e4),
+    st.floats(0.1, 1e3),
+    st.floats(0.01, 1),
+    st.sampled_from([0.0, 1e-3, 1.0]),
+)
+
+
 @settings(max_examples=300, deadline=None)
-@given(eighths(-60, 60), eighths(1, 40), eighths(-50, 50), st.floats(0.01, 1))
-def test_the_gate_equals_equation_12_in_fractions(t, tau, s, r_on):
-    assert abs(Fraction(gate(t, tau, s, r_on).item()) - exact_gate(t, tau, s, r_on)) < 1e-14
+@given(eighths(-60, 60), eighths(1, 40), eighths(-50, 50), ratio, leaks)
+def test_the_gate_equals_equation_12_in_fractions(t, tau, s, r_on, leak):
+    assume(not leak or from_corner(t, tau, s, r_on) > 1e-15)  # at a jump a rounded phase may stand on either side
+    assert abs(Fraction(gate(t, tau, s, r_on, leak).item()) - exact_gate(t, tau, s, r_on, leak)) < 1e-14
+
+
+@settings(max_examples=500, deadline=None)
+@given(anytime, period, anytime, ratio, leaks)
+def test_the_gate_is_off_by_no_more_than_rounding_does(t, tau, s, r_on, leak):
+    off = rounding(t, tau, s)
+    assume(not leak or from_corner(t, tau, s, r_on) > off)
+    error = abs(Fraction(gate(t, tau, s, r_on, leak).item()) - exact_gate(t, tau, s, r_on, leak))
+    assert error <= 2 * off / r_on + 1e-15
 
 
 @settings(max_examples=300, deadline=None)
@@ -114,9 +144,40 @@ def test_the_gate_stays_between_0_and_1(t, tau, s, r_on):
 
 
 @quickly
-@given(eighths(-60, 60), eighths(1, 40), eighths(-50, 50), st.floats(0.01, 1), st.integers(-3, 3))
-def test_the_gate_repeats_every_tau(t, tau, s, r_on, periods):
-    assert gate(t + periods * tau, tau, s, r_on) == gate(t, tau, s, r_on)
+@given(eighths(-60, 60), eighths(1, 40), eighths(-50, 50), ratio, leaks, st.integers(-3, 3))
+def test_the_gate_repeats_every_tau_and_so_does_its_shift(t, tau, s, r_on, leak, periods):
+    k = gate(t, tau, s, r_on, leak)
+    assert gate(t + periods * tau, tau, s, r_on, leak) == k
+    assert gate(t, tau, s + periods * tau, r_on, leak) == k
+    assert gate(t - s, tau, 0, r_on, leak) == k
+
+
+@settings(max_examples=200, deadline=None)
+@given(period, anytime, ratio, st.integers(-50, 50))
+def test_the_gate_reaches_1_in_the_middle_of_its_open_part(tau, s, r_on, number):
+    middle = s + (number + r_on / 2) * tau
+    k = gate(middle, tau, s, r_on).item()
+    assert k <= 1
+    assert 1 - k <= 4 * rounding(middle, tau, s) / r_on
+
+
+@settings(max_examples=200, deadline=None)
+@given(eighths(-60, 60), eighths(1, 40), eighths(-50, 50))
+def test_a_gate_with_r_on_1_is_a_triangle_wave(t, tau, s):
+    phi = (t - s) % tau / tau
+    assert gate(t, tau, s, 1.0).item() == pytest.approx(1 - abs(2 * phi - 1), abs=1e-15)
+
+
+@quickly
+@given(eighths(1, 40), eighths(-50, 50), st.sampled_from([0.125, 0.25, 0.5, 0.75]), st.integers(-3, 3))
+def test_only_a_leak_makes_the_gate_jump(tau, s, r_on, number):
+    """At r_on, from 0 to leak r_on, and at the end of the period, from the leak to 0."""
+    start, near = s + number * tau, 1e-9
+    for corner in (0, r_on / 2, r_on):
+        before, after = (gate(start + (corner + side) * tau, tau, s, r_on).item() for side in (-near, near))
+        assert before == pytest.approx(after, abs=4 * near / r_on)
+    leaking = [gate(start + phi * tau, tau, s, r_on, 0.5).item() for phi in (r_on - near, r_on, 1 - near, 1)]
+    assert leaking == pytest.approx([0, r_on / 2, 0.5, 0], abs=1e-6)
 
 
 @quickly
@@ -146,8 +207,18 @@ def test_times_and_units_broadcast():
         assert k[place] == gate(t[place[:2]], tau[place[2]], s[place[2]], r_on[place[2]])
 
 
-@pytest.mark.parametrize("t", [3.3, 3.9, 9.5, -2.7])
-def test_the_gates_gradients_are_those_of_its_slopes(t):
-    """Away from the corners, with mod's derivative by tau being -floor((t - s) / tau)."""
-    inputs = [torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in (6.0, 3.0, 0.2)]
-    assert torch.autograd.gradcheck(lambda *p: temporal_gate(torch.tensor(t, dtype=torch.float64), *p), inputs)
+@settings(max_examples=100, deadline=None)
+@given(st.floats(-60, 60), st.floats(1, 30), st.floats(-50, 50), st.floats(0.05, 1), leaks)
+def test_the_gates_gradients_are_those_of_its_slopes(t, tau, s, r_on, leak):
+    """Away from the corners, with mod's derivative by tau being -floor((t - s) / tau), and while shut the leak's."""
+    assume(from_corner(t, tau, s, r_on) > 1e-3)
+    values = [torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in (tau, s, r_on)]
+    t = torch.tensor(t, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda *p: temporal_gate(t, *p, leak), values, eps=1e-7, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("leak", "slope"), [(0.0, 0.0), (0.01, -0.01 / 6)])
+def test_a_shut_gate_has_a_gradient_by_its_leak_alone(leak, slope):
+    s = torch.tensor(3.0, dtype=torch.float64, requires_grad=True)
+    temporal_gate(torch.tensor(6.0, dtype=torch.float64), torch.tensor(6.0), s, torch.tensor(0.2), leak).backward()
+    assert s.grad == pytest.approx(slope)
