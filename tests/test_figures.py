@@ -17,7 +17,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from rnnreport import cells, figures
-from rnnreport.figures import memory
+from rnnreport.figures import gate, memory
 from rnnreport.intervals import interval
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -197,6 +197,57 @@ def plane():
 
 BUDGETS = {"report": 200, "better start": 180}
 WAYS = {"jacobian": "all ways", "cell": "along the cell"}
+
+
+def lives(forget=(0.5, 0.9), r_on=(0.1, 0.5, 1.0)):
+    rows = [(f, r, 2 / r / (1 - f), 2.1 / r / (1 - f), 1 / (1 - f)) for f, r in product(forget, r_on)]
+    return pd.DataFrame(rows, columns=["forget", "r_on", "closed", "measured", "ungated"])
+
+
+def counted(r_on=(0.05, 0.5)):
+    rows = [(r, unit, round(r * unit), 4 * r) for r, unit in product(r_on, range(9))]
+    return pd.DataFrame(rows, columns=["r_on", "unit", "updates", "expected"])
+
+
+def derivatives(mods=("floored", "stopped")):
+    rows = [(mod, n, 0.0 if mod == "floored" else abs(n) / (abs(n) + 1)) for mod, n in product(mods, (-1, 0, 1, 10))]
+    return pd.DataFrame(rows, columns=["mod", "periods", "error"])
+
+
+def found(remedies=("as it is", "both"), periods=(2, 10), seeds=(0, 1)):
+    rows = [
+        (remedy, n, ratio, offset, seed, remedy == "both" or (ratio, offset, seed) == (1.0, 0.0, 0), remedy)
+        for remedy, n, seed in product(remedies, periods, seeds)
+        for ratio, offset in ((0.8, 0.0), (1.0, 0.0), (1.2, 0.0), (1.0, -0.2), (1.0, 0.2))
+    ]
+    return pd.DataFrame(rows, columns=["remedy", "periods", "ratio", "offset", "seed", "recovered", "mod"])
+
+
+def losses(periods=(2, 10)):
+    rows = [(n, ratio, min(0.1, n * (ratio - 1) ** 2)) for n, ratio in product(periods, (0.8, 0.9, 1.0, 1.1, 1.2))]
+    return pd.DataFrame(rows, columns=["periods", "ratio", "loss"])
+
+
+def ways(remedies=("as it is", "both")):
+    rows = [
+        (remedy, r, step, 6 * r ** (1 - step / 20)) for remedy, r, step in product(remedies, (0.8, 1.2), (0, 10, 20))
+    ]
+    return pd.DataFrame(rows, columns=["remedy", "ratio", "step", "tau"])
+
+
+def shut(longest=(20.0, 1000.0)):
+    rows = [(long, r, length, 1 / (1 + r * length)) for long, r, length in product(longest, (0.05, 0.2), (5, 50))]
+    return pd.DataFrame(rows, columns=["longest", "r_on", "length", "share"])
+
+
+def leaked(leaks=(0.0, 0.001), dead=(True, False)):
+    rows = [
+        (leak, unit, kind, leak if kind else 1.0 + unit, leak / 10 if kind else 2.0 + unit)
+        for leak, kind, unit in product(leaks, dead, range(3))
+    ]
+    return pd.DataFrame(rows, columns=["leak", "unit", "dead", "weights", "gate"])
+
+
 MODELS = ("rnn", "lstm", "temporal-gate")
 DRAWINGS = {
     "figure 1a": lambda: figures.figure_1a(runs()),
@@ -211,13 +262,13 @@ DRAWINGS = {
     "optimizers, one seed": lambda: figures.optimizer_curves(optimizers(seeds=(0,))),
     "quadratic": lambda: figures.quadratic(paths()),
     "gates": lambda: figures.gates(gate_values()),
-    "temporal gate": lambda: figures.temporal_gate(k_of(), 6.0, 3.0, 0.2),
-    "temporal gate, s = 0": lambda: figures.temporal_gate(k_of(s=0.0), 6.0, 0.0, 0.2),
-    "temporal gate, s < 0, never shut": lambda: figures.temporal_gate(k_of(s=-2.0, r_on=1.0), 6.0, -2.0, 1.0),
-    "states": lambda: figures.states(states()),
-    "learned periods": lambda: figures.learned_periods(units()),
-    "learned periods, all open": lambda: figures.learned_periods(units((1, 2, 3))),
-    "learned periods, none open": lambda: figures.learned_periods(units((0, 0, 0))),
+    "temporal gate": lambda: gate.temporal_gate(k_of(), 6.0, 3.0, 0.2),
+    "temporal gate, s = 0": lambda: gate.temporal_gate(k_of(s=0.0), 6.0, 0.0, 0.2),
+    "temporal gate, s < 0, never shut": lambda: gate.temporal_gate(k_of(s=-2.0, r_on=1.0), 6.0, -2.0, 1.0),
+    "states": lambda: gate.states(states()),
+    "learned periods": lambda: gate.learned_periods(units()),
+    "learned periods, all open": lambda: gate.learned_periods(units((1, 2, 3))),
+    "learned periods, none open": lambda: gate.learned_periods(units((0, 0, 0))),
     "text": lambda: figures.text_curves(text()),
     "text, one seed": lambda: figures.text_curves(text(seeds=(0,))),
     "text, nothing held out": lambda: figures.text_curves(text(held_out=False)),
@@ -255,6 +306,25 @@ DRAWINGS = {
     "forget products, one seed": lambda: memory.forget_products(products(seeds=(0,))),
     "state space": lambda: memory.state_space({"RNN, h(t)": plane(), "LSTM, c(t)": plane()}),
     "step sizes": lambda: memory.step_sizes(step_sizes(), {"sgd": 0.1, "adam": 0.01}),
+    "half-lives": lambda: gate.half_lives(lives()),
+    "half-life of one memory behind one gate": lambda: gate.half_lives(lives((0.5,), (0.2,))),
+    "half-lives, one gate never open": lambda: gate.half_lives(lives().assign(measured=[math.inf, *[1.0] * 5])),
+    "updates, none": lambda: gate.updates(counted().assign(updates=0)),
+    "updates": lambda: gate.updates(counted()),
+    "updates, one r_on": lambda: gate.updates(counted((0.2,))),
+    "derivatives of mod": lambda: gate.mod_derivatives(derivatives(), found(("floored", "stopped"))),
+    "landscape": lambda: gate.landscape(losses(), 0.2),
+    "landscape, one": lambda: gate.landscape(losses((5,)), 0.2),
+    "trajectories": lambda: gate.trajectories(ways(), 6.0),
+    "trajectories, no remedy": lambda: gate.trajectories(ways(("as it is",)), 6.0),
+    "recovery": lambda: gate.recovery(found()),
+    "recovery, one of each": lambda: gate.recovery(found(("as it is",), (2,), (0,))),
+    "recovery by periods": lambda: gate.recovery_by_periods(found()),
+    "never open": lambda: gate.never_open(shut()),
+    "never open, one": lambda: gate.never_open(shut((20.0,))),
+    "leaked gradients": lambda: gate.leaked_gradients(leaked()),
+    "leaked gradients, no leak": lambda: gate.leaked_gradients(leaked((0.0,))),
+    "leaked gradients, all open": lambda: gate.leaked_gradients(leaked(dead=(False,))),
     "gate race": lambda: figures.gate_race(runs(("lstm", "temporal-gate"), (5, 10))),
     "gate race, one seed": lambda: figures.gate_race(runs(("lstm", "temporal-gate"), seeds=(0,))),
 }
@@ -277,7 +347,7 @@ def test_a_figure_is_drawn_without_a_warning_and_the_same_to_the_byte(name):
 
 
 def test_every_drawing_function_is_tested_here():
-    functions = [*vars(figures).values(), *vars(memory).values()]
+    functions = [f for module in (figures, gate, memory) for f in vars(module).values()]
     drawing = {f.__name__ for f in functions if getattr(f, "__annotations__", {}).get("return") == "Figure"}
     called = {name for draw in DRAWINGS.values() for name in draw.__code__.co_names}
     assert len(drawing) > 10
@@ -409,7 +479,7 @@ def test_figure_1a_has_the_training_batches_as_well():
 
 
 def test_figure_3_names_its_dimensions_and_dots_the_integer_steps():
-    ax = figures.temporal_gate(k_of(), 6.0, 3.0, 0.2).axes[0]
+    ax = gate.temporal_gate(k_of(), 6.0, 3.0, 0.2).axes[0]
     assert {"s = 3", "τ = 6"} <= set(words(ax))
     assert any("on" in text and text.endswith("τ = 1.2") for text in words(ax))
     dots = next(line for line in ax.lines if line.get_linestyle() == "None")
@@ -432,9 +502,58 @@ def test_text_curves_without_held_out_text_have_one_line_each():
 
 
 def test_units_that_never_opened_are_counted_apart():
-    ax = figures.learned_periods(units()).axes[0]
+    ax = gate.learned_periods(units()).axes[0]
     legend = [text.get_text() for text in ax.get_legend().get_texts()]
     assert legend == ["open at some step (2 units)", "never open (1 units)"]
+
+
+def test_half_lives_have_the_formula_as_a_line_and_the_measured_as_marks():
+    ax = gate.half_lives(lives((0.5,))).axes[0]
+    line, marks, ungated = ax.lines
+    assert line.get_ydata().tolist() == [40, 8, 4]
+    assert marks.get_ydata().tolist() == [42, 8.4, 4.2]
+    assert (marks.get_linestyle(), marks.get_marker()) == ("None", "o")
+    assert list(ungated.get_ydata()) == [2, 2]
+    assert " f = 0.5" in words(ax)
+
+
+def test_updates_are_sorted_over_the_units():
+    counts, expected = gate.updates(counted((0.5,))).axes[0].lines
+    assert counts.get_ydata().tolist() == [4, 4, 3, 2, 2, 2, 1, 0, 0]
+    assert counts.get_xdata()[-1] == 1
+    assert list(expected.get_ydata()) == [2, 2]
+
+
+def test_shares_of_gates_found_again_are_over_the_seeds():
+    above, below = np.array(gate.recovery(found(periods=(2,))).axes).reshape(2, 1)[:, 0]
+    assert [line.get_xdata().tolist() for line in (above.lines[0], below.lines[0])] == [[0.8, 1, 1.2], [-0.2, 0, 0.2]]
+    for ax in (above, below):
+        plain, both = ax.lines
+        assert plain.get_ydata().tolist() == [0, 0.5, 0]
+        assert both.get_ydata().tolist() == [1, 1, 1]
+    plain = gate.recovery_by_periods(found()).axes[0].lines[0]
+    np.testing.assert_allclose(plain.get_ydata(), [0.1, 0.1])
+
+
+def test_the_last_opening_stops_overlapping_where_the_landscape_says():
+    for ax, n in zip(gate.landscape(losses(), 0.2).axes, (2, 10)):
+        _, left, right = ax.lines
+        assert [left.get_xdata()[0], right.get_xdata()[0]] == pytest.approx([1 - 0.2 / n, 1 + 0.2 / n])
+
+
+def test_a_heat_map_of_shut_units_says_its_shares():
+    ax = gate.never_open(shut((20.0,))).axes[0]
+    assert [text.get_text() for text in ax.texts] == ["80%", "29%", "50%", "9%"]
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["0.05", "0.2"]
+
+
+def test_gradients_that_are_zero_are_named_and_not_drawn():
+    figure = gate.leaked_gradients(leaked())
+    named = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert [name for name in named if name.endswith("all zero")] == ["never open, leak 0, all zero"]
+    drawn = {line.get_label(): len(line.get_xdata()) for line in figure.axes[0].lines}
+    assert drawn["never open, leak 0, all zero"] == 0
+    assert drawn["never open, leak 0.001"] == drawn["open at some step, leak 0"] == 3
 
 
 def test_what_has_underflowed_leaves_the_log_scale():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from itertools import product
+from itertools import pairwise, product
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -235,7 +235,7 @@ def fit(
     """
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     size, copies = len(until), len(seeds)
-    learned = [value.repeat(copies) for value in (start.tau.log(), start.s, start.r_on.logit())]
+    learned = [value.repeat(copies) for value in (start.tau.log(), start.s, start.r_on.logit(1e-6))]
     adam = torch.optim.Adam([value.requires_grad_() for value in learned], search.learning_rate)
     first, still = torch.where(grow, torch.minimum(start.tau, until), until), search.steps * search.growing
     places = {"seed": [seed for seed in seeds for _ in range(size)], "case": [*range(size)] * copies}
@@ -368,6 +368,23 @@ def landscape(
         k, goal = (temporal_gate(t, period, _exact(s), _exact(r_on)) for period in (_exact(ratios) * tau, _exact(tau)))
         parts.append(pd.DataFrame({"periods": n, "ratio": ratios, "loss": (k - goal).square().mean(0)}))
     return pd.concat(parts, ignore_index=True)
+
+
+def basins(table: pd.DataFrame) -> pd.DataFrame:
+    """How far from the truth the loss of :func:`landscape` still falls towards it: periods, below, above (ratios).
+
+    Below and above 1 these are the first ratios from which it does not rise further; the ends of the table, if none.
+    """
+    rows = []
+    for n, part in table.sort_values("ratio").groupby("periods"):
+        below, above = part[part["ratio"] <= 1].iloc[::-1], part[part["ratio"] >= 1]
+        rows.append((n, *(side["ratio"].iloc[_climb(side["loss"].tolist())] for side in (below, above))))
+    return pd.DataFrame(rows, columns=["periods", "below", "above"])
+
+
+def _climb(values: Sequence[float]) -> int:
+    """The place of the first value that no larger one follows."""
+    return next((i for i, (one, other) in enumerate(pairwise(values)) if other <= one), len(values) - 1)
 
 
 def _gradient(parameter: Tensor) -> Tensor:

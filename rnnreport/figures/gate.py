@@ -95,7 +95,7 @@ def updates(table: pd.DataFrame) -> Figure:
         ax.axhline(expected, color=colour, lw=0.9, ls=":")
         labels.append((expected, f"$r_\\mathrm{{on}}$ = {ratio:g}", colour))
     ax.set_yscale("symlog", linthresh=1)
-    ax.set(xlabel="share of units", ylabel="updates", xlim=(0, 1), ylim=(0, 1.3 * table["updates"].max()))
+    ax.set(xlabel="share of units", ylabel="updates", xlim=(0, 1), ylim=(0, 1.3 * max(1, table["updates"].max())))
     ax.yaxis.set_major_formatter("{x:g}")
     for y, text, colour in labels:
         end_label(ax, 1, y, text, colour)
