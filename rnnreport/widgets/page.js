@@ -3,6 +3,12 @@
 /** A number with at most two decimals. */
 export const number = (value) => value.toLocaleString("en", { maximumFractionDigits: 2, useGrouping: false });
 
+/** A share in words of at most two digits; what is nearly all or nearly nothing is not called so. */
+export const percent = (share) =>
+  share > 0.995 ? "over 99%" : share < 0.005 ? "under 1%" : `${Math.round(100 * share)}%`;
+
+export const sigmoid = (value) => 1 / (1 + Math.exp(-value));
+
 /** exp(log) rounded to that many digits, however far outside the range of floats: "0.48", "6.4·10⁻¹²". */
 export function power(log, digits = 2) {
   if (!Number.isFinite(log)) return log > 0 ? "∞" : "0";
@@ -51,21 +57,80 @@ export function button(words, onClick) {
   return node;
 }
 
-/** A labelled slider for one trait: { row, show }, `show` taking the trait's value, and the slider's end if it moves. */
-export function slider(label, { name, min, max, step, unit }, onInput) {
+/** A sample of how a line or an area is drawn. */
+export function swatch(kind, d = "M0,4 L28,4") {
+  const sample = svgNode("svg", { class: "swatch", "aria-hidden": "true", viewBox: "0 0 28 8" });
+  sample.append(svgNode("path", { class: kind, d }));
+  return sample;
+}
+
+/**
+ * A labelled slider for one trait: { row, show }, `show` taking the trait's value, and the slider's end if it moves.
+ * stops: the only values that it takes, in order, instead of min, max and step.
+ */
+export function slider(label, { name, min, max, step, unit, stops }, onInput) {
   const id = `${name}-${Math.random().toString(36).slice(2)}`;
-  const input = html("input", { id, type: "range", min, max, step });
+  const ends = stops ? { min: 0, max: stops.length - 1, step: 1 } : { min, max, step };
+  const input = html("input", { id, type: "range", ...ends });
   const readout = html("span", { className: "readout" }); // the slider itself says its value
   readout.setAttribute("aria-hidden", "true");
-  input.addEventListener("input", () => onInput(name, input.valueAsNumber));
+  input.addEventListener("input", () => onInput(name, stops ? stops[input.valueAsNumber] : input.valueAsNumber));
   const show = (value, end = max) => {
-    input.min = Math.min(min, value); // a value set from Python may lie beyond the slider's usual ends
-    input.max = Math.max(end, value);
-    input.value = value;
+    if (stops) {
+      const next = stops.findIndex((stop) => stop >= value); // a value set from Python may lie between two, or beyond
+      input.value = next < 0 ? stops.length - 1 : next;
+    } else {
+      input.min = Math.min(min, value); // a value set from Python may lie beyond the slider's usual ends
+      input.max = Math.max(end, value);
+      input.value = value;
+    }
     input.setAttribute("aria-valuetext", `${number(value)} ${unit}`.trim());
     readout.textContent = number(value);
   };
   return { row: [html("label", { htmlFor: id }, ...label), input, readout], show };
+}
+
+/** Stops for a slider from one number to another, equal ratios apart but for rounding to `decimals`. */
+export function ratioStops(from, to, decimals) {
+  const stops = Array.from({ length: 161 }, (_, at) => Number((from * (to / from) ** (at / 160)).toFixed(decimals)));
+  return [...new Set(stops)];
+}
+
+/** A group of radio buttons for one trait, options by the trait's value: { node, show }. */
+export function choice(name, label, options, onChange) {
+  const group = `${name}-${Math.random().toString(36).slice(2)}`;
+  const radios = Object.keys(options).map((value) => html("input", { type: "radio", name: group, value }));
+  for (const radio of radios) radio.addEventListener("change", () => onChange(radio.value));
+  const labels = radios.map((radio) => html("label", {}, radio, html("span", {}, options[radio.value])));
+  const node = html("div", { className: "switches" }, html("span", {}, `${label.short}:`), ...labels);
+  node.setAttribute("role", "radiogroup");
+  node.setAttribute("aria-label", label.long);
+  const show = (value) => {
+    for (const radio of radios) radio.checked = radio.value === value;
+  };
+  return { node, show };
+}
+
+/** A button that plays one step after the other and pauses, { play, pause }; the sentence is not read out meanwhile. */
+export function player({ milliseconds, isLast, toStart, forward }, sentence) {
+  let timer;
+  const pause = () => {
+    clearInterval(timer);
+    timer = undefined;
+    play.textContent = "Play";
+    sentence.removeAttribute("aria-live");
+  };
+  const play = button("Play", () => {
+    if (timer !== undefined) return pause();
+    if (isLast()) toStart();
+    play.textContent = "Pause";
+    sentence.setAttribute("aria-live", "off");
+    timer = setInterval(() => {
+      forward();
+      if (isLast()) pause();
+    }, milliseconds);
+  });
+  return { play, pause };
 }
 
 /** The named traits of a widget's model: { state, set, reset }, the last a button that brings back the first values. */

@@ -1,7 +1,9 @@
 // A palindrome that the reader types, read by trained networks in the page: their states and gates step by step, and
 // the digit that each would say next. The weights come with the page, as float16; all is computed here, in float64.
 
-import { button, html, line, mount, number, slider, svgNode, text, traits } from "./page.js";
+import {
+  button, choice, html, line, mount, number, percent, player, sigmoid, slider, svgNode, swatch, text, traits,
+} from "./page.js";
 
 const MAX_DIGITS = 60;
 
@@ -35,8 +37,6 @@ function rowTimes(matrix, row, vector) {
   for (let j = 0, at = row * vector.length; j < vector.length; j++, at++) sum += matrix[at] * vector[j];
   return sum;
 }
-
-const sigmoid = (value) => 1 / (1 + Math.exp(-value));
 
 /**
  * The network reads the digits: for every step { h, logits } by equations (1) and (2), and of an LSTM { c, i, f, g, o }
@@ -86,9 +86,6 @@ export function cleaned(typed) {
   if (digits.length < 2) notes.push("Type at least two digits.");
   return { digits, note: notes.join(" ") };
 }
-
-const percent = (share) =>
-  share > 0.995 ? "over 99%" : share < 0.005 ? "under 1%" : `${Math.round(100 * share)}%`;
 
 /** What is seen at a step, in words. answers: for every network { name, shares }, its probability of each digit. */
 export function describe(answers, { digits, step, trained_length }) {
@@ -249,13 +246,11 @@ function panel(packed) {
   const chart = svgNode("svg", { role: "img", height: BARS.height });
   const what = html("span", {});
   const colours = scale();
-  const swatch = svgNode("svg", { class: "swatch", "aria-hidden": "true", viewBox: "0 0 28 8" });
-  swatch.append(svgNode("path", { class: `bar ${model}`, d: box(0, 0, 28, 8) }));
   const title = html("span", {}, html("strong", {}, name), words && `, ${words}`);
   const node = html(
     "section",
     { className: "network" },
-    html("div", { className: "heading" }, swatch, title),
+    html("div", { className: "heading" }, swatch(`bar ${model}`, box(0, 0, 28, 8)), title),
     html("div", { className: "key" }, what, colours.node),
     html("div", { className: "heat" }, canvas, overlay),
     chart,
@@ -351,44 +346,6 @@ function digitField(trained_length, state, onDigits) {
 
 const PLAY = 450; // milliseconds a step; nothing slides, so that there is no motion to reduce
 
-/** The button that goes through the steps: { play, pause }. */
-function player(state, set, sentence) {
-  let timer;
-  const isLast = () => state().step >= state().digits.length - 1;
-  const pause = () => {
-    clearInterval(timer);
-    timer = undefined;
-    play.textContent = "Play";
-    sentence.removeAttribute("aria-live");
-  };
-  const play = button("Play", () => {
-    if (timer !== undefined) return pause();
-    if (isLast()) set({ step: 1 });
-    play.textContent = "Pause";
-    sentence.setAttribute("aria-live", "off"); // else each step would be read out
-    timer = setInterval(() => {
-      set({ step: Math.min(state().step + 1, state().digits.length - 1) });
-      if (isLast()) pause();
-    }, PLAY);
-  });
-  return { play, pause };
-}
-
-/** What is drawn of an LSTM, to choose from: { node, show }. */
-function choice(onChange) {
-  const name = `shown-${Math.random().toString(36).slice(2)}`;
-  const radios = Object.keys(QUANTITIES).map((value) => html("input", { type: "radio", name, value }));
-  for (const radio of radios) radio.addEventListener("change", () => onChange(radio.value));
-  const labels = radios.map((radio) => html("label", {}, radio, html("span", {}, QUANTITIES[radio.value])));
-  const node = html("div", { className: "switches" }, html("span", {}, "LSTM:"), ...labels);
-  node.setAttribute("role", "radiogroup");
-  node.setAttribute("aria-label", "What is drawn of the LSTM");
-  const show = ({ shown }) => {
-    for (const radio of radios) radio.checked = radio.value === shown;
-  };
-  return { node, show };
-}
-
 const GAP = 20; // pixels between two networks
 
 function render({ model, el }) {
@@ -402,7 +359,14 @@ function render({ model, el }) {
   };
 
   const sentence = html("p", { role: "status" });
-  const { play, pause } = player(state, set, sentence);
+  const last = () => state().digits.length - 1;
+  const stepping = {
+    milliseconds: PLAY,
+    isLast: () => state().step >= last(),
+    toStart: () => set({ step: 1 }),
+    forward: () => set({ step: Math.min(state().step + 1, last()) }),
+  };
+  const { play, pause } = player(stepping, sentence);
   const field = digitField(trained_length, state, (digits) => {
     pause();
     set({ step: Math.min(state().step, digits.length - 1), digits });
@@ -414,7 +378,8 @@ function render({ model, el }) {
   const step = slider(["step t"], { name: "step", min: 1, max: MAX_DIGITS - 1, step: 1, unit: "digits read" }, onStep);
   reset.addEventListener("click", pause);
   reset.addEventListener("click", field.settle);
-  const quantity = choice((shown) => set({ shown }));
+  const drawn = { short: "LSTM", long: "What is drawn of the LSTM" };
+  const quantity = choice("shown", drawn, QUANTITIES, (shown) => set({ shown }));
   quantity.node.hidden = !panels.some((panel) => panel.model === "lstm");
 
   const strip = html("div", { className: "digits" });
@@ -430,7 +395,7 @@ function render({ model, el }) {
     const [first, ...others] = now.digits;
     field.show(now);
     step.show(now.step, now.digits.length - 1);
-    quantity.show(now);
+    quantity.show(now.shown);
     strip.replaceChildren(...boxes(now));
     strip.setAttribute(
       "aria-label",

@@ -199,11 +199,9 @@ function drawing({ logNorms, norm, steepest }, { spectral_radius, length }, widt
 
 /** An entry of the legend: { item, show }, `show` taking the words that change. */
 function legendEntry(kind, name, words) {
-  const swatch = svgNode("svg", { class: "swatch", "aria-hidden": "true", viewBox: "0 0 28 8" });
-  swatch.append(svgNode("path", { class: kind, d: "M0,4 L28,4" }));
   const value = html("span", {});
   const show = (text) => (value.textContent = text);
-  return { item: html("li", {}, swatch, html("span", {}, `${words} `, ...formula(name), ": ", value)), show };
+  return { item: html("li", {}, swatch(kind), html("span", {}, `${words} `, ...formula(name), ": ", value)), show };
 }
 
 function render({ model, el }) {
