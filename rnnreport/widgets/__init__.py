@@ -6,9 +6,9 @@ JupyterLab its traits follow the controls and the controls follow its traits. ``
 functions, for the tests to hold against the library's, and ``{ render }`` by default.
 """
 
-from rnnreport.widgets.gates import TemporalGate
+from rnnreport.widgets.gates import GatePopulation, GateReplay, TemporalGate
 from rnnreport.widgets.gradients import FLIPS, Derivation, VanishingGradient
 from rnnreport.widgets.page import HERE
 from rnnreport.widgets.palindromes import PalindromeReader
 
-__all__ = ["FLIPS", "HERE", "Derivation", "PalindromeReader", "TemporalGate", "VanishingGradient"]
+__all__ = ["FLIPS", "HERE", "Derivation", "GatePopulation", "GateReplay", "PalindromeReader", "TemporalGate", "VanishingGradient"]

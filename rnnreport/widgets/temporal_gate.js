@@ -1,39 +1,56 @@
-// The temporal gate k(t) of equation (12), drawn, with sliders for its period τ, shift s and open ratio r_on.
+// The temporal gate k(t) of equation (12), drawn, with sliders for its period τ, shift s, open ratio r_on and leak α, and
+// below it what one LSTM unit makes of its input behind that gate and without it.
 // Everything is computed here: in the built page there is no kernel to ask.
 
-import { html, line, mount, number, slider, svgNode, text, traits } from "./page.js";
+import { openSteps, temporalGate } from "./gate.js";
+import {
+  choice, html, line, mount, number, percent, sigmoid, slider, svgNode, swatch, text, traits,
+} from "./page.js";
 
-/** Openness k(t), equation (12), with a floored mod: rnnreport.cells.temporal_gate for one number. */
-export function temporalGate(t, tau, s, rOn) {
-  let sinceOpening = (t - s) % tau;
-  if (sinceOpening < 0) sinceOpening += tau;
-  const phi = sinceOpening / tau;
-  if (phi < rOn / 2) return (2 * phi) / rOn;
-  if (phi < rOn) return 2 - (2 * phi) / rOn;
-  return 0;
-}
-
-/** The corners [t, k] of the piecewise linear k(t) from t = 0 to t = steps. */
-export function corners({ tau, s, r_on, steps }) {
+/** The corners [t, k] of the piecewise linear k(t) from t = 0 to t = steps; where it jumps, two at the same t. */
+export function corners({ tau, s, r_on, steps, leak = 0 }) {
   const inside = [];
   const every = Math.ceil(steps / tau / 1000); // of more than 1000 periods some: they are narrower than a pixel
   for (let n = Math.floor(-s / tau); s + n * tau < steps; n += every) {
     const opens = s + n * tau;
     inside.push([opens, 0], [opens + (tau * r_on) / 2, 1], [opens + tau * r_on, 0]);
+    if (leak > 0 && r_on < 1) inside.push([opens + tau * r_on, leak * r_on], [opens + tau, leak]);
   }
-  const end = (t) => [t, temporalGate(t, tau, s, r_on)];
+  const end = (t) => [t, temporalGate(t, tau, s, r_on, leak)];
   return [end(0), ...inside.filter(([t]) => 0 < t && t < steps), end(steps)];
 }
 
-/** What the drawing shows, in words: at which whole steps the gate is open, and how far. */
+/** What the unit reads: one number a step. */
+export function read({ input, digits, burst, steps }) {
+  const numbers = input === "burst" ? burst : Array.from(digits, (digit) => digit / 4.5 - 1);
+  return numbers.slice(0, steps);
+}
+
+/**
+ * One LSTM unit reads x from a state of zeros: for every step { k, f, c, h } by equations (4)-(9) and (13)-(16).
+ * rnnreport.cells for one unit and one sequence; without a gate, k = 1.
+ */
+export function run({ weight_ih, weight_hh, bias }, x, gate) {
+  let [h, c] = [0, 0];
+  return x.map((input, at) => {
+    const [i, f, g, o] = [sigmoid, sigmoid, Math.tanh, sigmoid].map((squash, block) =>
+      squash(weight_ih[block] * input + weight_hh[block] * h + bias[block]),
+    );
+    const k = gate ? temporalGate(at + 1, gate.tau, gate.s, gate.r_on, gate.leak) : 1;
+    const proposed = g * i + c * f; // (13)
+    h = k * (Math.tanh(proposed) * o) + (1 - k) * h; // (15), (16)
+    c = k * proposed + (1 - k) * c; // (14)
+    return { k, f, c, h };
+  });
+}
+
+/** The share of c after step t that is left in c at the end: each later step leaves 1 - k (1 - f) of it. */
+export const keptShare = (states, t) => states.slice(t).reduce((share, { k, f }) => share * (1 - k * (1 - f)), 1);
+
+/** At which whole steps the gate is open, and how far, in words. */
 export function describe({ tau, s, r_on, steps }) {
-  const open = [];
-  let largest = 0;
-  for (let t = 1; t <= steps; t++) {
-    const k = temporalGate(t, tau, s, r_on);
-    if (k > 1e-9) open.push(t); // less is the rounding of t - s
-    largest = Math.max(largest, k);
-  }
+  const open = openSteps({ tau, s, r_on }, steps);
+  const largest = Math.max(0, ...open.map((t) => temporalGate(t, tau, s, r_on)));
   if (open.length === 0) {
     return `The gate is open at none of the whole steps 1 to ${steps}: a network that counts in whole steps would not ` +
       "update this unit once, although in continuous time k peaks at 1.";
@@ -51,27 +68,56 @@ export function describe({ tau, s, r_on, steps }) {
   return `The gate is open at ${when}; ${reached}.`;
 }
 
-const HEIGHT = 272;
+const LOUD = 1; // the noise of a burst lies beyond, all else within
+
+/** What that makes of the unit's c and h, in words. x: what it reads; gated, ungated: its states step by step. */
+export function describeStates(state, x, gated, ungated) {
+  const { steps, leak, input } = state;
+  const open = openSteps(state, steps);
+  const isOpen = new Set(open);
+  const leaks = gated.flatMap(({ k }, at) => (leak > 0 && !isOpen.has(at + 1) ? [k] : []));
+  const shut = steps - open.length;
+  const sentences = [];
+  if (leaks.length > 0) {
+    const most = Math.max(0.01, ...leaks);
+    sentences.push(`Where it is shut it leaks, by up to ${number(most)}: nothing stands still.`);
+  } else if (open.length === 0) {
+    sentences.push("Its c and h stay 0.");
+  } else if (shut > 0) {
+    const others = shut === 1 ? "the other step" : `the other ${shut} steps`;
+    sentences.push(`At ${others} c and h stand still, to the last bit.`);
+  }
+  const first = open[0];
+  if (first < steps) {
+    const [kept, without] = [gated, ungated].map((states) => keptShare(states, first));
+    const all = kept === 1 ? "all" : percent(kept);
+    sentences.push(`Of c after step ${first}, ${all} is still in it after step ${steps}; without the gate ${percent(without)}.`);
+  }
+  if (input === "burst") {
+    const loud = x.flatMap((value, at) => (Math.abs(value) > LOUD ? [at + 1] : []));
+    const heard = loud.filter((t) => isOpen.has(t)).length;
+    sentences.push(`The noise is loud at ${loud.length} steps; the gate is open at ${heard || "none"} of them.`);
+  }
+  return sentences.join(" ");
+}
+
 const MARGIN = { top: 78, right: 14, bottom: 42, left: 34 };
 const ROWS = { tau: 12, s: 35, open: 58 }; // where the three dimensions are drawn, above the curve
+const BANDS = { k: [78, 196], x: [222, 266], c: [292, 376], h: [402, 462] }; // from where to where each is drawn
+const HEIGHT = BANDS.h[1] + MARGIN.bottom;
 
-/** The drawing, `width` pixels wide, as the children of an <svg>. */
+/** The gate, `width` pixels wide, as the children of an <svg>. */
 function drawing(state, width) {
-  const { tau, s, r_on, steps } = state;
-  const [left, right, top, bottom] = [MARGIN.left, width - MARGIN.right, MARGIN.top, HEIGHT - MARGIN.bottom];
+  const { tau, s, r_on, steps, leak } = state;
+  const [left, right, [top, bottom]] = [MARGIN.left, width - MARGIN.right, BANDS.k];
   const x = (t) => left + (t / steps) * (right - left);
   const y = (k) => bottom - k * (bottom - top);
   const nodes = [];
 
-  // Axes: time steps below, k at the left.
-  const between = [1, 2, 4, 6, 12, 24, 50, 100, 200, 500, 1000].find((step) => x(step) - x(0) >= 26) ?? steps;
-  for (let t = 0; t <= steps; t += between) {
-    nodes.push(line("tick", x(t), bottom, x(t), bottom + 5), text(x(t), bottom + 18, "middle", String(t)));
-  }
   for (const k of [0, 0.5, 1]) {
     nodes.push(line(k ? "grid" : "axis", left, y(k), right, y(k)), text(left - 6, y(k) + 4, "end", String(k)));
   }
-  nodes.push(text(left - 6, top - 12, "end", "k(t)"), text(right, HEIGHT - 6, "end", "time step t"));
+  nodes.push(text(left - 6, top - 12, "end", "k(t)"));
 
   // τ, s and τ·r_on as dimensions, from the first opening that is in view.
   const start = s >= 0 && s <= steps ? s : s - Math.floor(s / tau) * tau;
@@ -106,15 +152,77 @@ function drawing(state, width) {
   nodes.push(svgNode("path", { class: "area", d: `M${left},${bottom} L${path} L${right},${bottom} Z` }));
   nodes.push(svgNode("path", { class: "curve", d: `M${path}` }));
   for (let t = 1; t <= steps; t++) {
-    const k = temporalGate(t, tau, s, r_on);
+    const k = temporalGate(t, tau, s, r_on, leak);
     const r = Math.min(4, Math.max(1.5, (x(1) - x(0)) / 2.5));
     nodes.push(svgNode("circle", { class: k > 1e-9 ? "open" : "closed", cx: x(t), cy: y(k), r }));
   }
   return nodes;
 }
 
+/** A line of states, each of which holds until the next step: in steps, so that what stands still is flat. */
+function stairs(values, x, y) {
+  const parts = values.map((value, at) => `H${x(at + 1).toFixed(2)} V${y(value).toFixed(3)}`);
+  return `M${x(0).toFixed(2)},${y(0).toFixed(3)} ${parts.join(" ")}`;
+}
+
+const TITLES = { palindrome: "a palindrome's digits", burst: "a quiet wave and loud noise" };
+
+/** What the unit reads, and its c and h, below the gate: as the children of an <svg>. */
+function below(state, { x: inputs, gated, ungated }, width) {
+  const { steps, input, digits } = state;
+  const [left, right] = [MARGIN.left, width - MARGIN.right];
+  const x = (t) => left + (t / steps) * (right - left);
+  const nodes = [];
+  const updates = openSteps(state, steps).map((t) => `M${x(t).toFixed(2)},${BANDS.k[1]} V${BANDS.h[1]}`);
+  nodes.push(svgNode("path", { class: "update", d: updates.join(" ") })); // behind everything
+
+  const band = (name, title, reach) => {
+    const [top, bottom] = BANDS[name];
+    const y = (value) => (top + bottom) / 2 - (value / reach) * ((bottom - top) / 2);
+    for (const value of [-reach, 0, reach]) nodes.push(line(value ? "grid" : "axis", left, y(value), right, y(value)));
+    nodes.push(text(left, top - 6, "start", title));
+    return y;
+  };
+  const scale = (y, reach) => {
+    for (const value of [-reach, 0, reach]) {
+      nodes.push(text(left - 6, y(value) + 4, "end", number(value).replace("-", "−")));
+    }
+  };
+
+  const spells = input === "palindrome" && x(1) - x(0) >= 9;
+  const reach = { palindrome: spells ? 2.5 : 1, burst: 3 }[input]; // with room for the digits below
+  const y = band("x", `input x: ${TITLES[input]}`, reach);
+  const stems = inputs.map((value, at) => `M${x(at + 1).toFixed(2)},${y(0)} V${y(value).toFixed(2)}`);
+  nodes.push(svgNode("path", { class: "stems", d: stems.join(" ") }));
+  if (spells) inputs.forEach((_, at) => nodes.push(text(x(at + 1), BANDS.x[1] + 2, "middle", digits[at])));
+
+  const most = Math.max(...[...gated, ...ungated].map(({ c }) => Math.abs(c)));
+  const reaches = { c: [0.5, 1, 2, 3, 5, 10].find((reach) => reach >= most) ?? most, h: 1 };
+  for (const [name, title] of [["c", "cell state c"], ["h", "hidden state h"]]) {
+    const y = band(name, title, reaches[name]);
+    scale(y, reaches[name]);
+    for (const [kind, states] of [["without", ungated], ["curve", gated]]) {
+      nodes.push(svgNode("path", { class: kind, d: stairs(states.map((state) => state[name]), x, y) }));
+    }
+  }
+
+  const bottom = BANDS.h[1];
+  const between = [1, 2, 4, 6, 12, 24, 50, 100, 200, 500, 1000].find((step) => x(step) - x(0) >= 26) ?? steps;
+  for (let t = 0; t <= steps; t += between) {
+    nodes.push(line("tick", x(t), bottom, x(t), bottom + 5), text(x(t), bottom + 18, "middle", String(t)));
+    nodes.push(line("tick", x(t), BANDS.k[1], x(t), BANDS.k[1] + 4));
+  }
+  nodes.push(text(right, HEIGHT - 6, "end", "time step t"));
+  return nodes;
+}
+
+const READS = { palindrome: "a palindrome's digits", burst: "bursts of noise" };
+
 function render({ model, el }) {
-  const names = ["tau", "s", "r_on", "steps"];
+  const unit = traits(model, ["weight_ih", "weight_hh", "bias"]).state();
+  const inputs = ["digits", "burst"];
+  const { state: given } = traits(model, inputs);
+  const names = ["tau", "s", "r_on", "leak", "steps", "input"];
   const { state, set, reset } = traits(model, names);
   const onInput = (name, value) => set({ [name]: value });
   const half = state().steps / 2; // τ and s up to here keep the first whole period in view
@@ -126,24 +234,32 @@ function render({ model, el }) {
       { name: "r_on", min: 0.01, max: 1, step: 0.01, unit: "of the period" },
       onInput,
     ),
+    leak: slider(["leak α"], { name: "leak", min: 0, max: 0.5, step: 0.01, unit: "" }, onInput),
   };
+  const reads = choice("input", { short: "input", long: "What the unit reads" }, READS, (input) => set({ input }));
   const svg = svgNode("svg", { role: "img", height: HEIGHT });
+  const key = (kind, words) => html("span", {}, swatch(kind), words);
+  const legend = html("p", { className: "key kinds" }, key("curve", "behind the gate"), key("without", "without it"));
   const sentence = html("p", { role: "status" });
   const rows = Object.values(sliders).flatMap(({ row }) => row);
   const controls = html("div", { className: "controls" }, ...rows, reset);
 
-  return mount({ model, el }, names, [svg, controls, sentence], (width) => {
-    const now = state();
+  return mount({ model, el }, [...names, ...inputs], [reads.node, legend, svg, controls, sentence], (width) => {
+    const now = { ...state(), ...given() };
+    const x = read(now); // for a moment it may be of fewer steps, or of more: traits change one by one
+    const states = { x, gated: run(unit, x, now), ungated: run(unit, x) };
     for (const [name, { show }] of Object.entries(sliders)) show(now[name]);
+    reads.show(now.input);
     svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
     svg.setAttribute(
       "aria-label",
       `Openness k of the temporal gate over time t from 0 to ${now.steps}, for τ = ${number(now.tau)}, ` +
-        `s = ${number(now.s)}, r_on = ${number(now.r_on)}: triangles of height 1, ` +
-        `${number(now.tau * now.r_on)} steps wide, that start at t = ${number(now.s)} and every ${number(now.tau)} steps.`,
+        `s = ${number(now.s)}, r_on = ${number(now.r_on)}, α = ${number(now.leak)}: triangles of height 1, ` +
+        `${number(now.tau * now.r_on)} steps wide, that start at t = ${number(now.s)} and every ${number(now.tau)} steps. ` +
+        `Below: ${READS[now.input]}, and c and h of a unit that reads them, with the gate and without.`,
     );
-    svg.replaceChildren(...drawing(now, width));
-    sentence.textContent = describe(now);
+    svg.replaceChildren(...below(now, states, width), ...drawing(now, width));
+    sentence.textContent = `${describe(now)} ${describeStates(now, x, states.gated, states.ungated)}`;
   });
 }
 
