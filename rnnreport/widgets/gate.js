@@ -1,6 +1,6 @@
-// The temporal gate as numbers, and the map that shows of many units at which steps they are open.
+// The temporal gate, and what many of them come to.
 
-import { html, line, number, svgNode, text } from "./page.js";
+import { percent } from "./page.js";
 
 /** Openness k(t), equation (12), with a floored mod and a leak: rnnreport.cells.temporal_gate for one number. */
 export function temporalGate(t, tau, s, rOn, leak = 0) {
@@ -29,91 +29,7 @@ export function unitsOpen(opens, length) {
 export const isDead = (open) => open.length === 0;
 
 /** "31 of 128 units (24%)". */
-export const outOf = (count, all, things) => `${count} of ${all} ${things} (${Math.round((100 * count) / all)}%)`;
-
-const MARGIN = { top: 24, right: 6, bottom: 92, left: 38 };
-const COUNTS = { top: 26, height: 30 }; // below the map: how many units are open
-const GREEN = [0, 158, 115]; // --curve
-const FAINTEST = 0.3; // of what is open at all
-
-export const rowHeight = (units) => Math.max(1, Math.round(256 / units)); // whole pixels, else some come out larger
-
-/**
- * Paints units (rows) by steps (columns), each step as strong as k there. Where there are more steps than columns, a
- * column shows the strongest of its steps, so that none is lost. strengths: how strong a unit is drawn, from 0 to 1.
- */
-function paint(canvas, gates, opens, strengths, length, pixels) {
-  const columns = Math.min(length, Math.max(1, Math.round(pixels)));
-  [canvas.width, canvas.height] = [columns, gates.length];
-  const context = canvas.getContext("2d");
-  const image = context.createImageData(columns, gates.length);
-  gates.forEach(({ tau, s, r_on }, row) => {
-    for (const t of opens[row]) {
-      const at = 4 * (row * columns + Math.floor(((t - 1) * columns) / length));
-      const share = FAINTEST + (1 - FAINTEST) * temporalGate(t, tau, s, r_on);
-      const opacity = Math.round(255 * share * strengths[row]);
-      if (opacity <= image.data[at + 3]) continue;
-      for (let part = 0; part < 3; part++) image.data[at + part] = GREEN[part];
-      image.data[at + 3] = opacity;
-    }
-  });
-  context.putImageData(image, 0, 0);
-}
-
-const NICE = [-2, -1, 0, 1, 2, 3, 4].flatMap((power) => [1, 2, 5].map((digit) => Number(`${digit}e${power}`)));
-
-/** What lies around and over the map, as the children of an <svg>. periods: the rows', from the shortest on. */
-function frame(periods, opens, length, { width, height, names }) {
-  const [left, right, top, bottom] = [MARGIN.left, width - MARGIN.right, MARGIN.top, MARGIN.top + height];
-  const x = (t) => left + (t / length) * (right - left);
-  const y = (row) => top + (row / periods.length) * height;
-  const nodes = [svgNode("path", { class: "border", d: `M${left},${top} H${right} V${bottom} H${left} Z` })];
-  const dead = opens.flatMap((open, row) => (isDead(open) ? [`M${left},${y(row + 0.5).toFixed(2)} H${right}`] : []));
-  nodes.push(svgNode("path", { class: "dead", d: dead.join(" "), "stroke-width": Math.max(0.8, 0.6 * y(1) - 0.6 * top) }));
-
-  let last = -Infinity; // where the last label stands: the next keeps its distance
-  for (const period of NICE) {
-    const row = periods.findIndex((tau) => tau >= period);
-    if (row < 0 || (row === 0 && period < periods[0]) || y(row) - last < 15) continue;
-    last = y(row);
-    nodes.push(line("tick", left - 4, last, left, last), text(left - 7, last + 4, "end", number(period)));
-  }
-  nodes.push(text(2, 13, "start", names));
-
-  // How many are open at each step, and the time steps below.
-  const floor = bottom + COUNTS.top + COUNTS.height;
-  const counts = unitsOpen(opens, length);
-  const most = Math.max(1, ...counts);
-  const height_of = (count) => (floor - (count / most) * COUNTS.height).toFixed(2);
-  const stairs = counts.map((count, at) => `V${height_of(count)} H${x(at + 1).toFixed(2)}`).join(" ");
-  nodes.push(svgNode("path", { class: "counts", d: `M${left},${floor} ${stairs} V${floor} Z` }));
-  nodes.push(line("axis", left, floor, right, floor), text(left - 7, floor - COUNTS.height + 9, "end", String(most)));
-  nodes.push(text(2, bottom + 17, "start", "units open at the step"), text(left - 7, floor + 4, "end", "0"));
-  const between = [1, 2, 5, 10, 20, 50, 100, 200, 500].find((every) => every * (x(1) - left) >= 30) ?? length;
-  for (let t = between; t <= length; t += between) {
-    const at = x(t - 0.5);
-    nodes.push(line("tick", at, floor, at, floor + 4), text(at, floor + 17, "middle", String(t)));
-  }
-  nodes.push(text(right, floor + 33, "end", "time step t"));
-  return nodes;
-}
-
-/** The map: { node, show }. A row a unit, in the order of `gates`, which is that of `periods`; names: what rows are. */
-export function gateMap(names) {
-  const canvas = html("canvas", {});
-  canvas.setAttribute("role", "img");
-  const overlay = svgNode("svg", { "aria-hidden": "true" });
-  const node = html("div", { className: "heat" }, canvas, overlay);
-  const show = ({ gates, opens, periods, length, strengths = gates.map(() => 1), label }, width) => {
-    const height = gates.length * rowHeight(gates.length);
-    const across = width - MARGIN.left - MARGIN.right;
-    paint(canvas, gates, opens, strengths, length, across * (window.devicePixelRatio || 1));
-    canvas.style.cssText = `left: ${MARGIN.left}px; top: ${MARGIN.top}px; width: ${across}px; height: ${height}px`;
-    canvas.setAttribute("aria-label", label);
-    const whole = MARGIN.top + height + MARGIN.bottom;
-    overlay.setAttribute("height", whole);
-    overlay.setAttribute("viewBox", `0 0 ${width} ${whole}`);
-    overlay.replaceChildren(...frame(periods, opens, length, { width, height, names }));
-  };
-  return { node, show };
+export function outOf(count, all, things) {
+  const share = count % all ? percent(count / all) : `${(100 * count) / all}%`;
+  return `${count} of ${all} ${things} (${share})`;
 }

@@ -1,7 +1,8 @@
 // Many temporal gates with periods and shifts drawn at random: at which steps of a sequence which of them are open, and
 // how many never are. All is computed here, from random numbers that come with the page.
 
-import { gateMap, isDead, openSteps, outOf, unitsOpen } from "./gate.js";
+import { isDead, openSteps, outOf, unitsOpen } from "./gate.js";
+import { gateMap } from "./gate_map.js";
 import { html, mount, number, ratioStops, slider, swatch, traits } from "./page.js";
 
 /** The units' { tau, s, r_on }, ordered by period: rnnreport.widgets.GatePopulation.gates. */

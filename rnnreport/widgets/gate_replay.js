@@ -1,7 +1,8 @@
 // How a network's temporal gates moved while it was trained: at which steps its units are open, and their periods
 // against their open ratios or shifts. What was learned comes with the page; all else is computed here.
 
-import { gateMap, isDead, openSteps, outOf } from "./gate.js";
+import { isDead, openSteps, outOf } from "./gate.js";
+import { gateMap } from "./gate_map.js";
 import {
   choice, html, line, mount, number, player, slider, svgNode, swatch, tenTo, text, traits,
 } from "./page.js";
@@ -42,17 +43,17 @@ export function largestChange(name, then, now) {
 export function describe(snapshots, dead, { steps, snapshot, length }) {
   const [first, now] = [snapshots[0], snapshots[snapshot]];
   const never = `${outOf(dead[snapshot], now.length, "units")} never open within T = ${length}`;
-  if (snapshot === 0) return `At training step ${steps[0]}, where this begins, ${never}.`;
+  if (snapshot === 0) return `At training step ${steps[0]}, where this begins: ${never}.`;
   const moved = [["tau", "of a period"], ["s", "of a shift"], ["r_on", "of an open ratio"]].map(([name, what]) => {
     const { from, to } = largestChange(name, first, now);
     return from === to ? `${what}, none` : `${what}, from ${rounded(from)} to ${rounded(to)}`;
   });
   const [last] = moved.splice(-1);
-  return `At training step ${steps[snapshot]} ${never}, ${dead[0]} at the start. The largest changes so far: ` +
+  return `At training step ${steps[snapshot]}: ${never}, ${dead[0]} at the start. The largest changes so far: ` +
     `${moved.join("; ")}; ${last}.`;
 }
 
-const SCATTER = { top: 24, right: 12, bottom: 42, left: 44, height: 372 };
+const SCATTER = { top: 24, right: 12, bottom: 48, left: 44, height: 378 };
 const AGAINST = { r_on: "open ratio", s: "shift s" };
 
 /** From the least to the largest of the numbers, with some room. */
@@ -95,13 +96,13 @@ function scatter(snapshots, opens, { snapshot, against }, width) {
     nodes.push(line("tick", at, bottom, at, bottom + 5));
     nodes.push(text(at, bottom + 18, "middle", tau < 0.01 || tau > 9999 ? tenTo(Math.round(Math.log10(tau))) : number(tau)));
   }
-  nodes.push(text(right, SCATTER.height - 6, "end", "period τ, in steps"), text(2, 13, "start", AGAINST[against]));
+  nodes.push(text(right, SCATTER.height - 12, "end", "period τ, in steps"), text(2, 13, "start", AGAINST[against]));
 
   const [first, now] = [snapshots[0], snapshots[snapshot]];
   const at = (gate) => `${x(gate).toFixed(2)},${y(gate).toFixed(2)}`;
   const radius = ({ strength }) => 1.5 + 3 * Math.sqrt(strength);
   const rings = first.map((gate) => `M${at(gate)} m-3,0 a3,3 0 1,0 6,0 a3,3 0 1,0 -6,0`);
-  const trails = now.map((_, unit) => `M${snapshots.slice(0, snapshot + 1).map((gates) => at(gates[unit])).join(" L")}`);
+  const trails = now.map((gate, unit) => `M${at(first[unit])} L${at(gate)}`);
   nodes.push(svgNode("path", { class: "ring", d: rings.join(" ") }), svgNode("path", { class: "trail", d: trails.join(" ") }));
   const crosses = [];
   now.forEach((gate, unit) => {
@@ -163,8 +164,8 @@ function render({ model, el }) {
   };
   const slide = slider(["training step"], { name: "snapshot", stops: steps, unit: "" }, onStep);
   reset.addEventListener("click", pause);
-  const drawn = { short: "up", long: "What is drawn against the period" };
-  const up = choice("against", drawn, { r_on: "open ratio", s: "shift s" }, (against) => set({ against }));
+  const drawn = { short: "against τ", long: "What is drawn against the period" };
+  const up = choice("against", drawn, AGAINST, (against) => set({ against }));
 
   const map = gateMap("period τ at the start");
   const chart = svgNode("svg", { role: "img", height: SCATTER.height });

@@ -101,9 +101,9 @@ export function describeStates(state, x, gated, ungated) {
   return sentences.join(" ");
 }
 
-const MARGIN = { top: 78, right: 14, bottom: 42, left: 34 };
+const MARGIN = { right: 14, bottom: 48, left: 34 };
 const ROWS = { tau: 12, s: 35, open: 58 }; // where the three dimensions are drawn, above the curve
-const BANDS = { k: [78, 196], x: [222, 266], c: [292, 376], h: [402, 462] }; // from where to where each is drawn
+const BANDS = { k: [78, 196], x: [222, 256], c: [298, 382], h: [408, 468] }; // from where to where each is drawn
 const HEIGHT = BANDS.h[1] + MARGIN.bottom;
 
 /** The gate, `width` pixels wide, as the children of an <svg>. */
@@ -151,10 +151,11 @@ function drawing(state, width) {
   const path = corners(state).map(([t, k]) => `${x(t).toFixed(2)},${y(k).toFixed(2)}`).join(" L");
   nodes.push(svgNode("path", { class: "area", d: `M${left},${bottom} L${path} L${right},${bottom} Z` }));
   nodes.push(svgNode("path", { class: "curve", d: `M${path}` }));
+  const open = new Set(openSteps(state, steps));
   for (let t = 1; t <= steps; t++) {
     const k = temporalGate(t, tau, s, r_on, leak);
     const r = Math.min(4, Math.max(1.5, (x(1) - x(0)) / 2.5));
-    nodes.push(svgNode("circle", { class: k > 1e-9 ? "open" : "closed", cx: x(t), cy: y(k), r }));
+    nodes.push(svgNode("circle", { class: open.has(t) ? "open" : "closed", cx: x(t), cy: y(k), r }));
   }
   return nodes;
 }
@@ -176,31 +177,27 @@ function below(state, { x: inputs, gated, ungated }, width) {
   const updates = openSteps(state, steps).map((t) => `M${x(t).toFixed(2)},${BANDS.k[1]} V${BANDS.h[1]}`);
   nodes.push(svgNode("path", { class: "update", d: updates.join(" ") })); // behind everything
 
-  const band = (name, title, reach) => {
-    const [top, bottom] = BANDS[name];
+  const band = (name, title, reach, more = 0) => {
+    const [top, bottom] = [BANDS[name][0], BANDS[name][1] + more];
     const y = (value) => (top + bottom) / 2 - (value / reach) * ((bottom - top) / 2);
-    for (const value of [-reach, 0, reach]) nodes.push(line(value ? "grid" : "axis", left, y(value), right, y(value)));
-    nodes.push(text(left, top - 6, "start", title));
+    nodes.push(line("axis", left, y(0), right, y(0)), text(left, top - 6, "start", title));
     return y;
   };
-  const scale = (y, reach) => {
-    for (const value of [-reach, 0, reach]) {
-      nodes.push(text(left - 6, y(value) + 4, "end", number(value).replace("-", "−")));
-    }
-  };
 
-  const spells = input === "palindrome" && x(1) - x(0) >= 9;
-  const reach = { palindrome: spells ? 2.5 : 1, burst: 3 }[input]; // with room for the digits below
-  const y = band("x", `input x: ${TITLES[input]}`, reach);
+  const spells = input === "palindrome" && x(1) - x(0) >= 9; // else the stems have the digits' room too
+  const y = band("x", `input x: ${TITLES[input]}`, input === "burst" ? 3 : 1, spells ? 0 : 16);
   const stems = inputs.map((value, at) => `M${x(at + 1).toFixed(2)},${y(0)} V${y(value).toFixed(2)}`);
   nodes.push(svgNode("path", { class: "stems", d: stems.join(" ") }));
-  if (spells) inputs.forEach((_, at) => nodes.push(text(x(at + 1), BANDS.x[1] + 2, "middle", digits[at])));
+  if (spells) inputs.forEach((_, at) => nodes.push(text(x(at + 1), BANDS.x[1] + 17, "middle", digits[at])));
 
   const most = Math.max(...[...gated, ...ungated].map(({ c }) => Math.abs(c)));
   const reaches = { c: [0.5, 1, 2, 3, 5, 10].find((reach) => reach >= most) ?? most, h: 1 };
   for (const [name, title] of [["c", "cell state c"], ["h", "hidden state h"]]) {
     const y = band(name, title, reaches[name]);
-    scale(y, reaches[name]);
+    for (const value of [-reaches[name], 0, reaches[name]]) {
+      if (value) nodes.push(line("grid", left, y(value), right, y(value)));
+      nodes.push(text(left - 6, y(value) + 4, "end", number(value).replace("-", "−")));
+    }
     for (const [kind, states] of [["without", ungated], ["curve", gated]]) {
       nodes.push(svgNode("path", { class: kind, d: stairs(states.map((state) => state[name]), x, y) }));
     }
@@ -212,7 +209,7 @@ function below(state, { x: inputs, gated, ungated }, width) {
     nodes.push(line("tick", x(t), bottom, x(t), bottom + 5), text(x(t), bottom + 18, "middle", String(t)));
     nodes.push(line("tick", x(t), BANDS.k[1], x(t), BANDS.k[1] + 4));
   }
-  nodes.push(text(right, HEIGHT - 6, "end", "time step t"));
+  nodes.push(text(right, HEIGHT - 12, "end", "time step t"));
   return nodes;
 }
 
