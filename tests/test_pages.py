@@ -183,10 +183,11 @@ def test_sliders_redraw_by_keyboard_and_by_mouse(visit: Visit) -> None:
 
 
 def drawing(slider: Locator) -> str:
-    """The curves next to a slider, when they have been drawn."""
+    """The curves and maps next to a slider, when they have been drawn."""
     slider.page.evaluate("() => new Promise(requestAnimationFrame)")
     return slider.evaluate(
-        "slider => [...slider.closest('.cell_output').querySelectorAll('svg path')].map(path => path.outerHTML).join()"
+        """slider => [...slider.closest('.cell_output').querySelectorAll('svg path, canvas')]
+            .map(node => node.toDataURL?.() ?? node.outerHTML).join()"""
     )
 
 

@@ -3,7 +3,7 @@
 
 import { isDead, openSteps, outOf, unitsOpen } from "./gate.js";
 import { gateMap } from "./gate_map.js";
-import { html, mount, number, ratioStops, slider, swatch, traits } from "./page.js";
+import { html, inSteps, mount, number, ratioStops, slider, swatch, traits } from "./page.js";
 
 /** The units' { tau, s, r_on }, ordered by period: rnnreport.widgets.GatePopulation.gates. */
 export function population({ u_tau, u_s }, { shortest, longest, r_on }) {
@@ -26,8 +26,6 @@ function median(values) {
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-const steps = (count) => `${number(count)} step${count === 1 ? "" : "s"}`;
-
 /** What the map shows, in words. opens: for each of the gates the steps at which it is open. */
 export function describe(gates, opens, length) {
   const all = gates.length;
@@ -36,14 +34,14 @@ export function describe(gates, opens, length) {
   const within = `within T = ${length}`;
   const sentences = [];
   if (dead.length === 0) {
-    sentences.push(`Every one of the ${all} units opens ${within}, at a median of ${steps(median(alive))}.`);
+    sentences.push(`Every one of the ${all} units opens ${within}, at a median of ${inSteps(median(alive))}.`);
   } else {
     const between = dead.filter((gate) => opensBetween(gate, length)).length;
     const reasons = [
       ...(between ? [`${between} open only between two whole steps`] : []),
       ...(between < dead.length ? [`${dead.length - between} would open later`] : []),
     ];
-    const others = alive.length ? `; the others open at a median of ${steps(median(alive))}` : "";
+    const others = alive.length ? `; the others open at a median of ${inSteps(median(alive))}` : "";
     sentences.push(`${outOf(dead.length, all, "units")} never open ${within}${others}.`);
     sentences.push(`Of those that never do, ${reasons.join(" and ")}.`);
   }

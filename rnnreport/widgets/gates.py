@@ -190,7 +190,7 @@ class GatePopulation(anywidget.AnyWidget):
 
 
 def _require_order(shortest: float, longest: float) -> None:
-    if 0 < longest < shortest:  # what is not above 0 is refused by its own name
+    if 0 < longest < shortest < math.inf:  # what neither may be is refused by its own name
         raise TraitError(f"shortest must be at most longest, not {shortest:g} where longest is {longest:g}.")
 
 

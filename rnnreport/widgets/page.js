@@ -6,6 +6,9 @@ export function number(value) {
   return value.toLocaleString("en", { maximumFractionDigits, useGrouping: false });
 }
 
+/** "1 step", "2.5 steps". */
+export const inSteps = (count) => `${number(count)} step${count === 1 ? "" : "s"}`;
+
 /** A share in words of at most two digits; what is nearly all or nearly nothing is not called so. */
 export const percent = (share) =>
   share > 0.995 ? "over 99%" : share < 0.005 ? "under 1%" : `${Math.round(100 * share)}%`;

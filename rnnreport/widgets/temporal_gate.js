@@ -4,7 +4,7 @@
 
 import { openSteps, temporalGate } from "./gate.js";
 import {
-  choice, html, line, mount, number, percent, sigmoid, slider, svgNode, swatch, text, traits,
+  choice, html, inSteps, line, mount, number, percent, sigmoid, slider, svgNode, swatch, text, traits,
 } from "./page.js";
 
 /** The corners [t, k] of the piecewise linear k(t) from t = 0 to t = steps; where it jumps, two at the same t. */
@@ -48,12 +48,13 @@ export function run({ weight_ih, weight_hh, bias }, x, gate) {
 export const keptShare = (states, t) => states.slice(t).reduce((share, { k, f }) => share * (1 - k * (1 - f)), 1);
 
 /** At which whole steps the gate is open, and how far, in words. */
-export function describe({ tau, s, r_on, steps }) {
+export function describe({ tau, s, r_on, leak, steps }) {
   const open = openSteps({ tau, s, r_on }, steps);
   const largest = Math.max(0, ...open.map((t) => temporalGate(t, tau, s, r_on)));
   if (open.length === 0) {
-    return `The gate is open at none of the whole steps 1 to ${steps}: a network that counts in whole steps would not ` +
-      "update this unit once, although in continuous time k peaks at 1.";
+    const updates = leak > 0 ? "update this unit through its leak alone" : "not update this unit once";
+    return `The gate is open at none of the whole steps 1 to ${steps}: a network that counts in whole steps would ` +
+      `${updates}, although in continuous time k peaks at 1.`;
   }
   const list = [open.slice(0, -1).join(", "), open.at(-1)].filter(String).join(" and ");
   const when =
@@ -79,12 +80,13 @@ export function describeStates(state, x, gated, ungated) {
   const shut = steps - open.length;
   const sentences = [];
   if (leaks.length > 0) {
-    sentences.push(`Where it is shut it leaks, by up to ${number(Math.max(...leaks))}: nothing stands still.`);
-  } else if (open.length === 0) {
-    sentences.push("Its c and h stay 0.");
+    sentences.push(`Where it is shut it leaks, by up to ${number(Math.max(...leaks))}, and c and h drift.`);
   } else if (shut > 0) {
+    const before = [{ c: 0, h: 0 }, ...gated];
+    const isStill = ({ c, h }, at) => isOpen.has(at + 1) || (c === before[at].c && h === before[at].h);
+    const how = gated.every(isStill) ? "to the last bit" : "but for what rounding leaves of k";
     const others = shut === 1 ? "the other step" : `the other ${shut} steps`;
-    sentences.push(`At ${others} c and h stand still, to the last bit.`);
+    sentences.push(open.length === 0 ? `Its c and h stay 0, ${how}.` : `At ${others} c and h stand still, ${how}.`);
   }
   const first = open[0];
   if (first < steps) {
@@ -95,7 +97,7 @@ export function describeStates(state, x, gated, ungated) {
   if (input === "burst") {
     const loud = x.flatMap((value, at) => (Math.abs(value) > LOUD ? [at + 1] : []));
     const heard = loud.filter((t) => isOpen.has(t)).length;
-    sentences.push(`The noise is loud at ${loud.length} steps; the gate is open at ${heard || "none"} of them.`);
+    sentences.push(`The noise is loud at ${inSteps(loud.length)}; the gate is open at ${heard || "none"} of them.`);
   }
   return sentences.join(" ");
 }
@@ -186,7 +188,7 @@ function below(state, { x: inputs, gated, ungated }, width) {
   const spells = input === "palindrome" && x(1) - x(0) >= 9; // else the stems have the digits' room too
   const y = band("x", `input x: ${TITLES[input]}`, input === "burst" ? 3 : 1, spells ? 0 : 16);
   const stems = inputs.map((value, at) => `M${x(at + 1).toFixed(2)},${y(0)} V${y(value).toFixed(2)}`);
-  nodes.push(svgNode("path", { class: "stems", d: stems.join(" ") }));
+  nodes.push(svgNode("path", { class: "stems", d: stems.join(" "), "stroke-width": Math.min(2, 0.8 * (x(1) - x(0))) }));
   if (spells) inputs.forEach((_, at) => nodes.push(text(x(at + 1), BANDS.x[1] + 17, "middle", digits[at])));
 
   const most = Math.max(...[...gated, ...ungated].map(({ c }) => Math.abs(c)));

@@ -1,7 +1,7 @@
 // ‖∂h(T)/∂h(t)‖₂ of a small tanh network over the lag T - t, with sliders for the spectral radius ρ of W_hh, the length
 // T and the size of the inputs. The network comes with the page; forward pass, products and norms are computed here.
 
-import { formula, html, line, mount, number, power, slider, svgNode, tenTo, text, traits } from "./page.js";
+import { formula, html, inSteps, line, mount, number, power, slider, svgNode, tenTo, text, traits } from "./page.js";
 
 // Matrices are n × n in one Float64Array, row by row, and n is even.
 
@@ -117,12 +117,11 @@ const SEEN = Math.log(100); // a factor of 100 is called vanishing or exploding
 /** What the drawing shows, in words. */
 export function describe({ logNorms, mean }, { spectral_radius, length }) {
   const last = logNorms.at(-1);
-  const steps = (count) => `${count} step${count === 1 ? "" : "s"}`;
   if (last === -Infinity) {
     const gone = logNorms.indexOf(-Infinity);
-    return `The gradient is exactly zero from ${steps(gone)} back: the units are so far in saturation that slopes round to 0.`;
+    return `The gradient is exactly zero from ${inSteps(gone)} back: the units are so far in saturation that slopes round to 0.`;
   }
-  const after = `after ${steps(length)}, a factor of ${power(last / length, 3)} a step.`;
+  const after = `after ${inSteps(length)}, a factor of ${power(last / length, 3)} a step.`;
   const sentences = [
     last < -SEEN ? `The gradient vanishes: of a change of h(0) at most ${power(last)} of its size is left ${after}`
     : last > SEEN ? `The gradient explodes: a change of h(0) can be ${power(last)} times as large ${after}`
@@ -132,9 +131,9 @@ export function describe({ logNorms, mean }, { spectral_radius, length }) {
   const above = logNorms.findIndex((log) => log > FLOAT32.largest);
   if (below > 0) {
     const smallest = `the smallest normal float32 number, ${power(FLOAT32.smallest)}`;
-    sentences.push(`After ${steps(below)} it falls below ${smallest}; where such numbers are flushed, nothing is left.`);
+    sentences.push(`After ${inSteps(below)} it falls below ${smallest}; where such numbers are flushed, nothing is left.`);
   } else if (above > 0) {
-    sentences.push(`After ${steps(above)} it is too large for float32, beyond ${power(FLOAT32.largest)}.`);
+    sentences.push(`After ${inSteps(above)} it is too large for float32, beyond ${power(FLOAT32.largest)}.`);
   }
   if (spectral_radius >= 1 && last < -SEEN) {
     const slope = `the mean slope is ${number(mean)}`;
