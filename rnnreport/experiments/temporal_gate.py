@@ -30,7 +30,8 @@ def openness(p: TemporalGateParameters, until: float) -> pd.DataFrame:
     """k over time from 0 on, on a fine grid and at the integer steps (the first 1,000): t, k, and whether t is one."""
     grid = torch.linspace(0, until, 2401, dtype=torch.float64)
     t = torch.cat([grid, torch.arange(min(int(until), 1_000) + 1, dtype=torch.float64)]).unique()
-    k = temporal_gate(t, *(torch.tensor(value, dtype=torch.float64) for value in (p.tau, p.s, p.r_on)))
+    tau, shift, r_on = (torch.tensor(value, dtype=torch.float64) for value in (p.tau, p.s, p.r_on))
+    k = temporal_gate(t, tau, shift, r_on)
     return pd.DataFrame({"t": t, "k": k, "integer": t == t.round()})
 
 
@@ -43,11 +44,11 @@ def states(p: TemporalGateParameters, steps: int, seed: int) -> pd.DataFrame:
         return torch.randn(shape, generator=generator, dtype=torch.float64)
 
     weights = (draw(4 * units, 1), draw(4 * units, units) / units**0.5, draw(4 * units) / 2)
-    gate = (torch.tensor(value, dtype=torch.float64) for value in (p.tau, p.s, p.r_on))
+    tau, shift, r_on = (torch.tensor(value, dtype=torch.float64) for value in (p.tau, p.s, p.r_on))
     times = torch.arange(1, steps + 1, dtype=torch.float64)
     ungated = gated = (torch.zeros(1, units, dtype=torch.float64),) * 2
     rows = []
-    for t, k in zip(times, temporal_gate(times, *gate)):
+    for t, k in zip(times, temporal_gate(times, tau, shift, r_on)):
         x = draw(1, 1)
         ungated = lstm_step(x, *ungated, *weights)
         gated = temporal_gate_lstm_step(x, *gated, k, *weights)
