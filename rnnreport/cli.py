@@ -19,7 +19,7 @@ import typer
 from tqdm import tqdm
 
 from rnnreport import build, corpora, environment, grid, runs, sweep, vendor
-from rnnreport.experiments import recorded, rnn_versus_lstm, speed, text
+from rnnreport.experiments import recorded, rnn_versus_lstm, speed, temporal_gate, text
 from rnnreport.parameters import ParameterError
 from rnnreport.provenance import PROJECT
 from rnnreport.training import TrainingError, use_one_thread
@@ -37,7 +37,10 @@ EXPECTED = (
 )
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)  # and what the system says of disks
 
-RECORDS: dict[str, Callable[[Any], pd.DataFrame]] = {"02_rnn_versus_lstm": rnn_versus_lstm.record}
+RECORDS: dict[str, Callable[[Any], pd.DataFrame]] = {
+    "02_rnn_versus_lstm": rnn_versus_lstm.record,
+    "03_temporal_gate": temporal_gate.record,
+}
 
 # Options that several commands have.
 Given = Annotated[
@@ -180,7 +183,9 @@ def sweep_chapter(
 
 @app.command()
 def record(
-    chapter: Annotated[str, typer.Argument(help="02_rnn_versus_lstm, the one that shows recorded runs.")],
+    chapter: Annotated[
+        str, typer.Argument(help="02_rnn_versus_lstm or 03_temporal_gate: those that show recorded runs.")
+    ],
     parameter: Given = None,
     profile: Profile = "full",
     output: Annotated[

@@ -8,7 +8,7 @@ Nothing here knows of a task.
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import torch
 import torch.nn as nn
@@ -131,9 +131,9 @@ class _Recurrent(nn.Module):
             return (x.squeeze(1) if sequence else x), *(state.squeeze(1) for state in last)
         return (x.transpose(0, 1) if self.batch_first and sequence else x), *last
 
-    def last_hidden(self, input: Tensor) -> Tensor:
+    def last_hidden(self, input: Tensor, **layer_options: Any) -> Tensor:
         """h(T) of the last layer, (B, H), from a zero state; the steps before it need not be kept."""
-        return self._run(input, (None,) * len(self.states), sequence=False)[1][-1]
+        return self._run(input, (None,) * len(self.states), sequence=False, **layer_options)[1][-1]
 
     @classmethod
     def from_torch(cls, module: nn.RNNBase) -> Self:
@@ -372,6 +372,61 @@ class PalindromeClassifier(nn.Module):
         # A recurrence takes integers for one-hot vectors, and looks rows up in place of multiplying.
         h_T = self.recurrence.last_hidden(digits if self.encoding == "one-hot" else self.encode(digits))
         return h_T @ self.W_ph.T + self.b_p  # (2), (10)
+
+
+class Sequences(NamedTuple):
+    """Sequences of numbers at given times.
+
+    x: (T, B, D). times: of the steps, (T,) or, different for each sequence, (T, B), any real numbers; None counts
+    1…T. lengths: how many of the T steps belong to each sequence, (B,), the rest being padding; None for all.
+    """
+
+    x: Tensor
+    times: Tensor | None = None
+    lengths: Tensor | None = None
+
+    def to(self, device: str | torch.device) -> Self:
+        """The same on that device."""
+        times, lengths = (None if part is None else part.to(device) for part in self[1:])
+        return type(self)(self.x.to(device), times, lengths)
+
+
+class SequenceNetwork(nn.Module):
+    """Reads sequences of numbers, gives K outputs at the end of each: a recurrence and a linear map of its last h.
+
+    An LSTM reads the time since the step before as a further number where the sequences have times; behind a temporal
+    gate, time is what opens the gate. forget_bias: added to the forget gate's bias.
+    """
+
+    def __init__(
+        self,
+        model: Literal["lstm", "temporal-gate"],
+        inputs: int,
+        outputs: int,
+        hidden_size: int = 128,
+        timed: bool = False,
+        forget_bias: float = 1.0,
+        backend: Backend = "torch",
+    ) -> None:
+        super().__init__()
+        self.reads_intervals = timed and model == "lstm"
+        self.recurrence = RECURRENCES[model](inputs + self.reads_intervals, hidden_size, backend=backend)
+        self.head = nn.Linear(hidden_size, outputs)
+        with torch.no_grad():
+            self.recurrence.weights(0)[2].view(-1, hidden_size)[1] += forget_bias
+
+    def forward(self, sequences: Sequences) -> Tensor:
+        """The outputs, (B, K)."""
+        x, times, lengths = sequences
+        options: dict[str, Any] = {}
+        if self.reads_intervals and times is not None:
+            x = torch.cat([x, times.diff(dim=0, prepend=times[:1]).unsqueeze(-1)], -1)
+        elif times is not None:
+            options["times"] = times
+        if lengths is None:
+            return self.head(self.recurrence.last_hidden(x, **options))
+        h = self.recurrence(x, **options)[0]
+        return self.head(h[lengths - 1, torch.arange(len(lengths))])
 
 
 class CharLSTM(nn.Module):

@@ -1,7 +1,8 @@
 """One training loop for every network and task of the book, with checkpoints that resume to the bit.
 
-A batch is (inputs, targets) from a seeded generator; the model turns inputs into logits whose last dimension is the
-classes; the loss is the mean cross-entropy, equation (3) or (17)-(18). Nothing here plots or knows of a task.
+A batch is (inputs, targets) from a seeded generator; the model turns inputs into outputs; a measure compares them with
+the targets. That of :func:`classification`, the mean cross-entropy, is equation (3) or (17)-(18). Nothing here plots or
+knows of a task.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ from torch import Tensor, nn
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
-Batches = Callable[[torch.Generator], tuple[Tensor, Tensor]]
+Batches = Callable[[torch.Generator], tuple[Any, Tensor]]  # inputs: a tensor, or what moves to a device like one
+Measure = Callable[
+    [Tensor, Tensor], tuple[Tensor, Tensor]
+]  # outputs, targets -> mean loss, share of them that is right
 OptimizerName = Literal["sgd", "momentum", "nesterov", "rmsprop", "adam"]
 
 OPTIMIZERS: dict[OptimizerName, Callable[..., torch.optim.Optimizer]] = {
@@ -87,11 +91,18 @@ def use_one_thread() -> None:
             mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
+def classification(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean cross-entropy of logits (…, K) at the targets, classes (…,), and the share whose largest logit is right."""
+    logits, targets = logits.flatten(0, -2), targets.flatten()
+    return F.cross_entropy(logits, targets), (logits.detach().argmax(-1) == targets).double().mean()
+
+
 def train(
     model: nn.Module,
     batches: Batches,
     recipe: Recipe,
     *,
+    measure: Measure = classification,
     folder: Path | None = None,
     evaluate: Callable[[nn.Module], dict[str, float]] | None = None,
     watch: Callable[[torch.optim.Optimizer], dict[str, float]] | None = None,
@@ -102,9 +113,9 @@ def train(
 ) -> pd.DataFrame:
     """Train the model in place and return its history, a row for every ``recipe.record_every`` steps and the last.
 
-    The history has the columns step, loss and accuracy (means over the *training batches* since the row before),
-    seconds since the start, and what ``evaluate(model)`` returns, from step 0 on, and ``watch(optimizer)``, such as
-    :func:`step_sizes`. It ends early after a row for which ``until(row)`` holds.
+    The history has the columns step, loss and accuracy (``measure``, mean over the *training batches* since the row
+    before), seconds since the start, and what ``evaluate(model)`` returns, from step 0 on, and ``watch(optimizer)``,
+    such as :func:`step_sizes`. It ends early after a row for which ``until(row)`` holds.
 
     folder: where to keep ``checkpoint.safetensors`` (at least every ``checkpoint_seconds``; a run that finds one goes
     on from it, and ends as if it had never been cut, on the same kind of processor) and ``weights-<step>.safetensors``
@@ -131,15 +142,13 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = recipe.learning_rate * recipe.decay ** (step // recipe.decay_every)
         inputs, targets = (part.to(device) for part in batches(generator))
-        logits = model(inputs).flatten(0, -2)
-        targets = targets.flatten()
-        loss = F.cross_entropy(logits, targets)
+        loss, right = measure(model(inputs), targets)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
         step += 1
         losses.append(loss.item())
-        hits.append((logits.argmax(-1) == targets).double().mean().item())
+        hits.append(right.item())
         for what, value in (("loss", losses[-1]), ("gradient's norm", norm.item())):
             if not math.isfinite(value):
                 raise TrainingError(

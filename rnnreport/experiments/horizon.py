@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
 from rnnreport.backends import Backend
 from rnnreport.experiments.palindromes import PalindromeRun, train_palindromes
 from rnnreport.models import ModelName
+from rnnreport.parameters import DISTINCT
 from rnnreport.runs import Run, run_all, tabulate
 
 SOLVED = 0.99  # of at least 2,000 fresh palindromes …
 IN_SEEDS = 0.8  # … in this share of the seeds: 4 of 5
+
+Ladder = Annotated[
+    list[Annotated[int, Field(strict=True, ge=3)]],
+    Field(description="a list of different integers of at least 3"),
+    DISTINCT,
+]
 
 BaseName = Literal["report", "better start"]
 
@@ -160,7 +168,7 @@ def horizons(table: pd.DataFrame, budgets: Sequence[float] = (np.inf,)) -> pd.Da
     rows = []
     for setting, of_setting in steps.groupby(SETTING, sort=False):
         for budget in budgets:
-            enough = of_setting[of_setting["steps"] <= (budget if np.isfinite(budget) else np.finfo(float).max)]
+            enough = of_setting[np.isfinite(of_setting["steps"]) & (of_setting["steps"] <= budget)]
             seeds = enough.groupby("length")["seed"].nunique()
             rows.append((*setting, budget, int(seeds.index[seeds >= wanted].max() if (seeds >= wanted).any() else 0)))
     return pd.DataFrame(rows, columns=[*SETTING, "budget", "horizon"])

@@ -28,8 +28,9 @@ class PalindromeRun(Configuration):
     initialisation: Initialisation = "normal"
     forget_bias: float = 0.0
     chrono: bool = False  # biases of the gates drawn for a memory of this length
-    longest_period: float | None = None  # temporal gate: tau is log-uniform in 1…this
+    longest_period: float = 2.0  # temporal gate: tau is log-uniform in 1…this many lengths
     open_ratio: float = 0.05  # temporal gate: r_on
+    leak: float = 0.0  # temporal gate, while training
     hidden_size: int = 128
     batch_size: int = 128
     test_palindromes: int = 2_000
@@ -120,9 +121,9 @@ def new_network(run: PalindromeRun) -> PalindromeClassifier:
         chrono=max(run.length, 3) if run.chrono else None,
         backend=run.backend,
     )
-    if isinstance(network.recurrence, TemporalGateLSTM) and run.longest_period is not None:
-        tau = run.longest_period ** torch.rand(run.hidden_size)
-        network.recurrence.set_gate(tau, torch.rand(run.hidden_size) * tau, run.open_ratio)
+    if isinstance(network.recurrence, TemporalGateLSTM):
+        network.recurrence.draw_gate(1, run.longest_period * run.length, run.open_ratio)
+        network.recurrence.leak = run.leak
     return network
 
 

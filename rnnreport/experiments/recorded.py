@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import pandas as pd
+from pydantic import AfterValidator, Field
 
 from rnnreport.parameters import ParameterError
 from rnnreport.provenance import PROJECT
+from rnnreport.runs import Run, provenance
+
+
+def with_origin(table: pd.DataFrame, runs: Sequence[Run]) -> pd.DataFrame:
+    """The table, with the runs it was made from as its origin."""
+    table.attrs["provenance"] = provenance(runs, "recorded")
+    return table
 
 
 def joined(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -54,3 +63,14 @@ def read(file: str) -> pd.DataFrame | None:
     if "provenance" not in table.attrs:
         raise ParameterError(f"{file} does not say where its runs come from; `rnnreport record` makes files that do")
     return table
+
+
+def _present(file: str) -> str:
+    if file and read(file) is None:
+        raise ValueError(f"recorded_file must be '' or a file that `rnnreport record` made; there is no {file!r}")
+    return file
+
+
+RecordedFile = Annotated[
+    str, Field(strict=True, description="a text: the name of a file, or '' for none"), AfterValidator(_present)
+]

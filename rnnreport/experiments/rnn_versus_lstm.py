@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_args
 import numpy as np
 import pandas as pd
 import torch
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field
 
 from rnnreport.backends import Backend
 from rnnreport.cells import lstm_step, rnn_step
@@ -18,7 +18,7 @@ from rnnreport.experiments import TrainingParameters, horizon, kept, recorded
 from rnnreport.experiments.palindromes import PalindromeRun, new_network, test_set, train_palindromes, trained_network
 from rnnreport.models import LSTM, RECURRENCES, Encoding, ModelName
 from rnnreport.parameters import DISTINCT, Count, Counts2, ParameterError, Positive, Positives, Sample
-from rnnreport.runs import Run, provenance, run_all, tabulate
+from rnnreport.runs import Run, run_all, tabulate
 from rnnreport.training import OPTIMIZERS, OptimizerName
 
 BACKENDS: tuple[Backend, ...] = ("torch", "native")
@@ -32,13 +32,6 @@ def _with_rnn(models: list[str]) -> list[str]:
     if "rnn" not in models:
         raise ValueError
     return models
-
-
-Ladder = Annotated[
-    list[Annotated[int, Field(strict=True, ge=3)]],
-    Field(description="a list of different integers of at least 3"),
-    DISTINCT,
-]
 
 
 class RNNVersusLSTMParameters(TrainingParameters):
@@ -56,23 +49,16 @@ class RNNVersusLSTMParameters(TrainingParameters):
     optimizers: Annotated[list[OptimizerName], Field(description=_listed("optimizers", OPTIMIZERS)), DISTINCT]
     optimizer_length: Counts2
     optimizer_steps: Count
-    ladder: Ladder
+    ladder: horizon.Ladder
     ladder_steps: Count
-    far_ladder: Ladder
+    far_ladder: horizon.Ladder
     far_steps: Count
     kept_length: Annotated[int, Field(strict=True, ge=3, description="an integer of at least 3")]
     kept_steps: Count
     encoding: Annotated[Encoding, Field(description="'scalar' or 'one-hot'")]
     test_palindromes: Sample
     backend: Annotated[Backend, Field(description=f"one of {', '.join(map(repr, get_args(Backend)))}")]
-    recorded_file: Annotated[str, Field(strict=True, description="a text: the name of a file, or '' for none")]
-
-    @field_validator("recorded_file")
-    @classmethod
-    def _recorded(cls, file: str) -> str:
-        if file and recorded.read(file) is None:
-            raise ValueError(f"recorded_file must be '' or a file that `rnnreport record` made; there is no {file!r}")
-        return file
+    recorded_file: recorded.RecordedFile
 
     @property
     def common(self) -> dict[str, Any]:
@@ -164,19 +150,14 @@ def record(p: RNNVersusLSTMParameters) -> pd.DataFrame:
     if sorted(p.models) != ["lstm", "rnn"]:
         raise ParameterError(f"models must be ['rnn', 'lstm'] for the record, not {p.models}")
     trained = {"rates": rates(p), "optimizers": optimizers(p), "backends": by_backend(p)}
-    tables = {name: _with_origin(tabulate(finished), finished) for name, finished in trained.items()}
+    tables = {name: recorded.with_origin(tabulate(finished), finished) for name, finished in trained.items()}
     climbs = {"horizon": memory(p, horizon.one_factor_at_a_time(p.models)), "farther": farther(p)}
     for name, climbed in climbs.items():
-        tables[name] = _with_origin(horizon.tabulated(climbed), [run for _, run in climbed])
+        tables[name] = recorded.with_origin(horizon.tabulated(climbed), [run for _, run in climbed])
     networks = remembering(p)
     for name, measure in (("decoded", kept.decoded), ("forget products", kept.forget_products)):
-        tables[name] = _with_origin(measure(networks), networks)
+        tables[name] = recorded.with_origin(measure(networks), networks)
     return recorded.joined(tables)
-
-
-def _with_origin(table: pd.DataFrame, finished: Sequence[Run]) -> pd.DataFrame:
-    table.attrs["provenance"] = provenance(finished, "recorded")
-    return table
 
 
 def quadratic_paths(optimizers: Iterable[OptimizerName], steps: int = 40, curvature: float = 30.0) -> pd.DataFrame:

@@ -2,19 +2,50 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from itertools import product
-from typing import Any
+from typing import Annotated, Any, Literal, get_args
 
 import pandas as pd
 import torch
+from pydantic import Field
 
+from rnnreport.backends import Backend
 from rnnreport.cells import lstm_step, temporal_gate, temporal_gate_lstm_step
-from rnnreport.experiments import TrainingParameters
-from rnnreport.experiments.palindromes import PalindromeRun, new_network, train_palindromes, trained_network
-from rnnreport.models import TemporalGateLSTM
-from rnnreport.parameters import Positive, Ratio, Real, Sample
-from rnnreport.runs import Run, run_all
-from rnnreport.training import Recipe
+from rnnreport.experiments import TrainingParameters, horizon, recorded, sequences
+from rnnreport.experiments.horizon import Climbed, Setting, climb
+from rnnreport.experiments.palindromes import PalindromeRun, new_network, test_set, train_palindromes, trained_network
+from rnnreport.experiments.sequences import Gate, SequenceRun, train_sequences
+from rnnreport.models import ModelName, TemporalGateLSTM
+from rnnreport.parameters import DISTINCT, Count, Positive, Positives, Ratio, Real, Sample
+from rnnreport.runs import Run, run_all, tabulate
+from rnnreport.sequences import Adding, Bursts, MarkedDigit, SineWaves, Task
+
+MODELS: tuple[ModelName, ...] = ("lstm", "temporal-gate")
+
+# On palindromes: one-hot digits, torch.nn's initial weights and a forget bias of 1, so that the plain LSTM gets a fair
+# start. Periods are log-uniform in 1…2T and r_on is 0.05, as the Phased LSTM's; all are learned with the weights.
+START: dict[str, Any] = {"encoding": "one-hot", "initialisation": "uniform", "forget_bias": 1.0, "optimizer": "adam"}
+
+BURSTS = Bursts()
+OPEN_IN_QUIET = Gate(
+    tau=BURSTS.period,
+    s=BURSTS.burst_start + BURSTS.burst_length - 1,  # k is 0 at s itself, and again r_on tau later
+    r_on=(BURSTS.period - BURSTS.burst_length + 1) / BURSTS.period,
+    learned=False,
+)
+AS_REPORTED = Gate(
+    tau=BURSTS.period, s=BURSTS.burst_start - 1, r_on=(BURSTS.burst_length + 1) / BURSTS.period, learned=False
+)
+BURST_GATES: dict[str, Gate | None] = {
+    "none": None,
+    "open in the quiet": OPEN_IN_QUIET,
+    "open in the burst": AS_REPORTED,  # s where the noise starts, r_on how long it lasts: section 2.3 of the report
+    "burst, learned": AS_REPORTED.model_copy(update={"learned": True}),
+    "drawn, learned": Gate(longest=2.0 * BURSTS.period, r_on=0.2),
+}
+Sampling = Literal["standard", "high-resolution", "asynchronous"]
 
 
 class TemporalGateParameters(TrainingParameters):
@@ -24,14 +55,30 @@ class TemporalGateParameters(TrainingParameters):
     s: Real
     r_on: Ratio
     test_palindromes: Sample
+    ladder: horizon.Ladder
+    ladder_steps: Count
+    burst_steps: Count
+    period_starts: Positives
+    marked_length: Annotated[int, Field(strict=True, ge=2, description="an integer of at least 2")]
+    marked_steps: Count
+    adding_length: Annotated[int, Field(strict=True, ge=20, description="an integer of at least 20")]
+    adding_steps: Count
+    samplings: Annotated[
+        list[Sampling],
+        Field(description=f"a list of different samplings among {', '.join(map(repr, get_args(Sampling)))}"),
+        DISTINCT,
+    ]
+    frequency_steps: Count
+    backend: Annotated[Backend, Field(description=f"one of {', '.join(map(repr, get_args(Backend)))}")]
+    recorded_file: recorded.RecordedFile
 
 
 def openness(p: TemporalGateParameters, until: float) -> pd.DataFrame:
     """k over time from 0 on, on a fine grid and at the integer steps (the first 1,000): t, k, and whether t is one."""
     grid = torch.linspace(0, until, 2401, dtype=torch.float64)
     t = torch.cat([grid, torch.arange(min(int(until), 1_000) + 1, dtype=torch.float64)]).unique()
-    tau, shift, r_on = (torch.tensor(value, dtype=torch.float64) for value in (p.tau, p.s, p.r_on))
-    k = temporal_gate(t, tau, shift, r_on)
+    tau, s, r_on = (torch.tensor(value, dtype=torch.float64) for value in (p.tau, p.s, p.r_on))
+    k = temporal_gate(t, tau, s, r_on)
     return pd.DataFrame({"t": t, "k": k, "integer": t == t.round()})
 
 
@@ -44,11 +91,11 @@ def states(p: TemporalGateParameters, steps: int, seed: int) -> pd.DataFrame:
         return torch.randn(shape, generator=generator, dtype=torch.float64)
 
     weights = (draw(4 * units, 1), draw(4 * units, units) / units**0.5, draw(4 * units) / 2)
-    tau, shift, r_on = (torch.tensor(value, dtype=torch.float64) for value in (p.tau, p.s, p.r_on))
+    tau, s, r_on = (torch.tensor(value, dtype=torch.float64) for value in (p.tau, p.s, p.r_on))
     times = torch.arange(1, steps + 1, dtype=torch.float64)
     ungated = gated = (torch.zeros(1, units, dtype=torch.float64),) * 2
     rows = []
-    for t, k in zip(times, temporal_gate(times, tau, shift, r_on)):
+    for t, k in zip(times, temporal_gate(times, tau, s, r_on)):
         x = draw(1, 1)
         ungated = lstm_step(x, *ungated, *weights)
         gated = temporal_gate_lstm_step(x, *gated, k, *weights)
@@ -57,35 +104,195 @@ def states(p: TemporalGateParameters, steps: int, seed: int) -> pd.DataFrame:
 
 
 def gated_versus_lstm(p: TemporalGateParameters) -> list[Run]:
-    """LSTM and temporal-gate LSTM at every length and seed, alike in all but the gate.
+    """LSTM and temporal-gate LSTM at every length and seed, alike in all but the gate."""
+    configurations = [
+        PalindromeRun.of(
+            model,
+            length,
+            seed,
+            p.train_steps,
+            p.backend,
+            hidden_size=p.hidden_size,
+            batch_size=p.batch_size,
+            test_palindromes=p.test_palindromes,
+            device=p.device,
+            record_every=20,
+            **{**START, "learning_rate": p.learning_rate},
+        )
+        for model, length, seed in product(MODELS, p.lengths, p.seeds)
+    ]
+    return run_all(train_palindromes, configurations, "LSTM and temporal gate")
 
-    One-hot digits, torch.nn's initial weights and a forget bias of 1, so that the plain LSTM gets a fair start. Periods
-    start log-uniform in 1…2T and r_on at 0.05, as the Phased LSTM's; all three are learned with the weights.
+
+def lengths_solved(p: TemporalGateParameters) -> list[Climbed]:
+    """Both at ever longer palindromes, until one is not solved: :func:`rnnreport.experiments.horizon.climb`."""
+    settings = [Setting("", "", "", model, {**START, "learning_rate": p.learning_rate}) for model in MODELS]
+    sizes = {"hidden_size": p.hidden_size, "batch_size": p.batch_size, "test_palindromes": p.test_palindromes}
+    return climb(settings, p.ladder, p.seeds, p.ladder_steps, p.backend, device=p.device, **sizes)
+
+
+def carriers(runs: Sequence[Run], palindromes_used: int = 500) -> pd.DataFrame:
+    """Which units a trained gated network answers with: a row a unit of each run.
+
+    Columns: length, seed, unit; tau, s, r_on; updates, first_open and last_open, over the steps 1…T - 1 (0 where never
+    open); margin: how much the unit adds to the right digit's logit, over the mean of all digits' and against its own
+    mean over the palindromes, on fresh palindromes. The margins of all units add up to that of the network.
     """
-    return run_all(
-        train_palindromes,
-        [
-            PalindromeRun(
-                model=model,
-                length=length,
-                encoding="one-hot",
-                initialisation="uniform",
-                forget_bias=1.0,
-                longest_period=2.0 * length if model == "temporal-gate" else None,
-                hidden_size=p.hidden_size,
-                batch_size=p.batch_size,
-                test_palindromes=p.test_palindromes,
-                recipe=Recipe(
-                    steps=p.train_steps,
-                    learning_rate=p.learning_rate,
-                    record_every=20,
-                    seed=seed,
-                    device=p.device,
-                ),
-            )
-            for model, length, seed in product(("lstm", "temporal-gate"), p.lengths, p.seeds)
-        ],
-        "LSTM and temporal gate",
+    parts = []
+    for run in runs:
+        network, (digits, last) = trained_network(run), test_set(run.configuration)
+        digits, last = digits[:, :palindromes_used].cpu(), last[:palindromes_used].cpu()
+        lstm = network.recurrence
+        assert isinstance(lstm, TemporalGateLSTM)
+        with torch.no_grad():
+            h = lstm.last_hidden(digits)
+            weight = network.W_ph - network.W_ph.mean(0)
+            margin = (weight[last] * (h - h.mean(0))).mean(0)
+            is_open = lstm.openness(torch.arange(1.0, run.configuration.length)) > 0
+            tau, s, r_on = lstm.gate()
+        steps = torch.arange(1, len(is_open) + 1)[:, None] * is_open
+        columns = {
+            "tau": tau,
+            "s": s,
+            "r_on": r_on,
+            "updates": is_open.sum(0),
+            "first_open": torch.where(is_open, steps, len(is_open) + 1).amin(0) * is_open.any(0),
+            "last_open": steps.amax(0),
+            "margin": margin,
+        }
+        table = pd.DataFrame({name: values.detach().numpy() for name, values in columns.items()})
+        about = {"length": run.configuration.length, "seed": run.configuration.seed}
+        parts.append(table.assign(**about, unit=range(len(table))))
+    return pd.concat(parts, ignore_index=True)
+
+
+def sleeping(p: TemporalGateParameters) -> list[Run]:
+    """Noise bursts at a fixed period, for the LSTM and for gates of four kinds: :func:`sleeping_table` names them."""
+    return _on_bursts(p, BURST_GATES, p.burst_steps, "noise bursts")
+
+
+def sleeping_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """The runs of :func:`sleeping` with the column ``gate``: which of ``BURST_GATES``."""
+    names = {gate: name for name, gate in BURST_GATES.items()}
+    return pd.concat([tabulate([run]).assign(gate=names[run.configuration.gate]) for run in runs], ignore_index=True)
+
+
+def seeking(p: TemporalGateParameters) -> list[Run]:
+    """Gates that learn the bursts' period, from periods too short or too long by the factors ``period_starts``."""
+    starts = {f"{factor:g}": OPEN_IN_QUIET.model_copy(update={"tau": factor * BURSTS.period, "learned": True})
+              for factor in p.period_starts}  # fmt: skip
+    return _on_bursts(p, starts, p.burst_steps, "seeking the period")
+
+
+def _on_bursts(p: TemporalGateParameters, gates: Mapping[str, Gate | None], steps: int, name: str) -> list[Run]:
+    every = max(1, steps // 20)
+    configurations = [
+        SequenceRun.of(
+            BURSTS,
+            gate,
+            seed,
+            steps,
+            p.backend,
+            learning_rate=p.learning_rate,
+            hidden_size=32,
+            device=p.device,
+            snapshots=tuple(range(0, steps, every)),
+        )
+        for gate, seed in product(gates.values(), p.seeds)
+    ]
+    return run_all(train_sequences, configurations, name)
+
+
+def gates_over_training(runs: Sequence[Run]) -> pd.DataFrame:
+    """Every unit's gate at the snapshots of each run: start (the period at first), seed, step, unit, tau, s, r_on."""
+    parts = []
+    for run in runs:
+        start = run.configuration.gate.tau
+        for step in (*run.configuration.snapshots, int(run.table["step"].iloc[-1])):
+            lstm = sequences.trained_network(run, step).recurrence
+            assert isinstance(lstm, TemporalGateLSTM)
+            values = zip(("tau", "s", "r_on"), lstm.gate())
+            table = pd.DataFrame({name: value.detach().numpy() for name, value in values})
+            parts.append(table.assign(unit=range(len(table)), seed=run.configuration.seed, step=step, start=start))
+    return pd.concat(parts, ignore_index=True)
+
+
+def adding(p: TemporalGateParameters) -> list[Run]:
+    """The adding problem at ``adding_length``, LSTM and temporal gate."""
+    return _both(p, Adding(length=p.adding_length), 2.0 * p.adding_length, p.adding_steps, "adding")
+
+
+def sine_waves(p: TemporalGateParameters) -> list[Run]:
+    """The frequency task as the Phased LSTM's authors set it, by each of ``samplings``; steps by ``frequency_steps``.
+
+    Batches of 32, 110 units, Adam at 1e-3, periods log-uniform in 1…e^3, leak 0.001. High resolution gets a tenth of
+    the steps, since each takes ten times as long.
+    """
+    settings = {"batch_size": 32, "hidden_size": 110, "learning_rate": 1e-3}
+    return [
+        run
+        for sampling in p.samplings
+        for run in _both(
+            p,
+            SineWaves(sampling=sampling),
+            math.exp(3),
+            max(10, p.frequency_steps // (10 if sampling == "high-resolution" else 1)),
+            f"sine waves, {sampling}",
+            leak=1e-3,
+            test_sequences=500,
+            **settings,
+        )
+    ]
+
+
+def marked_digit(p: TemporalGateParameters) -> list[Run]:
+    """Where the clock hurts: a digit marked at a random step, for the LSTM and gates of several open ratios."""
+    task = MarkedDigit(length=p.marked_length)
+    gates = [None, *(Gate(longest=2.0 * p.marked_length, r_on=r_on) for r_on in (0.05, 0.2, 0.5, 1.0))]
+    return _race(p, task, gates, p.marked_steps, "marked digit")
+
+
+def _both(p: TemporalGateParameters, task: Task, longest: float, steps: int, name: str, leak: float = 0.0,
+          **settings: Any) -> list[Run]:  # fmt: skip
+    return _race(p, task, [None, Gate(longest=longest, leak=leak)], steps, name, **settings)
+
+
+def _race(
+    p: TemporalGateParameters, task: Task, gates: Sequence[Gate | None], steps: int, name: str, **settings: Any
+) -> list[Run]:
+    """The LSTM (no gate) and gated ones on one task, every seed."""
+    settings = {"learning_rate": p.learning_rate, "hidden_size": p.hidden_size, "device": p.device, **settings}
+    configurations = [
+        SequenceRun.of(task, gate, seed, steps, p.backend, **settings) for gate in gates for seed in p.seeds
+    ]
+    return run_all(train_sequences, configurations, name)
+
+
+def record(p: TemporalGateParameters) -> pd.DataFrame:
+    """All that the chapter shows as recorded, trained with these parameters: at the full profile for hours."""
+    climbed = lengths_solved(p)
+    solvers = [run for _, run in climbed if run.configuration.model == "temporal-gate"]
+    longest = max(run.configuration.length for run in solvers)
+    carrying = [run for run in solvers if run.configuration.length == longest]
+    slept, sought = sleeping(p), seeking(p)
+    population = [run for run in slept if run.configuration.gate == BURST_GATES["drawn, learned"]]
+    return recorded.joined(
+        {
+            "palindromes": recorded.with_origin(horizon.tabulated(climbed), [run for _, run in climbed]),
+            "carriers": recorded.with_origin(carriers(carrying), carrying),
+            "bursts": recorded.with_origin(sleeping_table(slept), slept),
+            "seeking": recorded.with_origin(tabulate(sought), sought),
+            "gates sought": recorded.with_origin(gates_over_training(sought), sought),
+            "gates drawn": recorded.with_origin(gates_over_training(population[:1]), population[:1]),
+            **{
+                name: recorded.with_origin(tabulate(runs), runs)
+                for name, runs in (
+                    ("marked digit", marked_digit(p)),
+                    ("adding", adding(p)),
+                    ("sine waves", sine_waves(p)),
+                )
+            },
+        }
     )
 
 

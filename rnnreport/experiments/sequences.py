@@ -1,0 +1,115 @@
+"""One training on a task of :mod:`rnnreport.sequences`, the run behind chapter 3's experiments on numbers in time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import pandas as pd
+import torch
+from pydantic import BaseModel
+from torch import nn
+
+from rnnreport.backends import Backend
+from rnnreport.experiments.palindromes import own_stream
+from rnnreport.models import SequenceNetwork, TemporalGateLSTM
+from rnnreport.runs import Configuration, OnSteps, Run
+from rnnreport.sequences import SineWaves, Task
+from rnnreport.training import Recipe, load_weights, save_weights, train
+
+
+class Gate(BaseModel, extra="forbid", frozen=True):
+    """The temporal gates that a network starts with, and whether it learns them.
+
+    tau: the period of all units; or None, for periods log-uniform in 1…longest and shifts uniform in 0…tau.
+    """
+
+    tau: float | None = None
+    s: float = 0.0
+    longest: float = 100.0
+    r_on: float = 0.05
+    leak: float = 0.0
+    learned: bool = True
+
+
+class SequenceRun(Configuration):
+    """One network, one task, one seed."""
+
+    model: Literal["lstm", "temporal-gate"]
+    task: Task
+    gate: Gate | None = None  # of a "temporal-gate"
+    hidden_size: int = 128
+    batch_size: int = 64
+    test_sequences: int = 2_000
+    solved_at: float | None = None  # training ends once this accuracy on fresh sequences is reached
+    snapshots: tuple[int, ...] = ()
+
+    @classmethod
+    def of(
+        cls, task: Task, gate: Gate | None, seed: int, steps: int, backend: Backend = "torch", **settings: Any
+    ) -> Self:
+        """A run with these gates, or of the LSTM where there are none; settings: the recipe's are among them."""
+        recipe = {name: settings.pop(name) for name in list(settings) if name in Recipe.model_fields}
+        recipe = {"optimizer": "adam", "record_every": max(10, steps // 40), **recipe, "steps": steps, "seed": seed}
+        model: Literal["lstm", "temporal-gate"] = "temporal-gate" if gate else "lstm"
+        return cls(model=model, task=task, gate=gate, backend=backend, recipe=Recipe(**recipe), **settings)
+
+
+def train_sequences(run: SequenceRun, folder: Path, on_steps: OnSteps = lambda steps: None) -> pd.DataFrame:
+    """Train the network of this run; the table has loss and accuracy on fresh sequences as well, ``test_…``."""
+    sequences, targets = test_set(run)
+
+    def evaluate(model: nn.Module) -> dict[str, float]:
+        loss, right = run.task.measure(model(sequences), targets)
+        return {"test_loss": loss.item(), "test_accuracy": right.item()}
+
+    network = new_network(run)
+    table = train(
+        network,
+        lambda generator: run.task.batch(run.batch_size, generator),
+        run.recipe,
+        measure=run.task.measure,
+        folder=folder,
+        evaluate=evaluate,
+        until=lambda row: run.solved_at is not None and row["test_accuracy"] >= run.solved_at,
+        snapshots=run.snapshots,
+        on_steps=on_steps,
+    )
+    end = int(table["step"].iloc[-1])
+    save_weights(network, folder / f"weights-{end}.safetensors")
+    on_steps(run.steps - end)  # those it did not need
+    return table
+
+
+def test_set(run: SequenceRun) -> tuple[Any, torch.Tensor]:
+    """The fresh sequences that the network of this run is tested on, and their targets."""
+    sequences, targets = run.task.batch(run.test_sequences, own_stream(run.seed, 1))
+    return sequences.to(run.recipe.device), targets.to(run.recipe.device)
+
+
+def new_network(run: SequenceRun) -> SequenceNetwork:
+    """The untrained network of this run."""
+    torch.manual_seed(run.seed)
+    timed = isinstance(run.task, SineWaves)
+    network = SequenceNetwork(
+        run.model, run.task.inputs, run.task.outputs, run.hidden_size, timed=timed, backend=run.backend
+    )
+    if run.gate and isinstance(network.recurrence, TemporalGateLSTM):
+        gated, gate = network.recurrence, run.gate
+        gated.leak = gate.leak
+        if gate.tau is None:
+            gated.draw_gate(1, gate.longest, gate.r_on)
+        else:
+            gated.set_gate(gate.tau, gate.s, gate.r_on)
+        for name, parameter in gated.named_parameters():
+            if name.startswith(("log_tau", "s_", "logit_r_on")):
+                parameter.requires_grad_(gate.learned)
+    return network
+
+
+def trained_network(run: Run, step: int | None = None) -> SequenceNetwork:
+    """The network of a finished run, as it was at the end or at one of its snapshots."""
+    network = new_network(run.configuration)
+    step = int(run.table["step"].iloc[-1]) if step is None else step
+    load_weights(network, run.folder / f"weights-{step}.safetensors")
+    return network.eval()

@@ -1,0 +1,178 @@
+"""Chapter 3's tasks over sequences of numbers, where what matters comes at certain times.
+
+A task is a frozen description with a ``batch``: sequences and their targets from a seeded generator. A new task is one
+class here and its place in ``Task``.
+
+Shapes: T steps, B sequences, D numbers a step, K outputs.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, ClassVar, Literal, Self
+
+import torch
+from pydantic import BaseModel, Field, model_validator
+from torch import Tensor
+from torch.nn import functional as F
+
+from rnnreport.models import Sequences
+from rnnreport.training import classification
+
+WITHIN = 0.04  # a sum of the adding problem this near is right, as Hochreiter and Schmidhuber (1997) count
+
+
+class _Task(BaseModel, extra="forbid", frozen=True):
+    """What all tasks have."""
+
+    inputs: ClassVar[int]  # D
+    outputs: ClassVar[int]  # K
+
+    def measure(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean loss of the outputs (B, K), and the share of them that is right."""
+        return classification(outputs, targets)
+
+    def batch(self, size: int, generator: torch.Generator) -> tuple[Sequences, Tensor]:
+        """So many sequences, and their targets: classes or, for a regression, numbers, (B,)."""
+        raise NotImplementedError
+
+
+class SineWaves(_Task):
+    """Is the period of a sine wave between 5 and 6? The Phased LSTM's frequency task (Neil et al. 2016).
+
+    Half the waves are; the others' periods are log-uniform in 1…100, as in that paper's published code. A wave has any
+    phase and is seen for 15 to 125 units of time, from a start such that it ends by 125: in steps of 1 ("standard") or
+    of 0.1 ("high-resolution"), or at 15 to 125 random moments ("asynchronous").
+    """
+
+    inputs: ClassVar[int] = 1
+    outputs: ClassVar[int] = 2
+    kind: Literal["sine-waves"] = "sine-waves"
+    sampling: Literal["standard", "high-resolution", "asynchronous"] = "standard"
+
+    def batch(self, size: int, generator: torch.Generator) -> tuple[Sequences, Tensor]:
+        """See the class; the label is 1 for a period of 5 to 6."""
+
+        def uniform(low: float | Tensor, high: float | Tensor) -> Tensor:
+            return low + (high - low) * torch.rand(size, generator=generator)
+
+        drawn = 100 ** torch.rand(size, generator=generator)
+        period = torch.where(torch.arange(size) < size // 2, uniform(5, 6), drawn)
+        duration = uniform(15, 125)
+        start = uniform(0.0, 125 - duration)
+        phase = uniform(0, 2 * math.pi)
+        if self.sampling == "asynchronous":
+            lengths = uniform(15, 126).long()
+            order = torch.rand(int(lengths.max()), size, generator=generator)
+            inside = torch.arange(len(order))[:, None] < lengths
+            times = start + torch.where(inside, order, torch.inf).sort(0).values * duration
+        else:
+            every = 1.0 if self.sampling == "standard" else 0.1
+            lengths = torch.ceil(duration / every).long()
+            times = start + every * torch.arange(int(lengths.max()))[:, None]
+            inside = torch.arange(len(times))[:, None] < lengths
+        times = torch.where(inside, times, 0.0)
+        waves = torch.where(inside, torch.sin(2 * math.pi * times / period + phase), 0.0)
+        return Sequences(waves.unsqueeze(-1), times, lengths), ((period >= 5) & (period <= 6)).long()
+
+
+class Adding(_Task):
+    """Add the two numbers that are marked: the adding problem of Hochreiter and Schmidhuber (1997).
+
+    A step has a number, uniform in 0…1, and a mark. One mark stands in the first tenth of the sequence, the other in
+    the second half. The answer 1 is off by a mean square of 1/6.
+    """
+
+    inputs: ClassVar[int] = 2
+    outputs: ClassVar[int] = 1
+    kind: Literal["adding"] = "adding"
+    length: Annotated[int, Field(ge=20)]
+
+    def measure(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean squared error, and the share of the sums that is less than 0.04 off."""
+        off = outputs.squeeze(-1) - targets
+        return off.square().mean(), (off.detach().abs() < WITHIN).double().mean()
+
+    def batch(self, size: int, generator: torch.Generator) -> tuple[Sequences, Tensor]:
+        """See the class; the target is the sum."""
+        numbers, marks = torch.rand(self.length, size, generator=generator), torch.zeros(self.length, size)
+        first = torch.randint(self.length // 10, (1, size), generator=generator)
+        second = torch.randint(self.length // 2, self.length, (1, size), generator=generator)
+        marks.scatter_(0, torch.cat([first, second]), 1.0)
+        return Sequences(torch.stack([numbers, marks], -1)), (numbers * marks).sum(0)
+
+
+class Bursts(_Task):
+    """Is a weak signal up or down, where bursts of noise cover it most of the time?
+
+    Times 1…length. In every period, from ``burst_start`` on for ``burst_length`` steps, comes a burst: noise of
+    deviation ``loudness``, and no signal. The other steps show the signal, +level or -level for the whole sequence,
+    in noise of deviation 1.
+    """
+
+    inputs: ClassVar[int] = 1
+    outputs: ClassVar[int] = 2
+    kind: Literal["bursts"] = "bursts"
+    length: Annotated[int, Field(ge=2)] = 200
+    period: Annotated[int, Field(ge=2)] = 20
+    burst_start: Annotated[int, Field(ge=0)] = 0
+    burst_length: Annotated[int, Field(ge=1)] = 16
+    level: Annotated[float, Field(gt=0)] = 0.4
+    loudness: Annotated[float, Field(gt=0)] = 2.0
+
+    @model_validator(mode="after")
+    def _leaves_room(self) -> Self:
+        if self.burst_length >= self.period:
+            raise ValueError(f"burst_length must be less than the period, {self.period}, not {self.burst_length}")
+        return self
+
+    def in_burst(self) -> Tensor:
+        """Which of the steps 1…T lie in a burst, (T,)."""
+        return (torch.arange(1, self.length + 1) - self.burst_start) % self.period < self.burst_length
+
+    def batch(self, size: int, generator: torch.Generator) -> tuple[Sequences, Tensor]:
+        """See the class; the label is 1 where the signal is up."""
+        up = torch.randint(2, (size,), generator=generator)
+        burst = self.in_burst()[:, None]
+        noise = torch.randn(self.length, size, generator=generator)
+        x = torch.where(burst, self.loudness * noise, self.level * (2.0 * up - 1) + noise)
+        return Sequences(x.unsqueeze(-1)), up
+
+    def best_possible(self) -> float:
+        """Accuracy of who knows when the bursts come: the sum over the quiet steps decides."""
+        quiet = int((~self.in_burst()).sum())
+        return 0.5 * (1 + math.erf(self.level * math.sqrt(quiet / 2)))
+
+    def best_without_clock(self, generator: torch.Generator, size: int = 20_000) -> float:
+        """Accuracy of who knows everything but the time: each step's likelihood ratio, quiet or not unknown, is summed.
+
+        Measured on so many sequences.
+        """
+        (x, _, _), up = self.batch(size, generator)
+        share = self.in_burst().double().mean()
+
+        def density(x: Tensor, mean: float, deviation: float) -> Tensor:
+            return torch.exp(-(((x - mean) / deviation) ** 2) / 2) / deviation
+
+        burst = share * density(x, 0, self.loudness)
+        ratio = [torch.log(burst + (1 - share) * density(x, sign * self.level, 1.0)) for sign in (1, -1)]
+        return (((ratio[0] - ratio[1]).sum((0, 2)) > 0) == (up == 1)).double().mean().item()
+
+
+class MarkedDigit(_Task):
+    """Say which digit was marked: one step, anywhere in the sequence, with equal chances. Digits are one-hot."""
+
+    inputs: ClassVar[int] = 11
+    outputs: ClassVar[int] = 10
+    kind: Literal["marked-digit"] = "marked-digit"
+    length: Annotated[int, Field(ge=2)]
+
+    def batch(self, size: int, generator: torch.Generator) -> tuple[Sequences, Tensor]:
+        """See the class; the label is the digit."""
+        digits = torch.randint(10, (self.length, size), generator=generator)
+        place = torch.randint(self.length, (1, size), generator=generator)
+        mark = torch.zeros(self.length, size, 1).scatter_(0, place.unsqueeze(-1), 1.0)
+        return Sequences(torch.cat([F.one_hot(digits, 10).float(), mark], -1)), digits.gather(0, place)[0]
+
+
+Task = Annotated[SineWaves | Adding | Bursts | MarkedDigit, Field(discriminator="kind")]
