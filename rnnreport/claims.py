@@ -379,6 +379,35 @@ def learnable(gates: pd.DataFrame) -> Finding:
     )
 
 
+def periodic_noise(table: pd.DataFrame, without_clock: float) -> Finding:
+    """table: networks on noise bursts (gate, seed, step, test_accuracy); without_clock: the best accuracy without one."""
+    ends = _by_gate(table)
+    ahead = ends["drawn, learned"] - ends["none"]
+    verdicts = {exceeds(ahead.tolist(), 0.0), exceeds(ends["drawn, learned"].tolist(), without_clock)}
+    holds = False if False in verdicts else None if None in verdicts else True
+    return holds, (
+        f"Noise bursts over four fifths of the time: accuracy {_share(ends['drawn, learned'])} with learned gates, "
+        f"{_share(ends['open in the quiet'])} with gates set to the quiet, {_share(ends['none'])} for the LSTM; nobody who "
+        f"does not know the time can have more than {without_clock:.2f}."
+    )
+
+
+def s_noise(table: pd.DataFrame) -> Finding:
+    """table: networks on noise bursts (gate, seed, step, test_accuracy), two of them with gates that stay as set."""
+    ends = _by_gate(table)
+    quiet, burst = ends["open in the quiet"], ends["open in the burst"]
+    other_way_round = exceeds((quiet - burst).tolist(), 0.1)
+    return None if other_way_round is None else not other_way_round, (
+        f"The gate is open from s for r_on τ, so that these say what it listens to. Set to the noise, accuracy {_share(burst)}; "
+        f"set to the quiet, {_share(quiet)}; chance is 0.5."
+    )
+
+
+def _by_gate(table: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy at the end, a row a seed and a column a gate."""
+    return _at_last_step(table).pivot(index="seed", columns="gate", values="test_accuracy")
+
+
 def text_loss(table: pd.DataFrame) -> Finding:
     """table: a training's loss and accuracy. Where the argmax is wrong, the true character has at most half of p."""
     bound = (1 - 0.68) * math.log(2)
@@ -461,6 +490,8 @@ PREDICATES: dict[str, Callable[..., Finding]] = {
     "k-zero": k_zero,
     "k-nothing-lost": k_nothing_lost,
     "learnable": learnable,
+    "periodic-noise": periodic_noise,
+    "s-noise": s_noise,
     "text-loss": text_loss,
     "fig4": fig4,
     "newlines-first": newlines_first,

@@ -217,6 +217,17 @@ def gates_over_training(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+def arrivals(sought: pd.DataFrame, gates: pd.DataFrame) -> pd.DataFrame:
+    """Where the gates of :func:`seeking` end: start (the period at first), seed, test_accuracy, tau (median) and found.
+
+    sought: the runs' tables; gates: of :func:`gates_over_training`. found: whether tau is within 2% of the bursts'.
+    """
+    ends = sought[sought["step"] == sought["step"].max()].rename(columns={"tau": "start"})
+    last = gates[gates["step"] == gates["step"].max()].groupby(["start", "seed"])["tau"].median().reset_index()
+    table = ends[["start", "seed", "test_accuracy"]].merge(last, on=["start", "seed"])
+    return table.assign(found=(table["tau"] / BURSTS.period - 1).abs() < 0.02)
+
+
 def adding(p: TemporalGateParameters) -> list[Run]:
     """The adding problem at ``adding_length``, LSTM and temporal gate."""
     return _both(p, Adding(length=p.adding_length), 2.0 * p.adding_length, p.adding_steps, "adding")

@@ -368,18 +368,6 @@ def _colour(network: str, when: str) -> str:
     return GUIDE if when == "before" else RNN if network == "RNN" else LSTM
 
 
-def gate_race(table: pd.DataFrame) -> Figure:
-    """Accuracy over the steps with and without the temporal gate, a panel for each T."""
-    lengths = sorted(table["length"].unique())
-    figure, axes = new(len(lengths), sharey=True, squeeze=False, figsize=(3.2 * len(lengths) + 1.4, 3.0))
-    for ax, length in zip(axes[0], lengths):
-        names = {"lstm": "LSTM", "temporal-gate": "with gate"}
-        curves(table[table["length"] == length], "model", colours=COLOURS, names=names, ax=ax)
-        ax.set_title(f"T = {length}", fontsize=10)
-    axes[0, 0].set(ylabel="accuracy on fresh palindromes")
-    return figure
-
-
 def speed_of_contenders(table: pd.DataFrame) -> Figure:
     """How many times as fast as the baseline each contender is, a panel for each part that was timed."""
     parts = list(dict.fromkeys(table["part"]))
