@@ -380,15 +380,15 @@ def learnable(gates: pd.DataFrame) -> Finding:
 
 
 def periodic_noise(table: pd.DataFrame, without_clock: float) -> Finding:
-    """table: networks on noise bursts (gate, seed, step, test_accuracy); without_clock: the best accuracy without one."""
+    """table: networks on noise bursts (gate, seed, step, test_accuracy); without_clock: the best without one."""
     ends = _by_gate(table)
     ahead = ends["drawn, learned"] - ends["none"]
     verdicts = {exceeds(ahead.tolist(), 0.0), exceeds(ends["drawn, learned"].tolist(), without_clock)}
     holds = False if False in verdicts else None if None in verdicts else True
     return holds, (
         f"Noise bursts over four fifths of the time: accuracy {_share(ends['drawn, learned'])} with learned gates, "
-        f"{_share(ends['open in the quiet'])} with gates set to the quiet, {_share(ends['none'])} for the LSTM; nobody who "
-        f"does not know the time can have more than {without_clock:.2f}."
+        f"{_share(ends['open in the quiet'])} with gates set to the quiet, {_share(ends['none'])} for the LSTM; "
+        f"who does not know the time can have {without_clock:.2f} at most."
     )
 
 
@@ -398,8 +398,8 @@ def s_noise(table: pd.DataFrame) -> Finding:
     quiet, burst = ends["open in the quiet"], ends["open in the burst"]
     other_way_round = exceeds((quiet - burst).tolist(), 0.1)
     return None if other_way_round is None else not other_way_round, (
-        f"The gate is open from s for r_on τ, so that these say what it listens to. Set to the noise, accuracy {_share(burst)}; "
-        f"set to the quiet, {_share(quiet)}; chance is 0.5."
+        "The gate is open from s on, for r_on τ: these say what it listens to. Set to the noise, accuracy "
+        f"{_share(burst)}; set to the quiet, {_share(quiet)}; chance is 0.5."
     )
 
 

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 
 import numpy as np
 import pandas as pd
@@ -14,13 +15,14 @@ from torch import nn
 from rnnreport import corpora
 from rnnreport.cells import lstm_step, rnn_step, temporal_gate
 from rnnreport.experiments import cell_path as reaches
-from rnnreport.experiments import horizon, kept, palindromes, recorded, rnn_versus_lstm, text
+from rnnreport.experiments import horizon, kept, palindromes, recorded, rnn_versus_lstm, sequences, text
 from rnnreport.experiments import temporal_gate as gate
 from rnnreport.experiments.palindromes import PalindromeRun, train_palindromes
 from rnnreport.experiments.text import TextRun, train_text
 from rnnreport.models import LSTM
 from rnnreport.palindromes import palindrome_batch
 from rnnreport.parameters import ParameterError
+from rnnreport.provenance import PROJECT
 from rnnreport.runs import RUNS_DIR, Run, tabulate
 from rnnreport.training import OPTIMIZERS, Recipe
 
@@ -34,6 +36,24 @@ TRAINING = {
     "hidden_size": 4,
     "batch_size": 3,
     "device": "cpu",
+}
+CHAPTER_3 = {
+    "tau": 6.0,
+    "s": 3,
+    "r_on": 0.2,
+    "test_palindromes": 100,
+    "ladder": [3, 4],
+    "ladder_steps": 4,
+    "burst_steps": 8,
+    "period_starts": [0.9, 1.0],
+    "marked_length": 5,
+    "marked_steps": 4,
+    "adding_length": 20,
+    "adding_steps": 4,
+    "samplings": ["standard", "asynchronous"],
+    "frequency_steps": 10,
+    "backend": "torch",
+    "recorded_file": "",
 }
 POEM = "\n".join(f"{verse} green bottles, hanging on the wall; and if {verse} should fall," for verse in range(300))
 
@@ -641,9 +661,7 @@ def test_what_is_left_of_the_gradient_before_training(tmp_path, model, encoding)
 
 @pytest.fixture(scope="module")
 def chapter_3():
-    return gate.TemporalGateParameters.check(
-        {**TRAINING, "seeds": [0], "tau": 6.0, "s": 3, "r_on": 0.2, "test_palindromes": 100}
-    )
+    return gate.TemporalGateParameters.check({**TRAINING, "seeds": [0], **CHAPTER_3})
 
 
 def test_openness_is_k_on_a_fine_grid(chapter_3):
@@ -678,26 +696,109 @@ def test_lstm_and_gated_lstm_differ_in_the_gate_alone(chapter_3, in_own_store):
     runs = gate.gated_versus_lstm(chapter_3)
     assert [run.configuration.model for run in runs] == ["lstm", "temporal-gate"]
     plain, gated = (run.configuration for run in runs)
-    assert gated.model_copy(update={"model": "lstm", "longest_period": None}) == plain
-    assert gated.longest_period == 10.0
+    assert gated.model_copy(update={"model": "lstm"}) == plain
     assert plain.forget_bias == 1.0
+    assert plain.recipe.optimizer == "adam"
     table = tabulate(runs)
     assert table["step"].max() == 6
+    tau, s, r_on = palindromes.new_network(gated).recurrence.gate()
+    assert 1 <= tau.min() < tau.max() <= 2 * gated.length
+    assert ((s >= 0) & (s <= tau)).all()
+    torch.testing.assert_close(r_on, torch.full_like(r_on, 0.05))
+    leaky = palindromes.new_network(gated.model_copy(update={"leak": 0.1})).recurrence
+    assert leaky.leak == 0.1
 
 
-def test_learned_gates_are_those_before_and_after(chapter_3, in_own_store):
+def test_the_climb_is_that_of_both_networks(chapter_3, in_own_store):
+    climbed = gate.lengths_solved(chapter_3)
+    assert {(setting.model, run.configuration.length) for setting, run in climbed} >= {
+        ("lstm", 3),
+        ("temporal-gate", 3),
+    }
+    assert {run.configuration.solved_at for _, run in climbed} == {horizon.SOLVED}
+
+
+def test_the_units_margins_add_up_to_the_networks(chapter_3, in_own_store):
     run = gate.gated_versus_lstm(chapter_3)[1]
-    table = gate.learned_gates(run)
-    assert len(table) == 4
-    new, old = palindromes.new_network(run.configuration).recurrence, palindromes.trained_network(run).recurrence
-    for when, network in (("before", new), ("after", old)):
-        for name, values in zip(("tau", "s", "r_on"), network.gate()):
-            np.testing.assert_array_equal(table[f"{name}_{when}"], values.detach())
-    times = torch.arange(1.0, 5.0)
-    opened = torch.stack([temporal_gate(t, *new.gate()) > 0 for t in times]).sum(0)
-    assert table["steps_open_before"].tolist() == opened.tolist()
-    never = table["steps_open_before"] == 0
-    assert (table.loc[never, "tau_before"] == table.loc[never, "tau_after"]).all()
+    units = gate.carriers([run])
+    network, (digits, last) = palindromes.trained_network(run), palindromes.test_set(run.configuration)
+    with torch.no_grad():
+        logits = network(digits)
+    right = logits.gather(1, last[:, None])[:, 0] - logits.mean(1)
+    other = torch.stack([logits[:, digit].mean() - logits.mean() for digit in range(10)])[last]  # over all palindromes
+    assert units["margin"].sum() == pytest.approx((right - other).mean().item(), abs=1e-5)
+    is_open = torch.stack([temporal_gate(torch.tensor(float(t)), *network.recurrence.gate()) > 0 for t in range(1, 5)])
+    assert units["updates"].tolist() == is_open.sum(0).tolist()
+    for row, opened in zip(units.itertuples(), is_open.T.tolist()):
+        steps = [t for t, there in enumerate(opened, start=1) if there]
+        assert (row.first_open, row.last_open) == ((steps[0], steps[-1]) if steps else (0, 0))
+
+
+def test_fixed_gates_stay_and_learned_ones_move(chapter_3, in_own_store):
+    runs = gate.sleeping(chapter_3)
+    table = gate.sleeping_table(runs)
+    assert list(dict.fromkeys(table["gate"])) == list(gate.BURST_GATES)
+    assert (table["step"].max(), len(runs)) == (chapter_3.burst_steps, 5)
+    for run in runs:
+        if run.configuration.gate is None:
+            continue
+        before = sequences.new_network(run.configuration).recurrence.gate()
+        after = sequences.trained_network(run).recurrence.gate()
+        same = all(torch.equal(old, new) for old, new in zip(before, after))
+        assert same != run.configuration.gate.learned
+
+
+def test_the_gate_that_is_open_in_the_quiet_is_open_in_the_quiet():
+    times = torch.arange(1.0, gate.BURSTS.length + 1)
+    for settings, wanted in (
+        (gate.OPEN_IN_QUIET, ~gate.BURSTS.in_burst()),
+        (gate.AS_REPORTED, gate.BURSTS.in_burst()),
+    ):
+        k = temporal_gate(times, *(torch.tensor(value) for value in (settings.tau, settings.s, settings.r_on)))
+        assert torch.equal(k > 1e-5, wanted)
+
+
+def test_where_seeking_gates_end(chapter_3, in_own_store):
+    runs = gate.seeking(chapter_3)
+    ways = gate.gates_over_training(runs)
+    starts = [factor * gate.BURSTS.period for factor in chapter_3.period_starts]
+    assert (
+        ways.loc[ways["step"] == 0, ["start", "tau"]]
+        .apply(lambda row: abs(row["tau"] / row["start"] - 1), axis=1)
+        .max()
+        < 1e-6
+    )
+    assert sorted(ways["start"].unique()) == starts
+    assert ways["step"].max() == chapter_3.burst_steps
+    arrived = gate.arrivals(tabulate(runs), ways)
+    assert sorted(arrived["start"]) == starts
+    for row in arrived.itertuples():
+        last = ways[(ways["start"] == row.start) & (ways["step"] == ways["step"].max())]["tau"]
+        assert row.tau == pytest.approx(last.median())
+        assert row.found == (abs(row.tau / 20 - 1) < 0.02)
+
+
+@pytest.mark.parametrize("experiment", [gate.adding, gate.sine_waves, gate.marked_digit])
+def test_every_task_is_given_to_both_networks(chapter_3, in_own_store, experiment):
+    runs = experiment(chapter_3)
+    models = [run.configuration.model for run in runs]
+    assert {"lstm", "temporal-gate"} == set(models)
+    for run in runs:
+        assert run.table["step"].iloc[-1] == run.configuration.steps
+        assert run.table["test_loss"].notna().all()
+        assert (run.configuration.gate is None) == (run.configuration.model == "lstm")
+
+
+def test_the_record_holds_what_the_chapter_reads(chapter_3, in_own_store, tmp_path):
+    recorded.save(gate.record(chapter_3), tmp_path / "record.parquet")
+    table = recorded.read(str(tmp_path / "record.parquet"))
+    chapter = (PROJECT / "book" / "03_temporal_gate.ipynb").read_text(encoding="utf-8")
+    names = re.findall(r'of_experiment\(record, \\"([^\\]+)\\"\)', chapter)
+    assert len(names) == len(set(table["experiment"]))
+    for name in names:
+        rows, origin = recorded.of_experiment(table, name)
+        assert len(rows)
+        assert origin.startswith("recorded")
 
 
 # Chapter 4

@@ -94,7 +94,28 @@ class Chapter:
             "test_palindromes": 100,
         },
     )
-    gate: ClassVar = TemporalGateParameters, {**TRAINING, "tau": 6.0, "s": 3.0, "r_on": 0.2, "test_palindromes": 100}
+    gate: ClassVar = (
+        TemporalGateParameters,
+        {
+            **TRAINING,
+            "tau": 6.0,
+            "s": 3.0,
+            "r_on": 0.2,
+            "test_palindromes": 100,
+            "ladder": [5],
+            "ladder_steps": 4,
+            "burst_steps": 4,
+            "period_starts": [0.9, 1.0],
+            "marked_length": 5,
+            "marked_steps": 4,
+            "adding_length": 20,
+            "adding_steps": 4,
+            "samplings": ["standard"],
+            "frequency_steps": 10,
+            "backend": "torch",
+            "recorded_file": "",
+        },
+    )
     text: ClassVar = (
         TextParameters,
         {

@@ -1,0 +1,172 @@
+"""Chapter 3's tasks, and the network that reads them."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from rnnreport.models import SequenceNetwork, Sequences
+from rnnreport.sequences import Adding, Bursts, MarkedDigit, SineWaves
+
+TASKS = [
+    *(SineWaves(sampling=sampling) for sampling in ("standard", "high-resolution", "asynchronous")),
+    Adding(length=20),
+    Bursts(length=30),
+    MarkedDigit(length=7),
+]
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("task", TASKS, ids=repr)
+def test_a_seed_gives_a_batch_in_the_shapes_promised(task):
+    sequences, targets = task.batch(6, generator())
+    x, times, lengths = sequences
+    steps = len(x)
+    assert tuple(x.shape) == (steps, 6, task.inputs)
+    assert x.isfinite().all()
+    assert targets.shape == (6,)
+    if times is not None:
+        assert times.shape == (steps, 6)
+        assert lengths.max() == steps
+    again = task.batch(6, generator())
+    assert torch.equal(again[0].x, x)
+    assert torch.equal(again[1], targets)
+    assert not torch.equal(task.batch(6, generator(1))[0].x[:5], x[:5])
+    network = SequenceNetwork("lstm", task.inputs, task.outputs, 4, timed=times is not None)
+    outputs = network(sequences)
+    assert outputs.shape == (6, task.outputs)
+    loss, right = task.measure(outputs, targets)
+    assert loss.isfinite()
+    assert 0 <= right <= 1
+
+
+@given(st.integers(0, 2**31), st.sampled_from(["standard", "high-resolution", "asynchronous"]))
+def test_sine_waves_are_sines_of_the_labelled_period(seed, sampling):
+    (x, times, lengths), labels = SineWaves(sampling=sampling).batch(8, generator(seed))
+    assert labels[:4].all()  # half of them are of the class at least
+    for wave, moments, length, label in zip(x.unbind(1), times.unbind(1), lengths, labels, strict=True):
+        t, y = moments[:length].double(), wave[:length, 0].double()
+        assert (t.diff() >= 0).all()
+        assert t[0] >= 0
+        assert t[-1] <= 125.1
+        assert not wave[length:].any()
+        if sampling != "asynchronous":
+            assert t.diff().mean() == pytest.approx(1.0 if sampling == "standard" else 0.1, rel=1e-4)
+        else:
+            assert 15 <= length <= 125
+        if label:  # some period from 5 to 6 explains every point
+            periods = torch.linspace(5, 6, 2001, dtype=torch.float64)[:, None]
+            basis = torch.stack([torch.sin(2 * math.pi * t / periods), torch.cos(2 * math.pi * t / periods)], -1)
+            fit = basis @ torch.linalg.lstsq(basis, y.expand(len(periods), -1).unsqueeze(-1)).solution
+            assert (fit.squeeze(-1) - y).square().mean(1).min() < 1e-3
+
+
+def test_the_sums_are_of_the_two_marked_numbers():
+    task = Adding(length=40)
+    (x, times, lengths), sums = task.batch(50, generator())
+    assert times is None
+    assert lengths is None
+    marks = x[..., 1]
+    assert (marks.sum(0) == 2).all()
+    assert (marks[:4].sum(0) == 1).all()
+    assert (marks[20:].sum(0) == 1).all()
+    torch.testing.assert_close((x[..., 0] * marks).sum(0), sums)
+    loss, right = task.measure(torch.tensor([[1.0], [1.05]]), torch.tensor([1.03, 1.0]))
+    assert loss.item() == pytest.approx((0.03**2 + 0.05**2) / 2, rel=1e-5)
+    assert right.item() == 0.5
+    ones, _ = task.measure(torch.ones(20_000, 1), task.batch(20_000, generator())[1])
+    assert ones.item() == pytest.approx(1 / 6, rel=0.03)  # what the page draws as always answering 1
+
+
+def test_bursts_come_by_the_clock_and_hide_the_signal():
+    task = Bursts(length=60, period=10, burst_start=3, burst_length=6, level=2.0, loudness=5.0)
+    assert task.in_burst().tolist() == [(t - 3) % 10 < 6 for t in range(1, 61)]
+    (x, _, _), up = task.batch(4_000, generator())
+    signed = x[..., 0] * (2 * up - 1)
+    quiet, burst = signed[~task.in_burst()], signed[task.in_burst()]
+    assert quiet.mean().item() == pytest.approx(2.0, abs=0.02)
+    assert quiet.std().item() == pytest.approx(1.0, abs=0.02)
+    assert burst.mean().item() == pytest.approx(0.0, abs=0.05)
+    assert burst.std().item() == pytest.approx(5.0, abs=0.05)
+
+
+def test_the_bounds_on_the_bursts_are_what_deciders_reach():
+    task = Bursts()
+    (x, _, _), up = task.batch(20_000, generator(1))
+    by_clock = ((x[~task.in_burst()].sum((0, 2)) > 0) == (up == 1)).double().mean().item()
+    assert by_clock == pytest.approx(task.best_possible(), abs=0.003)
+    without = task.best_without_clock(generator(2))
+    plain_sum = ((x.sum((0, 2)) > 0) == (up == 1)).double().mean().item()
+    clipped = ((x.clamp(-1, 1).sum((0, 2)) > 0) == (up == 1)).double().mean().item()
+    assert max(plain_sum, clipped) < without + 0.01 < by_clock
+
+
+def test_the_marked_digit_is_the_label():
+    (x, _, _), labels = MarkedDigit(length=9).batch(300, generator())
+    assert (x.sum((0, 2)) == 10).all()  # nine digits, one mark
+    assert torch.equal((x[..., :10] * x[..., 10:]).sum(0).argmax(-1), labels)
+    places = x[..., 10].argmax(0)
+    assert places.unique().tolist() == list(range(9))
+
+
+@pytest.mark.parametrize(
+    ("make", "word"),
+    [
+        (lambda: Adding(length=19), "length"),
+        (lambda: Bursts(period=5, burst_length=5), "burst_length must be less than the period, 5, not 5"),
+        (lambda: Bursts(level=0), "level"),
+        (lambda: MarkedDigit(length=1), "length"),
+        (lambda: SineWaves(sampling="now and then"), "sampling"),
+    ],
+)
+def test_impossible_tasks_are_refused_by_name(make, word):
+    with pytest.raises(ValidationError, match=word):
+        make()
+
+
+@pytest.mark.parametrize("model", ["lstm", "temporal-gate"])
+def test_what_follows_the_end_of_a_sequence_does_not_count(model):
+    torch.manual_seed(0)
+    network = SequenceNetwork(model, 2, 3, 5, timed=True).double().eval()
+    x = torch.randn(6, 2, 2, dtype=torch.float64)
+    times = torch.rand(6, 2, dtype=torch.float64).cumsum(0)
+    lengths = torch.tensor([4, 6])
+    whole = network(Sequences(x, times, lengths))
+    for place, length in enumerate(lengths.tolist()):
+        alone = network(Sequences(x[:length, place : place + 1], times[:length, place : place + 1]))
+        torch.testing.assert_close(whole[place : place + 1], alone, rtol=0, atol=1e-14)
+
+
+def test_the_lstm_reads_intervals_and_the_gate_opens_by_times():
+    x, later = torch.randn(5, 3, 1), torch.arange(5.0)[:, None] + torch.tensor([0.0, 7.0, 100.0])
+    torch.manual_seed(0)
+    plain, gated = (SequenceNetwork(model, 1, 2, 16, timed=True).eval() for model in ("lstm", "temporal-gate"))
+    assert (plain.recurrence.input_size, gated.recurrence.input_size) == (2, 1)
+    same = x[:, :1].expand(-1, 3, -1)
+    torch.testing.assert_close(plain(Sequences(same, later))[0], plain(Sequences(same, later))[2])
+    by_time = gated(Sequences(same, later))
+    assert not torch.allclose(by_time[0], by_time[1])
+    torch.testing.assert_close(by_time[1:2], gated(Sequences(x[:, :1], later[:, 1:2])))
+
+
+def test_the_forget_bias_is_added_to_the_forget_gate_alone():
+    torch.manual_seed(0)
+    plain = SequenceNetwork("lstm", 1, 2, 4, forget_bias=0.0)
+    torch.manual_seed(0)
+    eager = SequenceNetwork("lstm", 1, 2, 4, forget_bias=3.0)
+    difference = (eager.recurrence.weights(0)[2] - plain.recurrence.weights(0)[2]).view(4, 4)
+    torch.testing.assert_close(difference, torch.tensor([0.0, 3.0, 0.0, 0.0])[:, None].expand(4, 4))
+
+
+def test_sequences_move_with_all_their_parts():
+    moved = Sequences(torch.zeros(2, 1, 1), None, torch.tensor([2])).to("meta")
+    assert moved.x.device.type == moved.lengths.device.type == "meta"
+    assert moved.times is None
