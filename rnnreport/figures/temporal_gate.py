@@ -36,27 +36,30 @@ def race(table: pd.DataFrame) -> Figure:
 
 
 def steps_to_solve(steps: pd.DataFrame, budget: int) -> Figure:
-    """How many steps it takes to solve a length, a dot a seed, a line through a model's medians; crosses: not solved.
+    """How many steps it takes to solve a length, a dot a seed, a line through a network's medians; crosses: not solved.
 
-    steps: columns model, length, seed and steps, infinite where the budget was not enough.
+    steps: columns model, value (its start, "" for none), length, seed and steps, infinite where the budget was not
+    enough.
     """
     figure, ax = new(figsize=(6.4, 3.4))
-    lengths, top, labels = sorted(steps["length"].unique()), budget * 1.35, []
-    for model, rows in steps.groupby("model", sort=False):
+    lengths, top = sorted(steps["length"].unique()), budget * 1.35
+    for (model, start), rows in steps.groupby(["model", "value"], sort=False):
         colour = COLOURS[str(model)]
         solved, failed = rows[np.isfinite(rows["steps"])], rows[~np.isfinite(rows["steps"])]
         ax.plot(solved["length"], solved["steps"], "o", color=colour, ms=4, alpha=0.6)
         ax.plot(failed["length"], np.full(len(failed), top), "x", color=colour, ms=6)
         middle = rows.groupby("length")["steps"].median().clip(upper=top)
         ax.plot(middle.index, middle, color=colour, lw=1.2)
-        labels.append((middle.index[-1], middle.iloc[-1], NAMES[str(model)], colour))
+        name = f"{NAMES[str(model)]},\n{start}" if start else NAMES[str(model)]
+        ax.annotate(
+            name, (middle.index[-1], middle.iloc[-1]), xytext=(7, 0), textcoords="offset points", color=colour,
+            va="center", fontsize=9,
+        )  # fmt: skip
     ax.axhline(budget, color=GUIDE, ls=":", lw=1)
     ax.annotate(
         f"{budget:,} steps, the budget", (lengths[-1], budget), xytext=(0, -11), textcoords="offset points",
         ha="right", fontsize=8, color=GUIDE,
     )  # fmt: skip
-    for x, y, name, colour in labels:
-        ax.annotate(name, (x, y), xytext=(7, 0), textcoords="offset points", color=colour, va="center", fontsize=9)
     ax.set(xscale="log", yscale="log", xlabel="palindrome length T", ylabel="training steps to solve")
     ax.set_xticks(lengths, [str(length) for length in lengths])
     ticks = [tick for tick in (50, 100, 200, 500, 1000, 2000, 5000) if steps["steps"].min() / 2 <= tick <= budget * 1.4]
