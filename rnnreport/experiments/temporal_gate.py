@@ -15,7 +15,7 @@ from rnnreport.backends import Backend
 from rnnreport.cells import lstm_step, temporal_gate, temporal_gate_lstm_step
 from rnnreport.experiments import TrainingParameters, horizon, recorded, sequences
 from rnnreport.experiments.horizon import Climbed, Setting, climb
-from rnnreport.experiments.palindromes import PalindromeRun, new_network, test_set, train_palindromes, trained_network
+from rnnreport.experiments.palindromes import PalindromeRun, test_set, train_palindromes, trained_network
 from rnnreport.experiments.sequences import Gate, SequenceRun, train_sequences
 from rnnreport.models import ModelName, TemporalGateLSTM
 from rnnreport.parameters import DISTINCT, Count, Positive, Positives, Ratio, Real, Sample
@@ -318,16 +318,3 @@ def record(p: TemporalGateParameters) -> pd.DataFrame:
             },
         }
     )
-
-
-def learned_gates(run: Run) -> pd.DataFrame:
-    """Each unit's tau, s and r_on before and after training, and at how many of the T - 1 steps it was open."""
-    times = torch.arange(1, run.configuration.length).float()
-    columns: dict[str, Any] = {}
-    with torch.no_grad():
-        for when, network in (("before", new_network(run.configuration)), ("after", trained_network(run))):
-            lstm = network.recurrence
-            assert isinstance(lstm, TemporalGateLSTM)
-            columns |= {f"{name}_{when}": value.numpy() for name, value in zip(("tau", "s", "r_on"), lstm.gate())}
-            columns[f"steps_open_{when}"] = (lstm.openness(times) > 0).sum(0).numpy()
-    return pd.DataFrame(columns)

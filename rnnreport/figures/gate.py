@@ -50,20 +50,6 @@ def states(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def learned_periods(gates: pd.DataFrame) -> Figure:
-    """Each unit's period before and after training; units never open at first stand out."""
-    figure, ax = new(figsize=(5.2, 3.6))
-    for dead, colour, text in ((False, GATED, "open at some step"), (True, GUIDE, "never open")):
-        part = gates[(gates["steps_open_before"] == 0) == dead]
-        ax.scatter(part["tau_before"], part["tau_after"], s=12, color=colour, marker="x" if dead else "o", lw=1,
-                   label=f"{text} ({len(part)} units)")  # fmt: skip
-    ends = [gates[["tau_before", "tau_after"]].min().min(), gates[["tau_before", "tau_after"]].max().max()]
-    ax.plot(ends, ends, color=GUIDE, lw=0.7, ls=":")
-    ax.set(xscale="log", yscale="log", xlabel="period τ before training", ylabel="period τ after training")
-    ax.legend(fontsize=9, loc="upper left")
-    return figure
-
-
 def half_lives(table: pd.DataFrame) -> Figure:
     """The half-life of a memory over r_on, a colour for each f: lines by the formula, marks measured, dots ungated.
 
