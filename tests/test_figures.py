@@ -17,7 +17,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from rnnreport import cells, figures
-from rnnreport.figures import gate, memory
+from rnnreport.figures import gate, memory, temporal_gate
 from rnnreport.intervals import interval
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -55,12 +55,6 @@ def k_of(tau=6.0, s=3.0, r_on=0.2):
 def states():
     columns = {"t": [1, 2, 3], "k": [0.0, 0.5, 0.0], "h": [0.1, -0.2, 0.3], "c": [0.5, -1.0, 1.5]}
     return pd.DataFrame({**columns, "gated h": [0.0, -0.1, -0.1], "gated c": [0.0, 0.4, 0.4]})
-
-
-def units(steps_open=(0, 2, 3)):
-    return pd.DataFrame(
-        {"tau_before": [2.0, 5.0, 40.0], "tau_after": [2.0, 5.5, 38.0], "steps_open_before": steps_open}
-    )
 
 
 def text(seeds=(0, 1), held_out=True, steps=STEPS):
@@ -248,6 +242,48 @@ def leaked(leaks=(0.0, 0.001), dead=(True, False)):
     return pd.DataFrame(rows, columns=["leak", "unit", "dead", "weights", "gate"])
 
 
+def solved(steps=(100, np.inf), seeds=(0, 1)):
+    """Steps to solve T = 20 and 50: the LSTM from two starts, and the gated one."""
+    networks = (("lstm", "plain"), ("lstm", "better"), ("temporal-gate", ""))
+    rows = [
+        (*network, length, seed, taken + seed)
+        for network, (length, taken), seed in product(networks, zip((20, 50), steps), seeds)
+    ]
+    return pd.DataFrame(rows, columns=["model", "value", "length", "seed", "steps"])
+
+
+def carrying(first_open=(1, 1, 7, 0)):
+    return pd.DataFrame({"first_open": first_open, "margin": [2.0, 0.5, -0.1, 0.0][: len(first_open)]})
+
+
+def asleep(gates=tuple(temporal_gate.BURST_NAMES), seeds=(0, 1)):
+    rows = [(name, step, seed, 0.5 + step / 300) for name, step, seed in product(gates, STEPS, seeds)]
+    return pd.DataFrame(rows, columns=["gate", "step", "seed", "test_accuracy"])
+
+
+def sought(starts=(16.0, 20.0), seeds=(0, 1)):
+    ends = [(start, seed, 0.9 - abs(start - 20) / 10) for start, seed in product(starts, seeds)]
+    ways = [
+        (start, seed, step, start + unit + step * (20 - start) / 100)
+        for start, seed, step, unit in product(starts, seeds, STEPS, (-0.1, 0.0, 0.1))
+    ]
+    return (
+        pd.DataFrame(ends, columns=["start", "seed", "test_accuracy"]),
+        pd.DataFrame(ways, columns=["start", "seed", "step", "tau"]),
+        20.0,
+        {"best possible": 0.99},
+    )
+
+
+def on_task(seeds=(0, 1), **columns):
+    return runs(("lstm", "temporal-gate"), seeds=seeds, **columns).assign(test_loss=lambda t: 0.2 - t["step"] / 1000)
+
+
+def marked(seeds=(0, 1)):
+    return pd.concat([runs(seeds=seeds).assign(r_on=r_on) for r_on in (np.nan, 0.05, 0.2, 0.5, 1.0)])
+
+
+PUBLISHED = {"standard": {"lstm": 0.9, "temporal-gate": 0.99}}
 MODELS = ("rnn", "lstm", "temporal-gate")
 DRAWINGS = {
     "figure 1a": lambda: figures.figure_1a(runs()),
@@ -266,9 +302,6 @@ DRAWINGS = {
     "temporal gate, s = 0": lambda: gate.temporal_gate(k_of(s=0.0), 6.0, 0.0, 0.2),
     "temporal gate, s < 0, never shut": lambda: gate.temporal_gate(k_of(s=-2.0, r_on=1.0), 6.0, -2.0, 1.0),
     "states": lambda: gate.states(states()),
-    "learned periods": lambda: gate.learned_periods(units()),
-    "learned periods, all open": lambda: gate.learned_periods(units((1, 2, 3))),
-    "learned periods, none open": lambda: gate.learned_periods(units((0, 0, 0))),
     "text": lambda: figures.text_curves(text()),
     "text, one seed": lambda: figures.text_curves(text(seeds=(0,))),
     "text, nothing held out": lambda: figures.text_curves(text(held_out=False)),
@@ -325,8 +358,22 @@ DRAWINGS = {
     "leaked gradients": lambda: gate.leaked_gradients(leaked()),
     "leaked gradients, no leak": lambda: gate.leaked_gradients(leaked((0.0,))),
     "leaked gradients, all open": lambda: gate.leaked_gradients(leaked(dead=(False,))),
-    "gate race": lambda: figures.gate_race(runs(("lstm", "temporal-gate"), (5, 10))),
-    "gate race, one seed": lambda: figures.gate_race(runs(("lstm", "temporal-gate"), seeds=(0,))),
+    "gate: steps to solve": lambda: temporal_gate.steps_to_solve(solved(), 1_500),
+    "gate: steps to solve, all": lambda: temporal_gate.steps_to_solve(solved((100, 700), seeds=(0,)), 1_500),
+    "gate: carriers": lambda: temporal_gate.carriers(carrying()),
+    "gate: carriers, all from the first step": lambda: temporal_gate.carriers(carrying((1, 1))),
+    "gate: bursts": lambda: temporal_gate.bursts(asleep(), 0.99, 0.84),
+    "gate: bursts, two of them, one seed": lambda: temporal_gate.bursts(
+        asleep(("none", "drawn, learned"), seeds=(0,)), 0.99, 0.84
+    ),
+    "gate: seeking": lambda: temporal_gate.seeking(*sought()),
+    "gate: seeking from one start": lambda: temporal_gate.seeking(*sought((20.0,), (0,))),
+    "gate: sine waves": lambda: temporal_gate.sine_waves({"standard": on_task(), "other": on_task()}, PUBLISHED),
+    "gate: sine waves, one panel": lambda: temporal_gate.sine_waves({"other": on_task((0,))}, PUBLISHED),
+    "gate: adding": lambda: temporal_gate.adding({"T = 50": on_task(), "T = 500": on_task()}),
+    "gate: marked digit": lambda: temporal_gate.marked_digit({"T = 5": marked(), "T = 50": marked((0,))}),
+    "gate race": lambda: temporal_gate.race(runs(("lstm", "temporal-gate"), (5, 10))),
+    "gate race, one seed": lambda: temporal_gate.race(runs(("lstm", "temporal-gate"), seeds=(0,))),
 }
 
 
@@ -488,7 +535,7 @@ def test_figure_3_names_its_dimensions_and_dots_the_integer_steps():
 
 
 def test_a_model_has_one_colour_throughout():
-    race = figures.gate_race(runs(("lstm", "temporal-gate"))).axes[0]
+    race = temporal_gate.race(runs(("lstm", "temporal-gate"))).axes[0]
     against = figures.models_against_length(runs(("lstm", "temporal-gate"))).axes[0]
     for ax in (race, against):
         assert {figures.LSTM.lower(), figures.GATED.lower()} <= set(lines(ax))
@@ -501,10 +548,31 @@ def test_text_curves_without_held_out_text_have_one_line_each():
             assert len(ax.lines) == count
 
 
-def test_units_that_never_opened_are_counted_apart():
-    ax = gate.learned_periods(units()).axes[0]
-    legend = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert legend == ["open at some step (2 units)", "never open (1 units)"]
+def test_lengths_that_were_not_solved_are_crosses_above_the_budget():
+    ax = temporal_gate.steps_to_solve(solved(), 1_500).axes[0]
+    crosses = [line for line in ax.lines if line.get_marker() == "x"]
+    assert [len(line.get_xdata()) for line in crosses] == [2, 2, 2]
+    assert all((line.get_ydata() > 1_500).all() for line in crosses)
+    assert {"LSTM,\nplain", "LSTM,\nbetter", "LSTM with temporal gate"} <= set(words(ax))
+
+
+def test_every_unit_is_drawn_at_its_first_opening():
+    ax = temporal_gate.carriers(carrying()).axes[0]
+    first, later, dead = [line for line in ax.lines if line.get_marker() == "o"]
+    assert (first.get_ydata().tolist(), later.get_ydata().tolist()) == ([2.0, 0.5], [-0.1])
+    assert later.get_xdata().tolist() == [7]
+    assert len(dead.get_xdata()) == 1
+
+
+def test_ways_that_end_at_the_true_period_are_green():
+    _, right = temporal_gate.seeking(*sought()).axes
+    colours = [to_hex(line.get_color()) for line in right.lines if len(line.get_xdata()) == len(STEPS)]
+    assert colours == [figures.GATED.lower()] * 4  # all arrive
+    ends, ways, *others = sought()
+    astray = ways.assign(tau=ways["tau"].where(ways["start"] == 20, ways["start"]))
+    _, right = temporal_gate.seeking(ends, astray, *others).axes
+    colours = [to_hex(line.get_color()) for line in right.lines if len(line.get_xdata()) == len(STEPS)]
+    assert colours.count(figures.GATED.lower()) == 2
 
 
 def test_half_lives_have_the_formula_as_a_line_and_the_measured_as_marks():
