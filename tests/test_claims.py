@@ -106,7 +106,7 @@ def arrived(*found):
 
 
 def on_bursts(seeds=5, **accuracies):
-    """Networks on noise bursts, their gates' names with _ for a blank and 0 for a comma; the first step is no result."""
+    """Networks on noise bursts, their gates' names with _ for a blank and 0 for a comma; step 0 is no result."""
     rows = [
         {"gate": name.replace("0", ",").replace("_", " "), "seed": seed, "step": step, "test_accuracy": accuracy}
         for name, value in accuracies.items()
