@@ -732,6 +732,27 @@ def test_the_units_margins_add_up_to_the_networks(chapter_3, in_own_store):
         assert (row.first_open, row.last_open) == ((steps[0], steps[-1]) if steps else (0, 0))
 
 
+def test_a_silenced_unit_is_read_by_nobody(chapter_3, in_own_store):
+    run = gate.gated_versus_lstm(chapter_3)[1]
+    table = gate.silenced([run], palindromes_used=50).set_index("which")
+    network, (digits, last) = palindromes.trained_network(run), palindromes.test_set(run.configuration)
+    digits, last = digits[:, :50], last[:50]
+    lstm = network.recurrence
+    first = (lstm.openness(torch.tensor([1.0]))[0] > 0).nonzero().flatten()
+    assert table["units"].unique().tolist() == [len(first)]
+
+    def accuracy():
+        with torch.no_grad():
+            return (network(digits).argmax(-1) == last).double().mean().item()
+
+    assert table.loc["none", "accuracy"] == accuracy()
+    with torch.no_grad():
+        network.W_ph[:, first] = 0
+        assert table.loc["first, by the output", "accuracy"] == accuracy()
+        lstm.weight_hh_l0[:, first] = 0
+        assert table.loc["first", "accuracy"] == accuracy()
+
+
 def test_fixed_gates_stay_and_learned_ones_move(chapter_3, in_own_store):
     runs = gate.sleeping(chapter_3)
     table = gate.sleeping_table(runs)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 import pandas as pd
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from rnnreport.backends import Backend
 from rnnreport.cells import lstm_step, temporal_gate, temporal_gate_lstm_step
@@ -179,6 +180,45 @@ def carriers(runs: Sequence[Run], palindromes_used: int = 500) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+def silenced(runs: Sequence[Run], palindromes_used: int = 500, draws: int = 10) -> pd.DataFrame:
+    """How well gated networks answer with some units silenced, that is unread by the other units and by the output.
+
+    Columns: length, seed, which, units (how many) and accuracy on fresh palindromes. which: "none"; "first", those open
+    at the first step; "first, by the output" only, so that other units still read them; "others", as many of the rest,
+    drawn at random, the mean of so many draws.
+    """
+    rows = []
+    for run in runs:
+        digits, last = test_set(run.configuration)
+        digits, last = digits[:, :palindromes_used].cpu(), last[:palindromes_used].cpu()
+        lstm = trained_network(run).recurrence
+        assert isinstance(lstm, TemporalGateLSTM)
+        opens = lstm.openness(torch.tensor([1.0]))[0] > 0
+        first, rest = opens.nonzero().flatten(), (~opens).nonzero().flatten()
+        drawn = torch.Generator().manual_seed(run.configuration.seed)
+        others = [rest[torch.randperm(len(rest), generator=drawn)[: len(first)]] for _ in range(draws)]
+        none = first[:0]
+        groups_of = {
+            "none": [(none, none)],
+            "first": [(first, first)],
+            "first, by the output": [(none, first)],
+            "others": [(group, group) for group in others],
+        }
+        for which, groups in groups_of.items():
+            hits = [_accuracy_without(run, *group, digits, last) for group in groups]
+            rows.append((run.configuration.length, run.configuration.seed, which, len(first), sum(hits) / len(hits)))
+    return pd.DataFrame(rows, columns=["length", "seed", "which", "units", "accuracy"])
+
+
+def _accuracy_without(run: Run, by_units: Tensor, by_output: Tensor, digits: Tensor, last: Tensor) -> float:
+    """Accuracy of a trained network in which the units no longer read some of them, nor the output some."""
+    network = trained_network(run)
+    with torch.no_grad():
+        network.recurrence.weights(0)[1][:, by_units] = 0
+        network.W_ph[:, by_output] = 0
+        return (network(digits).argmax(-1) == last).double().mean().item()
+
+
 def sleeping(p: TemporalGateParameters) -> list[Run]:
     """Noise bursts at a fixed period, for the LSTM and for gates of four kinds: :func:`sleeping_table` names them."""
     return _on_bursts(p, BURST_GATES, p.burst_steps, "noise bursts")
@@ -304,6 +344,7 @@ def record(p: TemporalGateParameters) -> pd.DataFrame:
         {
             "palindromes": recorded.with_origin(horizon.tabulated(climbed), [run for _, run in climbed]),
             "carriers": recorded.with_origin(carriers(carrying), carrying),
+            "silenced": recorded.with_origin(silenced(carrying), carrying),
             "bursts": recorded.with_origin(sleeping_table(slept), slept),
             "seeking": recorded.with_origin(tabulate(sought), sought),
             "gates sought": recorded.with_origin(gates_over_training(sought), sought),

@@ -101,6 +101,7 @@ def curves(
     colours: Mapping[Any, str] | None = None,
     names: Mapping[Any, str] | None = None,
     chance: float | None = 0.1,
+    ylim: tuple[float, float] = (0, 1.03),
 ) -> Axes:
     """``value`` over the steps, a line for each group: the mean over the seeds, with its 95% interval as a band.
 
@@ -121,7 +122,7 @@ def curves(
     if chance is not None:
         ax.axhline(chance, color=GUIDE, ls=":", lw=1)
         labels.append((chance, "chance", GUIDE))
-    ax.set(xlabel="training step", ylim=(0, 1.03), xlim=(0, last))
+    ax.set(xlabel="training step", ylim=ylim, xlim=(0, last))
     end_labels(ax, last, labels)
     return ax
 

@@ -98,14 +98,15 @@ def bursts(table: pd.DataFrame, best: float, without_clock: float) -> Figure:
     figure, ax = new(figsize=(6.8, 3.8))
     present = [gate for gate in BURST_NAMES if gate in set(table["gate"])]
     ordered = pd.concat([table[table["gate"] == gate] for gate in present])
-    curves(ordered, "gate", ax=ax, colours=BURST_COLOURS, names=BURST_NAMES, chance=0.5)
+    curves(ordered, "gate", ax=ax, colours=BURST_COLOURS, names=BURST_NAMES, chance=None, ylim=(0.45, 1.03))
+    ax.axhline(0.5, color=GUIDE, ls=":", lw=1)
     for level, words in ((best, "best possible"), (without_clock, "best without a clock")):
         ax.axhline(level, color=GUIDE, ls="--", lw=1)
         ax.annotate(
             words, (1, level), xycoords=("axes fraction", "data"), xytext=(-3, 2), textcoords="offset points",
             ha="right", fontsize=8, color=GUIDE,
         )  # fmt: skip
-    ax.set(ylabel="accuracy on fresh sequences", ylim=(0.45, 1.03))
+    ax.set(ylabel="accuracy on fresh sequences")
     return figure
 
 
@@ -147,11 +148,11 @@ def sine_waves(tables: Mapping[str, pd.DataFrame], published: Mapping[str, Mappi
     figure, axes = _side_by_side(tables, 2.1)
     for ax, (title, table) in zip(axes, tables.items()):
         names = NAMES if ax is axes[-1] else dict.fromkeys(NAMES, "")
-        curves(table, "model", ax=ax, colours=COLOURS, names=names, chance=None)
+        curves(table, "model", ax=ax, colours=COLOURS, names=names, chance=None, ylim=(0.45, 1.02))
         ax.axhline(0.5, color=GUIDE, ls=":", lw=1)
         for model, level in published.get(title, {}).items():
             ax.axhline(level, color=COLOURS[model], ls=(0, (1, 2)), lw=1.2)
-        ax.set(ylim=(0.45, 1.02), xlabel="updates")
+        ax.set(xlabel="updates")
     axes[0].set(ylabel="accuracy on fresh waves")
     return figure
 
@@ -164,13 +165,12 @@ def adding(tables: Mapping[str, pd.DataFrame]) -> Figure:
     figure, axes = _side_by_side(tables, 2.8)
     for ax, table in zip(axes, tables.values()):
         names = NAMES if ax is axes[-1] else dict.fromkeys(NAMES, "")
-        curves(table, "model", "test_loss", ax=ax, colours=COLOURS, names=names, chance=None)
+        curves(table, "model", "test_loss", ax=ax, colours=COLOURS, names=names, chance=None, ylim=(0, 0.22))
         ax.axhline(1 / 6, color=GUIDE, ls=":", lw=1)
         ax.annotate(
             "always 1", (1, 1 / 6), xycoords=("axes fraction", "data"), xytext=(-3, 2), textcoords="offset points",
             ha="right", fontsize=8, color=GUIDE,
         )  # fmt: skip
-        ax.set(ylim=(0, 0.22))
     axes[0].set(ylabel="mean squared error")
     return figure
 
