@@ -124,10 +124,18 @@ def mod_floored(x: Tensor, tau: Tensor) -> Tensor:
 def mod_averaged(x: Tensor, tau: Tensor) -> Tensor:
     """x mod tau, whose derivative by tau is averaged over the batch, the first dimension of x, in place of summed.
 
-    So register Enny1991/PLSTM and, until its issue 9, philipperemy/tensorflow-phased-lstm, where all sequences of a
-    batch share their times, so that the mean is over one. What divides by tau afterwards is summed as it should be.
+    So philipperemy/tensorflow-phased-lstm registered until its issue 9; there all sequences of a batch share their
+    times, so that the mean is over one. What divides by tau afterwards is summed as it should be.
     """
     return torch.remainder(x, tau.detach() + (tau - tau.detach()) / len(x))
+
+
+def mod_averaged_twice(x: Tensor, tau: Tensor) -> Tensor:
+    """(x mod tau + tau) mod tau, both averaged, but the addition is not: Enny1991/PLSTM.
+
+    With B sequences the derivative is (B - 1 - floor(x / tau)) / B, of the wrong sign until B - 1 periods have passed.
+    """
+    return mod_averaged(mod_averaged(x, tau) + tau, tau)
 
 
 def mod_stopped(x: Tensor, tau: Tensor) -> Tensor:
@@ -144,6 +152,7 @@ Mod = Callable[[Tensor, Tensor], Tensor]
 MODS: dict[str, Mod] = {
     "floored": mod_floored,
     "averaged": mod_averaged,
+    "averaged twice": mod_averaged_twice,
     "stopped": mod_stopped,
     "detached": mod_detached,
 }
@@ -213,7 +222,7 @@ class Search(NamedTuple):
 
     steps: int = 1_000
     batch: int = 64
-    learning_rate: float = 0.03
+    learning_rate: float = 0.02
     growing: float = 0.7
     leak: float = 0.0
     mod: str = "floored"
@@ -227,23 +236,32 @@ def fit(
 ) -> pd.DataFrame:
     """Fit N gates a seed, all at once, to what the gate ``goal`` does at random times in 0…until, each from its start.
 
-    They learn log tau, s and the logit of r_on by the mean squared error of k. A step in log tau moves the last phases
-    by as many times as much as there are periods, so steps are shortened by tau of the start over the end of time.
+    They learn log tau, s in shares of the start's tau and the logit of r_on by the mean squared error of k. A step in
+    log tau moves the last phases by as many times as much as there are periods, so it is shortened by tau of the start
+    over the end of time.
     goal: numbers; until: (N,) ends of time; start: (N,) each; grow: (N,), whether times lie at first in 0…tau of the
     start and then grow, evenly in the logarithm; seeds: of the times. Returns seed, case (0…N - 1), step, tau, s and
     r_on at every ``every`` steps, if that is not 0, and at the last.
     """
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     size, copies = len(until), len(seeds)
-    learned = [value.repeat(copies) for value in (start.tau.log(), start.s, start.r_on.logit(1e-6))]
+    unit = start.tau.repeat(copies)
+    learned = [value.repeat(copies) for value in (start.tau.log(), start.s / start.tau, start.r_on.logit(1e-6))]
     adam = torch.optim.Adam([value.requires_grad_() for value in learned], search.learning_rate)
-    first, still = torch.where(grow, torch.minimum(start.tau, until), until), search.steps * search.growing
+    still = search.steps * search.growing
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        adam, lambda step: (1 + math.cos(math.pi * max(0.0, step - still) / (search.steps - still))) / 2
+    )
+    first = torch.where(grow, torch.minimum(start.tau, until), until)
     places = {"seed": [seed for seed in seeds for _ in range(size)], "case": [*range(size)] * copies}
     rows = []
 
+    def gates() -> Gate:
+        log_tau, share, logit = learned
+        return Gate(log_tau.exp(), share * unit, logit.sigmoid())
+
     def record(step: int) -> None:
-        log_tau, s, logit = (value.detach() for value in learned)
-        columns = {"tau": log_tau.exp(), "s": s.clone(), "r_on": logit.sigmoid()}
+        columns = {name: value.detach() for name, value in gates()._asdict().items()}
         rows.append(pd.DataFrame({**places, "step": step, **columns}))
 
     for step in range(search.steps):
@@ -252,16 +270,14 @@ def fit(
         end = first * (until / first) ** min(1.0, step / still)
         draws = [torch.rand(search.batch, size, generator=g, dtype=torch.float64) * end for g in generators]
         t = torch.cat(draws, dim=1)
-        log_tau, s, logit = learned
-        k = gate_by(MODS[search.mod], t, log_tau.exp(), s, logit.sigmoid(), search.leak)
+        k = gate_by(MODS[search.mod], t, *gates(), search.leak)
         loss = (k - temporal_gate(t, *goal)).square().mean(0).sum()  # of gates that know nothing of each other
         adam.zero_grad()
         loss.backward()
-        before = [value.detach().clone() for value in learned]
+        log_tau = learned[0].detach().clone()
         adam.step()
-        rate = (1 + math.cos(math.pi * max(0.0, step - still) / (search.steps - still))) / 2
-        for value, old in zip(learned, before):
-            value.data.copy_(torch.lerp(old, value.data, rate * (start.tau / end).clamp(max=1).repeat(copies)))
+        learned[0].data.copy_(log_tau.lerp(learned[0].data, (start.tau / end).clamp(max=1).repeat(copies)))
+        schedule.step()
     record(search.steps)
     return pd.concat(rows, ignore_index=True)
 
@@ -292,9 +308,11 @@ def recovery(
 ) -> pd.DataFrame:
     """Whether a gate is found again from starts at some distance: from ``ratios`` of its tau, and ``offsets`` of its s.
 
-    Times lie in 0…``periods`` tau. One of the two is moved at a time; offsets are shares of a period. Returns remedy,
-    periods, ratio, offset, seed, the tau, s and r_on that were found, and whether that is :func:`recovered`.
+    Times lie in 0…``periods`` tau, and s counts from the first period on. One of the two is moved at a time; offsets
+    are shares of a period. Returns remedy, periods, ratio, offset, seed, the tau, s and r_on that were found, and
+    whether that is :func:`recovered`.
     """
+    s %= tau
     places = [(ratio, 0.0) for ratio in ratios] + [(1.0, offset) for offset in offsets if offset]
     cases = pd.DataFrame(
         [(name, n, *place) for name, n, place in product(remedies, periods, places)],
@@ -323,6 +341,7 @@ def trajectories(
     search: Search = SEARCH,
 ) -> pd.DataFrame:
     """The ways of some searches: remedy, ratio, seed, step, tau, s, r_on; from ``ratios`` of tau, with the right s."""
+    s %= tau
     cases = list(product(remedies.items(), ratios))
     count = len(cases)
     start = Gate(
@@ -360,8 +379,10 @@ def landscape(
 ) -> pd.DataFrame:
     """The loss over tau alone, s and r_on being right: periods, ratio of tau to the truth, loss.
 
-    The mean squared error of k over ``times`` times spread evenly over 0…``periods`` tau.
+    The mean squared error of k over ``times`` times spread evenly over 0…``periods`` tau; s counts from the first
+    period on.
     """
+    s %= tau
     parts = []
     for n in periods:
         t = torch.linspace(0, n * tau, times, dtype=torch.float64)[:, None]

@@ -96,7 +96,7 @@ def mod_derivatives(table: pd.DataFrame, by_mod: pd.DataFrame) -> Figure:
     """
     figure, (left, right) = new(2, figsize=(7.6, 3.4))
     names = list(dict.fromkeys(table["mod"]))
-    markers = dict(zip(names, "osx+"))
+    markers = dict(zip(names, "osDx+"))
     for colour, name in zip(SEQUENCE, names):
         rows = table[table["mod"] == name].sort_values("periods")
         share = by_mod[by_mod["mod"] == name].groupby("periods")["recovered"].mean()
