@@ -92,7 +92,7 @@ def mod_derivatives(table: pd.DataFrame, by_mod: pd.DataFrame) -> Figure:
     """How wrong each derivative of mod is over the periods gone by, and how often a gate is found again with it.
 
     table: columns mod, periods, error (relative, of the derivative of k by tau). by_mod: mod, periods, recovered. What
-    is exact to rounding stands at the bottom.
+    is right to the rounding of the differences stands at the bottom; an error of 0 has no place.
     """
     figure, (left, right) = new(2, figsize=(7.6, 3.4))
     names = list(dict.fromkeys(table["mod"]))
@@ -104,7 +104,7 @@ def mod_derivatives(table: pd.DataFrame, by_mod: pd.DataFrame) -> Figure:
         right.plot(share.index, share, color=colour, marker=markers[name], ms=6, lw=1.2, label=name)
     left.set_xscale("symlog", linthresh=1)
     left.xaxis.set_major_formatter("{x:g}")
-    left.set(xlabel="periods since s", ylabel="relative error of ∂k/∂τ", ylim=(-0.05, None))
+    left.set(yscale="log", xlabel="periods since s", ylabel="relative error of ∂k/∂τ")
     right.set(xscale="log", xlabel="periods seen, T/τ", ylabel="gates found again (share)", ylim=(-0.03, 1.03))
     log_ticks(right.xaxis)
     figure.legend(
