@@ -216,8 +216,8 @@ REMEDIES = {
 class Search(NamedTuple):
     """How gates are fitted: Adam for ``steps`` steps of ``batch`` fresh times a gate, at first at ``learning_rate``.
 
-    growing: the share of the steps, below 1, in which short times grow to all; from then on the rate falls to zero along half a
-    cosine. leak: of the gate that learns; the one that is looked for has none.
+    growing: the share of the steps, below 1, in which short times grow to all; from then on the rate falls to zero
+    along half a cosine. leak: of the gate that learns; the one that is looked for has none.
     """
 
     steps: int = 1_000
