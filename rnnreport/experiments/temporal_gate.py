@@ -282,8 +282,8 @@ def arrivals(sought: pd.DataFrame, gates: pd.DataFrame) -> pd.DataFrame:
 
 
 def adding(p: TemporalGateParameters) -> list[Run]:
-    """The adding problem at ``adding_length``, LSTM and temporal gate."""
-    return _both(p, Adding(length=p.adding_length), 2.0 * p.adding_length, p.adding_steps, "adding")
+    """The adding problem at ``adding_length``, LSTM and temporal gate of 64 units."""
+    return _both(p, Adding(length=p.adding_length), 2.0 * p.adding_length, p.adding_steps, "adding", hidden_size=64)
 
 
 def sine_waves(p: TemporalGateParameters) -> list[Run]:
