@@ -43,6 +43,7 @@ CHAPTER_3 = {
     "r_on": 0.2,
     "test_palindromes": 100,
     "ladder": [3, 4],
+    "lstm_ladder": [3],
     "ladder_steps": 4,
     "burst_steps": 8,
     "period_starts": [0.9, 1.0],

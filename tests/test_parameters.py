@@ -103,6 +103,7 @@ class Chapter:
             "r_on": 0.2,
             "test_palindromes": 100,
             "ladder": [5],
+            "lstm_ladder": [5],
             "ladder_steps": 4,
             "burst_steps": 4,
             "period_starts": [0.9, 1.0],

@@ -62,6 +62,7 @@ class TemporalGateParameters(TrainingParameters):
     r_on: Ratio
     test_palindromes: Sample
     ladder: horizon.Ladder
+    lstm_ladder: horizon.Ladder
     ladder_steps: Count
     burst_steps: Count
     period_starts: Positives
@@ -134,15 +135,29 @@ def gated_versus_lstm(p: TemporalGateParameters) -> list[Run]:
 def lengths_solved(p: TemporalGateParameters) -> list[Climbed]:
     """Both at ever longer palindromes, until one is not solved: :func:`rnnreport.experiments.horizon.climb`.
 
+    The LSTM computes every unit at every step, so that its ladder ends earlier.
     The setting's value names the LSTM's start: "forget bias 1" (``PLAIN``) or "chrono biases"; "" with the gate.
     """
-    settings = [
+    lstms = [
         Setting("", "", "forget bias 1", "lstm", PLAIN),
         Setting("", "", "chrono biases", "lstm", {**STARTS["lstm"], "learning_rate": p.learning_rate}),
-        Setting("", "", "", "temporal-gate", {**STARTS["temporal-gate"], "learning_rate": p.learning_rate}),
     ]
-    sizes = {"hidden_size": p.hidden_size, "batch_size": p.batch_size, "test_palindromes": p.test_palindromes}
-    return climb(settings, p.ladder, p.seeds, p.ladder_steps, p.backend, device=p.device, **sizes)
+    gated = Setting("", "", "", "temporal-gate", {**STARTS["temporal-gate"], "learning_rate": p.learning_rate})
+    return [
+        run
+        for settings, ladder in ((lstms, p.lstm_ladder), ([gated], p.ladder))
+        for run in climb(
+            settings,
+            ladder,
+            p.seeds,
+            p.ladder_steps,
+            p.backend,
+            hidden_size=p.hidden_size,
+            batch_size=p.batch_size,
+            test_palindromes=p.test_palindromes,
+            device=p.device,
+        )
+    ]
 
 
 def carriers(runs: Sequence[Run], palindromes_used: int = 500) -> pd.DataFrame:
