@@ -223,6 +223,48 @@ def test_the_gate_says_what_it_shows_and_goes_back(visit: Visit) -> None:
     assert period.get_attribute("aria-valuetext") == value
 
 
+def test_dragging_the_distribution_wakes_units(visit: Visit) -> None:
+    if not visit.name.endswith("temporal_gate"):
+        return
+    widget = visit.page.locator(".rnnreport-widget", has=visit.page.get_by_role("slider", name="longest period"))
+    says, ratio = widget.get_by_role("status"), widget.get_by_role("slider", name="open ratio")
+
+    def dead() -> int:
+        if says.inner_text().startswith("Every one of the 128 units opens"):
+            return 0
+        found = re.match(r"(\d+) of 128 units", says.inner_text())
+        assert found, says.inner_text()
+        return int(found[1])
+
+    widget.get_by_role("button", name="Reset").click()
+    at_first = dead()
+    assert at_first > 0
+    widget.get_by_role("slider", name="length T").press("End")
+    longer = dead()
+    assert longer < at_first
+    widget.get_by_role("button", name="Reset").click()
+    assert dead() == at_first
+    drag(ratio, 0.9)
+    assert dead() < at_first
+    widget.get_by_role("button", name="Reset").click()
+
+
+def test_the_replay_plays_to_its_end(visit: Visit) -> None:
+    if not visit.name.endswith("temporal_gate"):
+        return
+    widget = visit.page.locator(".rnnreport-widget", has=visit.page.get_by_role("button", name="Play"))
+    snapshot, says = widget.get_by_role("slider"), widget.get_by_role("status")
+    snapshot.press("Home")
+    at_first = says.inner_text()
+    play = widget.get_by_role("button", name="Play")
+    play.click()
+    visit.page.wait_for_function("input => input.value === input.max", arg=snapshot.element_handle())
+    assert says.inner_text() != at_first
+    play.wait_for()  # it is no longer called Pause
+    snapshot.press("Home")
+    assert says.inner_text() == at_first
+
+
 def test_the_gradient_vanishes_and_explodes(visit: Visit) -> None:
     if not visit.name.endswith("01_gradients"):
         return
