@@ -665,34 +665,6 @@ def chapter_3():
     return gate.TemporalGateParameters.check({**TRAINING, "seeds": [0], **CHAPTER_3})
 
 
-def test_openness_is_k_on_a_fine_grid(chapter_3):
-    table = gate.openness(chapter_3, until=24.0)
-    assert len(table) == 2401
-    assert table["t"].iloc[[0, -1]].tolist() == [0.0, 24.0]
-    assert table["integer"].sum() == 25
-    assert table.loc[table["integer"], "k"].max() == pytest.approx(1 / 3)
-    assert table["t"].is_monotonic_increasing
-    assert table["t"].is_unique
-    at = np.interp([3.0, 3.6, 4.2, 6.0, 9.6], table["t"], table["k"])
-    assert at.tolist() == pytest.approx([0, 1, 0, 0, 1], abs=1e-9)
-    odd = gate.openness(chapter_3, until=7.3)
-    assert odd.loc[odd["integer"], "t"].tolist() == list(range(8))
-
-
-def test_states_stand_still_where_the_gate_is_shut(chapter_3):
-    table = gate.states(chapter_3, steps=25, seed=0)
-    assert table["t"].tolist() == list(range(1, 26))
-    for row in range(25):
-        before = table.loc[row - 1, ["gated h", "gated c"]].tolist() if row else [0.0, 0.0]
-        still = table.loc[row, ["gated h", "gated c"]].tolist() == before
-        assert still == (table.loc[row, "k"] == 0)
-    assert (table["h"].diff().dropna() != 0).all()
-    parameters = (torch.tensor(value, dtype=torch.float64) for value in (6, 3, 0.2))
-    np.testing.assert_array_equal(table["k"], temporal_gate(torch.arange(1.0, 26.0, dtype=torch.float64), *parameters))
-    pd.testing.assert_frame_equal(table, gate.states(chapter_3, steps=25, seed=0), check_exact=True)
-    assert not table["c"].equals(gate.states(chapter_3, steps=25, seed=1)["c"])
-
-
 def test_lstm_and_gated_lstm_differ_in_the_gate_alone(chapter_3, in_own_store):
     runs = gate.gated_versus_lstm(chapter_3)
     assert [run.configuration.model for run in runs] == ["lstm", "temporal-gate"]

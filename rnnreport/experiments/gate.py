@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rnnreport.cells import temporal_gate, temporal_gate_lstm_step
+from rnnreport.cells import lstm_step, temporal_gate, temporal_gate_lstm_step
 from rnnreport.models import PalindromeClassifier, TemporalGateLSTM
 from rnnreport.palindromes import palindrome_batch
 
@@ -25,6 +25,37 @@ IRRATIONAL = 5 * (5**0.5 - 1)  # a period near figure 3's at which whole steps m
 
 def _exact(value: Any) -> Tensor:
     return torch.as_tensor(value, dtype=torch.float64)
+
+
+# What it is, and what it does to a state
+
+
+def openness(tau: float, s: float, r_on: float, until: float) -> pd.DataFrame:
+    """k over time from 0 on, on a fine grid and at the integer steps (the first 1,000): t, k, and whether t is one."""
+    grid = torch.linspace(0, until, 2401, dtype=torch.float64)
+    t = torch.cat([grid, torch.arange(min(int(until), 1_000) + 1, dtype=torch.float64)]).unique()
+    k = temporal_gate(t, _exact(tau), _exact(s), _exact(r_on))
+    return pd.DataFrame({"t": t, "k": k, "integer": t == t.round()})
+
+
+def states(tau: float, s: float, r_on: float, steps: int, seed: int) -> pd.DataFrame:
+    """c and h of one unit among eight, with the gate and without it, over random input: t, k, and c, h of both."""
+    generator = torch.Generator().manual_seed(seed)
+    units = 8
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+    weights = (draw(4 * units, 1), draw(4 * units, units) / units**0.5, draw(4 * units) / 2)
+    times = torch.arange(1, steps + 1, dtype=torch.float64)
+    ungated = gated = (torch.zeros(1, units, dtype=torch.float64),) * 2
+    rows = []
+    for t, k in zip(times, temporal_gate(times, _exact(tau), _exact(s), _exact(r_on))):
+        x = draw(1, 1)
+        ungated = lstm_step(x, *ungated, *weights)
+        gated = temporal_gate_lstm_step(x, *gated, k, *weights)
+        rows.append((int(t), k.item(), *(state[0, 0].item() for state in (*ungated, *gated))))
+    return pd.DataFrame(rows, columns=["t", "k", "h", "c", "gated h", "gated c"])
 
 
 # How long a memory lasts

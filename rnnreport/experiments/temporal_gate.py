@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import product
 from typing import Annotated, Any, Literal, get_args
 
@@ -13,13 +13,12 @@ from pydantic import Field
 from torch import Tensor
 
 from rnnreport.backends import Backend
-from rnnreport.cells import lstm_step, temporal_gate, temporal_gate_lstm_step
 from rnnreport.experiments import TrainingParameters, horizon, recorded, sequences
 from rnnreport.experiments.horizon import Climbed, Setting, climb
 from rnnreport.experiments.palindromes import PalindromeRun, test_set, train_palindromes, trained_network
 from rnnreport.experiments.sequences import Gate, SequenceRun, train_sequences
 from rnnreport.models import ModelName, TemporalGateLSTM
-from rnnreport.parameters import DISTINCT, Count, Positive, Positives, Ratio, Real, Sample
+from rnnreport.parameters import DISTINCT, Count, Counts2, Positive, Positives, Ratio, Real, Sample
 from rnnreport.runs import Run, run_all, tabulate
 from rnnreport.sequences import Adding, Bursts, MarkedDigit, SineWaves, Task
 
@@ -66,7 +65,7 @@ class TemporalGateParameters(TrainingParameters):
     ladder_steps: Count
     burst_steps: Count
     period_starts: Positives
-    marked_length: Annotated[int, Field(strict=True, ge=2, description="an integer of at least 2")]
+    marked_length: Counts2
     marked_steps: Count
     adding_length: Annotated[int, Field(strict=True, ge=20, description="an integer of at least 20")]
     adding_steps: Count
@@ -78,36 +77,6 @@ class TemporalGateParameters(TrainingParameters):
     frequency_steps: Count
     backend: Annotated[Backend, Field(description=f"one of {', '.join(map(repr, get_args(Backend)))}")]
     recorded_file: recorded.RecordedFile
-
-
-def openness(p: TemporalGateParameters, until: float) -> pd.DataFrame:
-    """k over time from 0 on, on a fine grid and at the integer steps (the first 1,000): t, k, and whether t is one."""
-    grid = torch.linspace(0, until, 2401, dtype=torch.float64)
-    t = torch.cat([grid, torch.arange(min(int(until), 1_000) + 1, dtype=torch.float64)]).unique()
-    tau, s, r_on = (torch.tensor(value, dtype=torch.float64) for value in (p.tau, p.s, p.r_on))
-    k = temporal_gate(t, tau, s, r_on)
-    return pd.DataFrame({"t": t, "k": k, "integer": t == t.round()})
-
-
-def states(p: TemporalGateParameters, steps: int, seed: int) -> pd.DataFrame:
-    """c and h of one unit among eight, with the gate and without it, over random input: t, k, and c, h of both."""
-    generator = torch.Generator().manual_seed(seed)
-    units = 8
-
-    def draw(*shape: int) -> torch.Tensor:
-        return torch.randn(shape, generator=generator, dtype=torch.float64)
-
-    weights = (draw(4 * units, 1), draw(4 * units, units) / units**0.5, draw(4 * units) / 2)
-    tau, s, r_on = (torch.tensor(value, dtype=torch.float64) for value in (p.tau, p.s, p.r_on))
-    times = torch.arange(1, steps + 1, dtype=torch.float64)
-    ungated = gated = (torch.zeros(1, units, dtype=torch.float64),) * 2
-    rows = []
-    for t, k in zip(times, temporal_gate(times, tau, s, r_on)):
-        x = draw(1, 1)
-        ungated = lstm_step(x, *ungated, *weights)
-        gated = temporal_gate_lstm_step(x, *gated, k, *weights)
-        rows.append((int(t), k.item(), *(state[0, 0].item() for state in (*ungated, *gated))))
-    return pd.DataFrame(rows, columns=["t", "k", "h", "c", "gated h", "gated c"])
 
 
 def gated_versus_lstm(p: TemporalGateParameters) -> list[Run]:
@@ -236,7 +205,7 @@ def _accuracy_without(run: Run, by_units: Tensor, by_output: Tensor, digits: Ten
 
 def sleeping(p: TemporalGateParameters) -> list[Run]:
     """Noise bursts at a fixed period, for the LSTM and for gates of four kinds: :func:`sleeping_table` names them."""
-    return _on_bursts(p, BURST_GATES, p.burst_steps, "noise bursts")
+    return _on_bursts(p, list(BURST_GATES.values()), p.burst_steps, "noise bursts")
 
 
 def sleeping_table(runs: Sequence[Run]) -> pd.DataFrame:
@@ -247,12 +216,12 @@ def sleeping_table(runs: Sequence[Run]) -> pd.DataFrame:
 
 def seeking(p: TemporalGateParameters) -> list[Run]:
     """Gates that learn the bursts' period, from periods too short or too long by the factors ``period_starts``."""
-    starts = {f"{factor:g}": OPEN_IN_QUIET.model_copy(update={"tau": factor * BURSTS.period, "learned": True})
-              for factor in p.period_starts}  # fmt: skip
+    learned = OPEN_IN_QUIET.model_copy(update={"learned": True})
+    starts = [learned.model_copy(update={"tau": factor * BURSTS.period}) for factor in p.period_starts]
     return _on_bursts(p, starts, p.burst_steps, "seeking the period")
 
 
-def _on_bursts(p: TemporalGateParameters, gates: Mapping[str, Gate | None], steps: int, name: str) -> list[Run]:
+def _on_bursts(p: TemporalGateParameters, gates: Sequence[Gate | None], steps: int, name: str) -> list[Run]:
     every = max(1, steps // 20)
     configurations = [
         SequenceRun.of(
@@ -266,7 +235,7 @@ def _on_bursts(p: TemporalGateParameters, gates: Mapping[str, Gate | None], step
             device=p.device,
             snapshots=tuple(range(0, steps, every)),
         )
-        for gate, seed in product(gates.values(), p.seeds)
+        for gate, seed in product(gates, p.seeds)
     ]
     return run_all(train_sequences, configurations, name)
 
@@ -331,8 +300,15 @@ def marked_digit(p: TemporalGateParameters) -> list[Run]:
     return _race(p, task, gates, p.marked_steps, "marked digit")
 
 
-def _both(p: TemporalGateParameters, task: Task, longest: float, steps: int, name: str, leak: float = 0.0,
-          **settings: Any) -> list[Run]:  # fmt: skip
+def _both(
+    p: TemporalGateParameters,
+    task: Task,
+    longest: float,
+    steps: int,
+    name: str,
+    leak: float = 0.0,
+    **settings: Any,
+) -> list[Run]:
     return _race(p, task, [None, Gate(longest=longest, leak=leak)], steps, name, **settings)
 
 
