@@ -200,7 +200,7 @@ def record(
     chapter = Path(chapter).stem
     values = _given(chapter, profile, parameter)
     if chapter not in RECORDS:
-        raise ParameterError(f"{chapter} shows no runs that this records; {', '.join(RECORDS)} does")
+        raise ParameterError(f"{chapter} shows no runs that this records: say {' or '.join(RECORDS)}")
     values = _checked(chapter, {**values, "recorded_file": ""})
     output = (output or build.BUILD / "recorded" / f"{chapter}.parquet").absolute()
     if output.suffix != ".parquet":

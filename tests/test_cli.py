@@ -22,7 +22,10 @@ CHAPTER_2 = ["run", "02_rnn_versus_lstm"]
 SWEEP_2 = ["sweep", "02_rnn_versus_lstm"]
 CHAPTER_3 = ["run", "03_temporal_gate"]
 CHAPTER_4 = ["run", "04_text_generation"]
-SMALLEST = {"seeds": [0], "lengths": [4], "train_steps": 2, "hidden_size": 3, "batch_size": 2, "test_palindromes": 100}
+SMALLEST = {
+    **{"seeds": [0], "lengths": [4], "train_steps": 2, "hidden_size": 3, "batch_size": 2, "test_palindromes": 100},
+    **dict.fromkeys(("burst_steps", "frequency_steps", "adding_steps", "marked_steps"), 2),
+}
 
 
 def call(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -38,7 +41,10 @@ def call(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
     ("words", "says"),
     [
         (["run", "09_missing"], "no chapter '09_missing'; there are 01_gradients, 01b_lstm_gradients"),
-        (["record", "01_gradients"], "01_gradients shows no runs that this records; 02_rnn_versus_lstm does"),
+        (
+            ["record", "01_gradients"],
+            "01_gradients shows no runs that this records: say 02_rnn_versus_lstm or 03_temporal_gate",
+        ),
         (["record", "02_rnn_versus_lstm", "-o", "runs.csv"], "--output must name a file that ends in .parquet, not /"),
         (
             ["record", "02_rnn_versus_lstm", "-p", "ladder", "[1]"],
@@ -149,14 +155,14 @@ def test_run_and_plain_papermill_from_any_folder_make_the_same_figures(
     monkeypatch.setenv("RNNREPORT_RUNS_DIR", str(tmp_path / "runs"))
     assert call(*CHAPTER_3, *given, "-o", "ours.ipynb", monkeypatch=monkeypatch) == 0
     svg = [Path(line.partition(": ")[2]) for line in capsys.readouterr().out.splitlines() if line.startswith("Figure")]
-    assert len(svg) == 4
+    assert len(svg) == 17
     assert all(path.read_bytes().startswith(b"<?xml") for path in svg)
 
     monkeypatch.setenv("RNNREPORT_RUNS_DIR", str(tmp_path / "other_runs"))  # trained again, not taken from the store
     command = [sys.executable, "-m", "papermill", "--no-progress-bar", str(ROOT / "book" / "03_temporal_gate.ipynb")]
     subprocess.run([*command, "out.ipynb", "-y", yaml.safe_dump(SMALLEST)], check=True, capture_output=True)
     assert figures(tmp_path / "out.ipynb") == figures(tmp_path / "ours.ipynb")
-    assert len(figures(tmp_path / "out.ipynb")) == 4
+    assert len(figures(tmp_path / "out.ipynb")) == 17
 
 
 def test_plain_papermill_stops_at_a_bad_parameter_with_the_same_sentence(tmp_path: Path) -> None:

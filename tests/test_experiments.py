@@ -128,7 +128,7 @@ def test_every_seed_has_its_own_test_palindromes():
 
 
 def test_a_runs_settings_reach_its_network():
-    run = palindrome_run(model="temporal-gate", encoding="one-hot", longest_period=8.0, open_ratio=0.3, hidden_size=60)
+    run = palindrome_run(model="temporal-gate", encoding="one-hot", longest_period=1.6, open_ratio=0.3, hidden_size=60)
     tau, s, r_on = palindromes.new_network(run).recurrence.gate()
     assert ((tau >= 1) & (tau <= 8.001)).all()
     assert tau.max() > 4

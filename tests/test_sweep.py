@@ -332,7 +332,10 @@ def test_a_file_in_the_way_of_the_folder_is_told(tmp_path: Path, monkeypatch: py
 
 # Chapters
 
-SMALL = {"lengths": [4], "train_steps": 2, "hidden_size": 3, "batch_size": 2, "test_palindromes": 100}
+SMALL = {
+    **{"lengths": [4], "train_steps": 2, "hidden_size": 3, "batch_size": 2, "test_palindromes": 100},
+    **dict.fromkeys(("burst_steps", "frequency_steps", "adding_steps", "marked_steps"), 2),
+}
 CHAPTER = ["03_temporal_gate", *(word for name, value in SMALL.items() for word in ("-p", name, str(value)))]
 
 
