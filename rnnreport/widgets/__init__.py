@@ -9,11 +9,12 @@ functions, for the tests to hold against the library's, and ``{ render }`` by de
 from rnnreport.widgets.gates import GatePopulation, GateReplay, TemporalGate
 from rnnreport.widgets.gradients import FLIPS, Derivation, VanishingGradient
 from rnnreport.widgets.page import HERE
-from rnnreport.widgets.palindromes import PalindromeReader
+from rnnreport.widgets.palindromes import MAX_DIGITS, PalindromeReader
 
 __all__ = [
     "FLIPS",
     "HERE",
+    "MAX_DIGITS",
     "Derivation",
     "GatePopulation",
     "GateReplay",
