@@ -57,8 +57,8 @@ def steps_to_solve(steps: pd.DataFrame, budget: int) -> Figure:
         )  # fmt: skip
     ax.axhline(budget, color=GUIDE, ls=":", lw=1)
     ax.annotate(
-        f"{budget:,} steps, the budget", (lengths[-1], budget), xytext=(0, -11), textcoords="offset points",
-        ha="right", fontsize=8, color=GUIDE,
+        f"budget: {budget:,}", (1, budget), xycoords=("axes fraction", "data"), xytext=(4, 0),
+        textcoords="offset points", va="center", fontsize=8, color=GUIDE,
     )  # fmt: skip
     ax.set(xscale="log", yscale="log", xlabel="palindrome length T", ylabel="training steps to solve")
     ax.set_xticks(lengths, [str(length) for length in lengths])
