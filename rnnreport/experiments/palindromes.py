@@ -16,7 +16,7 @@ from rnnreport.backends import Backend
 from rnnreport.models import Encoding, Initialisation, ModelName, PalindromeClassifier, TemporalGateLSTM
 from rnnreport.palindromes import palindrome_batch
 from rnnreport.runs import Configuration, OnSteps, Run
-from rnnreport.training import Recipe, load_weights, save_weights, step_sizes, train
+from rnnreport.training import Batches, Recipe, load_weights, save_weights, step_sizes, train
 
 
 class PalindromeRun(Configuration):
@@ -79,17 +79,34 @@ def train_palindromes(run: PalindromeRun, folder: Path, on_steps: OnSteps = lamb
         hits = (logits.argmax(-1) == last).double().mean().item()
         return {"test_loss": F.cross_entropy(logits, last).item(), "test_accuracy": hits}
 
-    network = new_network(run)
-    table = train(
-        network,
+    return train_until_solved(
+        run,
+        new_network(run),
         lambda generator: palindrome_batch(run.length, run.batch_size, generator),
-        run.recipe,
-        folder=folder,
+        folder,
+        on_steps,
         evaluate=evaluate,
         watch=step_sizes,
+    )
+
+
+def train_until_solved(
+    run: Any, network: nn.Module, batches: Batches, folder: Path, on_steps: OnSteps, **options: Any
+) -> pd.DataFrame:
+    """Train a network by its run's recipe until it has solved its task, and keep its weights at the end as well.
+
+    run: with ``solved_at`` and ``snapshots``, as those of a :class:`PalindromeRun`. options: of
+    :func:`rnnreport.training.train`.
+    """
+    table = train(
+        network,
+        batches,
+        run.recipe,
+        folder=folder,
         until=lambda row: run.solved_at is not None and row["test_accuracy"] >= run.solved_at,
         snapshots=run.snapshots,
         on_steps=on_steps,
+        **options,
     )
     end = int(table["step"].iloc[-1])
     save_weights(network, folder / f"weights-{end}.safetensors")

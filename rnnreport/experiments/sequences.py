@@ -11,11 +11,11 @@ from pydantic import BaseModel
 from torch import nn
 
 from rnnreport.backends import Backend
-from rnnreport.experiments.palindromes import own_stream
+from rnnreport.experiments.palindromes import own_stream, train_until_solved
 from rnnreport.models import SequenceNetwork, TemporalGateLSTM
 from rnnreport.runs import Configuration, OnSteps, Run
 from rnnreport.sequences import SineWaves, Task
-from rnnreport.training import Recipe, load_weights, save_weights, train
+from rnnreport.training import Recipe, load_weights
 
 
 class Gate(BaseModel, extra="forbid", frozen=True):
@@ -63,22 +63,15 @@ def train_sequences(run: SequenceRun, folder: Path, on_steps: OnSteps = lambda s
         loss, right = run.task.measure(model(sequences), targets)
         return {"test_loss": loss.item(), "test_accuracy": right.item()}
 
-    network = new_network(run)
-    table = train(
-        network,
+    return train_until_solved(
+        run,
+        new_network(run),
         lambda generator: run.task.batch(run.batch_size, generator),
-        run.recipe,
+        folder,
+        on_steps,
         measure=run.task.measure,
-        folder=folder,
         evaluate=evaluate,
-        until=lambda row: run.solved_at is not None and row["test_accuracy"] >= run.solved_at,
-        snapshots=run.snapshots,
-        on_steps=on_steps,
     )
-    end = int(table["step"].iloc[-1])
-    save_weights(network, folder / f"weights-{end}.safetensors")
-    on_steps(run.steps - end)  # those it did not need
-    return table
 
 
 def test_set(run: SequenceRun) -> tuple[Any, torch.Tensor]:
