@@ -72,7 +72,7 @@ def steps_to_solve(steps: pd.DataFrame, budget: int) -> Figure:
 def carriers(units: pd.DataFrame) -> Figure:
     """What each unit adds to the right digit's logit, against the first step at which it is open.
 
-    units: columns first_open (0: never), updates and margin; a dot a unit, of all seeds.
+    units: columns first_open (0: never) and margin; a dot a unit, of all seeds.
     """
     figure, ax = new(figsize=(6.4, 3.2))
     opened, dead = units[units["first_open"] > 0], units[units["first_open"] == 0]
@@ -101,11 +101,7 @@ def bursts(table: pd.DataFrame, best: float, without_clock: float) -> Figure:
     curves(ordered, "gate", ax=ax, colours=BURST_COLOURS, names=BURST_NAMES, chance=None, ylim=(0.45, 1.03))
     ax.axhline(0.5, color=GUIDE, ls=":", lw=1)
     for level, words in ((best, "best possible"), (without_clock, "best without a clock")):
-        ax.axhline(level, color=GUIDE, ls="--", lw=1)
-        ax.annotate(
-            words, (1, level), xycoords=("axes fraction", "data"), xytext=(-3, 2), textcoords="offset points",
-            ha="right", fontsize=8, color=GUIDE,
-        )  # fmt: skip
+        _bound(ax, level, words)
     ax.set(ylabel="accuracy on fresh sequences")
     return figure
 
@@ -121,11 +117,7 @@ def seeking(final: pd.DataFrame, gates: pd.DataFrame, period: float, bounds: Map
     means = final.groupby("start")["test_accuracy"].mean()
     left.plot(means.index / period, means, color=GATED, lw=1.2)
     for name, level in bounds.items():
-        left.axhline(level, color=GUIDE, ls="--", lw=1)
-        left.annotate(
-            name, (1, level), xycoords=("axes fraction", "data"), xytext=(0, 2), textcoords="offset points",
-            ha="right", fontsize=8, color=GUIDE,
-        )  # fmt: skip
+        _bound(left, level, name, inset=0)
     left.set(xlabel="period at first, of the true one", ylabel="accuracy at the end", ylim=(0.45, 1.03))
     medians = gates.groupby(["start", "seed", "step"])["tau"].median().reset_index()
     for _, way in medians.groupby(["start", "seed"]):
@@ -166,11 +158,7 @@ def adding(tables: Mapping[str, pd.DataFrame]) -> Figure:
     for ax, table in zip(axes, tables.values()):
         names = NAMES if ax is axes[-1] else dict.fromkeys(NAMES, "")
         curves(table, "model", "test_loss", ax=ax, colours=COLOURS, names=names, chance=None, ylim=(0, 0.22))
-        ax.axhline(1 / 6, color=GUIDE, ls=":", lw=1)
-        ax.annotate(
-            "always 1", (1, 1 / 6), xycoords=("axes fraction", "data"), xytext=(-3, 2), textcoords="offset points",
-            ha="right", fontsize=8, color=GUIDE,
-        )  # fmt: skip
+        _bound(ax, 1 / 6, "always 1", ls=":")
     axes[0].set(ylabel="mean squared error")
     return figure
 
@@ -190,6 +178,15 @@ def marked_digit(tables: Mapping[str, pd.DataFrame]) -> Figure:
                chance=0.1 if ax is axes[-1] else None)  # fmt: skip
     axes[0].set(ylabel="accuracy on fresh sequences")
     return figure
+
+
+def _bound(ax: Axes, level: float, words: str, ls: str = "--", inset: float = 3) -> None:
+    """A line across at a level that bounds the others, its name above its right end."""
+    ax.axhline(level, color=GUIDE, ls=ls, lw=1)
+    ax.annotate(
+        words, (1, level), xycoords=("axes fraction", "data"), xytext=(-inset, 2), textcoords="offset points",
+        ha="right", fontsize=8, color=GUIDE,
+    )  # fmt: skip
 
 
 def _side_by_side(tables: Mapping[str, pd.DataFrame], width: float) -> tuple[Figure, list[Axes]]:
