@@ -19,7 +19,7 @@ import typer
 from tqdm import tqdm
 
 from rnnreport import build, corpora, environment, grid, runs, sweep, vendor
-from rnnreport.experiments import recorded, rnn_versus_lstm, speed, temporal_gate, text
+from rnnreport.experiments import recorded, rnn_versus_lstm, speed, temporal_gate, text_training
 from rnnreport.parameters import ParameterError
 from rnnreport.provenance import PROJECT
 from rnnreport.training import TrainingError, use_one_thread
@@ -230,10 +230,10 @@ def train(
         raise ParameterError(f"there is no {checkpoint} to resume from; leave --resume out to start")
     folder.mkdir(parents=True, exist_ok=True)
     use_one_thread()
-    configuration = text.long_run(steps, seed)
+    configuration = text_training.long_run(steps, seed)
     with tqdm(total=steps, desc="text", unit="step", mininterval=1.0) as bar:
-        table = text.train_text(configuration, folder, bar.update)
-    runs.finish(folder, text.train_text, configuration, table)
+        table = text_training.train_text(configuration, folder, bar.update)
+    runs.finish(folder, text_training.train_text, configuration, table)
     print(f"{steps:,} steps are done: {folder}")
 
 

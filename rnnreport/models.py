@@ -14,6 +14,7 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 from torch.nn import functional as F
+from torch.nn.utils import parametrize
 
 from rnnreport import recurrence
 from rnnreport.backends import Backend, check_backend
@@ -29,6 +30,7 @@ class _Recurrent(nn.Module):
 
     backend: what runs the recurrence, see :mod:`rnnreport.backends`. There are native kernels for the LSTM and for the
     temporal gate, unless its times differ within the batch; anything else torch runs, whatever the backend.
+    dropout: of what a layer hands to the next, while training.
     """
 
     gates: int  # rows of blocks in the stacked weights
@@ -43,14 +45,17 @@ class _Recurrent(nn.Module):
         bias: bool = True,
         batch_first: bool = False,
         backend: Backend = "torch",
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout must be a number from 0 to below 1, not {dropout!r}")
         for name, value in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be an integer of at least 1, not {value!r}")
         check_backend(backend)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
-        self.bias, self.batch_first, self.backend = bias, batch_first, backend
+        self.bias, self.batch_first, self.backend, self.dropout = bias, batch_first, backend, dropout
         rows = self.gates * hidden_size
         for layer in range(num_layers):
             columns = input_size if layer == 0 else hidden_size
@@ -124,6 +129,8 @@ class _Recurrent(nn.Module):
         ends = []
         for layer in range(self.num_layers):
             wanted = sequence or layer < self.num_layers - 1
+            if layer and self.dropout:
+                x = F.dropout(x, self.dropout, self.training)
             x, *end = self._layer(layer, x, tuple(state[layer] for state in states), wanted, **layer_options)
             ends.append(end)
         last = (torch.stack(parts) for parts in zip(*ends))
@@ -139,17 +146,24 @@ class _Recurrent(nn.Module):
     def from_torch(cls, module: nn.RNNBase) -> Self:
         """A copy of a ``torch.nn`` module: its weights, dtype and device; its two biases summed.
 
-        Raises ValueError for what ours does not do: another recurrence, two directions, projections, dropout.
+        Raises ValueError for what ours does not do: another recurrence, two directions, projections.
         """
         name = f"{cls.__name__}.from_torch"
         if not isinstance(module, cls.counterpart):
             raise ValueError(f"{name} takes a torch.nn.{cls.counterpart.__name__}, not a {type(module).__name__}")
-        for option, allowed in (("bidirectional", False), ("proj_size", 0), ("dropout", 0.0), ("nonlinearity", "tanh")):
+        for option, allowed in (("bidirectional", False), ("proj_size", 0), ("nonlinearity", "tanh")):
             value = getattr(module, option, allowed)
             if value != allowed:
                 raise ValueError(f"{name} takes modules with {option}={allowed!r} only, not {value!r}")
         weight = module.weight_hh_l0
-        ours = cls(module.input_size, module.hidden_size, module.num_layers, module.bias, module.batch_first)
+        ours = cls(
+            module.input_size,
+            module.hidden_size,
+            module.num_layers,
+            module.bias,
+            module.batch_first,
+            dropout=module.dropout,
+        )
         ours.to(device=weight.device, dtype=weight.dtype)
         with torch.no_grad():
             for layer in range(module.num_layers):
@@ -169,6 +183,7 @@ class _Recurrent(nn.Module):
             self.num_layers,
             bias=self.bias,
             batch_first=self.batch_first,
+            dropout=self.dropout,
             device=weight.device,
             dtype=weight.dtype,
         )
@@ -432,21 +447,66 @@ class SequenceNetwork(nn.Module):
 class CharLSTM(nn.Module):
     """Reads characters, says at every step which one comes next: the assignment's part 3, two layers by default.
 
-    Trained with windows that start from a zero state; :meth:`run` carries the state on, for sampling.
+    Trained with windows that start from a zero state, or, after :meth:`carry`, from the state that the batch before
+    ended in; :meth:`run` carries the state on, for sampling.
+    forget_bias: added to the forget gates' biases. dropout: of what a layer hands to the next and to the output layer,
+    while training. tied: the first layer sees a character as its row of the output layer's weights (H numbers), in
+    place of weights of its own (Press and Wolf 2017).
     """
 
+    carried: tuple[Tensor, Tensor] | None = None
+
     def __init__(
-        self, vocabulary_size: int, hidden_size: int = 128, num_layers: int = 2, backend: Backend = "torch"
+        self,
+        vocabulary_size: int,
+        hidden_size: int = 128,
+        num_layers: int = 2,
+        backend: Backend = "torch",
+        forget_bias: float = 0.0,
+        dropout: float = 0.0,
+        tied: bool = False,
     ) -> None:
         super().__init__()
-        self.lstm = LSTM(vocabulary_size, hidden_size, num_layers, backend=backend)
+        self.lstm = LSTM(vocabulary_size, hidden_size, num_layers, backend=backend, dropout=dropout)
         self.head = nn.Linear(hidden_size, vocabulary_size)
+        if tied:
+            self.lstm.weight_ih_l0 = nn.Parameter(torch.empty(4 * hidden_size, hidden_size))
+            nn.init.uniform_(self.lstm.weight_ih_l0, -(hidden_size**-0.5), hidden_size**-0.5)
+            parametrize.register_parametrization(self.lstm, "weight_ih_l0", _OfRows(self.head), unsafe=True)
+        if forget_bias:
+            with torch.no_grad():
+                for layer in range(num_layers):
+                    self.lstm.weights(layer)[2].view(-1, hidden_size)[1] += forget_bias
+
+    def carry(self, batch_size: int) -> tuple[Tensor, Tensor]:
+        """From now on, carry h and c, (L, B, H) each, from one batch of training to the next, from zeros; these two."""
+        weight = self.head.weight
+        shape = (self.lstm.num_layers, batch_size, self.lstm.hidden_size)
+        self.carried = weight.new_zeros(shape), weight.new_zeros(shape)
+        return self.carried
 
     def run(self, symbols: Tensor, state: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """symbols: integers (T, B); state: (h, c), (L, B, H) each. Returns logits (T, B, V) and the last state."""
         output, state = self.lstm(symbols, state)
-        return self.head(output), state
+        return self.head(F.dropout(output, self.lstm.dropout, self.training)), state
 
     def forward(self, symbols: Tensor) -> Tensor:
-        """symbols: integers (T, B). Returns logits (T, B, V), from a zero state."""
-        return self.run(symbols)[0]
+        """symbols: integers (T, B). Returns logits (T, B, V), from a zero state or, while training, a carried one."""
+        if self.carried is None or not self.training:
+            return self.run(symbols)[0]
+        logits, state = self.run(symbols, (self.carried[0].clone(), self.carried[1].clone()))
+        for kept, last in zip(self.carried, state):
+            kept.copy_(last.detach())
+        return logits
+
+
+class _OfRows(nn.Module):
+    """Input weights, (4H, V), from (4H, H) and the rows of a layer's weights, (V, H)."""
+
+    def __init__(self, layer: nn.Linear) -> None:
+        super().__init__()
+        self.layers = (layer,)  # in a tuple, so that this module does not hold the weights a second time
+
+    def forward(self, weight: Tensor) -> Tensor:
+        (layer,) = self.layers
+        return weight @ layer.weight.T

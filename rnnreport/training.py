@@ -14,9 +14,10 @@ import math
 import os
 import re
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import pandas as pd
@@ -56,12 +57,29 @@ class Recipe(BaseModel):
     steps: int
     optimizer: OptimizerName = "rmsprop"
     learning_rate: float = 1e-3
-    decay: float = 1.0  # the learning rate is multiplied by this …
+    schedule: Literal["steps", "cosine"] = "steps"
+    decay: float = 1.0  # steps: the learning rate is multiplied by this …
     decay_every: int = 5_000  # … every so many steps
+    warmup: int = 1  # cosine: it grows linearly over so many steps, and falls to zero along half a cosine over all
     clip_norm: float = 10.0  # the gradient's norm is cut to this
     seed: int = 0
     record_every: int = 10  # steps between two rows of the history
     device: str = "cpu"
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step, counted from 0."""
+        if self.schedule == "cosine":
+            return (
+                self.learning_rate
+                * min(1.0, (step + 1) / self.warmup)
+                * (1 + math.cos(math.pi * step / self.steps))
+                / 2
+            )
+        return self.learning_rate * self.decay ** (step // self.decay_every)
+
+    def written(self) -> dict[str, Any]:
+        """What a checkpoint must agree with: all but the number of steps, unless the schedule depends on it."""
+        return self.model_dump(exclude={"steps"} if self.schedule == "steps" else set())
 
 
 def check_device(name: str) -> torch.device:
@@ -108,6 +126,8 @@ def train(
     watch: Callable[[torch.optim.Optimizer], dict[str, float]] | None = None,
     until: Callable[[dict[str, float]], bool] = lambda row: False,
     snapshots: Collection[int] = (),
+    carried: Mapping[str, Tensor] = MappingProxyType({}),
+    header: Mapping[str, Any] = MappingProxyType({}),
     checkpoint_seconds: float = 30.0,
     on_steps: Callable[[int], None] = lambda steps: None,
 ) -> pd.DataFrame:
@@ -119,8 +139,10 @@ def train(
 
     folder: where to keep ``checkpoint.safetensors`` (at least every ``checkpoint_seconds``; a run that finds one goes
     on from it, and ends as if it had never been cut, on the same kind of processor) and ``weights-<step>.safetensors``
-    for every step in ``snapshots``. on_steps: told how many steps were done, for a progress bar.
-    Raises TrainingError when the loss is no longer a number, or the checkpoint is not one of this recipe.
+    for every step in ``snapshots``. carried: tensors that the model or the batches change in place from step to step,
+    such as states that are carried on; they belong to the checkpoint. header: what checkpoint and weights say of
+    themselves, see :func:`load_weights`. on_steps: told how many steps were done, for a progress bar.
+    Raises TrainingError when the loss is no longer a number, or the checkpoint is not one of this recipe and header.
     """
     device = check_device(recipe.device)
     model.to(device).train()
@@ -130,17 +152,17 @@ def train(
     step, seconds = 0, 0.0
     rows: list[dict[str, float]] = []
     if checkpoint and checkpoint.exists():
-        step, rows, seconds = _resume(checkpoint, recipe, model, optimizer, generator)
+        step, rows, seconds = _resume(checkpoint, recipe, model, optimizer, generator, carried, header)
         on_steps(step)
     elif evaluate:
         rows.append({"step": 0, "loss": math.nan, "accuracy": math.nan, "seconds": 0.0, **_evaluated(model, evaluate)})
     if folder and step == 0 and 0 in snapshots:
-        save_weights(model, folder / "weights-0.safetensors")
+        save_weights(model, folder / "weights-0.safetensors", header)
 
     losses, hits, saved, started = [], [], time.monotonic(), time.monotonic() - seconds
     while step < recipe.steps and not (rows and until(rows[-1])):
         for group in optimizer.param_groups:
-            group["lr"] = recipe.learning_rate * recipe.decay ** (step // recipe.decay_every)
+            group["lr"] = recipe.rate(step)
         inputs, targets = (part.to(device) for part in batches(generator))
         loss, right = measure(model(inputs), targets)
         optimizer.zero_grad(set_to_none=True)
@@ -157,7 +179,7 @@ def train(
                 )
         optimizer.step()
         if step in snapshots and folder:
-            save_weights(model, folder / f"weights-{step}.safetensors")
+            save_weights(model, folder / f"weights-{step}.safetensors", header)
         if step % recipe.record_every == 0 or step == recipe.steps:
             row = {"step": step, "loss": sum(losses) / len(losses), "accuracy": sum(hits) / len(hits)}
             row |= {"seconds": time.monotonic() - started, **_evaluated(model, evaluate)}
@@ -165,7 +187,7 @@ def train(
             on_steps(len(losses))
             losses, hits = [], []
             if checkpoint and (time.monotonic() - saved > checkpoint_seconds or step == recipe.steps):
-                _save(checkpoint, recipe, step, rows, model, optimizer, generator)
+                _save(checkpoint, recipe, step, rows, model, optimizer, generator, carried, header)
                 saved = time.monotonic()
     model.eval()
     return pd.DataFrame(rows).astype({"step": int})
@@ -200,14 +222,18 @@ def step_sizes(optimizer: torch.optim.Optimizer) -> dict[str, float]:
     return {"effective_rate": median, "effective_rate_low": low, "effective_rate_high": high, "update": update}
 
 
-def save_weights(model: nn.Module, path: Path) -> None:
-    """Write the model's parameters to a safetensors file, whole or not at all."""
-    _write(path, {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}, {})
+def save_weights(model: nn.Module, path: Path, header: Mapping[str, Any] = MappingProxyType({})) -> None:
+    """Write the model's parameters and a header to a safetensors file, whole or not at all."""
+    _write(path, {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}, header)
 
 
-def load_weights(model: nn.Module, path: Path) -> None:
-    """Read the model's parameters back. Raises TrainingError where the file is damaged or of another network."""
-    tensors, _ = _read(path)
+def load_weights(model: nn.Module, path: Path, header: Mapping[str, Any] = MappingProxyType({})) -> None:
+    """Read the model's parameters back.
+
+    Raises TrainingError where the file is damaged, of another network, or has another header, such as a vocabulary.
+    """
+    tensors, found = _read(path)
+    _check_header(path, found, header)
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
@@ -232,29 +258,44 @@ def _save(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     generator: torch.Generator,
+    carried: Mapping[str, Tensor],
+    header: Mapping[str, Any],
 ) -> None:
     """All that the next step depends on, in one file of tensors with a JSON header."""
     tensors = {f"model.{name}": tensor.detach() for name, tensor in model.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items() if value is not None}
-    tensors["generator"] = generator.get_state()
+    tensors |= {"generator": generator.get_state(), "global_generator": torch.get_rng_state()}
+    tensors |= {f"carried.{name}": tensor for name, tensor in carried.items()}
     history = pd.DataFrame(rows)
     tensors |= {f"history.{name}": torch.tensor(history[name].to_numpy(float)) for name in history}
-    _write(path, tensors, {"step": step, "recipe": recipe.model_dump(exclude={"steps"}), "columns": list(history)})
+    _write(path, tensors, {"step": step, "recipe": recipe.written(), "columns": list(history), **header})
 
 
 def _resume(
-    path: Path, recipe: Recipe, model: nn.Module, optimizer: torch.optim.Optimizer, generator: torch.Generator
+    path: Path,
+    recipe: Recipe,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    generator: torch.Generator,
+    carried: Mapping[str, Tensor],
+    header: Mapping[str, Any],
 ) -> tuple[int, list[dict[str, float]], float]:
-    """Put model, optimizer and generator back to where the checkpoint left them; step, rows and seconds of the run."""
+    """Put all that :func:`_save` wrote back to where the checkpoint left it; step, rows and seconds of the run."""
     try:
-        tensors, header = _read(path)
+        tensors, found = _read(path)
+        _check_header(path, found, header)
     except TrainingError as error:
         raise TrainingError(f"{error}; delete it to start anew") from error
-    if header.get("recipe") != recipe.model_dump(exclude={"steps"}) or header["step"] > recipe.steps:
-        which = f"{header.get('recipe')}, step {header.get('step')}"
+    # Older checkpoints do not have every setting: the others have their default values.
+    if (
+        found.get("recipe") is None
+        or Recipe(**{"steps": recipe.steps, **found["recipe"]}) != recipe
+        or found["step"] > recipe.steps
+    ):
+        which = f"{found.get('recipe')}, step {found.get('step')}"
         raise TrainingError(f"{path} belongs to another run ({which}); delete it to start anew")
-    parts: dict[str, dict[str, Any]] = {"model": {}, "optimizer": {}, "history": {}}
+    parts: dict[str, dict[str, Any]] = {"model": {}, "optimizer": {}, "history": {}, "carried": {}}
     for name, tensor in tensors.items():
         part, _, rest = name.partition(".")
         parts.setdefault(part, {})[rest] = tensor
@@ -268,11 +309,21 @@ def _resume(
         whole["state"].setdefault(int(index), {})[key] = tensor
     optimizer.load_state_dict(whole)
     generator.set_state(tensors["generator"])
-    rows = pd.DataFrame({name: parts["history"][name].numpy() for name in header["columns"]}).to_dict("records")
-    return header["step"], rows, rows[-1]["seconds"]  # type: ignore[return-value]
+    if "global_generator" in tensors:
+        torch.set_rng_state(tensors["global_generator"])
+    for name, tensor in carried.items():
+        tensor.copy_(parts["carried"][name])
+    rows = pd.DataFrame({name: parts["history"][name].numpy() for name in found["columns"]}).to_dict("records")
+    return found["step"], rows, rows[-1]["seconds"]  # type: ignore[return-value]
 
 
-def _write(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
+def _check_header(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    for name, value in wanted.items():
+        if found.get(name) != value:
+            raise TrainingError(f"{path} has another {name} than this: {found.get(name)!r}, not {value!r}")
+
+
+def _write(path: Path, tensors: dict[str, Tensor], header: Mapping[str, Any]) -> None:
     """Tensors and a JSON header in one file, with a hash of both, whole or not at all."""
     words = {name: json.dumps(value) for name, value in header.items()}
     temporary = path.with_suffix(".tmp")

@@ -15,10 +15,10 @@ from torch import nn
 from rnnreport import corpora
 from rnnreport.cells import lstm_step, rnn_step, temporal_gate
 from rnnreport.experiments import cell_path as reaches
-from rnnreport.experiments import horizon, kept, palindromes, recorded, rnn_versus_lstm, sequences, text
+from rnnreport.experiments import horizon, kept, palindromes, recorded, rnn_versus_lstm, sequences, text, text_training
 from rnnreport.experiments import temporal_gate as gate
 from rnnreport.experiments.palindromes import PalindromeRun, train_palindromes
-from rnnreport.experiments.text import TextRun, train_text
+from rnnreport.experiments.text_training import TextRun, train_text
 from rnnreport.models import LSTM
 from rnnreport.palindromes import palindrome_batch
 from rnnreport.parameters import ParameterError
@@ -831,8 +831,8 @@ def test_a_text_run_measures_held_out_text_and_keeps_snapshots(text_run, poem):
     assert text_run.configuration.snapshots == (0, 2, 4, 6, 8, 10)
     assert len(list(text_run.folder.glob("weights-*.safetensors"))) == 6
     last = text_run.table.iloc[-1]
-    model = text.snapshot(text_run.configuration, poem, text_run.folder, 10)
-    scores = text.held_out_scores(model, poem.windows(6))
+    model = text_training.snapshot(text_run.configuration, poem, text_run.folder, 10)
+    scores = text_training.held_out_scores(model, poem.windows(6))
     for name, value in scores.items():
         assert last[name] == pytest.approx(value, rel=1e-6)
     assert last["bits_per_character"] == pytest.approx(last["held_out_loss"] / math.log(2))
@@ -840,9 +840,9 @@ def test_a_text_run_measures_held_out_text_and_keeps_snapshots(text_run, poem):
 
 
 def test_a_snapshot_is_the_model_at_that_step(text_run, poem, tmp_path):
-    fresh = text.new_model(text_run.configuration, poem)
-    start = text.snapshot(text_run.configuration, poem, text_run.folder, 0)
-    end = text.snapshot(text_run.configuration, poem, text_run.folder, 10)
+    fresh = text_training.new_model(text_run.configuration, poem)
+    start = text_training.snapshot(text_run.configuration, poem, text_run.folder, 0)
+    end = text_training.snapshot(text_run.configuration, poem, text_run.folder, 10)
     assert all(torch.equal(a, b) for a, b in zip(fresh.parameters(), start.parameters(), strict=True))
     assert not any(torch.equal(a, b) for a, b in zip(start.parameters(), end.parameters(), strict=True))
     assert not start.training
@@ -865,7 +865,7 @@ def test_held_out_scores_are_those_of_one_window_after_the_other(poem):
             logits = model(characters[:-1, None])[:, 0]
             losses += F.cross_entropy(logits, characters[1:], reduction="none").tolist()
             hits += (logits.argmax(1) == characters[1:]).tolist()
-    scores = text.held_out_scores(model, windows)
+    scores = text_training.held_out_scores(model, windows)
     assert scores["held_out_loss"] == pytest.approx(np.mean(losses), rel=1e-6)
     assert scores["held_out_accuracy"] == pytest.approx(np.mean(hits), rel=1e-12)
 
@@ -879,7 +879,7 @@ def test_a_text_too_short_to_hold_any_out_is_trained_without(tmp_path):
         sequence_length=5,
         hidden_size=4,
         batch_size=3,
-        recipe=text.course_recipe(3),
+        recipe=text_training.course_recipe(3),
     )
     table = trained(run, tmp_path / "run", train_text)
     assert "held_out_loss" not in table
@@ -889,13 +889,13 @@ def test_a_text_too_short_to_hold_any_out_is_trained_without(tmp_path):
 def test_a_text_that_has_changed_since_is_not_trained_on(tmp_path):
     path = tmp_path / "text.txt"
     path.write_text("To be, or not to be. " * 9)
-    run = TextRun(corpus=str(path), sha256="another", sequence_length=5, recipe=text.course_recipe(3))
+    run = TextRun(corpus=str(path), sha256="another", sequence_length=5, recipe=text_training.course_recipe(3))
     with pytest.raises(corpora.CorpusError, match="no longer the text"):
         trained(run, tmp_path / "run", train_text)
 
 
 def test_the_courses_recipe():
-    recipe = text.course_recipe(100, seed=4, record_every=7)
+    recipe = text_training.course_recipe(100, seed=4, record_every=7)
     assert (recipe.steps, recipe.seed, recipe.record_every) == (100, 4, 7)
     assert (recipe.learning_rate, recipe.decay, recipe.decay_every, recipe.clip_norm) == (2e-3, 0.96, 5000, 5.0)
     run = TextRun(sha256="-", recipe=recipe)
@@ -904,16 +904,16 @@ def test_the_courses_recipe():
 
 def test_the_long_training_is_of_the_reports_book():
     require(os.environ.get(corpora.DATA_DIR), f"{corpora.DATA_DIR} is not set")
-    run = text.long_run(1_000, seed=2)
+    run = text_training.long_run(1_000, seed=2)
     assert (run.corpus, run.steps, run.seed) == (corpora.REPORT_BOOK, 1_000, 2)
     assert run.sha256 == corpora.load().sha256
-    assert run.recipe.model_copy(update={"record_every": 10}) == text.course_recipe(1_000, 2)
+    assert run.recipe.model_copy(update={"record_every": 10}) == text_training.course_recipe(1_000, 2)
 
 
 def test_the_long_training_takes_no_other_text(monkeypatch):
     monkeypatch.setattr(corpora, "load", lambda: corpora.Corpus(corpora.SHAKESPEARE, "made up", "To be"))
     with pytest.raises(corpora.CorpusError, match=corpora.REPORT_BOOK):
-        text.long_run(1_000, seed=2)
+        text_training.long_run(1_000, seed=2)
 
 
 @pytest.mark.parametrize(
@@ -925,7 +925,7 @@ def test_samples_are_taken_at_five_even_steps(steps, expected):
 
 @pytest.fixture
 def model(text_run, poem):
-    return text.snapshot(text_run.configuration, poem, text_run.folder, 10)
+    return text_training.snapshot(text_run.configuration, poem, text_run.folder, 10)
 
 
 def test_first_samples_start_with_random_characters_and_go_on_greedily(model, poem):

@@ -178,7 +178,6 @@ def test_there_and_back_is_the_same_weights(kind):
         (LSTM, nn.GRU(D, H), "GRU"),
         (LSTM, nn.LSTM(D, H, bidirectional=True), "bidirectional"),
         (LSTM, nn.LSTM(D, H, proj_size=2), "proj_size"),
-        (LSTM, nn.LSTM(D, H, 2, dropout=0.5), "dropout"),
         (RNN, nn.RNN(D, H, nonlinearity="relu"), "nonlinearity"),
     ],
 )

@@ -15,7 +15,7 @@ from pydantic import model_validator
 
 from rnnreport import corpora
 from rnnreport.backends import Backend, kernels
-from rnnreport.experiments.text import TextRun, course_recipe, train_text
+from rnnreport.experiments.text_training import TextRun, course_recipe, train_text
 from rnnreport.parameters import ParameterError, Parameters, Text
 from rnnreport.provenance import PROJECT
 from rnnreport.runs import RunError, provenance, run_all, tabulate

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from itertools import product
-from pathlib import Path
 from typing import Self
 
 import pandas as pd
 import torch
-import torch.nn.functional as F
 from pydantic import model_validator
-from torch import Tensor, nn
+from torch import Tensor
 
 from rnnreport import corpora
 from rnnreport.experiments import TrainingParameters
+from rnnreport.experiments.text_training import TextRun, course_recipe, train_text
 from rnnreport.models import CharLSTM
 from rnnreport.parameters import Count, Positives, Text
-from rnnreport.runs import Configuration, OnSteps, Run, run_all
+from rnnreport.runs import Run, run_all
 from rnnreport.sampling import entropy, probabilities, sample
-from rnnreport.training import Recipe, load_weights, train
 
 
 class TextParameters(TrainingParameters):
@@ -43,58 +40,6 @@ class TextParameters(TrainingParameters):
         except corpora.CorpusError as error:
             raise ValueError(f"prompt: {error}") from error
         return self
-
-
-class TextRun(Configuration):
-    """One training of the two-layer LSTM; the defaults are the course's, and Adam, since the report names none."""
-
-    corpus: str = corpora.REPORT_BOOK
-    sha256: str  # of the text that the name stands for on this machine
-    sequence_length: int = 30
-    hidden_size: int = 128
-    num_layers: int = 2
-    batch_size: int = 64
-    snapshots: tuple[int, ...] = ()
-
-
-def course_recipe(steps: int, seed: int = 0, **changes: object) -> Recipe:
-    """The course's defaults for part 3: learning rate 2e-3, times 0.96 every 5,000 steps, gradients clipped at 5."""
-    settings = {"optimizer": "adam", "learning_rate": 2e-3, "decay": 0.96, "decay_every": 5_000, "clip_norm": 5.0}
-    return Recipe(steps=steps, seed=seed, **{**settings, **changes})
-
-
-def long_run(steps: int, seed: int) -> TextRun:
-    """The report's training: its book, the course's defaults, weights kept at the steps it shows and before."""
-    book = corpora.load()
-    if not book.is_report_book:
-        raise corpora.CorpusError(f"the long training is of {corpora.REPORT_BOOK}, which could not be downloaded")
-    return TextRun(
-        sha256=book.sha256,
-        recipe=course_recipe(steps, seed, record_every=500),
-        snapshots=(0, 2_000, 10_000, 50_000, 100_000, 200_000, 500_000),
-    )
-
-
-def train_text(run: TextRun, folder: Path, on_steps: OnSteps = lambda steps: None) -> pd.DataFrame:
-    """Train the model of this run; the table has the held-out text's loss, accuracy and bits per character as well."""
-    corpus = corpora.load(run.corpus)
-    if corpus.sha256 != run.sha256:
-        raise corpora.CorpusError(f"corpus {run.corpus!r} is no longer the text that this run was asked to read")
-    windows = corpus.windows(run.sequence_length)
-    model = new_model(run, corpus)
-
-    def evaluate(model: nn.Module) -> dict[str, float]:
-        return held_out_scores(model, windows)
-
-    return train(
-        model,
-        lambda generator: windows.batch(run.batch_size, generator),
-        run.recipe,
-        folder=folder,
-        evaluate=evaluate if len(windows.held_out_starts) else None,
-        snapshots=run.snapshots,
-        on_steps=on_steps,
-    )
 
 
 def text_runs(p: TextParameters) -> list[Run]:
@@ -124,33 +69,6 @@ def text_runs(p: TextParameters) -> list[Run]:
 def sample_steps(steps: int) -> list[int]:
     """Five evenly spaced steps, the last at the end (fewer where there are not five)."""
     return sorted({max(1, round(steps * part / 5)) for part in range(1, 6)})
-
-
-def new_model(run: TextRun, corpus: corpora.Corpus) -> CharLSTM:
-    """The untrained model of this run."""
-    torch.manual_seed(run.recipe.seed)
-    return CharLSTM(len(corpus.vocabulary), run.hidden_size, run.num_layers, run.backend)
-
-
-def snapshot(run: TextRun, corpus: corpora.Corpus, folder: Path, step: int) -> CharLSTM:
-    """The model as it was at that step of a finished run."""
-    model = new_model(run, corpus)
-    load_weights(model, folder / f"weights-{step}.safetensors")
-    return model.eval()
-
-
-def held_out_scores(model: nn.Module, windows: corpora.Windows) -> dict[str, float]:
-    """Loss (nats a character), accuracy and bits per character over all held-out windows, each from a zero state."""
-    loss, hits, count = 0.0, 0, 0
-    device = next(model.parameters()).device
-    for starts in windows.held_out_starts.split(256):
-        inputs, targets = (part.to(device) for part in windows.at(starts))
-        logits, targets = model(inputs).flatten(0, -2), targets.flatten()
-        loss += F.cross_entropy(logits, targets, reduction="sum").item()
-        hits += int((logits.argmax(-1) == targets).sum())
-        count += len(targets)
-    loss /= count
-    return {"held_out_loss": loss, "held_out_accuracy": hits / count, "bits_per_character": loss / math.log(2)}
 
 
 def first_samples(model: CharLSTM, corpus: corpora.Corpus, length: int, count: int, seed: int) -> list[str]:
