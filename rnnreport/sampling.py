@@ -1,4 +1,9 @@
-"""Text from a trained character model, one character at a time, the state carried on."""
+"""Text from a trained character model, one character at a time, the state carried on.
+
+From the model's logits a character is chosen so: those that would repeat what stands there already are lowered
+(``repetition``), the temperature divides them, the softmax makes probabilities of them, ``top_k`` and ``top_p`` leave
+the likeliest, and one is drawn.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +27,10 @@ def sample(
     length: int,
     *,
     temperature: float = 1.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    repetition: float = 1.0,
+    repetition_length: int = 8,
     generator: torch.Generator | None = None,
     state: State | None = None,
 ) -> tuple[Tensor, State]:
@@ -29,10 +38,14 @@ def sample(
 
     start: integers (T,) or (T, B), read first, from a zero state or from ``state`` (h, c of shape (L, B, H)).
     temperature: logits are divided by it before the softmax; 0 is greedy, the likeliest character each time.
+    top_k, top_p: see :func:`probabilities`. repetition: a character that would end a sequence of ``repetition_length``
+    characters which start and text have already is this many times less likely (before the temperature); 1 changes
+    nothing, infinity forbids it, unless all are forbidden.
     Returns the new characters, (length,) or (length, B), and the state after the last but one of them: to go on, start
-    from the last one. The model's backend does the work; both draw the same numbers from the generator.
+    from the last one. The model's backend does the work, torch where the last three are used; both draw the same
+    numbers from the generator.
     Raises ValueError for an empty start or one of other symbols than the model's, a length below 1, a temperature that
-    is not >= 0, a state of another shape, weights or a state that are not finite.
+    is not >= 0, another setting out of its range, a state of another shape, weights or a state that are not finite.
     """
     if start.numel() == 0 or start.dim() > 2:
         raise ValueError("start must hold at least one character, as (T,) or (T, B)")
@@ -42,6 +55,12 @@ def sample(
         raise ValueError(f"length must be at least 1, not {length}")
     if not 0 <= temperature < math.inf:
         raise ValueError(f"temperature must be a finite number of at least 0 (0 is greedy), not {temperature}")
+    _check_kept(top_k, top_p)
+    if not repetition >= 1 or repetition_length < 1:
+        raise ValueError(
+            "repetition must be a number of at least 1 (1 changes nothing), and its length at least 1 character, not "
+            f"{repetition} and {repetition_length}"
+        )
     symbols = start.long() if start.dim() == 2 else start.long().unsqueeze(1)
     weights, shape = _laid_out(model), (model.lstm.num_layers, symbols.shape[1], model.lstm.hidden_size)
     h, c = state or (weights.table.new_zeros(shape), weights.table.new_zeros(shape))
@@ -56,15 +75,39 @@ def sample(
         if temperature > 0:
             u = 1 - torch.rand(text[-length:].shape, generator=generator, dtype=torch.float64, device=start.device)
         native = kernels(model.lstm.backend, weights.table)
-        (native.sample if native else _run)(text, length, u, temperature, *weights, h, c)
+        if (top_k, top_p, repetition) != (0, 1, 1):
+            repeats = _Repeats(text, length, repetition, repetition_length) if repetition > 1 else None
+            _run(text, length, u, temperature, *weights, h, c, top_k, top_p, repeats)
+        else:
+            (native.sample if native else _run)(text, length, u, temperature, *weights, h, c)
     text, h, c = text[-length:].clone(), h.unflatten(1, shape[::2]).transpose(0, 1).clone(), c.clone()
     return (text if start.dim() == 2 else text.squeeze(1)), (h, c)
 
 
-def probabilities(logits: Tensor, temperature: float) -> Tensor:
-    """softmax(logits / temperature) over the last dimension; temperature > 0."""
+def probabilities(logits: Tensor, temperature: float, top_k: int = 0, top_p: float = 1.0) -> Tensor:
+    """softmax(logits / temperature) over the last dimension, of the same shape; temperature > 0.
+
+    top_k: only so many, the likeliest, may be drawn (Fan et al. 2018); 0 for all. top_p: only the likeliest that it
+    takes to have this much of the probability together (Holtzman et al. 2020); 1 for all. Of equals the first stay.
+    The others get 0, and what is left sums to 1. Raises ValueError for values out of range.
+    """
+    _check_kept(top_k, top_p)
     below_best = (logits - logits.amax(-1, keepdim=True)).double()  # the softmax is the same, and nothing overflows
-    return torch.softmax(below_best / temperature, -1).to(logits.dtype)
+    p = torch.softmax(below_best / temperature, -1)
+    if top_k or top_p < 1:
+        ordered, place = p.sort(dim=-1, descending=True, stable=True)
+        ordered[..., top_k or p.shape[-1] :] = 0
+        ordered /= ordered.sum(-1, keepdim=True)
+        ordered[ordered.cumsum(-1) - ordered >= top_p] = 0  # those before have it all
+        p = torch.zeros_like(p).scatter_(-1, place, ordered / ordered.sum(-1, keepdim=True))
+    return p.to(logits.dtype)
+
+
+def _check_kept(top_k: int, top_p: float) -> None:
+    if top_k < 0:
+        raise ValueError(f"top_k must be a number of characters, 0 for all, not {top_k}")
+    if not 0 < top_p <= 1:
+        raise ValueError(f"top_p must be above 0 and at most 1 (1 for all), not {top_p}")
 
 
 def entropy(p: Tensor) -> Tensor:
@@ -108,6 +151,9 @@ def _run(
     b_p: Tensor,
     h: Tensor,
     c: Tensor,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    repeats: _Repeats | None = None,
 ) -> None:
     """Write the last ``length`` rows of text, (T + length, B), and move the states h, (B, L H), and c, (L, B, H), on.
 
@@ -129,12 +175,44 @@ def _run(
         if step < 0:
             continue  # the following character is given
         torch.addmm(b_p, h_t, W_p, out=logits)
-        following.copy_(_choose(logits, temperature, None if u is None else u[step]))
+        if repeats:
+            repeats.lower(logits)
+        following.copy_(_choose(logits, temperature, None if u is None else u[step], top_k, top_p))
+        if repeats:
+            repeats.add(following)
 
 
-def _choose(logits: Tensor, temperature: float, u: Tensor | None) -> Tensor:
+def _choose(logits: Tensor, temperature: float, u: Tensor | None, top_k: int, top_p: float) -> Tensor:
     """A symbol for each row of logits (B, V): the first whose cumulated probability reaches u, (B,) in (0, 1]."""
     if u is None:
         return logits.argmax(-1)
-    cumulated = probabilities(logits.double(), temperature).cumsum(-1)
+    cumulated = probabilities(logits.double(), temperature, top_k, top_p).cumsum(-1)
     return torch.searchsorted(cumulated, u[:, None] * cumulated[:, -1:]).squeeze(1)
+
+
+class _Repeats:
+    """What each text of a batch has written, and so which characters would repeat it."""
+
+    def __init__(self, text: Tensor, length: int, repetition: float, repetition_length: int) -> None:
+        self.penalty, self.context = math.log(repetition), repetition_length - 1
+        self.written: list[list[int]] = [[] for _ in range(text.shape[1])]
+        self.followed: list[dict[tuple[int, ...], set[int]]] = [{} for _ in self.written]
+        for symbols in text[:-length]:
+            self.add(symbols)
+
+    def add(self, symbols: Tensor) -> None:
+        """Write a symbol, (B,), at the end of every text."""
+        for written, followed, symbol in zip(self.written, self.followed, symbols.tolist()):
+            if len(written) >= self.context:
+                followed.setdefault(self._end(written), set()).add(symbol)
+            written.append(symbol)
+
+    def lower(self, logits: Tensor) -> None:
+        """Take the penalty off the logits, (B, V), of those that have followed the texts' ends before."""
+        for row, written, followed in zip(logits, self.written, self.followed):
+            before = list(followed.get(self._end(written), ()))
+            if len(before) < len(row):
+                row[before] -= self.penalty
+
+    def _end(self, written: list[int]) -> tuple[int, ...]:
+        return tuple(written[len(written) - self.context :])
