@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from rnnreport import cells, figures
 from rnnreport.figures import gate, memory, temporal_gate
+from rnnreport.figures import text as text_figures
 from rnnreport.intervals import interval
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -302,12 +303,12 @@ DRAWINGS = {
     "temporal gate, s = 0": lambda: gate.temporal_gate(k_of(s=0.0), 6.0, 0.0, 0.2),
     "temporal gate, s < 0, never shut": lambda: gate.temporal_gate(k_of(s=-2.0, r_on=1.0), 6.0, -2.0, 1.0),
     "states": lambda: gate.states(states()),
-    "text": lambda: figures.text_curves(text()),
-    "text, one seed": lambda: figures.text_curves(text(seeds=(0,))),
-    "text, nothing held out": lambda: figures.text_curves(text(held_out=False)),
-    "text, one record": lambda: figures.text_curves(text(steps=(0, 1))),
-    "diversity": lambda: figures.diversity(temperatures()),
-    "diversity, one seed": lambda: figures.diversity(temperatures(seeds=(0,))),
+    "text": lambda: text_figures.curves_of_first_steps(text()),
+    "text, one seed": lambda: text_figures.curves_of_first_steps(text(seeds=(0,))),
+    "text, nothing held out": lambda: text_figures.curves_of_first_steps(text(held_out=False)),
+    "text, one record": lambda: text_figures.curves_of_first_steps(text(steps=(0, 1))),
+    "diversity": lambda: text_figures.diversity(temperatures()),
+    "diversity, one seed": lambda: text_figures.diversity(temperatures(seeds=(0,))),
     "gradient decay": lambda: figures.gradient_decay(decay(), "norm", "left").figure,
     "gradient decay with its bound": lambda: figures.gradient_decay(decay(), "norm", "left", "bound").figure,
     "gradient decay to nothing": lambda: figures.gradient_decay(decay().assign(norm=0.0), "norm", "left").figure,
@@ -544,7 +545,7 @@ def test_a_model_has_one_colour_throughout():
 
 def test_text_curves_without_held_out_text_have_one_line_each():
     for held_out, count in ((True, 2), (False, 1)):
-        for ax in figures.text_curves(text(held_out=held_out)).axes:
+        for ax in text_figures.curves_of_first_steps(text(held_out=held_out)).axes:
             assert len(ax.lines) == count
 
 

@@ -116,7 +116,7 @@ def curves(
         rows = statistics[statistics[by] == group]
         colour = (colours or {}).get(group, SEQUENCE[place % len(SEQUENCE)])
         ax.plot(rows["step"], rows["mean"], color=colour)
-        _band(ax, rows, colour)
+        band(ax, rows, colour)
         labels.append((rows["mean"].iloc[-1], (names or {}).get(group, str(group)), colour))
     last = statistics["step"].max()
     if chance is not None:
@@ -127,7 +127,7 @@ def curves(
     return ax
 
 
-def _band(ax: Axes, rows: pd.DataFrame, colour: str) -> None:
+def band(ax: Axes, rows: pd.DataFrame, colour: str) -> None:
     """The interval around a mean; a single seed has none."""
     if np.isfinite(rows["low"]).all():
         ax.fill_between(rows["step"], rows["low"].clip(0), rows["high"], color=colour, alpha=0.1, lw=0)
@@ -238,45 +238,6 @@ def gates(values: pd.DataFrame) -> Figure:
         ax.set(xlim=(low, 1), xlabel="value")
         ax.set_title(title, fontsize=10)
     axes[0].set(ylabel="share of values")
-    return figure
-
-
-def text_curves(table: pd.DataFrame) -> Figure:
-    """Figure 4: loss and accuracy over the steps, on the training batches and on held-out text."""
-    figure, (left, right) = new(2, figsize=(7.4, 3.1))
-    for ax, pair, ylabel in (
-        (left, ("loss", "held_out_loss"), "loss (nats a character)"),
-        (right, ("accuracy", "held_out_accuracy"), "accuracy"),
-    ):
-        labels = []
-        for column, name, colour in zip(pair, ("training", "held out"), (LSTM, RNN)):
-            if column not in table:
-                continue
-            rows = over_seeds(table, ["step"], column)
-            ax.plot(rows["step"], rows["mean"], color=colour)
-            _band(ax, rows, colour)
-            labels.append((rows["mean"].iloc[-1], name, colour))
-        ax.set(xlabel="training step", ylabel=ylabel, xlim=(0, table["step"].max()))
-        ax.set_ylim(0, 1 if ax is right else table["loss"].max() * 1.05)
-        end_labels(ax, table["step"].max(), labels, gap=0.07)
-    return figure
-
-
-def diversity(table: pd.DataFrame) -> Figure:
-    """Entropy, distinct sequences and known words against the temperature: means over the seeds of the sampling."""
-    figure, axes = new(3, figsize=(7.4, 2.6))
-    titles = {
-        "entropy": "entropy (bits)",
-        "distinct": "different 4-grams (share)",
-        "words": "words the book has (share)",
-    }
-    for ax, (column, title) in zip(axes, titles.items()):
-        rows = over_seeds(table, ["temperature"], column)
-        ax.errorbar(
-            rows["temperature"], rows["mean"], yerr=error_bars(rows, np.inf), color=LSTM, marker="o", ms=4, capsize=3
-        )
-        ax.set(xlabel="temperature", ylim=(0, None if column == "entropy" else 1.03))
-        ax.set_title(title, fontsize=10)
     return figure
 
 
