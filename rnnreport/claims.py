@@ -407,10 +407,23 @@ def _by_gate(table: pd.DataFrame) -> pd.DataFrame:
     return _at_last_step(table).pivot(index="seed", columns="gate", values="test_accuracy")
 
 
+def text_068(table: pd.DataFrame) -> Finding:
+    """table: trainings at the course's defaults; each counts from 500,000 steps on, with its last recorded accuracy."""
+    if missing := _needs_steps(table, 500_000):
+        return None, missing
+    ends = _at_last_step(table)
+    first = table.loc[table["accuracy"] >= 0.68, "step"].min()
+    return bool((ends["accuracy"] - 0.68).abs().max() < 0.02), (
+        f"After {ends['step'].max():,} steps, accuracy on training batches {_share(ends['accuracy'])}, against 0.68 "
+        f"give or take 0.02; past 0.68 for the first time at step {first:,.0f}. On held-out text "
+        f"{_share(ends['held_out_accuracy'])}."
+    )
+
+
 def text_loss(table: pd.DataFrame) -> Finding:
     """table: a training's loss and accuracy. Where the argmax is wrong, the true character has at most half of p."""
     bound = (1 - 0.68) * math.log(2)
-    rows = table.dropna(subset=["loss"])
+    rows = table.dropna(subset=["loss", "accuracy"])
     above = rows["loss"] - (1 - rows["accuracy"]) * math.log(2)
     if (above < 0).any():
         raise AssertionError("a mean cross-entropy below its bound: the loss or the accuracy is computed wrongly")
@@ -433,18 +446,37 @@ def fig4(table: pd.DataFrame) -> Finding:
     )
 
 
-def newlines_first(samples: pd.DataFrame, zero_state: float, in_book: float) -> Finding:
-    """samples: step and text; zero_state: p(newline) after a zero state; in_book: the newlines' share of the text.
+def newlines_first(habits: pd.DataFrame, in_book: float) -> Finding:
+    """habits: over the steps of trainings (step, newlines_greedy, zero_state, after_first); in_book: newlines' share.
 
-    Two halves: the first samples are mostly newlines, and a zero state predicts one.
+    Two halves: samples are mostly newlines at some early step, and a zero state predicts one there.
     """
-    first = samples.loc[samples["step"] == samples["step"].min()]
-    share = first["text"].str.count("\n").sum() / first["text"].str.len().sum()
-    halves = {bool(share > 0.5), zero_state > 0.5}
+    trained = habits[habits["step"] > 0]
+    if trained.empty:
+        return None, "It takes samples after the first step."
+    means = trained.groupby("step")[["newlines_greedy", "zero_state", "after_first"]].mean()
+    most = means.loc[means["newlines_greedy"] == means["newlines_greedy"].max()].iloc[0]
+    halves = {bool(most["newlines_greedy"] > 0.5), bool(most[["zero_state", "after_first"]].max() > 0.5)}
     return None if len(halves) > 1 else halves.pop(), (
-        f"At step {samples['step'].min()} newlines make up {share:.1%} of {len(first)} samples (of the book: "
-        f"{in_book:.1%}), and a zero state gives one a probability of {zero_state:.1%} on average. It takes more than "
-        "half in both."
+        f"Newlines make up at most {most['newlines_greedy']:.1%} of the samples of 30 characters, at step "
+        f"{most.name:,} (of the book: {in_book:.1%}); a zero state gives one a probability of {most['zero_state']:.1%} "
+        f"there, and {most['after_first']:.1%} once a first character is read. It takes more than half of both."
+    )
+
+
+def frequent_words_first(emerged: pd.DataFrame) -> Finding:
+    """emerged: the step from which on each band of words is written half as often as in the book; bands in order.
+
+    A row a seed. The claim holds where no band comes before a commoner one, and the rarest after the commonest.
+    """
+    first, last = emerged.iloc[:, 0], emerged.iloc[:, -1]
+    words = ", ".join(f"{band} from step {steps.median():,.0f} on" for band, steps in emerged.items())
+    if not np.isfinite(first).all():
+        return None, f"Not even the commonest words are there yet: {words}."
+    in_order = bool((emerged.diff(axis=1).iloc[:, 1:].fillna(0) >= 0).all(axis=None) and (last > first).all())
+    return in_order, (
+        f"Written at least half as often as in the book, median of {len(emerged)} seed"
+        f"{'s' * (len(emerged) > 1)}: {words}."
     )
 
 
@@ -491,9 +523,11 @@ PREDICATES: dict[str, Callable[..., Finding]] = {
     "learnable": learnable,
     "periodic-noise": periodic_noise,
     "s-noise": s_noise,
+    "text-068": text_068,
     "text-loss": text_loss,
     "fig4": fig4,
     "newlines-first": newlines_first,
+    "frequent-words-first": frequent_words_first,
     "temp-confidence": temp_confidence,
     "temp-diversity": temp_diversity,
 }

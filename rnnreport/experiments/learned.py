@@ -42,6 +42,12 @@ def shares(texts: Sequence[str], of_word: dict[str, str]) -> pd.Series:
     return pd.Series({name: found[name] / max(1, found.total()) for name in [*BANDS, UNKNOWN]})
 
 
+def distinct(texts: Sequence[str], length: int = 4) -> float:
+    """The share of different ones among all sequences of so many characters of these texts."""
+    found = [text[i : i + length] for text in texts for i in range(len(text) - length + 1)]
+    return len(set(found)) / max(1, len(found))
+
+
 def written(
     model: CharLSTM, corpus: Corpus, length: int, count: int, seed: int, temperature: float = 1.0, **how: float
 ) -> list[str]:
@@ -55,8 +61,12 @@ def written(
     return [corpus.decode(column) for column in torch.cat([start, rest]).T]
 
 
-def habits(model: CharLSTM, corpus: Corpus, seed: int, count: int = 50, length: int = 300) -> dict[str, float]:
+def habits(
+    model: CharLSTM, corpus: Corpus, of_word: dict[str, str], seed: int, count: int = 50, length: int = 300
+) -> dict[str, float]:
     """How the model writes by now: shares of what it writes, and what it expects of a zero state.
+
+    of_word: :func:`bands` of the corpus.
 
     newlines_greedy: share of newlines in samples of 30 characters as the report takes them, the likeliest each time;
     newlines, spaces: shares in longer texts drawn at temperature 1; zero_state: the probability of a newline that the
@@ -79,7 +89,7 @@ def habits(model: CharLSTM, corpus: Corpus, seed: int, count: int = 50, length: 
         "spaces": text.count(" ") / len(text),
         "zero_state": zero_state,
         "after_first": after_first,
-        **shares(drawn, bands(corpus)),
+        **shares(drawn, of_word),
     }
 
 

@@ -1,31 +1,77 @@
-"""Part 3: the character model on a book."""
+"""Chapter 4: the character model on a book."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
-from typing import Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 import pandas as pd
 import torch
-from pydantic import model_validator
-from torch import Tensor
+import yaml
+from pydantic import Field, model_validator
 
-from rnnreport import corpora
-from rnnreport.experiments import TrainingParameters
-from rnnreport.experiments.text_training import TextRun, course_recipe, train_text
+from rnnreport import baselines, corpora
+from rnnreport.backends import Backend
+from rnnreport.experiments import TrainingParameters, learned, recorded
+from rnnreport.experiments.text_training import TextRun, course_recipe, held_out_scores, snapshot, train_text
 from rnnreport.models import CharLSTM
-from rnnreport.parameters import Count, Positives, Text
-from rnnreport.runs import Run, run_all
-from rnnreport.sampling import entropy, probabilities, sample
+from rnnreport.parameters import DISTINCT, Count, Positives, Text
+from rnnreport.provenance import PROJECT
+from rnnreport.runs import Run, load, run_all, tabulate
+from rnnreport.sampling import probabilities, sample
+from rnnreport.training import OptimizerName
+
+RecipeName = Literal[
+    "the course's",
+    "state carried",
+    "longer windows",
+    "smaller batches",
+    "cosine schedule",
+    "forget bias 1",
+    "dropout 0.1",
+    "tied weights",
+    "together",
+]
+CARRIED: dict[str, Any] = {"carried": True}
+# What each recipe changes of the course's settings. Those after the second change one thing more than "state carried".
+RECIPES: dict[RecipeName, dict[str, Any]] = {
+    "the course's": {},
+    "state carried": CARRIED,
+    "longer windows": {**CARRIED, "sequence_length": 60, "batch_size": 32},
+    "smaller batches": {**CARRIED, "batch_size": 32},
+    "cosine schedule": {**CARRIED, "schedule": "cosine", "warmup": 200},
+    "forget bias 1": {**CARRIED, "forget_bias": 1.0},
+    "dropout 0.1": {**CARRIED, "dropout": 0.1},
+    "tied weights": {**CARRIED, "tied": True, "hidden_size": 120},  # no more parameters than the others
+    "together": {**CARRIED, "sequence_length": 60, "batch_size": 32, "schedule": "cosine", "warmup": 200},
+}
+RECIPE_OF_COURSE: RecipeName = "the course's"
+TOGETHER: RecipeName = "together"
 
 
 class TextParameters(TrainingParameters):
     """What chapter 4 can be told."""
 
     corpus: Text
+    optimizers: Annotated[
+        list[OptimizerName],
+        Field(description=f"a list of different optimizers among {', '.join(map(repr, get_args(OptimizerName)))}"),
+        DISTINCT,
+    ]
+    recipes: Annotated[
+        list[RecipeName],
+        Field(description=f"a list of different recipes among {', '.join(map(repr, RECIPES))}"),
+        DISTINCT,
+    ]
+    recipe_steps: Count
+    together_steps: Count
     temperatures: Positives
     prompt: Text
     sample_length: Count
+    backend: Annotated[Backend, Field(description=f"one of {', '.join(map(repr, get_args(Backend)))}")]
+    long_folder: str
+    recorded_file: recorded.RecordedFile
 
     @model_validator(mode="after")
     def _readable(self) -> Self:
@@ -43,26 +89,67 @@ class TextParameters(TrainingParameters):
 
 
 def text_runs(p: TextParameters) -> list[Run]:
-    """A model for every window length and seed, with weights kept at five evenly spaced steps and at the start."""
-    sha256 = corpora.load(p.corpus).sha256
-    every = max(1, p.train_steps // 40)
+    """A model for every optimizer, window length and seed; the optimizers after the first with the first seed only.
+
+    Weights are kept at :func:`sample_steps` and at :func:`learning_steps`.
+    """
     return run_all(
         train_text,
         [
-            TextRun(
-                corpus=p.corpus,
-                sha256=sha256,
+            _configuration(
+                p,
+                p.train_steps,
+                seed,
                 sequence_length=length,
-                hidden_size=p.hidden_size,
-                batch_size=p.batch_size,
-                recipe=course_recipe(
-                    p.train_steps, seed, learning_rate=p.learning_rate, record_every=every, device=p.device
-                ),
-                snapshots=tuple(sorted({0, *sample_steps(p.train_steps)})),
+                optimizer=optimizer,
+                snapshots=tuple(sorted({*learning_steps(p.train_steps), *sample_steps(p.train_steps)})),
             )
-            for length, seed in product(p.lengths, p.seeds)
+            for optimizer in p.optimizers
+            for length, seed in product(p.lengths, p.seeds if optimizer == p.optimizers[0] else p.seeds[:1])
         ],
         "text",
+    )
+
+
+def recipe_runs(p: TextParameters) -> list[Run]:
+    """A model for each recipe with the first seed, all having read as many characters in training.
+
+    ``TOGETHER`` is trained for ``together_steps`` of the course's size with every seed. The tables have
+    ``held_out_bits``.
+    """
+    return run_all(train_text, [_recipe_run(p, name, seed) for name, seed in _recipes(p)], "recipes")
+
+
+def names_of(p: TextParameters) -> list[RecipeName]:
+    """The names of the recipes of :func:`recipe_runs`, in their order."""
+    return [name for name, _ in _recipes(p)]
+
+
+def _recipes(p: TextParameters) -> list[tuple[RecipeName, int]]:
+    return [(name, seed) for name in p.recipes for seed in (p.seeds if name == TOGETHER else p.seeds[:1])]
+
+
+def _recipe_run(p: TextParameters, name: RecipeName, seed: int) -> TextRun:
+    changes = {"sequence_length": p.lengths[0], "batch_size": p.batch_size, **RECIPES[name]}
+    steps = p.together_steps if name == TOGETHER else p.recipe_steps
+    characters = changes["sequence_length"] * changes["batch_size"]
+    steps = round(steps * p.lengths[0] * p.batch_size / characters)
+    if p.hidden_size != 128:  # that of a recipe is meant for 128
+        changes.pop("hidden_size", None)
+    return _configuration(p, steps, seed, read_on=True, snapshots=(steps,), **changes)
+
+
+def _configuration(p: TextParameters, steps: int, seed: int, **changes: Any) -> TextRun:
+    """The run at the chapter's settings with these changes, of the run or of its recipe."""
+    of_run = {name: changes.pop(name) for name in set(changes) & set(TextRun.model_fields)}
+    every = max(1, min(steps // 40, 500))
+    settings = {"learning_rate": p.learning_rate, "record_every": every, "device": p.device}
+    return TextRun(
+        corpus=p.corpus,
+        sha256=corpora.load(p.corpus).sha256,
+        backend=p.backend,
+        recipe=course_recipe(steps, seed, **{**settings, **changes}),
+        **{"hidden_size": p.hidden_size, "batch_size": p.batch_size, **of_run},
     )
 
 
@@ -71,24 +158,188 @@ def sample_steps(steps: int) -> list[int]:
     return sorted({max(1, round(steps * part / 5)) for part in range(1, 6)})
 
 
+def learning_steps(steps: int) -> list[int]:
+    """0, 20, 50, 100, 200, 500, … up to the last step, and that."""
+    return sorted(
+        {0, steps, *(n * 10**power for power in range(1, 6) for n in (1, 2, 5) if 20 <= n * 10**power < steps)}
+    )
+
+
+def shown_as_recorded(p: TextParameters) -> bool:
+    """Whether the recorded runs are of the text that this run reads."""
+    return corpora.load(p.corpus).is_report_book
+
+
+def long_training(p: TextParameters) -> Run | None:
+    """The 500,000 steps at the course's settings that are kept in ``long_folder``; None where there are none."""
+    folder = PROJECT / p.long_folder
+    return load(folder, TextRun) if p.long_folder and (folder / "run.json").exists() else None
+
+
+def kept_models(run: Run, corpus: corpora.Corpus) -> dict[int, CharLSTM]:
+    """The models that a run kept, by their steps."""
+    return {step: snapshot(run.configuration, corpus, run.folder, step) for step in run.configuration.snapshots}
+
+
+def habits(runs: Sequence[Run], corpus: corpora.Corpus) -> pd.DataFrame:
+    """:func:`rnnreport.experiments.learned.habits` of every run at :func:`learning_steps`: seed, step and these."""
+    of_word = learned.bands(corpus)
+    rows = []
+    for run in runs:
+        for step in learning_steps(run.configuration.steps):
+            model = snapshot(run.configuration, corpus, run.folder, step)
+            rows.append(
+                {"seed": run.configuration.seed, "step": step, **learned.habits(model, corpus, of_word, seed=step)}
+            )
+    return pd.DataFrame(rows)
+
+
+def bits_read_on(models: dict[int, CharLSTM], windows: corpora.Windows) -> pd.DataFrame:
+    """Bits a character of models by their steps, on training and on held-out text read from end to end.
+
+    Columns: step, training, held_out.
+    """
+    texts = {"training": learned.training_blocks(windows), "held_out": windows.held_out_blocks}
+    return pd.DataFrame(
+        [
+            {"step": step, **{name: learned.bits_of(model, blocks) for name, blocks in texts.items()}}
+            for step, model in models.items()
+        ]
+    )
+
+
+def compared(runs: Sequence[Run], names: Sequence[str], corpus: corpora.Corpus) -> pd.DataFrame:
+    """What trainings cost and reach, a row a run.
+
+    Columns: recipe, seed, steps, parameters, minutes; accuracy on its own training batches (mean since the record
+    before); window_bits of held-out windows of 30 characters, each from a zero state; held_out_bits of held-out text
+    read from end to end.
+    """
+    windows = corpus.windows(30)
+    rows = []
+    for name, run in zip(names, runs, strict=True):
+        step = run.configuration.steps
+        rows.append(_reached(name, run, snapshot(run.configuration, corpus, run.folder, step), step, windows))
+    return pd.DataFrame(rows)
+
+
+def compared_long(run: Run, models: dict[int, CharLSTM], steps: Sequence[int], corpus: corpora.Corpus) -> pd.DataFrame:
+    """The same of one training at several of its steps; models: by their steps."""
+    windows = corpus.windows(30)
+    return pd.DataFrame([_reached(RECIPE_OF_COURSE, run, models[step], step, windows) for step in steps])
+
+
+def _reached(name: str, run: Run, model: CharLSTM, step: int, windows: corpora.Windows) -> dict[str, Any]:
+    row = run.table.set_index("step").loc[step]
+    return {
+        "recipe": name,
+        "seed": run.configuration.seed,
+        "steps": step,
+        "parameters": sum(weight.numel() for weight in model.parameters()),
+        "minutes": row["seconds"] / 60,
+        "accuracy": row["accuracy"],
+        "window_bits": held_out_scores(model, windows)["bits_per_character"],
+        "held_out_bits": learned.bits_of(model, windows.held_out_blocks),
+    }
+
+
+def as_table(found: pd.DataFrame, others: pd.DataFrame) -> str:
+    """Markdown: a row a recipe and number of steps, its numbers means over the seeds with their range, then the others.
+
+    found: of :func:`compared`; others: of :func:`others`.
+    """
+
+    def spread(values: pd.Series, form: str) -> str:
+        ends = [format(value, form) for value in (values.mean(), values.min(), values.max())]
+        return ends[0] if len(set(ends)) == 1 else f"{ends[0]} ({ends[1]} to {ends[2]})"
+
+    head = ("recipe", "seeds", "steps", "parameters", "minutes", "training accuracy")
+    lines = [f"| {' | '.join((*head, 'bits, held-out windows', 'bits, held out, read on'))} |"]
+    lines += ["| --- |" + " ---: |" * 7]
+    for (name, steps), rows in found.groupby(["recipe", "steps"], sort=False):
+        forms = {"minutes": ".1f", "accuracy": ".3f", "window_bits": ".3f", "held_out_bits": ".3f"}
+        numbers = [spread(rows[column], form) for column, form in forms.items()]
+        lines += [f"| {name} | {len(rows)} | {steps:,} | {rows['parameters'].iloc[0]:,} | {' | '.join(numbers)} |"]
+    lines += [f"| {row.model} | | | | | | | {row.bits:.3f} |" for row in others.itertuples()]
+    return "\n".join(lines)
+
+
+def others(corpus: corpora.Corpus, highest: int = 8) -> pd.DataFrame:
+    """Bits a held-out character costs what is no network: a row a model, with its name and bits.
+
+    Columns: model, order (missing for compressors), bits.
+    """
+    windows = corpus.windows(30)
+    markov = [(f"Markov, order {order}", order, bits) for order, bits in enumerate(baselines.markov(windows, highest))]
+    packed = [(name, None, bits) for name, (_, bits) in baselines.compressed(corpus, windows).items()]
+    return pd.DataFrame([*markov, *packed], columns=["model", "order", "bits"])
+
+
+def record(p: TextParameters) -> pd.DataFrame:
+    """All that the chapter shows as recorded, trained with these parameters: at the full profile for hours."""
+    corpus = corpora.load(p.corpus)
+    course, tried = text_runs(p), recipe_runs(p)
+    first = [run for run in course if run.configuration.recipe.optimizer == p.optimizers[0]]
+    names = names_of(p)
+    curves = pd.concat([run.table.assign(recipe=name, seed=run.configuration.seed) for name, run in zip(names, tried)])
+    return recorded.joined(
+        {
+            "course": recorded.with_origin(tabulate(course), course),
+            "habits": recorded.with_origin(habits(first, corpus), first),
+            "recipes": recorded.with_origin(compared(tried, names, corpus), tried),
+            "recipe curves": recorded.with_origin(curves, tried),
+        }
+    )
+
+
 def first_samples(model: CharLSTM, corpus: corpora.Corpus, length: int, count: int, seed: int) -> list[str]:
     """Texts of ``length`` characters, greedy, each from another random first character (which is part of it)."""
-    generator = torch.Generator().manual_seed(seed)
-    start = torch.randint(len(corpus.vocabulary), (1, count), generator=generator)
-    rest, _ = sample(model, start, length - 1, temperature=0.0)
-    return [corpus.decode(column) for column in torch.cat([start, rest]).T]
+    return learned.written(model, corpus, length, count, seed, temperature=0.0)
+
+
+def report_samples() -> dict[str, list[dict[str, Any]]]:
+    """What the report prints as written by its model: "training" (step, accuracy, text), "temperature" (…, text)."""
+    return yaml.safe_load((PROJECT / "data" / "report_samples.yml").read_text(encoding="utf-8"))
+
+
+def without_favourite(
+    models: dict[int, CharLSTM], corpus: corpora.Corpus, temperatures: Sequence[float] = (1.0,), count: int = 200
+) -> pd.DataFrame:
+    """How often no character has a probability of one half, in ``count`` greedy samples of 30 characters a model.
+
+    Columns: step, temperature, share. models: by their steps; the samples are the same at every temperature.
+    """
+    rows = []
+    for step, model in models.items():
+        generator = torch.Generator().manual_seed(step)
+        start = torch.randint(len(corpus.vocabulary), (1, count), generator=generator)
+        rest, _ = sample(model, start, 28, temperature=0.0)
+        with torch.inference_mode():
+            logits = model(torch.cat([start, rest]))
+        for temperature in temperatures:
+            unsure = probabilities(logits, temperature).amax(-1) < 0.5
+            rows.append((step, temperature, float(unsure.double().mean())))
+    return pd.DataFrame(rows, columns=["step", "temperature", "share"])
 
 
 def texts_at(
-    model: CharLSTM, corpus: corpora.Corpus, prompt: str, length: int, temperature: float, seed: int, count: int = 1
+    model: CharLSTM,
+    corpus: corpora.Corpus,
+    prompt: str,
+    length: int,
+    temperature: float,
+    seed: int,
+    count: int = 1,
+    **how: Any,
 ) -> list[str]:
-    """``count`` continuations of the prompt by ``length`` characters at this temperature."""
+    """``count`` continuations of the prompt by ``length`` characters at this temperature.
+
+    how: what else :func:`rnnreport.sampling.sample` takes.
+    """
     generator = torch.Generator().manual_seed(seed)
     start = corpus.encode(prompt)[:, None].expand(-1, count)
-    return [
-        corpus.decode(column)
-        for column in sample(model, start, length, temperature=temperature, generator=generator)[0].T
-    ]
+    drawn, _ = sample(model, start, length, temperature=temperature, generator=generator, **how)
+    return [corpus.decode(column) for column in drawn.T]
 
 
 def diversity(
@@ -101,28 +352,11 @@ def diversity(
     """
     held_out = corpus.windows(30).held_out_starts
     start = int(held_out[0]) if len(held_out) else 0
-    stretch = corpus.symbols[start : start + 2_000, None]
-    with torch.inference_mode():
-        logits = model(stretch)
-    known = set(corpus.text.lower().split())
+    logits, _ = learned.read_with_logits(model, corpus.symbols[start : start + 2_000, None])
+    of_word = learned.bands(corpus)
     rows = []
-    for temperature in temperatures:
+    for temperature, bits in zip(temperatures, learned.entropies(logits, temperatures)):
         texts = texts_at(model, corpus, prompt, 200, temperature, seed, count=20)
-        grams = [text[i : i + 4] for text in texts for i in range(len(text) - 3)]
-        words = [word for text in texts for word in text.lower().split()[1:-1]]  # the ends may be cut words
-        rows.append(
-            (
-                temperature,
-                float(entropy(probabilities(logits, temperature)).mean()),
-                len(set(grams)) / len(grams),
-                sum(word in known for word in words) / max(1, len(words)),
-            )
-        )
+        known = 1 - learned.shares(texts, of_word)[learned.UNKNOWN]
+        rows.append((temperature, bits, learned.distinct(texts), known))
     return pd.DataFrame(rows, columns=["temperature", "entropy", "distinct", "words"])
-
-
-def from_zero_state(model: CharLSTM, corpus: corpora.Corpus) -> Tensor:
-    """The probability of a newline as the second character, after each possible first one from a zero state: (V,)."""
-    with torch.inference_mode():
-        logits = model(torch.arange(len(corpus.vocabulary))[None])
-    return probabilities(logits[0], 1.0)[:, corpus.vocabulary.index("\n")]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
+from scipy import stats
 
 from rnnreport.figures import GUIDE, LSTM, RNN, SEQUENCE, band, end_label, end_labels, error_bars, new
 from rnnreport.intervals import over_seeds
@@ -97,6 +99,33 @@ def bound(tables: Mapping[str, tuple[pd.DataFrame, str]], reported: tuple[float,
     ax.plot(*reported, "x", color="black", ms=8, mew=2, label="the report")
     ax.set(xlabel="accuracy on training batches", ylabel="loss (nats a character)", xlim=(0.2, 0.8), ylim=(0, 3))
     ax.legend(fontsize=9)
+    return figure
+
+
+def without_favourite(
+    over_training: pd.DataFrame, over_temperature: pd.DataFrame, printed: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> Figure:
+    """The share of characters none of which reaches one half, and of newlines in the report's samples, with intervals.
+
+    over_training: columns accuracy and share; over_temperature: temperature and share; printed: the report's samples,
+    under "training" with their accuracy, under "temperature" with that.
+    """
+    figure, axes = new(2, sharey=True, figsize=(7.2, 3.2))
+    for ax, table, part, column in zip(
+        axes, (over_training, over_temperature), ("training", "temperature"), ("accuracy", "temperature")
+    ):
+        ax.plot(table[column], table["share"], "o-", color=LSTM, ms=4, lw=1, label="ours: none reaches ½")
+        for place, row in enumerate(printed[part]):
+            newlines, size = row["text"].count("\n"), len(row["text"])
+            low, high = stats.binomtest(newlines, size).proportion_ci(method="wilson")
+            share = newlines / size
+            ax.errorbar(
+                row[column], share, yerr=[[share - low], [high - share]], fmt="x", color="black", ms=7, mew=2,
+                elinewidth=1, capsize=3, label=None if place else "the report: newlines",
+            )  # fmt: skip
+    axes[0].set(xlabel="accuracy on training batches", ylabel="share of characters", ylim=(0, 1))
+    axes[1].set(xlabel="temperature")
+    axes[0].legend(fontsize=9)
     return figure
 
 
