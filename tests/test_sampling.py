@@ -212,3 +212,104 @@ def test_entropy_lies_between_0_and_that_of_the_uniform(values, temperature):
 def test_entropy_is_in_bits_over_the_last_dimension():
     p = torch.tensor([[0.25, 0.25, 0.25, 0.25], [1.0, 0.0, 0.0, 0.0], [0.5, 0.5, 0.0, 0.0]])
     torch.testing.assert_close(entropy(p), torch.tensor([2.0, 0.0, 1.0]))
+
+
+@quickly
+@given(logits, st.integers(1, 9), st.floats(0.05, 5))
+def test_top_k_leaves_the_k_likeliest_in_their_proportions(values, k, temperature):
+    p, kept = probabilities(values, temperature), probabilities(values, temperature, top_k=k)
+    order = p.sort(descending=True, stable=True).indices
+    assert (kept[order[k:]] == 0).all()
+    torch.testing.assert_close(kept[order[:k]], p[order[:k]] / p[order[:k]].sum())
+
+
+@quickly
+@given(logits, st.floats(0.01, 1), st.floats(0.05, 5))
+def test_top_p_leaves_the_fewest_that_have_p_together(values, top_p, temperature):
+    p, kept = probabilities(values, temperature), probabilities(values, temperature, top_p=top_p)
+    left = kept > 0
+    assert float(p[left].sum()) >= top_p - 1e-9
+    if int(left.sum()) > 1:
+        assert float(p[left].sum() - p[left].min()) < top_p + 1e-9  # one fewer would not do
+    assert float(p[left].min()) >= float(p[~left].max()) if (~left).any() else True
+    torch.testing.assert_close(kept.sum(), torch.ones((), dtype=torch.float64))
+
+
+def test_top_p_counts_what_top_k_leaves():
+    values = torch.tensor([0.4, 0.3, 0.2, 0.1], dtype=torch.float64).log()
+    torch.testing.assert_close(
+        probabilities(values, 1.0, top_k=2, top_p=0.5).exp(), torch.tensor([1.0, 0, 0, 0]).exp().double()
+    )
+
+
+@pytest.mark.parametrize("how", [{"top_k": 1}, {"top_p": 1e-6}], ids=str)
+def test_the_tightest_choice_is_greedy(model, how):
+    start = torch.tensor([[1, 2, 3], [4, 0, 6]])
+    text, _ = sample(model, start, 12, temperature=2.0, generator=seeded(), **how)
+    assert torch.equal(text, sample(model, start, 12, temperature=0.0)[0])
+
+
+def test_choices_that_leave_all_change_nothing(model):
+    start = torch.tensor([1, 2])
+    plain, state = sample(model, start, 20, generator=seeded())
+    same, other = sample(model, start, 20, generator=seeded(), top_k=V, repetition=1.0)
+    assert torch.equal(plain, same)
+    torch.testing.assert_close(state, other, rtol=0, atol=1e-6)
+
+
+def test_only_the_k_likeliest_are_drawn(model):
+    start = torch.tensor([0, 3])
+    text, _ = sample(model, start, 200, temperature=3.0, generator=seeded(), top_k=2)
+    logits = model(torch.cat([start, text])[:-1, None])[1:, 0]
+    assert (logits.topk(2).indices == text[:, None]).any(1).all()
+
+
+@pytest.mark.parametrize("length", [1, 2, 4])
+def test_what_may_not_repeat_does_not(model, length):
+    start = torch.tensor([[1, 2], [0, 0]])
+    steps = {1: 4, 2: 12, 4: 100}[length]  # few enough that some character is always left
+    text, _ = sample(model, start, steps, temperature=0.0, repetition=math.inf, repetition_length=length)
+    for column in torch.cat([start, text]).T.tolist():
+        assert len(set(zip(*(column[i:] for i in range(length))))) == len(column) - length + 1
+
+
+def test_where_everything_would_repeat_nothing_is_forbidden(model):
+    text, _ = sample(model, torch.tensor([0]), 3 * V, temperature=0.0, repetition=math.inf, repetition_length=1)
+    assert sorted(text[: V - 1].tolist()) == list(range(1, V))
+    assert ((text >= 0) & (text < V)).all()
+
+
+def test_a_repetition_is_so_many_times_less_likely(model):
+    start = torch.tensor([[5, 1, 5]] * 4_000).T  # a 1 would repeat "5 1"
+    drawn, _ = sample(model, start, 1, generator=seeded(), repetition=3.0, repetition_length=2)
+    p = probabilities(model(start[:, :1])[-1, 0], 1.0)
+    p[1] /= 3
+    seen = torch.bincount(drawn[0], minlength=V) / 4_000
+    torch.testing.assert_close(seen, (p / p.sum()).float(), rtol=0, atol=0.03)
+
+
+def test_a_repetition_in_one_text_is_none_in_another(model):
+    start = torch.tensor([[1, 3], [2, 4], [1, 3]])
+    both, _ = sample(model, start, 30, temperature=0.0, repetition=math.inf, repetition_length=3)
+    alone = [
+        sample(model, start[:, i], 30, temperature=0.0, repetition=math.inf, repetition_length=3)[0] for i in (0, 1)
+    ]
+    assert torch.equal(both, torch.stack(alone, 1))
+
+
+@pytest.mark.parametrize(
+    ("how", "named"),
+    [
+        ({"top_k": -1}, "top_k"),
+        ({"top_p": 0.0}, "top_p"),
+        ({"top_p": 1.5}, "top_p"),
+        ({"top_p": math.nan}, "top_p"),
+        ({"repetition": 0.5}, "repetition"),
+        ({"repetition": math.nan}, "repetition"),
+        ({"repetition": 2.0, "repetition_length": 0}, "length"),
+    ],
+    ids=str,
+)
+def test_settings_out_of_range_are_refused(model, how, named):
+    with pytest.raises(ValueError, match=named):
+        sample(model, torch.tensor([0]), 3, **how)
