@@ -1,6 +1,7 @@
 """The ledger: every predicate on tables made by hand, for each of its outcomes, and how verdicts are shown and kept."""
 
 import json
+import math
 import re
 from itertools import product
 
@@ -121,6 +122,21 @@ def gated(learned, lstm=0.8, quiet=0.98, burst=0.5, **options):
     return on_bursts(**names, **options)
 
 
+def long_text(accuracies):
+    rows = [{"step": step, "accuracy": accuracy, "held_out_accuracy": 0.6} for step, accuracy in accuracies.items()]
+    return pd.DataFrame(rows)
+
+
+def habits(steps):
+    """Newlines in greedy samples, at a zero state, and after a first character, by the step."""
+    names = ("newlines_greedy", "zero_state", "after_first")
+    return pd.DataFrame([{"step": step, **dict(zip(names, values))} for step, values in steps.items()])
+
+
+def emerged(*seeds):
+    return pd.DataFrame(seeds, columns=["commonest", "common", "rare", "rarest"])
+
+
 def text(losses, accuracies, seeds=(0,)):
     rows = [
         {"step": 10 * i, "seed": seed, "loss": loss, "accuracy": accuracy}
@@ -128,10 +144,6 @@ def text(losses, accuracies, seeds=(0,)):
         for i, (loss, accuracy) in enumerate(zip(losses, accuracies))
     ]
     return pd.DataFrame(rows)
-
-
-def samples(*texts):
-    return pd.DataFrame({"step": [10] * len(texts) + [20], "text": [*texts, "\n" * 9]})
 
 
 def counts(*sizes):
@@ -291,10 +303,21 @@ CASES = [
     ("fig4", [text([3.0, 3.5], [0.2, 0.4])], False),
     ("fig4", [text([3.0, 2.0], [0.2, 0.2])], False),
     ("fig4", [text([float("nan"), 3.0], [float("nan"), 0.2])], None),
-    ("newlines-first", [samples("\n\n\na", "\n\nbc", "\n\n\nd"), 0.6, 0.02], True),
-    ("newlines-first", [samples("abcd", "efgh", "a\nbc"), 0.01, 0.02], False),
-    ("newlines-first", [samples("\n\n\na", "\n\nbc", "\n\n\nd"), 0.01, 0.02], None),
-    ("newlines-first", [samples("abcd", "efgh", "a\nbc"), 0.6, 0.02], None),
+    ("text-068", [long_text({100_000: 0.67, 400_000: 0.681, 500_000: 0.69})], True),
+    ("text-068", [long_text({500_000: 0.67})], True),
+    ("text-068", [long_text({500_000: 0.62})], False),
+    ("text-068", [long_text({500_000: 0.75})], False),
+    ("text-068", [long_text({499_999: 0.68})], None),
+    ("newlines-first", [habits({0: (0.9, 0.9, 0.9), 20: (0.7, 0.6, 0.1), 100: (0.1, 0.1, 0.1)}), 0.02], True),
+    ("newlines-first", [habits({20: (0.7, 0.1, 0.6)}), 0.02], True),
+    ("newlines-first", [habits({0: (0.9, 0.9, 0.9), 20: (0.1, 0.2, 0.3)}), 0.02], False),
+    ("newlines-first", [habits({20: (0.7, 0.2, 0.3)}), 0.02], None),
+    ("newlines-first", [habits({20: (0.1, 0.9, 0.3)}), 0.02], None),
+    ("newlines-first", [habits({0: (0.9, 0.9, 0.9)}), 0.02], None),
+    ("frequent-words-first", [emerged((10, 20, 20, 50), (20, 20, 50, math.inf))], True),
+    ("frequent-words-first", [emerged((10, 20, 20, 50), (20, 10, 50, math.inf))], False),
+    ("frequent-words-first", [emerged((10, 10, 10, 10))], False),
+    ("frequent-words-first", [emerged((10, 20, 20, 50), (math.inf,) * 4)], None),
     ("temp-confidence", [diversity([4.0, 1.0, 2.0], [0.9, 0.1, 0.5])], True),
     ("temp-confidence", [diversity([4.0, 2.0, 1.0], [0.9, 0.1, 0.5])], False),
     ("temp-confidence", [diversity([4.0, 1.0, 2.0], [0.9, 0.1, 0.5]).head(1)], None),
