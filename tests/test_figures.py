@@ -72,6 +72,45 @@ def text(seeds=(0, 1), held_out=True, steps=STEPS):
     return pd.DataFrame(rows)
 
 
+def long_text(seeds=(0,), last=9_000):
+    rows = [
+        {
+            "step": step,
+            "seed": seed,
+            "accuracy": 0.5 + step / 60_000 + seed / 100,
+            "held_out_accuracy": 0.5 + step / 90_000,
+        }
+        for seed in seeds
+        for step in range(0, last + 1, 500)
+    ]
+    return pd.DataFrame(rows)
+
+
+def recipes():
+    rows = [
+        {
+            "recipe": recipe,
+            "seed": seed,
+            "step": step,
+            "minutes": step / 10,
+            "held_out_bits": 3 - step / 50 + seed / 100,
+        }
+        for recipe, seeds in (("course", (1,)), ("other", (1, 2)))
+        for seed in seeds
+        for step in (0, 10, 20)
+    ]
+    return pd.DataFrame(rows)
+
+
+def over_training():
+    rows = [
+        {"step": step, "seed": seed, "a": 0.1 + step / 1_000 + seed / 100, "b": 0.3}
+        for seed in (0, 1)
+        for step in (0, 20, 30, 100)
+    ]
+    return pd.DataFrame(rows)
+
+
 def temperatures(seeds=(0, 1, 2)):
     rows = [(t, seed, 2 * t + seed / 10, t / 2.5, 1 - t / 3) for t, seed in product((0.5, 1.0, 2.0), seeds)]
     return pd.DataFrame(rows, columns=["temperature", "seed", "entropy", "distinct", "words"])
@@ -307,6 +346,27 @@ DRAWINGS = {
     "text, one seed": lambda: text_figures.curves_of_first_steps(text(seeds=(0,))),
     "text, nothing held out": lambda: text_figures.curves_of_first_steps(text(held_out=False)),
     "text, one record": lambda: text_figures.curves_of_first_steps(text(steps=(0, 1))),
+    "long training": lambda: text_figures.long_training(
+        {"one": (long_text(), "C0"), "two": (long_text(seeds=(1, 2), last=4_000), "C1")}, [(2_000, 0.5)]
+    ),
+    "bound": lambda: text_figures.bound({"runs": (text(), "C0")}, (0.68, 0.126)),
+    "without a favourite": lambda: text_figures.without_favourite(
+        pd.DataFrame({"accuracy": [0.3, 0.6], "share": [0.6, 0.3]}),
+        pd.DataFrame({"temperature": [0.5, 2.0], "share": [0.1, 0.6]}),
+        {"training": [{"accuracy": 0.5, "text": "a\nb"}], "temperature": [{"temperature": 1.0, "text": "\n\nb"}]},
+    ),
+    "memory of the book": lambda: text_figures.memory_of_the_book(
+        pd.DataFrame({"step": [1, 10, 100], "training": [3.0, 2.0, 1.0], "held_out": [3.1, 2.2, 1.8]})
+    ),
+    "recipes": lambda: text_figures.recipes(recipes(), {"a Markov model": 2.0}),
+    "recipes, one seed": lambda: text_figures.recipes(recipes().query("seed == 1"), {}),
+    "over training": lambda: text_figures.over_training(over_training(), {"a": "one", "b": "two"}, {"a": 0.2}, "share"),
+    "over training, one step": lambda: text_figures.over_training(
+        over_training().query("step == 0"), {"a": "one"}, {}, "share"
+    ),
+    "calibration": lambda: text_figures.calibration(
+        {"early": pd.DataFrame({"confidence": [0.2, 0.9], "hits": [0.1, 0.8], "count": [5, 9]})}
+    ),
     "diversity": lambda: text_figures.diversity(temperatures()),
     "diversity, one seed": lambda: text_figures.diversity(temperatures(seeds=(0,))),
     "gradient decay": lambda: figures.gradient_decay(decay(), "norm", "left").figure,
@@ -686,3 +746,21 @@ def test_a_drawing_asks_no_other_host():
     svg = shown(figures.by_length(runs())).svg.decode()
     assert not re.search(r'(?:href|src)="(?!#)', svg)
     assert "<dc:date>" not in svg
+
+
+# The coloured text
+
+
+def test_a_coloured_text_is_the_text_and_never_markup():
+    html = text_figures.coloured("a<b>\n&", [1.0, 4.0, 8.0, 20.0, 0.0])
+    root = ElementTree.fromstring(html.replace("<br>", "<br/>"))
+    assert "".join(root.itertext()) == "a<b>⏎&"
+    grounds = [span.get("style") for span in root]
+    assert grounds[2] == grounds[3]  # at most so dark
+    assert len(set(grounds)) == 4
+    assert [span.get("title") for span in root] == ["1.0 bits", "4.0 bits", "8.0 bits", "20.0 bits", "0.0 bits"]
+
+
+def test_a_coloured_text_has_a_cost_for_every_character_but_the_first():
+    with pytest.raises(ValueError, match="shorter"):
+        text_figures.coloured("abc", [1.0])

@@ -186,11 +186,11 @@ def over_training(table: pd.DataFrame, columns: Mapping[str, str], levels: Mappi
         labels.append((rows["mean"].iloc[-1], name, colour))
         if column in levels:
             ax.axhline(levels[column], color=colour, ls=":", lw=1)
-    ax.set(xscale="log", xlabel="training step", ylabel=ylabel, xlim=(zero, steps[-1]))
+    ax.set(xscale="log", xlabel="training step", ylabel=ylabel, xlim=(zero, max(steps[-1], 3 * zero)))
     ax.set_ylim(0, ax.get_ylim()[1])
     _steps(ax, [step or zero for step in steps])
     ax.set_xticks(ax.get_xticks(), ["0" if tick == zero else f"{tick:,.0f}" for tick in ax.get_xticks()])
-    end_labels(ax, steps[-1], labels, gap=0.075)
+    end_labels(ax, max(steps[-1], 3 * zero), labels, gap=0.075)
     return figure
 
 
