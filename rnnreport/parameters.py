@@ -32,7 +32,7 @@ Sample = Annotated[int, Field(strict=True, ge=100, description="an integer of at
 Real = Annotated[float, Field(strict=True, allow_inf_nan=False, description="a finite number")]
 Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False, description="a finite number > 0")]
 Ratio = Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False, description="a number > 0 and <= 1")]
-Text = Annotated[str, Field(strict=True, min_length=1, description="a text of at least one character")]
+Text = Annotated[str, Field(strict=True, min_length=1, description="a UTF-8 text of at least one character")]
 
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**32)]
 Seeds = Annotated[list[Seed], Field(description="a list of different integers from 0 to 4294967295"), DISTINCT]
