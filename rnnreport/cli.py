@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 import pandas as pd
 import typer
+from safetensors import SafetensorError
 from tqdm import tqdm
 
 from rnnreport import build, corpora, environment, grid, runs, sweep, vendor
@@ -89,7 +90,7 @@ def _given(chapter: str, profile: str, parameter: list[str] | None) -> dict[str,
 
 def _checked(chapter: str, values: dict[str, Any]) -> dict[str, Any]:
     """The values, which hold wherever the chapter runs. Raises ParameterError."""
-    if Path(str(values.get("corpus", ""))).is_file():
+    if os.path.isfile(str(values.get("corpus", ""))):  # of a name too long, Path's is_file raises OSError
         values["corpus"] = str(Path(values["corpus"]).absolute())
     build.check(chapter, values)
     return values
@@ -224,17 +225,30 @@ def train(
     if what != "text":
         raise ParameterError(f"there is nothing to train called {what!r}; there is text")
     checkpoint = folder / "checkpoint.safetensors"
-    if checkpoint.exists() and not resume:
+    there = os.path.exists(checkpoint)  # of a name too long, Path's exists raises OSError
+    if there and not resume:
         raise ParameterError(f"{checkpoint} exists; --resume goes on from it, another --folder starts anew")
-    if resume and not checkpoint.exists():
+    if resume and not there:
         raise ParameterError(f"there is no {checkpoint} to resume from; leave --resume out to start")
-    folder.mkdir(parents=True, exist_ok=True)
-    use_one_thread()
     configuration = text_training.long_run(steps, seed)
+    sweep.check_folder(folder)
+    use_one_thread()
     with tqdm(total=steps, desc="text", unit="step", mininterval=1.0) as bar:
-        table = text_training.train_text(configuration, folder, bar.update)
-    runs.finish(folder, text_training.train_text, configuration, table)
+        try:
+            table = text_training.train_text(configuration, folder, bar.update)
+        except SafetensorError as error:  # what a full disk is to it
+            raise TrainingError(f"nothing more can be written into {folder}: {error}") from error
+    if not _is_recorded(folder, configuration):
+        runs.finish(folder, text_training.train_text, configuration, table)
     print(f"{steps:,} steps are done: {folder}")
+
+
+def _is_recorded(folder: Path, configuration: text_training.TextRun) -> bool:
+    """Whether the folder has the record of this training, which says where and by what code it was done."""
+    try:
+        return runs.load(folder, text_training.TextRun).configuration == configuration
+    except (OSError, ValueError, KeyError):  # there is none, or a damaged one
+        return False
 
 
 @app.command()

@@ -8,20 +8,23 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
 import pytest
 import yaml
 from conftest import ROOT
+from safetensors import SafetensorError
 
-from rnnreport import build, cli, grid
+from rnnreport import build, cli, grid, training
 from rnnreport.experiments import recorded
 
 CHAPTER_2 = ["run", "02_rnn_versus_lstm"]
 SWEEP_2 = ["sweep", "02_rnn_versus_lstm"]
 CHAPTER_3 = ["run", "03_temporal_gate"]
 CHAPTER_4 = ["run", "04_text_generation"]
+SHAKESPEARE = ["-p", "corpus", "shakespeare"]
 SMALLEST = {"seeds": [0], "lengths": [4], "train_steps": 2, "hidden_size": 3, "batch_size": 2, "test_palindromes": 100}
 SMALLEST_3 = SMALLEST | dict.fromkeys(("burst_steps", "frequency_steps", "adding_steps", "marked_steps"), 2)
 
@@ -70,6 +73,32 @@ def call(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
         ([*CHAPTER_3, "-p", "tau", "nan"], "tau must be a finite number > 0, not nan"),
         ([*CHAPTER_3, "-p", "r_on", "1.5"], "r_on must be a number > 0 and <= 1, not 1.5"),
         ([*CHAPTER_4, "-p", "corpus", "no_such_book.txt"], "'no_such_book.txt' is neither a text file nor one of"),
+        ([*CHAPTER_4, "-p", "corpus", "n" * 400], "nnn' is neither a text file nor one of"),
+        (["sweep", *CHAPTER_4[1:], "--grid", f"corpus={'n' * 400}"], "nnn' is neither a text file nor one of"),
+        ([*CHAPTER_4, "-p", "corpus", ""], "corpus must be a UTF-8 text of at least one character, not ''"),
+        (
+            [*CHAPTER_4, *SHAKESPEARE, "-p", "prompt", ""],
+            "prompt must be a UTF-8 text of at least one character, not ''",
+        ),
+        (
+            [*CHAPTER_4, *SHAKESPEARE, "-p", "prompt", "caf\udce9"],
+            "prompt must be a UTF-8 text of at least one character",
+        ),
+        ([*CHAPTER_4, *SHAKESPEARE, "-p", "prompt", "Ω 日"], "prompt: the model knows no 'Ω', '日'; it knows "),
+        (
+            [*CHAPTER_4, *SHAKESPEARE, "-p", "temperatures", "0"],
+            "temperatures must be a list of different finite numbers",
+        ),
+        ([*CHAPTER_4, *SHAKESPEARE, "-p", "temperatures", "[0]"], "different finite numbers > 0, not [0]"),
+        ([*CHAPTER_4, *SHAKESPEARE, "-p", "temperatures", "[1, -1]"], "different finite numbers > 0, not [1, -1]"),
+        ([*CHAPTER_4, *SHAKESPEARE, "-p", "temperatures", "[nan]"], "different finite numbers > 0, not [nan]"),
+        ([*CHAPTER_4, *SHAKESPEARE, "-p", "temperatures", "[.inf]"], "different finite numbers > 0, not [inf]"),
+        ([*CHAPTER_4, *SHAKESPEARE, "-p", "temperatures", "[]"], "different finite numbers > 0, not []"),
+        ([*CHAPTER_4, *SHAKESPEARE, "-p", "temperatures", "warm"], "different finite numbers > 0, not 'warm'"),
+        (
+            [*CHAPTER_4, *SHAKESPEARE, "-p", "sample_length", "0"],
+            "sample_length must be an integer of at least 1, not 0",
+        ),
         ([*CHAPTER_2, "-p", "lengths"], "-p takes two words, a parameter's name and its value"),
         (["run", "01_gradients", "--profile", "huge"], "no profile 'huge'; there are quick, report, full"),
         (["book", "--profile", "huge"], "no profile 'huge'"),
@@ -106,8 +135,17 @@ def test_texts_that_cannot_be_used_are_refused(
         ("binary.txt", b"ab\0c", "zero byte at offset 2"),
         ("short.txt", b"The people.", "fewer than one sequence of 30"),
         ("latin.txt", b"caf\xe9", "offset 3"),
+        ("one.txt", b"x", "fewer than one sequence of 30"),
+        ("mark.txt", b"\xef\xbb\xbf", "has 0 characters"),
+        ("huge.txt", None, "64 MiB of text, not 1073741824 bytes"),
+        ("folder", None, "neither a text file nor one of"),
     ):
-        Path(name).write_bytes(content)
+        if content is None:
+            Path("folder").mkdir(exist_ok=True)
+            Path("huge.txt").touch()
+            os.truncate("huge.txt", 2**30)  # holds nothing, so that it takes no room
+        else:
+            Path(name).write_bytes(content)
         assert call(*CHAPTER_4, "-p", "corpus", name, monkeypatch=monkeypatch) == 2
         said = capsys.readouterr().err
         assert name in said
@@ -170,31 +208,139 @@ def test_plain_papermill_stops_at_a_bad_parameter_with_the_same_sentence(tmp_pat
     assert "ParameterError: tau must be a finite number > 0, not -1" in done.stderr
 
 
-def test_training_goes_on_only_when_asked_to(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def long_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The long training is a tiny one, of another text."""
     text = tmp_path / "text.txt"
     text.write_text("to be or not to be, that is the question. " * 60)
     monkeypatch.setattr(
-        cli.text,
+        cli.text_training,
         "long_run",
-        lambda steps, seed: cli.text.TextRun(
+        lambda steps, seed: cli.text_training.TextRun(
             corpus=str(text),
             sha256=cli.corpora.load(str(text)).sha256,
             hidden_size=3,
-            recipe=cli.text.course_recipe(steps, seed, record_every=2),
+            recipe=cli.text_training.course_recipe(steps, seed, record_every=2),
         ),
     )
     monkeypatch.setattr(cli, "use_one_thread", lambda: None)  # it would last beyond this test
+
+
+def test_training_goes_on_only_when_asked_to(
+    tmp_path: Path, long_run: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tmp_path / "run"
     words = ["train", "text", "--folder", str(folder)]
     assert call(*words, "--steps", "4", "--resume", monkeypatch=monkeypatch) == 2
     assert "to resume from" in capsys.readouterr().err
+    assert not folder.exists()
     assert call(*words, "--steps", "4", monkeypatch=monkeypatch) == 0
     assert call(*words, "--steps", "6", monkeypatch=monkeypatch) == 2
     assert "--resume goes on from it" in capsys.readouterr().err
     assert call(*words, "--steps", "6", "--resume", monkeypatch=monkeypatch) == 0
-    assert cli.runs.load(folder, cli.text.TextRun).table["step"].tolist() == [2, 4, 6]
+    assert cli.runs.load(folder, cli.text_training.TextRun).table["step"].tolist() == [2, 4, 6]
+
+
+def test_what_is_done_keeps_its_record(tmp_path: Path, long_run: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked to go on with a training that is done, the command does not claim it for this code and machine."""
+    folder = tmp_path / "run"
+    words = ["train", "text", "--folder", str(folder), "--steps"]
+    call(*words, "4", monkeypatch=monkeypatch)
+    record = folder / "run.json"
+    elsewhere = record.read_text().replace(cli.runs.machine(), "another machine")
+    assert "another machine" in elsewhere
+    record.write_text(elsewhere)
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    assert call(*words, "4", "--resume", monkeypatch=monkeypatch) == 0
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    record.write_text("{")  # cut while it was written, by an older version
+    assert call(*words, "4", "--resume", monkeypatch=monkeypatch) == 0
+    assert cli.runs.load(folder, cli.text_training.TextRun).configuration.steps == 4
+    assert call(*words, "6", "--resume", monkeypatch=monkeypatch) == 0
+    assert cli.runs.load(folder, cli.text_training.TextRun).configuration.steps == 6
+
+
+PICKLED = b"\x80\x04cbuiltins\nprint\n(S'executed'\ntR."  # prints where it is loaded
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        pytest.param(lambda data: data[:100], "does not hold tensors that can be read", id="truncated"),
+        pytest.param(lambda data: b"", "does not hold tensors that can be read", id="empty"),
+        pytest.param(lambda data: PICKLED, "does not hold tensors that can be read", id="pickle"),
+        pytest.param(
+            lambda data: data[:-9] + b"otherwise", "does not hold what was written into it", id="other numbers"
+        ),
+    ],
+)
+def test_a_damaged_checkpoint_is_named_and_nothing_lost(
+    damage: Callable[[bytes], bytes],
+    says: str,
+    tmp_path: Path,
+    long_run: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = tmp_path / "run"
+    words = ["train", "text", "--folder", str(folder), "--steps"]
+    call(*words, "4", monkeypatch=monkeypatch)
+    checkpoint = folder / "checkpoint.safetensors"
+    checkpoint.write_bytes(damage(checkpoint.read_bytes()))
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    capsys.readouterr()
+    assert call(*words, "6", "--resume", monkeypatch=monkeypatch) == 2
+    said = capsys.readouterr()
+    assert "executed" not in said.out
+    last = said.err.splitlines()[-1]  # below the progress bar
+    assert last.startswith(f"rnnreport: {checkpoint} {says}")
+    assert last.endswith("; delete it to start anew")
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", ["file", "file/below", "n" * 400, "/proc/none"])
+@pytest.mark.parametrize("resume", [[], ["--resume"]], ids=["anew", "resumed"])
+def test_a_folder_that_cannot_be_is_refused(
+    name: str,
+    resume: list[str],
+    tmp_path: Path,
+    long_run: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("kept")
+    assert call("train", "text", "--steps", "2", "--folder", name, *resume, monkeypatch=monkeypatch) == 2
+    said = capsys.readouterr().err
+    if resume:
+        assert (
+            said
+            == f"rnnreport: there is no {name}/checkpoint.safetensors to resume from; leave --resume out to start\n"
+        )
+    else:
+        assert said.startswith(f"rnnreport: nothing can be written into {name}: ")
+    assert said.count("\n") == 1
+    assert Path("file").read_text() == "kept"
+
+
+def test_a_disk_that_is_full_in_the_middle_is_told(
+    tmp_path: Path, long_run: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*args: object) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    folder = tmp_path / "run"
+    words = ["train", "text", "--folder", str(folder), "--steps"]
+    call(*words, "4", monkeypatch=monkeypatch)
+    before = (folder / "checkpoint.safetensors").read_bytes()
+    capsys.readouterr()
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "save_file", full)
+        assert call(*words, "6", "--resume", monkeypatch=monkeypatch) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith(f"rnnreport: nothing more can be written into {folder}: ")
+    assert "No space left" in last
+    assert (folder / "checkpoint.safetensors").read_bytes() == before
 
 
 def test_what_a_chapter_shows_as_recorded_is_recorded_by_one_command(
