@@ -2,6 +2,7 @@
 
 import os
 import re
+import tracemalloc
 
 import pooch
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnreport import corpora
-from rnnreport.corpora import BOOKS, DATA_DIR, REPORT_BOOK, SHAKESPEARE, Corpus, CorpusError, Windows
+from rnnreport.corpora import BOOKS, DATA_DIR, REPORT_BOOK, SHAKESPEARE, Corpus, CorpusError, Streams, Windows
 
 GRIMM = "book_EN_grimms_fairy_tails.txt"
 
@@ -100,6 +101,18 @@ def test_a_file_too_large_is_refused_unread(text_file, monkeypatch):
     refused(name, "UTF-8")
 
 
+def test_a_gigabyte_is_refused_without_taking_room(tmp_path):
+    path = tmp_path / "huge.txt"
+    path.touch()
+    os.truncate(path, 2**30)  # holds nothing, so that it takes no room on the disk either
+    tracemalloc.start()
+    try:
+        refused(str(path), path, "between 1 byte and 64 MiB", "1073741824 bytes")
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
 def test_a_binary_file_is_refused_at_its_first_zero_byte(text_file):
     name = text_file(b"GIF89a\x00\x01\x00")
     refused(name, name, "offset 6")
@@ -110,6 +123,11 @@ def test_a_file_in_another_encoding_is_refused_at_its_first_odd_byte(text_file, 
     data = mark + "naïve".encode("latin-1")
     name = text_file(data)
     refused(name, name, "UTF-8", f"offset {data.index(0xEF, len(mark))}")
+
+
+def test_a_byte_order_mark_alone_is_an_empty_text(text_file):
+    with pytest.raises(CorpusError, match=r"text\.txt' has 0 characters, fewer than one sequence of 2"):
+        corpora.load(text_file(b"\xef\xbb\xbf")).windows(2)
 
 
 def test_a_text_shorter_than_a_window_is_refused(text_file):
@@ -340,3 +358,87 @@ def test_every_training_window_is_drawn_as_often_as_any_other():
     counts = windows.batch(draws, torch.Generator().manual_seed(0))[0][0].bincount(minlength=10)
     assert len(counts) == 10
     assert (counts - draws / 10).abs().max() < 5 * (draws * 0.09) ** 0.5
+
+
+@settings(max_examples=30)
+@given(st.integers(2, 9), st.integers(0, 3_000))
+def test_the_held_out_blocks_are_all_that_is_held_out(length, extra):
+    windows = Windows(torch.arange(200 * 8 * (length + 1) + extra), length)
+    blocks = windows.held_out_blocks
+    assert blocks.shape == (len(windows.symbols) // 200, 10)
+    assert (blocks.diff(dim=0) == 1).all()  # each is to be read from end to end
+    assert torch.equal(blocks.T.flatten(), windows.held_out.nonzero().squeeze(1))
+    assert torch.isin(positions(windows, windows.held_out_starts), blocks).all()
+
+
+def test_without_held_out_text_there_are_no_blocks():
+    assert Windows(torch.arange(100), 4).held_out_blocks.shape == (0, 10)
+
+
+# Streams
+
+
+def text_read(streams, batches):
+    """The characters that each stream reads in so many batches, (N, B)."""
+    return torch.cat([streams.batch()[0] for _ in range(batches)])
+
+
+texts = st.tuples(st.integers(2, 9), st.integers(0, 3_000), st.booleans()).map(
+    lambda drawn: Windows(torch.arange((200 * 8 if drawn[2] else 1) * (drawn[0] + 1) + drawn[1]), drawn[0])
+)
+
+
+@settings(max_examples=30)
+@given(texts, st.integers(1, 70), st.integers(0, 10**10))
+def test_streams_read_all_of_the_training_text_and_none_of_the_rest(windows, batch_size, start):
+    training = windows.symbols[~windows.held_out]
+    streams = Streams(windows, batch_size, start)
+    longest = len(training) - (batch_size - 1) * (len(training) // batch_size)  # from one stream's place to the next's
+    read = text_read(streams, -(-longest // windows.length))
+    assert torch.equal(read.unique(), training)
+
+
+@settings(max_examples=30)
+@given(texts, st.integers(1, 70), st.integers(0, 10**10), st.integers(1, 20))
+def test_streams_go_on_where_the_batch_before_ended_round_and_round(windows, batch_size, start, batches):
+    training = windows.symbols[~windows.held_out]
+    streams = Streams(windows, batch_size, start)
+    follows = dict(zip(training.tolist(), training.roll(-1).tolist()))
+    read = torch.empty(0, batch_size, dtype=torch.long)
+    for _ in range(batches):
+        inputs, targets = streams.batch()
+        assert inputs.shape == targets.shape == (windows.length, batch_size)
+        assert targets.flatten().tolist() == [follows[symbol] for symbol in inputs.flatten().tolist()]
+        read = torch.cat([read, inputs])
+        assert streams.position == start + len(read)
+    assert read[1:].flatten().tolist() == [follows[symbol] for symbol in read[:-1].flatten().tolist()]
+
+
+def test_streams_lie_evenly_over_the_text():
+    streams = Streams(Windows(torch.arange(103), 4), 5, start=2)
+    assert streams.batch()[0].T.tolist() == [[first + i for i in range(4)] for first in (2, 22, 42, 62, 82)]
+
+
+def test_a_stream_goes_on_at_the_start_of_the_text_after_its_end():
+    inputs, targets = Streams(Windows(torch.arange(10), 4), 1, start=7).batch()
+    assert inputs.squeeze(1).tolist() == [7, 8, 9, 0]
+    assert targets.squeeze(1).tolist() == [8, 9, 0, 1]
+
+
+@settings(max_examples=30)
+@given(texts, st.integers(1, 9), st.integers(0, 10**10), st.integers(0, 9))
+def test_a_stream_is_taken_up_at_its_position(windows, batch_size, start, batches):
+    streams, again = Streams(windows, batch_size, start), Streams(windows, batch_size)
+    text_read(streams, 1 + batches)
+    position = again.position
+    again.position.copy_(streams.position)
+    assert again.position is position  # a checkpoint holds the tensor itself
+    assert all(map(torch.equal, streams.batch(), again.batch()))
+
+
+def test_streams_draw_nothing():
+    generator = torch.Generator().manual_seed(0)
+    before, global_state = generator.get_state(), torch.get_rng_state()
+    Streams(Windows(torch.arange(100), 4), 3).batch(generator)
+    assert torch.equal(generator.get_state(), before)
+    assert torch.equal(torch.get_rng_state(), global_state)
