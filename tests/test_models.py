@@ -506,6 +506,175 @@ def test_the_character_model_carries_its_state_on():
     same(torch.cat([logits, rest]), net(symbols))
 
 
+V = 7  # characters
+
+
+def characters(steps, batch=3, seed=0):
+    return torch.randint(V, (steps, batch), generator=torch.Generator().manual_seed(seed))
+
+
+def character_model(seed=0, **options):
+    torch.manual_seed(seed)
+    return CharLSTM(V, H, **options).double()
+
+
+def gradients(model, loss):
+    """The loss's gradients by the parameters' names."""
+    return dict(zip(dict(model.named_parameters()), torch.autograd.grad(loss, list(model.parameters()))))
+
+
+@quickly
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=4), st.integers(1, 3), st.integers(1, 4), st.booleans())
+def test_batches_with_the_state_carried_are_the_whole_text_read_at_once(lengths, num_layers, batch, tied):
+    net = character_model(num_layers=num_layers, tied=tied)
+    symbols = characters(sum(lengths), batch)
+    whole, state = net.run(symbols)
+    carried = net.carry(batch)
+    assert net.carried is carried
+    assert [part.tolist() for part in carried] == [torch.zeros(num_layers, batch, H).tolist()] * 2
+    same(torch.cat([net(part) for part in symbols.split(lengths)]), whole)
+    for kept, last in zip(carried, state):  # in place, as a checkpoint needs it
+        same(kept, last)
+        assert not kept.requires_grad
+
+
+def test_no_gradient_flows_from_a_batch_into_the_one_before():
+    net, symbols = character_model(), characters(9)
+    net.carry(3)
+    net(symbols[:4]).square().sum().backward()
+    state = tuple(part.clone() for part in net.carried)
+    found = gradients(net, net(symbols[4:]).square().sum())  # the first batch's graph is gone
+    expected = gradients(net, net.run(symbols[4:], state)[0].square().sum())
+    for name, gradient in expected.items():
+        same(found[name], gradient)
+    assert expected["lstm.weight_hh_l0"].abs().min() > 0
+    through = gradients(net, net.run(symbols)[0][4:].square().sum())
+    assert not torch.allclose(through["lstm.weight_hh_l0"], expected["lstm.weight_hh_l0"])
+
+
+def test_an_evaluation_starts_from_zero_and_leaves_the_carried_state():
+    net, symbols = character_model(), characters(6)
+    net.carry(3)
+    net(symbols)
+    kept = [part.clone() for part in net.carried]
+    net.eval()
+    same(net(symbols), net.run(symbols)[0])
+    net(symbols[:, :2])  # of another batch size as well
+    assert all(map(torch.equal, net.carried, kept))
+    net.train()
+    same(net(symbols), net.run(symbols, tuple(kept))[0])
+
+
+def test_a_batch_of_another_size_than_the_carried_state_is_refused():
+    net = character_model()
+    net.carry(3)
+    with pytest.raises(ValueError, match=r"h_0 must have the shape \(L, B, H\) = \(2, 2, 5\), not \(2, 3, 5\)"):
+        net(characters(6, batch=2))
+    assert not any(part.any() for part in net.carried)
+
+
+@pytest.mark.parametrize("num_layers", [2, 3])
+def test_dropout_is_where_torch_nn_has_it_and_before_the_output_layer(num_layers):
+    """The same numbers drawn from the global generator in the same order fall on the same units."""
+    net, symbols = character_model(num_layers=num_layers, dropout=0.4), characters(6)
+    theirs = net.lstm.to_torch()
+    assert theirs.dropout == 0.4
+    torch.manual_seed(5)
+    logits = net(symbols)
+    torch.manual_seed(5)
+    output, _ = theirs(F.one_hot(symbols, V).double())
+    same(logits, net.head(F.dropout(output, 0.4)))
+    assert not torch.allclose(net(symbols), logits)  # drawn anew every time
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_dropout_is_for_training_alone(tied):
+    dropped, plain = (character_model(dropout=dropout, tied=tied).eval() for dropout in (0.9, 0.0))
+    symbols, before = characters(6), torch.get_rng_state()
+    same(dropped(symbols), plain(symbols))
+    assert torch.equal(torch.get_rng_state(), before)
+    plain.train()(symbols)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_dropout_cuts_neither_the_states_nor_their_way_through_time():
+    net = character_model(num_layers=1, dropout=0.5)
+    symbols = characters(6)
+    _, state = net.run(symbols)
+    for found, expected in zip(state, net.eval().run(symbols)[1]):
+        same(found, expected)
+
+
+@pytest.mark.parametrize("dropout", [1.0, -0.1, math.nan, 2])
+def test_a_dropout_out_of_range_is_refused(dropout):
+    with pytest.raises(ValueError, match=f"dropout must be a number from 0 to below 1, not {dropout}"):
+        CharLSTM(V, H, dropout=dropout)
+
+
+def test_tied_weights_are_made_of_the_output_layers_rows():
+    net = character_model(tied=True)
+    own = net.lstm.parametrizations.weight_ih_l0.original
+    assert own.shape == (4 * H, H)
+    same(net.lstm.weight_ih_l0, own @ net.head.weight.T)
+    before = net.lstm.weight_ih_l0.detach().clone()
+    with torch.no_grad():
+        net.head.weight[3] += 1
+    changed = (net.lstm.weight_ih_l0 != before).any(0)
+    assert changed.tolist() == [symbol == 3 for symbol in range(V)]
+    assert len({id(weight) for weight in net.parameters()}) == len(list(net.parameters()))
+    assert net.state_dict().keys() == dict(net.named_parameters()).keys()
+
+
+def test_tied_weights_get_the_gradients_of_both_their_uses():
+    tied, free = character_model(tied=True), character_model()
+    free.load_state_dict(
+        {name: tensor for name, tensor in tied.state_dict().items() if "parametrizations" not in name}
+        | {"lstm.weight_ih_l0": tied.lstm.weight_ih_l0.detach()}
+    )
+    symbols = characters(6)
+    found, apart = (gradients(net, net(symbols).square().sum()) for net in (tied, free))
+    own = tied.lstm.parametrizations.weight_ih_l0.original
+    same(found["head.weight"], apart["head.weight"] + apart["lstm.weight_ih_l0"].T @ own)
+    same(found["lstm.parametrizations.weight_ih_l0.original"], apart["lstm.weight_ih_l0"] @ tied.head.weight)
+    same(found["lstm.weight_hh_l1"], apart["lstm.weight_hh_l1"])
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_character_models_gradients_are_the_numeric_ones(tied):
+    torch.manual_seed(0)
+    net = CharLSTM(3, 2, tied=tied).double()
+    net.carry(2)
+    symbols = torch.tensor([[0, 2], [1, 1], [2, 0]])
+    state = tuple(torch.randn_like(part) for part in net.carried)
+    names = list(dict(net.named_parameters()))
+
+    def logits(*weights):
+        for kept, part in zip(net.carried, state):
+            kept.copy_(part)
+        return torch.func.functional_call(net, dict(zip(names, weights)), (symbols,))
+
+    assert torch.autograd.gradcheck(logits, [weight.detach().requires_grad_() for weight in net.parameters()])
+
+
+@pytest.mark.parametrize("num_layers", [1, 2, 3])
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_character_models_parameters_are_counted(num_layers, tied):
+    inputs = H if tied else V
+    layers = 4 * H * (inputs + H + 1) + (num_layers - 1) * 4 * H * (2 * H + 1)
+    net = character_model(num_layers=num_layers, tied=tied, forget_bias=1.0, dropout=0.1)
+    assert sum(weight.numel() for weight in net.parameters()) == layers + V * H + V
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_forget_bias_of_the_character_model_is_every_layers(tied):
+    plain, biased = (character_model(tied=tied, num_layers=3, forget_bias=bias) for bias in (0.0, 2.5))
+    for (name, weight), changed in zip(plain.named_parameters(), biased.parameters()):
+        moved = torch.zeros_like(weight)
+        if name.startswith("lstm.bias"):
+            moved[H : 2 * H] = 2.5
+        torch.testing.assert_close(changed - weight, moved, rtol=0, atol=1e-6)  # added in single precision
+
+
 def test_a_layer_calls_the_recurrence_once_for_the_whole_sequence(monkeypatch):
     calls = []
     original = recurrence.lstm
