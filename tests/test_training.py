@@ -4,15 +4,20 @@ import itertools
 import json
 import math
 import os
+import pickle
+import re
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
@@ -212,6 +217,48 @@ def test_the_learning_rate_decays_every_so_many_steps():
     torch.testing.assert_close(moves, torch.tensor([8.0, 8, 8, 4, 4, 4, 2], dtype=torch.float64), rtol=1e-6, atol=0)
 
 
+sizes = st.integers(1, 3_000)
+
+
+@settings(max_examples=50)
+@given(sizes, sizes, st.floats(0.1, 1), st.floats(1e-6, 10))
+def test_a_rate_by_steps_is_a_power_of_the_decay(step, every, decay, rate):
+    found = Recipe(steps=1, learning_rate=rate, decay=decay, decay_every=every)
+    assert found.rate(0) == rate
+    assert found.rate(step) == pytest.approx(rate * decay ** (step // every))
+    assert found.rate(step - 1) == found.rate(step - step % every) or step % every == 0
+    assert found.rate(step) == found.model_copy(update={"steps": 7, "warmup": 9}).rate(step)
+
+
+@settings(max_examples=50)
+@given(sizes, sizes, st.floats(1e-6, 10))
+def test_a_cosine_rate_grows_to_its_height_and_falls_towards_zero(steps, warmup, rate):
+    rates = [Recipe(steps=steps, learning_rate=rate, schedule="cosine", warmup=warmup).rate(k) for k in range(steps)]
+    half = [rate * (1 + math.cos(math.pi * k / steps)) / 2 for k in range(steps)]
+    assert rates[0] == pytest.approx(rate / warmup)
+    assert rates == pytest.approx([min(1, (k + 1) / warmup) * height for k, height in enumerate(half)])
+    assert all(0 < found <= rate for found in rates)  # not even the last step is of length zero
+    falling = rates[warmup - 1 :]
+    assert falling == sorted(falling, reverse=True)
+    assert len(falling) == 0 or falling[0] == half[warmup - 1]
+
+
+def test_the_cosine_schedule_in_numbers():
+    recipe = Recipe(steps=8, learning_rate=4.0, schedule="cosine", warmup=2, decay=0.5, decay_every=1)
+    found = [recipe.rate(step) for step in range(8)]
+    half = [4.0, 3.8478, 3.4142, 2.7654, 2.0, 1.2346, 0.5858, 0.1522]  # 2 (1 + cos(pi k / 8))
+    assert found == pytest.approx([2.0, *half[1:]], abs=1e-4)
+
+
+def test_the_optimizer_gets_the_schedules_rate():
+    def watch(optimizer):
+        return {"rate": optimizer.param_groups[0]["lr"]}
+
+    changes = {"schedule": "cosine", "warmup": 4, "record_every": 1}
+    history, _ = trained(steps=12, evaluate=None, watch=watch, **changes)
+    assert history["rate"].tolist() == [recipe(12, **changes).rate(step) for step in range(12)]
+
+
 @pytest.mark.parametrize("clip_norm", [1e-3, 0.05, 10.0])
 def test_the_gradients_norm_is_clipped(clip_norm):
     """SGD at a learning rate of 1 moves the weights by the clipped gradient: its norm is known."""
@@ -401,6 +448,198 @@ def test_a_training_killed_in_the_middle_goes_on_to_the_same_end(tmp_path):
         kept = network(99)
         load_weights(kept, folder / "weights-20.safetensors")
         assert_same((whole[0], kept), whole)
+
+
+# Tensors that are carried on, dropout, a header: all at once
+
+
+class Echo(nn.Module):
+    """Reads numbers through dropout, and remembers the sum of all that it has read."""
+
+    def __init__(self):
+        super().__init__()
+        with torch.random.fork_rng():  # the dropout's numbers are the caller's to seed
+            torch.manual_seed(0)
+            self.linear = nn.Linear(3, 2)
+        self.read = torch.zeros(3)
+
+    def forward(self, inputs):
+        if self.training:
+            self.read += inputs.sum(0)
+        return self.linear(nn.functional.dropout(inputs + self.read.tanh(), 0.3, self.training))
+
+
+HEADER = {"vocabulary": "ab\n\u00e9\u2014"}
+STEPS, ROWS = 14, 3
+
+
+def with_all_options(folder=None, cut=None, recipe_changes={}, header=HEADER, carried=("read", "position")):  # noqa: B006
+    """A training with every option, as :func:`trained` returns it; it is interrupted at step ``cut``."""
+    model, position = Echo(), torch.tensor(5)
+
+    def reading_on(generator):
+        if position == 5 + 2 * (STEPS if cut is None else cut):
+            raise KeyboardInterrupt
+        position.add_(2)
+        return torch.randn(4, 3, generator=generator) + position, torch.tensor([0, 1, 0, 1])
+
+    settings = {"optimizer": "adam", "schedule": "cosine", "warmup": 4, "record_every": ROWS, "steps": STEPS}
+    history = train(
+        model,
+        reading_on,
+        recipe(**{**settings, **recipe_changes}),
+        folder=folder,
+        evaluate=lambda model: {"read": model.read.sum().item()},
+        snapshots=(2, STEPS),
+        carried={name: {"read": model.read, "position": position}[name] for name in carried},
+        header=header,
+        checkpoint_seconds=-1,
+    )
+    return history, model
+
+
+@settings(max_examples=25)
+@given(st.lists(st.integers(0, STEPS - 1), max_size=4).map(sorted))
+def test_cut_anywhere_a_training_with_every_option_goes_on_to_the_same_end(cuts):
+    def started():
+        torch.manual_seed(3) if not checkpoint.exists() else torch.rand(7)  # others draw from that generator as well
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        checkpoint = folder / "checkpoint.safetensors"
+        started()
+        whole, model = with_all_options()
+        for cut in cuts:
+            started()
+            with pytest.raises(KeyboardInterrupt):
+                with_all_options(folder, cut)
+            assert checkpoint.exists() == (cut >= ROWS)
+        started()
+        found, again = with_all_options(folder)
+        assert_same((found, again), (whole, model))
+        assert torch.equal(again.read, model.read)
+        load_weights(again, folder / f"weights-{STEPS}.safetensors", HEADER)
+        assert_same((found, again), (whole, model))
+        assert (folder / "weights-2.safetensors").exists()
+
+
+def test_dropout_takes_part_in_that():
+    """Another state of the global generator, or none kept, would show."""
+    torch.manual_seed(3)
+    one, _ = with_all_options()
+    other, _ = with_all_options()
+    assert one["loss"].iloc[1] != other["loss"].iloc[1]
+
+
+@pytest.fixture
+def whole_checkpoint(tmp_path):
+    """Of a training with every option, cut after 6 of its steps."""
+    with pytest.raises(KeyboardInterrupt):
+        with_all_options(tmp_path, cut=7)
+    return tmp_path / "checkpoint.safetensors"
+
+
+def refused_with_all_options(path, **changes):
+    """The one line with which such a training does not go on; the file stays as it is."""
+    before = path.read_bytes()
+    with pytest.raises(TrainingError) as caught:
+        with_all_options(path.parent, **changes)
+    assert path.read_bytes() == before
+    sentence = str(caught.value)
+    assert sentence.startswith(f"{path} ")
+    assert sentence.endswith("; delete it to start anew")
+    assert "\n" not in sentence
+    return sentence
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"steps": STEPS + 1}, {"steps": STEPS - 1}, {"warmup": 5}, {"schedule": "steps"}],
+    ids=str,
+)
+def test_a_checkpoint_of_another_schedule_is_refused(whole_checkpoint, changes):
+    assert "belongs to another run" in refused_with_all_options(whole_checkpoint, recipe_changes=changes)
+
+
+def test_a_checkpoint_of_another_vocabulary_is_refused(whole_checkpoint):
+    sentence = refused_with_all_options(whole_checkpoint, header={"vocabulary": "abc"})
+    assert f"has another vocabulary than this: {HEADER['vocabulary']!r}, not 'abc'" in sentence
+
+
+def test_a_checkpoint_that_names_no_vocabulary_is_refused(checkpoint):
+    with pytest.raises(TrainingError, match=r"has another vocabulary than this: None, not 'abc'; delete it"):
+        train(network(), batches, recipe(), folder=checkpoint.parent, header={"vocabulary": "abc"})
+
+
+def test_a_checkpoint_from_before_the_newer_settings_is_gone_on_with(checkpoint):
+    """What it does not say of has the value that it had before one could say it."""
+    tensors, header = training._read(checkpoint)
+    older = {name: value for name, value in header["recipe"].items() if name not in ("schedule", "warmup")}
+    tensors.pop("global_generator")
+    training._write(checkpoint, tensors, {**header, "recipe": older})
+    assert_same(trained(checkpoint.parent, network(99)), trained())
+
+
+def test_a_checkpoint_from_before_the_newer_settings_is_not_of_other_ones(checkpoint):
+    tensors, header = training._read(checkpoint)
+    older = {name: value for name, value in header["recipe"].items() if name not in ("schedule", "warmup")}
+    training._write(checkpoint, tensors, {**header, "recipe": older})
+    assert "another run" in refused(checkpoint, warmup=2)
+    assert "another run" in refused(checkpoint, schedule="cosine")
+
+
+def test_weights_of_another_vocabulary_are_refused(tmp_path):
+    path, model = tmp_path / "weights-1.safetensors", network(1)
+    save_weights(network(), path, HEADER)
+    load_weights(model, path)  # whoever asks for no vocabulary gets the weights
+    load_weights(model, path, HEADER)
+    before = [weight.clone() for weight in model.parameters()]
+    with pytest.raises(TrainingError) as caught:
+        load_weights(model, path, {"vocabulary": "abc"})
+    assert str(caught.value) == f"{path} has another vocabulary than this: {HEADER['vocabulary']!r}, not 'abc'"
+    assert all(map(torch.equal, before, model.parameters()))
+
+
+class Executes:
+    """Makes a file of the pickle's where the pickle is loaded."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return open, (self.path, "w")
+
+
+@pytest.mark.parametrize("write", [torch.save, lambda what, path: path.write_bytes(pickle.dumps(what))])
+def test_a_pickle_in_disguise_is_named_and_never_executed(tmp_path, write):
+    path, trace = tmp_path / "checkpoint.safetensors", tmp_path / "executed"
+    write({"model.W_ph": Executes(trace)}, path)
+    refused(path)
+    with pytest.raises(TrainingError, match=re.escape(str(path))):
+        load_weights(network(), path)
+    assert not trace.exists()
+
+
+@settings(max_examples=40)
+@given(st.data())
+def test_weights_of_which_any_byte_was_changed_are_refused_or_the_same(data):
+    with tempfile.TemporaryDirectory() as name:
+        path, model = Path(name) / "weights-1.safetensors", network(1)
+        save_weights(network(), path, HEADER)
+        written = bytearray(path.read_bytes())
+        place = data.draw(st.integers(0, len(written) - 1) | st.integers(0, 400))
+        written[place] ^= data.draw(st.integers(1, 255))
+        path.write_bytes(written)
+        try:
+            load_weights(model, path, HEADER)
+            sentence = None
+        except TrainingError as error:
+            sentence = str(error)
+        if sentence is not None:
+            assert sentence.startswith(f"{path} does not hold ")
+            assert "\n" not in sentence
+        else:
+            assert all(map(torch.equal, model.parameters(), network().parameters()))
 
 
 # What goes wrong
