@@ -3,6 +3,9 @@
 import math
 import os
 import re
+import shutil
+from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -13,6 +16,7 @@ from conftest import require
 from torch import nn
 
 from rnnreport import corpora
+from rnnreport.backends import in_use
 from rnnreport.cells import lstm_step, rnn_step, temporal_gate
 from rnnreport.experiments import cell_path as reaches
 from rnnreport.experiments import horizon, kept, palindromes, recorded, rnn_versus_lstm, sequences, text, text_training
@@ -23,8 +27,8 @@ from rnnreport.models import LSTM
 from rnnreport.palindromes import palindrome_batch
 from rnnreport.parameters import ParameterError
 from rnnreport.provenance import PROJECT
-from rnnreport.runs import RUNS_DIR, Run, tabulate
-from rnnreport.training import OPTIMIZERS, Recipe
+from rnnreport.runs import RUNS_DIR, Run, load, tabulate
+from rnnreport.training import OPTIMIZERS, Recipe, TrainingError
 
 torch.set_num_threads(1)  # at these sizes a second one costs more than it brings
 
@@ -884,6 +888,167 @@ def test_a_text_too_short_to_hold_any_out_is_trained_without(tmp_path):
     table = trained(run, tmp_path / "run", train_text)
     assert "held_out_loss" not in table
     assert table["step"].tolist() == [3]
+
+
+ALL_OPTIONS = {"forget_bias": 1.0, "dropout": 0.2, "tied": True, "carried": True, "read_on": True}
+
+
+def run_with_all_options(poem, backend="torch", seed=0, **changes):
+    schedule = {"schedule": "cosine", "warmup": 3, "record_every": 3}
+    settings = {"sequence_length": 6, "hidden_size": 4, "batch_size": 3, "snapshots": (0, 4, 10), **ALL_OPTIONS}
+    return TextRun(
+        corpus=poem.name,
+        sha256=poem.sha256,
+        backend=backend,
+        recipe=text_training.course_recipe(10, seed, **schedule),
+        **{**settings, **changes},
+    )
+
+
+@pytest.fixture(scope="module", params=["torch", "native"])
+def backend(request):
+    if request.param == "native":
+        require(in_use("native").startswith("native"), "no native kernels on this machine")
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def whole(poem, backend, tmp_path_factory):
+    """The table of a text run with every option, and the folder with its weights."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    return trained(run_with_all_options(poem, backend), folder, train_text), folder
+
+
+@pytest.mark.parametrize("cut", [0, 1, 3, 5, 9])
+def test_a_text_run_with_every_option_goes_on_to_the_same_end_where_it_was_cut(
+    poem, backend, whole, cut, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(text_training, "train", partial(text_training.train, checkpoint_seconds=-1))
+    read = corpora.Streams.batch
+
+    def interrupted(streams, generator=None):
+        if streams.position == cut * streams.length:
+            raise KeyboardInterrupt
+        return read(streams, generator)
+
+    run = run_with_all_options(poem, backend)
+    with monkeypatch.context() as patch:
+        patch.setattr(corpora.Streams, "batch", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            trained(run, tmp_path / "run", train_text)
+    torch.rand(7)  # others draw from the global generator as well
+    table, folder = whole
+    pd.testing.assert_frame_equal(compared(train_text(run, tmp_path / "run")), compared(table), check_exact=True)
+    for step in run.snapshots:
+        found, expected = (text_training.snapshot(run, poem, place, step) for place in (tmp_path / "run", folder))
+        assert all(map(torch.equal, found.parameters(), expected.parameters()))
+
+
+def test_every_option_reaches_the_training(poem, whole, backend, tmp_path):
+    table, _ = whole
+    for name in ("forget_bias", "dropout", "tied", "carried"):
+        without = {name: TextRun.model_fields[name].default}
+        other = trained(run_with_all_options(poem, backend, **without), tmp_path / name, train_text)
+        assert other["loss"].iloc[-1] != table["loss"].iloc[-1], name
+    other = trained(run_with_all_options(poem, backend, read_on=False), tmp_path / "read_on", train_text)
+    pd.testing.assert_frame_equal(
+        compared(other), compared(table).drop(columns="held_out_bits"), check_exact=True
+    )  # reading on changes nothing of the training
+
+
+def test_held_out_bits_are_those_of_the_blocks_read_from_end_to_end(poem, whole, backend):
+    table, folder = whole
+    model = text_training.snapshot(run_with_all_options(poem, backend), poem, folder, 10)
+    losses = []
+    for block in poem.windows(6).held_out_blocks.T:
+        state = None
+        for said, following in pairwise(block):
+            with torch.no_grad():
+                logits, state = model.run(said.view(1, 1), state)
+            losses.append(F.cross_entropy(logits[0], following.view(1)).item())
+    assert table["held_out_bits"].iloc[-1] == pytest.approx(np.mean(losses) / math.log(2), rel=1e-5)
+    assert table["held_out_bits"].iloc[-1] != table["bits_per_character"].iloc[-1]
+
+
+def test_a_seed_starts_to_read_at_a_place_of_its_own(poem, monkeypatch, tmp_path):
+    starts = []
+    read = corpora.Streams.batch
+    monkeypatch.setattr(
+        corpora.Streams, "batch", lambda streams, generator: starts.append(streams.position.item()) or read(streams)
+    )
+    for seed in (0, 1, 2**32 - 1):
+        trained(run_with_all_options(poem, seed=seed, read_on=False, snapshots=()), tmp_path / str(seed), train_text)
+    firsts = starts[::10]
+    assert len(set(firsts)) == 3
+    assert all(0 <= first < len(poem.text) for first in firsts)
+
+
+def test_weights_of_another_text_are_refused_in_one_sentence(text_run, poem, tmp_path):
+    path = tmp_path / "poem.txt"
+    path.write_text(poem.text.replace("g", "G"))
+    with pytest.raises(TrainingError) as caught:
+        text_training.snapshot(text_run.configuration, corpora.load(str(path)), text_run.folder, 10)
+    weights = text_run.folder / "weights-10.safetensors"
+    assert str(caught.value).startswith(f"{weights} has another vocabulary than this: '\\n ,01")
+    assert "\n" not in str(caught.value)
+
+
+# The recorded training of the report
+
+
+RECORDED = PROJECT / "data" / "text-500k"
+
+
+@pytest.fixture(scope="module")
+def book():
+    require(os.environ.get(corpora.DATA_DIR), f"{corpora.DATA_DIR} is not set")
+    return corpora.load()
+
+
+@pytest.fixture
+def recorded_copy(tmp_path):
+    shutil.copytree(RECORDED, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_the_recorded_training_is_known_to_be_done(book, recorded_copy):
+    """Its checkpoint is older than some of today's settings: they have the values that it was trained with."""
+    run = text_training.long_run(500_000, seed=0)
+    found = load(recorded_copy, TextRun)
+    assert found.configuration == run
+    before = {path: path.read_bytes() for path in recorded_copy.iterdir()}
+    pd.testing.assert_frame_equal(train_text(run, recorded_copy), found.table)
+    assert {path: path.read_bytes() for path in recorded_copy.iterdir()} == before
+
+
+def test_the_recorded_training_does_not_pass_for_another(book, recorded_copy):
+    run = text_training.long_run(500_000, seed=0)
+    cosine = run.recipe.model_copy(update={"schedule": "cosine"})
+    for other in (run.model_copy(update={"recipe": cosine}), text_training.long_run(400_000, seed=0)):
+        with pytest.raises(TrainingError, match="belongs to another run"):
+            train_text(other, recorded_copy)
+
+
+def test_the_recorded_weights_are_of_the_reports_book(book):
+    run = load(RECORDED, TextRun).configuration
+    assert run.sha256 == book.sha256
+    for step in run.snapshots:
+        text_training.snapshot(run, book, RECORDED, step)
+    with pytest.raises(TrainingError, match=r"weights-2000\.safetensors has another vocabulary than this"):
+        text_training.snapshot(run, corpora.load(corpora.SHAKESPEARE), RECORDED, 2_000)
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:5_000], lambda data: data[:-4] + b"more"], ids=["cut", "changed"]
+)
+@pytest.mark.parametrize("name", ["checkpoint.safetensors", "weights-500000.safetensors"])
+def test_a_damaged_recorded_file_is_named(book, recorded_copy, name, damage):
+    path, run = recorded_copy / name, text_training.long_run(500_000, seed=0)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(TrainingError) as caught:
+        train_text(run, recorded_copy) if "check" in name else text_training.snapshot(run, book, recorded_copy, 500_000)
+    assert str(caught.value).startswith(f"{path} does not hold ")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_text_that_has_changed_since_is_not_trained_on(tmp_path):
