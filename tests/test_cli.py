@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 
 from rnnreport import build, cli, grid, training
 from rnnreport.experiments import recorded
+from rnnreport.parameters import ParameterError
 
 CHAPTER_2 = ["run", "02_rnn_versus_lstm"]
 SWEEP_2 = ["sweep", "02_rnn_versus_lstm"]
@@ -201,11 +202,60 @@ def test_run_and_plain_papermill_from_any_folder_make_the_same_figures(
     assert len(figures(tmp_path / "out.ipynb")) == 17
 
 
-def test_plain_papermill_stops_at_a_bad_parameter_with_the_same_sentence(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "papermill", "--no-progress-bar", str(ROOT / "book" / "03_temporal_gate.ipynb")]
-    done = subprocess.run([*command, str(tmp_path / "out.ipynb"), "-p", "tau", "-1"], capture_output=True, text=True)
+@pytest.mark.parametrize(
+    ("chapter", "given", "says"),
+    [
+        ("03_temporal_gate", ["-p", "tau", "-1"], "tau must be a finite number > 0, not -1"),
+        ("04_text_generation", ["-p", "corpus", "latin.txt"], "latin.txt is not UTF-8 text: see the byte at offset 3"),
+    ],
+)
+def test_plain_papermill_stops_at_a_bad_parameter_with_the_same_sentence(
+    chapter: str, given: list[str], says: str, tmp_path: Path
+) -> None:
+    (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
+    command = [
+        sys.executable,
+        "-m",
+        "papermill",
+        "--no-progress-bar",
+        str(ROOT / "book" / f"{chapter}.ipynb"),
+        "out.ipynb",
+    ]
+    done = subprocess.run([*command, *given], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode != 0
-    assert "ParameterError: tau must be a finite number > 0, not -1" in done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("ParameterError: ")
+    assert last.endswith(says)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("corpus", "", "corpus must be a UTF-8 text of at least one character, not ''"),
+        ("corpus", "empty.txt", "corpus: empty.txt must hold between 1 byte and 64 MiB of text, not 0 bytes"),
+        ("prompt", "", "prompt must be a UTF-8 text of at least one character, not ''"),
+        ("prompt", "Ω", "prompt: the model knows no 'Ω'; it knows "),
+        ("temperatures", 0, "temperatures must be a list of different finite numbers > 0, not 0"),
+        ("temperatures", [1.0, 0.0], "temperatures must be a list of different finite numbers > 0, not [1.0, 0.0]"),
+        ("temperatures", [float("nan")], "temperatures must be a list of different finite numbers > 0, not [nan]"),
+        ("temperatures", [], "temperatures must be a list of different finite numbers > 0, not []"),
+        ("temperatures", "warm", "temperatures must be a list of different finite numbers > 0, not 'warm'"),
+        ("sample_length", 0, "sample_length must be an integer of at least 1, not 0"),
+    ],
+)
+def test_a_value_edited_in_chapter_4_itself_stops_it_at_the_next_cell(
+    name: str, value: object, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("empty.txt").touch()
+    cells = nbformat.read(ROOT / "book" / "04_text_generation.ipynb", as_version=4).cells
+    given, checked = [cell.source for cell in cells if cell.cell_type == "code"][:2]
+    notebook: dict[str, object] = {}
+    exec(given, notebook)
+    notebook |= {"corpus": "shakespeare", name: value}
+    with pytest.raises(ParameterError) as caught:
+        exec(checked, notebook)
+    assert str(caught.value).startswith(says)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """What the chapters may be run with: whatever else comes in is refused in one sentence that says what is allowed."""
 
 import math
+import os
 from typing import ClassVar
 
 import pytest
@@ -153,7 +154,7 @@ POSITIVE = [0, 0.0, -1e-3, math.nan, math.inf, -math.inf, *NO_NUMBER]
 LIST = [[], 5, "5", None, {5: 5}]
 INTEGER_LIST = [*LIST, [5, 5], [5, 10, 5], [2.5], ["5"], [True], [None], [[5]], [5, math.nan]]
 POSITIVE_LIST = [*LIST, [0.1, 0.1], [1, 1.0], [0.1, 0], [-0.1], [math.nan], [math.inf], ["0.1"], [True]]
-NO_TEXT = ["", 5, None, True, ["text"]]
+NO_TEXT = ["", 5, None, True, ["text"], b"text", "caf\udce9"]  # the last as the system gives what is no UTF-8
 REFUSED = {
     "seeds": ([*INTEGER_LIST, [-1], [2**32], [0.0]], "different integers from 0"),
     "lengths": ([*INTEGER_LIST, [1], [5, 1], [0], [-3], [5.0]], "different integers of at least 2"),
@@ -193,7 +194,7 @@ REFUSED = {
     "learning_rates": (POSITIVE_LIST, "different finite numbers > 0"),
     "spectral_radii": (POSITIVE_LIST, "different finite numbers > 0"),
     "taus": (POSITIVE_LIST, "different finite numbers > 0"),
-    "temperatures": (POSITIVE_LIST, "different finite numbers > 0"),
+    "temperatures": ([*POSITIVE_LIST, "warm", ["warm"], 0.5], "different finite numbers > 0"),
     "tau": (POSITIVE, "a finite number > 0"),
     "s": ([math.nan, math.inf, -math.inf, *NO_NUMBER], "a finite number"),
     "r_on": ([1.0001, 2, *POSITIVE], "> 0 and <= 1"),
@@ -202,8 +203,8 @@ REFUSED = {
     "encoding": (["onehot", "", 5, None, ["scalar"]], "'scalar' or 'one-hot'"),
     "verdicts": ([*LIST, ["maybe"], ["not run", "not run"]], "'reproduced', 'contradicted'"),
     "verdicts_file": ([5, None, True, ["file"]], "file"),
-    "corpus": (NO_TEXT, "text"),
-    "prompt": (NO_TEXT, "text"),
+    "corpus": (NO_TEXT, "a UTF-8 text of at least one character"),
+    "prompt": (NO_TEXT, "a UTF-8 text of at least one character"),
     "device": ([5, None, True, ["cpu"], "gpu", "", "cpu:x"], "device"),
 }
 CASES = [
@@ -324,7 +325,9 @@ def test_parameters_do_not_change_later(chapter, values):
 
 
 @pytest.mark.parametrize(
-    "data", [None, b"", b"a\0b", "naïve".encode("latin-1")], ids=["missing", "empty", "binary", "latin-1"]
+    "data",
+    [None, b"", b"x", b"\xef\xbb\xbf", b"a\0b", "naïve".encode("latin-1")],
+    ids=["missing", "empty", "one character", "byte-order mark", "binary", "latin-1"],
 )
 def test_a_text_that_cannot_be_read_is_refused(tmp_path, data):
     path = tmp_path / "text.txt"
@@ -332,6 +335,27 @@ def test_a_text_that_cannot_be_read_is_refused(tmp_path, data):
         path.write_bytes(data)
     chapter, values = Chapter.text
     assert str(path) in refused(chapter, {**values, "corpus": str(path)})
+
+
+def test_a_text_that_is_too_large_a_folder_or_no_name_is_refused(tmp_path):
+    huge = tmp_path / "huge.txt"
+    huge.touch()
+    os.truncate(huge, 2**30)
+    chapter, values = Chapter.text
+    for name, allowed in ((str(huge), "64 MiB"), (str(tmp_path), "text file"), ("a\0b", "text file")):
+        assert allowed in refused(chapter, {**values, "corpus": name})
+    with pytest.raises(ParameterError, match=r"n{400}' is neither a text file nor one of"):
+        chapter.check({**values, "corpus": "n" * 400})
+
+
+def test_a_prompt_is_of_the_texts_characters_whatever_they_are(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("日本語の本。\r\n" * 20, encoding="utf-8-sig", newline="")
+    chapter, values = Chapter.text
+    values = {**values, "corpus": str(path)}
+    assert chapter.check({**values, "prompt": "本の日"}).prompt == "本の日"
+    sentence = refused(chapter, {**values, "prompt": "本\rの\ufeff日"})  # neither is of the text that is read
+    assert sentence == "prompt: the model knows no '\\r', '\\ufeff'; it knows '\\n。の日本語'"
 
 
 def test_a_text_shorter_than_the_longest_sequence_is_refused(tmp_path):
