@@ -24,7 +24,7 @@ from rnnreport.parameters import ParameterError
 CHAPTER_2 = ["run", "02_rnn_versus_lstm"]
 SWEEP_2 = ["sweep", "02_rnn_versus_lstm"]
 CHAPTER_3 = ["run", "03_temporal_gate"]
-CHAPTER_4 = ["run", "04_text_generation"]
+CHAPTER_4 = ["run", "04_text_generation", "-p", "recorded_file", ""]
 SHAKESPEARE = ["-p", "corpus", "shakespeare"]
 SMALLEST = {"seeds": [0], "lengths": [4], "train_steps": 2, "hidden_size": 3, "batch_size": 2, "test_palindromes": 100}
 SMALLEST_3 = SMALLEST | dict.fromkeys(("burst_steps", "frequency_steps", "adding_steps", "marked_steps"), 2)
@@ -206,7 +206,11 @@ def test_run_and_plain_papermill_from_any_folder_make_the_same_figures(
     ("chapter", "given", "says"),
     [
         ("03_temporal_gate", ["-p", "tau", "-1"], "tau must be a finite number > 0, not -1"),
-        ("04_text_generation", ["-p", "corpus", "latin.txt"], "latin.txt is not UTF-8 text: see the byte at offset 3"),
+        (
+            "04_text_generation",
+            ["-p", "corpus", "latin.txt", "-y", "recorded_file: ''"],
+            "latin.txt is not UTF-8 text: see the byte at offset 3",
+        ),
     ],
 )
 def test_plain_papermill_stops_at_a_bad_parameter_with_the_same_sentence(
@@ -252,7 +256,7 @@ def test_a_value_edited_in_chapter_4_itself_stops_it_at_the_next_cell(
     given, checked = [cell.source for cell in cells if cell.cell_type == "code"][:2]
     notebook: dict[str, object] = {}
     exec(given, notebook)
-    notebook |= {"corpus": "shakespeare", name: value}
+    notebook |= {"corpus": "shakespeare", "recorded_file": "", name: value}
     with pytest.raises(ParameterError) as caught:
         exec(checked, notebook)
     assert str(caught.value).startswith(says)
