@@ -559,6 +559,7 @@ def test_a_record_that_is_none_is_refused_in_a_sentence(chapter_2, tmp_path):
         ("none.parquet", "recorded_file must be '' or a file that `rnnreport record` made; there is no"),
         ("text.parquet", "text.parquet is not a table that can be read"),
         ("plain.parquet", "plain.parquet does not say where its runs come from"),
+        ("n" * 400, "recorded_file must be '' or a file that `rnnreport record` made; there is no"),
     ):
         with pytest.raises(ParameterError, match=says):
             type(chapter_2).check({**values, "recorded_file": str(tmp_path / name)})

@@ -54,7 +54,7 @@ def read(file: str) -> pd.DataFrame | None:
     Raises ParameterError where the file is not a table that says where it comes from.
     """
     path = PROJECT / file
-    if not file or not path.exists():
+    if not file or not os.path.exists(path):  # of a name too long, Path's exists raises OSError
         return None
     try:
         table = pd.read_parquet(path)
