@@ -123,9 +123,16 @@ class Chapter:
         {
             **TRAINING,
             "corpus": "shakespeare",
+            "optimizers": ["adam", "rmsprop"],
+            "recipes": ["the course's", "state carried"],
+            "recipe_steps": 4,
+            "longest_steps": 4,
             "temperatures": [0.5, 1.0],
             "prompt": "The people ",
             "sample_length": 10,
+            "backend": "torch",
+            "long_folder": "",
+            "recorded_file": "",
         },
     )
     claims: ClassVar = (
@@ -160,6 +167,10 @@ REFUSED = {
     "lengths": ([*INTEGER_LIST, [1], [5, 1], [0], [-3], [5.0]], "different integers of at least 2"),
     "length": ([2, *INTEGER], "an integer of at least 3"),
     "train_steps": (INTEGER, "an integer of at least 1"),
+    "recipes": ([*LIST, ["ours"], ["state carried", "state carried"], [""], [5]], "\"the course's\", 'state carried'"),
+    "recipe_steps": (INTEGER, "an integer of at least 1"),
+    "longest_steps": (INTEGER, "an integer of at least 1"),
+    "long_folder": ([], "the name of a folder"),
     "early_steps": (INTEGER, "an integer of at least 1"),
     "optimizer_length": ([1, *INTEGER], "an integer of at least 2"),
     "optimizer_steps": (INTEGER, "an integer of at least 1"),
