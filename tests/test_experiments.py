@@ -817,9 +817,16 @@ def chapter_4(poem):
             "lengths": [6],
             "train_steps": 10,
             "corpus": poem.name,
+            "optimizers": ["adam"],
+            "recipes": ["the course's", "state carried"],
+            "recipe_steps": 4,
+            "longest_steps": 4,
             "temperatures": [0.5, 1.0],
             "prompt": "green ",
             "sample_length": 10,
+            "backend": "torch",
+            "long_folder": "",
+            "recorded_file": "",
         }
     )
 
