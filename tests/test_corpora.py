@@ -1,8 +1,10 @@
 """The texts: where they come from, what is refused, and windows that keep the held-out text apart."""
 
+import errno
 import os
 import re
 import tracemalloc
+from pathlib import Path
 
 import pooch
 import pytest
@@ -91,6 +93,21 @@ def test_a_name_that_can_be_no_file_is_refused(name):
 def test_an_empty_file_is_refused(text_file):
     name = text_file(b"")
     refused(name, name, "0 bytes")
+
+
+@pytest.fixture
+def unreadable(monkeypatch):
+    """Files that only others may read, even where the tests run as root."""
+
+    def denied(path):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", denied)
+
+
+def test_a_file_that_may_not_be_read_is_refused(text_file, unreadable):
+    name = text_file("hidden")
+    assert refused(name) == f"{name} cannot be read: Permission denied"
 
 
 def test_a_file_too_large_is_refused_unread(text_file, monkeypatch):
@@ -188,6 +205,25 @@ def test_the_data_folder_must_have_the_book(monkeypatch, tmp_path):
 def test_a_data_folder_that_is_not_there_is_refused(monkeypatch, tmp_path):
     monkeypatch.setenv(DATA_DIR, str(tmp_path / "none"))
     refused(GRIMM, DATA_DIR, GRIMM)
+
+
+def test_a_data_folder_that_can_be_none_is_refused(monkeypatch):
+    monkeypatch.setenv(DATA_DIR, "n" * 400)
+    refused(GRIMM, DATA_DIR, f"there is no {GRIMM} in nnn")
+
+
+def test_the_data_folders_book_must_be_for_us_to_read(monkeypatch, tmp_path, unreadable):
+    (tmp_path / GRIMM).write_text("Fairy tales")
+    monkeypatch.setenv(DATA_DIR, str(tmp_path))
+    assert refused(GRIMM) == f"{tmp_path / GRIMM} cannot be read: Permission denied"
+
+
+def test_the_data_folders_book_is_not_read_where_it_is_too_large(monkeypatch, tmp_path):
+    (tmp_path / GRIMM).touch()
+    os.truncate(tmp_path / GRIMM, 2**30)
+    monkeypatch.setenv(DATA_DIR, str(tmp_path))
+    monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail("it was read"))
+    refused(GRIMM, tmp_path / GRIMM, "64 MiB")
 
 
 def test_the_data_folders_book_must_have_the_courses_bytes(monkeypatch, tmp_path):
