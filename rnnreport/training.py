@@ -290,7 +290,7 @@ def _resume(
     # Older checkpoints do not have every setting: the others have their default values.
     if (
         found.get("recipe") is None
-        or Recipe(**{"steps": recipe.steps, **found["recipe"]}) != recipe
+        or {**Recipe(steps=recipe.steps).model_dump(), **found["recipe"]} != recipe.model_dump()
         or found["step"] > recipe.steps
     ):
         which = f"{found.get('recipe')}, step {found.get('step')}"
@@ -299,6 +299,9 @@ def _resume(
     for name, tensor in tensors.items():
         part, _, rest = name.partition(".")
         parts.setdefault(part, {})[rest] = tensor
+    shapes, wanted = ({name: tuple(part.shape) for name, part in some.items()} for some in (parts["carried"], carried))
+    if shapes != wanted:
+        raise TrainingError(f"{path} carries {shapes} from step to step, not {wanted}; delete it to start anew")
     try:
         model.load_state_dict(parts["model"])
     except RuntimeError as error:

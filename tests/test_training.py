@@ -588,6 +588,32 @@ def test_a_checkpoint_from_before_the_newer_settings_is_not_of_other_ones(checkp
     assert "another run" in refused(checkpoint, schedule="cosine")
 
 
+def test_a_checkpoint_of_a_newer_version_is_refused(checkpoint):
+    """It has a setting that is not known here."""
+    tensors, header = training._read(checkpoint)
+    training._write(checkpoint, tensors, {**header, "recipe": {**header["recipe"], "averaged": 0.999}})
+    assert "'averaged': 0.999}, step 10" in refused(checkpoint)
+
+
+@pytest.mark.parametrize("carried", [(), ("read",)], ids=["none", "one of them"])
+def test_a_checkpoint_that_carries_more_is_refused(whole_checkpoint, carried):
+    assert "carries {'position': (), 'read': (3,)}" in refused_with_all_options(whole_checkpoint, carried=carried)
+
+
+def test_a_checkpoint_that_carries_nothing_is_refused_where_something_is(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        with_all_options(tmp_path, cut=7, carried=())
+    sentence = refused_with_all_options(tmp_path / "checkpoint.safetensors")
+    assert "carries {} from step to step, not {'read': (3,), 'position': ()}" in sentence
+
+
+def test_a_checkpoint_that_carries_other_shapes_is_refused(whole_checkpoint):
+    """Those of another batch size; one that would fit by broadcasting as well."""
+    tensors, header = training._read(whole_checkpoint)
+    training._write(whole_checkpoint, {**tensors, "carried.read": torch.ones(1)}, header)
+    assert "'read': (1,)" in refused_with_all_options(whole_checkpoint)
+
+
 def test_weights_of_another_vocabulary_are_refused(tmp_path):
     path, model = tmp_path / "weights-1.safetensors", network(1)
     save_weights(network(), path, HEADER)
