@@ -58,12 +58,16 @@ def node() -> list[str]:
 
 
 def in_node(node: list[str], widget: type, name: str, lists: list[list[Any]]) -> list[Any]:
-    """What an exported function of the module that the page gets returns for each list of arguments."""
+    """What an exported function of the module that the page gets returns for each list of arguments.
+
+    Typed arrays come back as lists.
+    """
     script = """
         import { readFileSync } from "node:fs";
         const [source, name, lists] = JSON.parse(readFileSync(0, "utf-8"));
         const module = await import("data:text/javascript;base64," + Buffer.from(source).toString("base64"));
-        process.stdout.write(JSON.stringify(lists.map((values) => module[name](...values))));
+        const plain = (_, value) => (ArrayBuffer.isView(value) ? [...value] : value);
+        process.stdout.write(JSON.stringify(lists.map((values) => module[name](...values)), plain));
     """
     command = [*node, "--input-type=module", "--eval", script]
     arguments = json.dumps(lists).replace("-Infinity", "-1e999")  # JSON has no infinity; what it reads as one it has

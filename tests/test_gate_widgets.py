@@ -499,7 +499,7 @@ def test_the_sentence_says_what_has_moved(node: list[str]) -> None:
 
 def test_every_float32_is_decoded(node: list[str]) -> None:
     numbers = np.array([0, -0.0, 1.5, -3.25e-40, 3.4e38, np.pi], dtype="<f4")
-    (found,) = in_node(node, GateReplay, "decode", [[base64.b64encode(numbers.tobytes()).decode()]])
+    (found,) = in_node(node, GateReplay, "decode", [[base64.b64encode(numbers.tobytes()).decode(), "float32"]])
     assert found == numbers.astype(np.float64).tolist()
 
 

@@ -50,7 +50,7 @@ def test_modules_stand_alone(name: str) -> None:
     assert "export default { render }" in source
 
 
-SHARED = {"page.js", "gate.js", "gate_map.js"}
+SHARED = {"page.js", "weights.js", "gate.js", "gate_map.js"}
 
 
 def lines(name: str) -> list[str]:
@@ -552,7 +552,7 @@ def test_the_page_s_network_is_torch_s_once_trained(node: list[str], model: Mode
 
 def test_every_float16_is_decoded(node: list[str]) -> None:
     bits = np.arange(2**16, dtype="<u2")
-    (found,) = in_node(node, PalindromeReader, "decode", [[base64.b64encode(bits.tobytes()).decode()]])
+    (found,) = in_node(node, PalindromeReader, "decode", [[base64.b64encode(bits.tobytes()).decode(), "float16"]])
     expected = bits.view("<f2").astype(np.float64)
     finite = np.isfinite(expected)
     assert [value is None for value in found] == (~finite).tolist()  # JSON writes what is not finite as null

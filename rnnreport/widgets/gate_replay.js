@@ -6,16 +6,11 @@ import { gateMap } from "./gate_map.js";
 import {
   choice, html, line, mount, number, player, slider, svgNode, swatch, tenTo, text, traits,
 } from "./page.js";
-
-/** Numbers of float32, little-endian, from base64. */
-export function decode(base64) {
-  const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
-  return Array.from(new Float32Array(bytes.buffer));
-}
+import { decode } from "./weights.js";
 
 /** The snapshots: for each a list of the units' { tau, s, r_on, strength }, ordered by their period at the start. */
 export function unpack({ steps, tau, s, r_on, weight }) {
-  const parts = [tau, s, r_on, weight].map(decode);
+  const parts = [tau, s, r_on, weight].map((numbers) => decode(numbers, "float32"));
   const units = parts[0].length / steps.length;
   const order = [...Array(units).keys()].sort((one, other) => parts[0][one] - parts[0][other]);
   return steps.map((_, snapshot) =>

@@ -4,29 +4,15 @@
 import {
   button, choice, html, line, mount, number, percent, player, sigmoid, slider, svgNode, swatch, text, traits,
 } from "./page.js";
+import { decode } from "./weights.js";
 
 const MAX_DIGITS = 60;
-
-/** Numbers of float16, little-endian, from base64. */
-export function decode(base64) {
-  const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
-  return Array.from({ length: bytes.length / 2 }, (_, at) => {
-    const bits = bytes[2 * at] | (bytes[2 * at + 1] << 8);
-    const exponent = (bits >> 10) & 31;
-    const fraction = bits & 1023;
-    const size =
-      exponent === 0 ? fraction * 2 ** -24 // zero and the subnormal numbers
-      : exponent < 31 ? (1024 + fraction) * 2 ** (exponent - 25)
-      : fraction ? NaN : Infinity;
-    return bits >> 15 ? -size : size;
-  });
-}
 
 /** A network as it comes with the page, with its weights as numbers: matrices row by row. */
 export function unpack({ name, model, encoding, units, words, weights }) {
   const rows = (model === "lstm" ? 4 : 1) * units;
   const inputs = encoding === "one-hot" ? 10 : 1;
-  const numbers = decode(weights);
+  const numbers = [...decode(weights, "float16")];
   const take = (count) => numbers.splice(0, count);
   const [W_x, W_h, b, W_ph, b_p] = [rows * inputs, rows * units, rows, 10 * units, 10].map(take);
   return { name, model, encoding, units, words, W_x, W_h, b, W_ph, b_p };
