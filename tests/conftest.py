@@ -1,4 +1,4 @@
-"""What several test files share: ``require``, node, what runs in it, the quick site and a browser."""
+"""What several test files share: ``require``, node, what runs in it, a browser, a widget's page and the quick site."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Locator, Page
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small networks train many times slower on two busy cores than on one
 
@@ -36,6 +36,31 @@ CHROMIUM_FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+# The least contrast of text, by the WCAG's measure, against the ground it stands on.
+CONTRAST = """(selector) => {
+  const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 })
+    .getContext("2d", { willReadFrequently: true });
+  const paint = (...colours) => {
+    for (const colour of ["#fff", ...colours]) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }
+    return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3).map((value) => value / 255);
+  };
+  const luminance = (rgb) => rgb
+    .map((value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, value, i) => sum + [0.2126, 0.7152, 0.0722][i] * value, 0);
+  const contrast = (element) => {
+    const grounds = [];
+    for (let e = element; e; e = e.parentElement) grounds.unshift(getComputedStyle(e).backgroundColor);
+    const style = getComputedStyle(element);
+    const ink = element instanceof SVGElement ? style.fill : style.color;
+    const [light, dark] = [paint(...grounds), paint(...grounds, ink)].map(luminance)
+      .sort((a, b) => b - a);
+    return [(light + 0.05) / (dark + 0.05), `${element.outerHTML.slice(0, 80)}`];
+  };
+  return [...document.querySelectorAll(selector)]
+    .filter((element) => element.checkVisibility() && element.textContent.trim())
+    .map(contrast).sort((a, b) => a[0] - b[0])[0] ?? [21, ""];
+}"""
 
 
 def require(condition: object, reason: str) -> None:
@@ -99,6 +124,62 @@ def browser(chromium: Path) -> Iterator[Browser]:
         opened = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
         yield opened
         opened.close()
+
+
+def in_page(widget: Any) -> dict[str, Any]:
+    """The traits that reach the page."""
+    return {name: value for name, value in widget.get_state().items() if not name.startswith("_")}
+
+
+PAGE = """<style>body {{ margin: 8px }} {css}</style><div class="cell_output"></div>"""
+START = """async ([source, state]) => {
+  const listeners = {};
+  const model = {
+    get: (name) => state[name],
+    set: (name, value) => {
+      if (state[name] === value) return;
+      state[name] = value;
+      for (const tell of listeners[`change:${name}`] ?? []) tell();
+    },
+    save_changes: () => (window.saved = { ...state }),
+    on: (names, tell) => names.split(" ").forEach((name) => (listeners[name] ??= []).push(tell)),
+    off: () => {},
+  };
+  const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+  const module = await import(url);
+  window.stop = module.default.render({ model, el: document.querySelector("div") });
+}"""
+Shown = Callable[[Any], "Locator"]
+
+
+@pytest.fixture
+def page(browser: Browser) -> Any:
+    page = browser.new_page(viewport={"width": 1000, "height": 900})
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda said: problems.append(said.text))
+    yield page
+    page.close()
+    assert problems == []
+
+
+@pytest.fixture
+def shown(page: Page) -> Shown:
+    """Draws a widget in a page of its own, without a kernel."""
+
+    def show(widget: Any) -> Locator:
+        state = widget.get_state()
+        page.set_content(PAGE.format(css=state["_css"]))
+        page.evaluate(START, [state["_esm"], in_page(widget)])
+        settle(page)
+        return page.locator(".rnnreport-widget")
+
+    return show
+
+
+def settle(page: Page) -> None:
+    for _ in range(2):
+        page.evaluate("() => new Promise(requestAnimationFrame)")
 
 
 @pytest.fixture(scope="session")

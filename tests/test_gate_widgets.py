@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
-from conftest import in_node
+from conftest import Shown, in_node, in_page
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from traitlets import TraitError
@@ -23,7 +23,7 @@ from rnnreport.models import TemporalGateLSTM
 from rnnreport.widgets import GatePopulation, GateReplay, TemporalGate
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Locator, Page
 
 GATES = [
     {"tau": tau, "s": s, "r_on": r_on, "leak": leak, "steps": 24}
@@ -119,11 +119,6 @@ def test_the_sentence_says_what_is_drawn(node: list[str], changed: dict[str, flo
 
 
 UNIT = ("weight_ih", "weight_hh", "bias")
-
-
-def in_page(widget: Any) -> dict[str, Any]:
-    """The traits that reach the page."""
-    return {name: value for name, value in widget.get_state().items() if not name.startswith("_")}
 
 
 def reads(widget: TemporalGate) -> list[float]:
@@ -553,55 +548,7 @@ def test_the_replay_follows_its_controls() -> None:
 # In a browser
 
 
-PAGE = """<style>body {{ margin: 8px }} {css}</style><div class="cell_output"></div>"""
-START = """async ([source, state]) => {
-  const listeners = {};
-  const model = {
-    get: (name) => state[name],
-    set: (name, value) => {
-      if (state[name] === value) return;
-      state[name] = value;
-      for (const tell of listeners[`change:${name}`] ?? []) tell();
-    },
-    save_changes: () => (window.saved = { ...state }),
-    on: (names, tell) => names.split(" ").forEach((name) => (listeners[name] ??= []).push(tell)),
-    off: () => {},
-  };
-  const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
-  const module = await import(url);
-  window.stop = module.default.render({ model, el: document.querySelector("div") });
-}"""
 PICTURE = "nodes => nodes.map(node => node.toDataURL?.() ?? node.outerHTML).join()"
-Shown = Callable[[Any], "Locator"]
-
-
-@pytest.fixture
-def page(browser: Browser) -> Any:
-    page = browser.new_page(viewport={"width": 1000, "height": 900})
-    problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("console", lambda said: problems.append(said.text))
-    yield page
-    page.close()
-    assert problems == []
-
-
-@pytest.fixture
-def shown(page: Page) -> Shown:
-    """Draws a widget in a page of its own, without a kernel."""
-
-    def show(widget: Any) -> Locator:
-        page.set_content(PAGE.format(css=(widgets.HERE / "widgets.css").read_text(encoding="utf-8")))
-        page.evaluate(START, [widget._esm, in_page(widget)])
-        settle(page)
-        return page.locator(".rnnreport-widget")
-
-    return show
-
-
-def settle(page: Page) -> None:
-    for _ in range(2):
-        page.evaluate("() => new Promise(requestAnimationFrame)")
 
 
 def picture(widget: Locator) -> str:

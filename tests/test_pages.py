@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import yaml
-from conftest import ROOT, require
+from conftest import CONTRAST, ROOT, require
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page, Request
@@ -37,29 +37,6 @@ SETTLED = """async () => {
   return [...views].every((view) => view.parentElement.querySelector(".jupyter-widgets, .jp-OutputArea"));
 }"""
 
-# The least contrast of text, by the WCAG's measure, against the ground it stands on.
-CONTRAST = """(selector) => {
-  const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d");
-  const paint = (...colours) => {
-    for (const colour of ["#fff", ...colours]) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }
-    return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3).map((value) => value / 255);
-  };
-  const luminance = (rgb) => rgb
-    .map((value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, value, i) => sum + [0.2126, 0.7152, 0.0722][i] * value, 0);
-  const contrast = (element) => {
-    const grounds = [];
-    for (let e = element; e; e = e.parentElement) grounds.unshift(getComputedStyle(e).backgroundColor);
-    const style = getComputedStyle(element);
-    const ink = element instanceof SVGElement ? style.fill : style.color;
-    const [light, dark] = [paint(...grounds), paint(...grounds, ink)].map(luminance)
-      .sort((a, b) => b - a);
-    return [(light + 0.05) / (dark + 0.05), `${element.outerHTML.slice(0, 80)}`];
-  };
-  return [...document.querySelectorAll(selector)]
-    .filter((element) => element.checkVisibility() && element.textContent.trim())
-    .map(contrast).sort((a, b) => a[0] - b[0])[0] ?? [21, ""];
-}"""
 TEXT = ", ".join(
     f".bd-article {selector}"
     for selector in (
@@ -71,7 +48,7 @@ TEXT = ", ".join(
         "figcaption",
         ".provenance",
         ".rnnreport-widget :is(label, button, text, mark, del, .tag, .formula, .verdict-of-line)",
-        ".rnnreport-widget :is(.digit, .caption, .note, .heading, .key, .scale)",
+        ".rnnreport-widget :is(.digit, .caption, .note, .heading, .key, .scale, .written)",
     )
 )
 

@@ -21,6 +21,7 @@ from rnnreport.palindromes import palindrome_batch
 from rnnreport.training import Recipe, train
 from rnnreport.widgets import (
     FLIPS,
+    CharacterWriter,
     Derivation,
     GatePopulation,
     GateReplay,
@@ -36,6 +37,7 @@ WIDGETS = {
     "vanishing_gradient.js": VanishingGradient,
     "derivation.js": Derivation,
     "palindrome_reader.js": PalindromeReader,
+    "character_writer.js": CharacterWriter,
 }
 
 

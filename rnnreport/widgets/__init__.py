@@ -10,11 +10,13 @@ from rnnreport.widgets.gates import GatePopulation, GateReplay, TemporalGate
 from rnnreport.widgets.gradients import FLIPS, Derivation, VanishingGradient
 from rnnreport.widgets.page import HERE
 from rnnreport.widgets.palindromes import MAX_DIGITS, PalindromeReader
+from rnnreport.widgets.writer import CharacterWriter
 
 __all__ = [
     "FLIPS",
     "HERE",
     "MAX_DIGITS",
+    "CharacterWriter",
     "Derivation",
     "GatePopulation",
     "GateReplay",

@@ -1,0 +1,425 @@
+// A text written on by a trained character model: an LSTM that runs in the page, one character at a time, its state
+// carried on. The weights come with the page; a network's are decoded once it is asked for.
+
+import { button, choice, html, mount, percent, sigmoid, slider, svgNode, text, traits } from "./page.js";
+import { decode } from "./weights.js";
+
+/**
+ * A network as it comes with the page, with its weights as numbers: rnnreport.widgets.writer.pack says in what order.
+ * table: for every character what it adds to the first layer's gates, bias included. Of a matrix the rows of each gate
+ * are an array of their own.
+ */
+export function unpack({ units, layers, format, weights }, characters) {
+  const numbers = decode(weights, format);
+  let at = 0;
+  const take = (count) => numbers.subarray(at, (at += count));
+  const table = take(characters * 4 * units);
+  const [biases, matrices] = [[], []];
+  for (let layer = 0; layer < layers; layer++) {
+    biases.push(take(4 * units));
+    const inputs = layer ? 2 * units : units;
+    matrices.push(["i", "f", "g", "o"].map(() => take(units * inputs)));
+  }
+  table.forEach((_, entry) => (table[entry] += biases[0][entry % (4 * units)]));
+  return { units, table, biases, matrices, W_p: take(characters * units), b_p: take(characters) };
+}
+
+/** A state of zeros, and room for what a step computes. Layers' h stand side by side, so that x is those that it reads. */
+export function zeros({ units, matrices, b_p }) {
+  const h = new Float64Array(matrices.length * units);
+  const layers = matrices.map((_, layer) => ({
+    x: h.subarray(Math.max(layer - 1, 0) * units, (layer + 1) * units),
+    h: h.subarray(layer * units, (layer + 1) * units),
+    c: new Float64Array(units),
+    next: new Float64Array(units),
+  }));
+  return { layers, logits: new Float64Array(b_p.length) };
+}
+
+/** Reads a character: moves the state on, and the logits to those of the character after it. Allocates nothing. */
+export function step({ units, table, biases, matrices, W_p, b_p }, { layers, logits }, symbol) {
+  for (let layer = 0; layer < layers.length; layer++) {
+    if (layer === 0) advance(layers[0], matrices[0], table, 4 * units * symbol);
+    else advance(layers[layer], matrices[layer], biases[layer], 0);
+  }
+  const { h } = layers[layers.length - 1];
+  for (let row = 0, at = 0; row < logits.length; row++) {
+    let sum = b_p[row];
+    for (let unit = 0; unit < units; unit++, at++) sum += W_p[at] * h[unit];
+    logits[row] = sum;
+  }
+}
+
+/** One layer by equations (4) to (9), all four gates of a unit in one pass. `added` from `start` on: what x is added to. */
+function advance({ x, h, c, next }, [W_i, W_f, W_g, W_o], added, start) {
+  const units = h.length;
+  for (let unit = 0, at = 0; unit < units; unit++) {
+    let i = added[start + unit];
+    let f = added[start + units + unit];
+    let g = added[start + 2 * units + unit];
+    let o = added[start + 3 * units + unit];
+    for (let input = 0; input < x.length; input++, at++) {
+      i += W_i[at] * x[input];
+      f += W_f[at] * x[input];
+      g += W_g[at] * x[input];
+      o += W_o[at] * x[input];
+    }
+    c[unit] = Math.tanh(g) * sigmoid(i) + c[unit] * sigmoid(f);
+    next[unit] = Math.tanh(c[unit]) * sigmoid(o);
+  }
+  h.set(next); // only now, since x holds the old h
+}
+
+/**
+ * The probability of each character: the softmax of the logits over the temperature, of the top_k largest (0: of all);
+ * at temperature 0 all of it is the first of the largest. Of equal logits the first count as larger.
+ */
+export function distribution(logits, temperature, top_k, shares = new Float64Array(logits.length)) {
+  const kept = temperature === 0 ? 1 : top_k || logits.length;
+  const sorted = Float64Array.from(logits).sort();
+  const [largest, least] = [sorted.at(-1), sorted.at(-kept)];
+  let equal = kept - (sorted.length - 1 - sorted.lastIndexOf(least)); // how many of those that equal the least are kept
+  let sum = 0;
+  for (let symbol = 0; symbol < logits.length; symbol++) {
+    const logit = logits[symbol];
+    const isKept = logit > least || (logit === least && equal-- > 0);
+    shares[symbol] = isKept ? Math.exp((logit - largest) / (temperature || 1)) : 0;
+    sum += shares[symbol];
+  }
+  for (let symbol = 0; symbol < shares.length; symbol++) shares[symbol] /= sum;
+  return shares;
+}
+
+/** The first symbol whose cumulated share reaches u, in (0, 1]. */
+export function choose(shares, u) {
+  let [symbol, cumulated] = [0, 0];
+  for (let next = 0; next < shares.length && cumulated < u; next++) {
+    if (shares[next] > 0) symbol = next; // the last of these where rounding keeps the sum below u
+    cumulated += shares[next];
+  }
+  return symbol;
+}
+
+/** Random numbers in (0, 1] from a seed, the same on every machine: a counter, and the last lines of MurmurHash3. */
+export function generator(seed) {
+  let counter = seed;
+  return () => {
+    counter = (counter + 0x9e3779b9) | 0;
+    let bits = counter;
+    bits = Math.imul(bits ^ (bits >>> 16), 0x85ebca6b);
+    bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35);
+    bits ^= bits >>> 16;
+    return ((bits >>> 0) + 1) / 2 ** 32;
+  };
+}
+
+/** How a character is called: by name where it leaves no mark. */
+export const called = (character) => NAMES[character] ?? `“${character}”`;
+const NAMES = { "\n": "newline", " ": "space", "\t": "tab", "\u00a0": "no-break space" };
+
+const MAX_PROMPT = 500;
+
+/** What a text field holds, as symbols that can be read, and a word about what had to be left out. */
+export function cleaned(typed, vocabulary) {
+  const characters = [...typed];
+  const known = characters.filter((character) => vocabulary.includes(character));
+  const unknown = [...new Set(characters)].filter((character) => !vocabulary.includes(character));
+  const notes = [];
+  if (unknown.length) notes.push(`The network leaves out what it does not know: ${unknown.map(called).join(", ")}.`);
+  if (known.length > MAX_PROMPT) notes.push(`At most ${MAX_PROMPT} characters are read; the rest was left out.`);
+  if (!known.length) notes.push("Type at least one character that the network knows.");
+  return { prompt: known.slice(0, MAX_PROMPT).join(""), note: notes.join(" ") };
+}
+
+const inPercent = (share) =>
+  share === 1 ? "100%"
+  : share > 0.995 ? "over 99%"
+  : share < 1e-4 ? "under 0.01%"
+  : `${Number((100 * share).toPrecision(2))}%`;
+
+const ROWS = 12;
+
+/** The likeliest characters, [character, share] each, and of what else is possible how many they are and their share. */
+export function ranked(shares, vocabulary) {
+  const order = [...shares.keys()].filter((symbol) => shares[symbol] > 0).sort((one, other) => shares[other] - shares[one]);
+  const [first, rest] = [order.slice(0, ROWS), order.slice(ROWS)];
+  return {
+    first: first.map((symbol) => [vocabulary[symbol], shares[symbol]]),
+    others: rest.length,
+    share: rest.reduce((sum, symbol) => sum + shares[symbol], 0),
+  };
+}
+
+const counted = (number) => number.toLocaleString("en");
+
+/** What was read and written, and what comes next, in words. */
+export function describe(name, { read, written }, { first }) {
+  const next = first.slice(0, 3).map(([character, share]) => `${called(character)} (${inPercent(share)})`);
+  const characters = read === 1 ? "character" : "characters";
+  return `${name}: ${counted(read)} ${characters} read, ${counted(written)} written. Next: ${next.join(", ")}.`;
+}
+
+const KEPT = 2000; // characters that are shown, and read again by another network
+
+/** A text that grows by what a network draws, its state carried on; start it before anything else. */
+function session(vocabulary) {
+  const places = new Map(vocabulary.map((character, symbol) => [character, symbol]));
+  const shares = new Float64Array(vocabulary.length);
+  let network, state, draw, symbols, read, written;
+  const follow = (symbol) => {
+    symbols.push(symbol);
+    if (symbols.length > 2 * KEPT) symbols = symbols.slice(-KEPT);
+    step(network, state, symbol);
+  };
+  return {
+    /** Reads the prompt from a state of zeros. */
+    start(chosen, prompt, seed) {
+      [network, state, draw, symbols, written] = [chosen, zeros(chosen), generator(seed), [], 0];
+      const characters = [...prompt];
+      for (const character of characters) follow(places.get(character));
+      read = characters.length;
+    },
+    /** Another network reads the text so far, from a state of zeros. */
+    hand(chosen) {
+      [network, state] = [chosen, zeros(chosen)];
+      symbols = symbols.slice(-KEPT);
+      for (const symbol of symbols) step(network, state, symbol);
+    },
+    /** Writes a character. */
+    write(temperature, top_k) {
+      follow(choose(distribution(state.logits, temperature, top_k, shares), draw()));
+      written += 1;
+    },
+    /** The probability of each character to be the next. */
+    next: (temperature, top_k) => distribution(state.logits, temperature, top_k, shares),
+    counts: () => ({ read, written }),
+    /** The end of the text, in two parts: what is left of the prompt, and what was written. */
+    text() {
+      const end = symbols.slice(-KEPT);
+      const fromPrompt = Math.max(0, end.length - written);
+      const spelled = (part) => part.map((symbol) => vocabulary[symbol].replace("\n", "⏎\n")).join("");
+      return [spelled(end.slice(0, fromPrompt)), spelled(end.slice(fromPrompt))];
+    },
+  };
+}
+
+const BAR = { height: 19, left: 66, right: 74 };
+const BARS = 280; // pixels across, beside the text
+
+/** The likeliest characters and all others, a bar each, as the children of an <svg>. */
+function bars({ first, others, share }, width) {
+  const x = (part) => BAR.left + part * (width - BAR.left - BAR.right);
+  const row = (words, part, place, kind) => {
+    const [top, middle] = [place * BAR.height, (place + 0.5) * BAR.height];
+    const d = `M${BAR.left},${top + 3} H${x(part).toFixed(2)} V${top + BAR.height - 3} H${BAR.left} Z`;
+    const label = text(BAR.left - 8, middle + 4.5, "end", words);
+    if (kind === "bar lstm") label.setAttribute("class", "now");
+    return [svgNode("path", { class: kind, d }), label, text(x(part) + 6, middle + 4.5, "start", inPercent(part))];
+  };
+  const likely = first.map(([character, part], place) => row(NAMES[character] ?? character, part, place, "bar lstm"));
+  return [...likely, others ? row(`${others} others`, share, first.length, "counts") : []].flat();
+}
+
+const describeBars = ({ first, others, share }) =>
+  `The next character: ${first.map(([character, part]) => `${called(character)} ${inPercent(part)}`).join(", ")}` +
+  (others ? `; ${others} others together ${inPercent(share)}.` : ".");
+
+/** The text field: { nodes, show, settle }; onPrompt is called with every text that can be read. */
+function promptField(vocabulary, state, onPrompt) {
+  const field = html("textarea", { rows: 2, spellcheck: false, autocomplete: "off" });
+  const note = html("span", { className: "note" });
+  note.setAttribute("aria-live", "polite");
+  let drawn; // what was typed stands, unknown characters too, until the prompt changes by other ways
+  field.addEventListener("input", () => {
+    const { prompt, note: words } = cleaned(field.value, vocabulary);
+    note.textContent = words;
+    if (prompt) onPrompt((drawn = prompt));
+  });
+  const settle = () => {
+    drawn = field.value = state().prompt;
+    note.textContent = "";
+  };
+  const show = ({ prompt }) => {
+    if (drawn !== prompt) settle();
+  };
+  const label = html("label", {}, html("span", {}, "prompt"), field);
+  return { nodes: [html("div", { className: "typed" }, label), note], show, settle };
+}
+
+/** The text box: { node, show }. Who has scrolled up is left there. */
+function textBox() {
+  const [prompt, written] = [html("strong", {}), html("span", {})];
+  const node = html("div", { className: "written", tabIndex: 0 }, prompt, written);
+  node.setAttribute("role", "group");
+  node.setAttribute("aria-label", "The text");
+  node.setAttribute("aria-live", "off");
+  const show = (parts) => {
+    const isAtEnd = node.scrollTop + node.clientHeight > node.scrollHeight - 8;
+    [prompt.textContent, written.textContent] = parts;
+    if (isAtEnd) node.scrollTop = node.scrollHeight;
+  };
+  return { node, show };
+}
+
+const PACE = 25; // characters a second, to read along
+const BUDGET = 11; // milliseconds of a frame for writing, when fast
+const FLICKER = 150; // milliseconds between two pictures then, which no one can read
+const CALM = 1200; // and at any speed where the reader has asked for less motion
+
+/**
+ * Calls write() to read along or as often as there is time, and show() in between and at the end:
+ * { button, speed, isWriting, pause }.
+ */
+function typist(write, show) {
+  let frame, last, shown;
+  let due = 0; // characters
+  let isFast = false;
+  const pause = () => {
+    if (frame === undefined) return;
+    cancelAnimationFrame(frame);
+    frame = undefined;
+    node.textContent = "Write";
+    show();
+  };
+  const go = (now) => {
+    frame = requestAnimationFrame(go);
+    if (isFast) {
+      const until = performance.now() + BUDGET;
+      do write();
+      while (performance.now() < until);
+    } else {
+      for (due += (Math.min(now - last, 200) * PACE) / 1000; due >= 1; due--) write(); // unseen pages have no frames
+    }
+    last = now;
+    const between = matchMedia("(prefers-reduced-motion: reduce)").matches ? CALM : isFast ? FLICKER : 0;
+    if (now - shown < between) return;
+    shown = now;
+    show();
+  };
+  const node = button("Write", () => {
+    if (frame !== undefined) return pause();
+    node.textContent = "Pause";
+    last = shown = performance.now();
+    frame = requestAnimationFrame(go);
+    show();
+  });
+  node.className = "write";
+  const label = { short: "speed", long: "How fast it writes" };
+  const speed = choice("speed", label, { slow: "to read along", fast: "fast" }, (value) => (isFast = value === "fast"));
+  speed.show("slow");
+  return { button: node, speed: speed.node, isWriting: () => frame !== undefined, pause };
+}
+
+const options = (keys, words) => Object.fromEntries(keys.map((key) => [key, words(key)]));
+
+function render({ model, el }) {
+  const data = traits(model, ["models", "vocabulary"]).state();
+  const vocabulary = [...data.vocabulary];
+  const packed = new Map(data.models.map((each) => [each.name, each]));
+  const unpacked = new Map(); // those that were asked for
+  const network = (name) => {
+    if (!unpacked.has(name)) unpacked.set(name, unpack(packed.get(name), vocabulary.length));
+    return unpacked.get(name);
+  };
+  const names = ["prompt", "temperature", "top_k", "checkpoint", "seed"];
+  const { state, set, reset } = traits(model, names);
+  let now = state();
+  let width;
+
+  const writer = session(vocabulary);
+  const start = () => writer.start(network(now.checkpoint), now.prompt, now.seed);
+  const restart = () => {
+    start();
+    show();
+  };
+  const sentence = html("p", { role: "status" });
+  const box = textBox();
+  const chart = svgNode("svg", { role: "img", height: BAR.height * (Math.min(ROWS, vocabulary.length) + 1) });
+  const show = () => {
+    const next = ranked(writer.next(now.temperature, now.top_k), vocabulary);
+    box.show(writer.text());
+    chart.replaceChildren(...bars(next, width));
+    chart.setAttribute("aria-label", describeBars(next));
+    if (typing.isWriting()) {
+      sentence.setAttribute("aria-live", "off");
+      sentence.textContent = `${now.checkpoint}: writing …`;
+    } else {
+      sentence.removeAttribute("aria-live");
+      sentence.textContent = describe(now.checkpoint, writer.counts(), next);
+    }
+  };
+  const write = () => writer.write(now.temperature, now.top_k);
+  const typing = typist(write, show);
+
+  const field = promptField(vocabulary, state, (prompt) => {
+    typing.pause();
+    set({ prompt });
+  });
+  const temperature = slider(
+    ["temperature"],
+    { name: "temperature", min: 0, max: 2, step: 0.05, unit: "" },
+    (_, value) => set({ temperature: value }),
+  );
+  const sizes = [0, 3, 10, 30, now.top_k].filter((k) => k < vocabulary.length);
+  const top_k = choice(
+    "top_k",
+    { short: "top k", long: "How many of the likeliest characters are drawn from" },
+    options(sizes, (k) => (k ? String(k) : "all")),
+    (k) => set({ top_k: Number(k) }),
+  );
+  const checkpoint = choice(
+    "checkpoint",
+    { short: "network", long: "Which network writes" },
+    options([...packed.keys()], (name) => name),
+    (name) => set({ checkpoint: name }),
+  );
+  const words = html("span", { className: "caption" });
+
+  const one = button("Step", () => {
+    typing.pause();
+    write();
+    show();
+  });
+  const again = button("Start again", restart);
+  const other = button("New draw", () => set({ seed: (now.seed + 1) % 2 ** 32 }));
+  const seed = html("span", { className: "caption" });
+  for (const act of [typing.pause, field.settle, restart]) reset.addEventListener("click", act);
+  const explanation =
+    `The network runs in this page. Bold is the prompt, which it reads first, from a state of zeros. Another network ` +
+    `reads the text so far, at most its last ${counted(KEPT)} characters, from a state of zeros before it writes on. ` +
+    "The same prompt, settings and seed give the same text.";
+
+  const pair = html("div", { className: "writing" }, box.node, chart);
+  const nodes = [
+    ...field.nodes,
+    html("div", { className: "controls" }, ...temperature.row),
+    html("div", { className: "choices" }, top_k.node, typing.speed, ...(packed.size > 1 ? [checkpoint.node] : []), words),
+    html("div", { className: "buttons" }, typing.button, one, again, other, reset, seed),
+    pair,
+    sentence,
+    html("p", { className: "key" }, explanation),
+  ];
+  let shown = {}; // the traits that the text was written with
+  const stop = mount({ model, el }, names, nodes, (whole) => {
+    now = state();
+    if (now.prompt !== shown.prompt || now.seed !== shown.seed) start();
+    else if (now.checkpoint !== shown.checkpoint) writer.hand(network(now.checkpoint));
+    shown = now;
+    width = whole < 560 ? whole : BARS;
+    pair.style.gridTemplateColumns = whole < 560 ? "minmax(0, 1fr)" : `minmax(0, 1fr) ${BARS}px`;
+    chart.setAttribute("viewBox", `0 0 ${width} ${chart.getAttribute("height")}`);
+    field.show(now);
+    temperature.show(now.temperature);
+    top_k.show(String(now.top_k % vocabulary.length)); // all of them is none left out
+    checkpoint.show(now.checkpoint);
+    words.textContent = packed.get(now.checkpoint).words;
+    seed.textContent = `seed ${now.seed}`;
+    show();
+  });
+  return () => {
+    typing.pause();
+    stop();
+  };
+}
+
+export default { render };

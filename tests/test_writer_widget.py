@@ -1,0 +1,527 @@
+"""The character writer: its network and draws in node, held against the library's, and how it writes in a browser."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import CONTRAST, ROOT, Shown, in_node, in_page, settle
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors import safe_open
+from traitlets import TraitError
+
+from rnnreport.models import CharLSTM
+from rnnreport.sampling import probabilities
+from rnnreport.training import load_weights
+from rnnreport.widgets import CharacterWriter
+from rnnreport.widgets.writer import Format, pack
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+VOCABULARY = "\n !.aehilnorst<>=/"
+SAYS = "the rest is noise\n"
+
+
+class Reading:
+    """The page's module, and a function that reads symbols with it."""
+
+    _esm = f"""{CharacterWriter._esm}
+export function logitsAlong(packed, characters, symbols) {{
+  const network = unpack(packed, characters);
+  const state = zeros(network);
+  return symbols.map((symbol) => (step(network, state, symbol), [...state.logits]));
+}}"""
+
+
+def model(units: int = 7, layers: int = 2, characters: int = len(VOCABULARY), **options: Any) -> CharLSTM:
+    """Weights large enough for the gates to move."""
+    torch.manual_seed(units)
+    drawn = CharLSTM(characters, units, layers, **options)
+    for weight in drawn.parameters():
+        torch.nn.init.normal_(weight, std=units**-0.5)
+    return drawn
+
+
+def in_javascript(node: list[str], model: CharLSTM, symbols: list[int], format: Format = "float16") -> np.ndarray:
+    """The page's logits after each symbol, (T, V)."""
+    characters = model.lstm.input_size
+    packed = pack("it", model, characters, format)
+    return np.array(in_node(node, Reading, "logitsAlong", [[packed, characters, symbols]])[0])
+
+
+def in_torch(model: CharLSTM, symbols: list[int]) -> np.ndarray:
+    with torch.no_grad():
+        return model.run(torch.tensor(symbols)[:, None])[0][:, 0].numpy()
+
+
+def drawn(characters: int, length: int) -> list[int]:
+    return np.random.default_rng(0).integers(characters, size=length).tolist()
+
+
+# The network
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize(("units", "layers"), [(1, 1), (3, 2), (7, 2), (8, 1)])
+def test_the_page_s_network_is_torch_s(node: list[str], units: int, layers: int, tied: bool) -> None:
+    network, symbols = model(units, layers, tied=tied), drawn(len(VOCABULARY), 50)
+    expected = in_torch(CharacterWriter.rounded(network).double(), symbols)
+    np.testing.assert_allclose(in_javascript(node, network, symbols), expected, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_float32_weights_give_torch_s_logits(node: list[str], tied: bool) -> None:
+    """Of a network as large as a page takes, along 500 characters with the state carried on."""
+    network, symbols = model(128, characters=200, tied=tied).eval(), drawn(200, 500)
+    found = in_javascript(node, network, symbols, "float32")
+    np.testing.assert_allclose(found, in_torch(network, symbols), rtol=0, atol=1e-4)
+
+
+def test_the_recorded_network_hardly_changes_by_rounding(node: list[str]) -> None:
+    """The page against the weights of 500,000 steps as they are, along 500 characters with the state carried on.
+
+    Rounding to float16 alone moves its logits, of which there are some from -165 to 24, by up to 0.1; that the page
+    adds nothing to it shows against the rounded network. What is drawn from, the probabilities, moves by under 0.01.
+    """
+    path = ROOT / "data" / "text-500k" / "weights-500000.safetensors"
+    with safe_open(path, "pt") as file:
+        vocabulary = json.loads(file.metadata()["vocabulary"])
+    network = CharLSTM(len(vocabulary))
+    load_weights(network, path, {"vocabulary": vocabulary})
+    sentence = "The people of the United States are governed not by laws alone, but by the opinions which they hold;\n"
+    symbols = [vocabulary.index(character) for character in (5 * sentence)[:500]]
+    found, exact = in_javascript(node, network, symbols), in_torch(network, symbols)
+    rounded = in_torch(CharacterWriter.rounded(network).double(), symbols)
+    np.testing.assert_allclose(found, rounded, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(found, exact, rtol=0, atol=0.1)
+    shares, exact_shares = (torch.tensor(logits).double().softmax(-1) for logits in (found, exact))
+    torch.testing.assert_close(shares, exact_shares, rtol=0, atol=0.01)
+
+
+def test_rounding_leaves_the_model_as_it_is() -> None:
+    network = model(5, tied=True).double()
+    before = {name: weight.clone() for name, weight in network.state_dict().items()}
+    rounded = CharacterWriter.rounded(network)
+    assert rounded.head.weight.dtype == torch.float64
+    assert torch.equal(rounded.head.weight, network.head.weight.half().double())
+    assert torch.equal(rounded.lstm.weights(0)[0], network.lstm.weights(0)[0].half().double())
+    assert all(torch.equal(weight, before[name]) for name, weight in network.state_dict().items())
+
+
+# What is drawn
+
+
+def shares(node: list[str], cases: list[tuple[list[float], float, int]]) -> list[list[float]]:
+    return in_node(node, CharacterWriter, "distribution", [list(case) for case in cases])
+
+
+LOGITS = (3 * np.random.default_rng(1).normal(size=79)).tolist()
+
+
+def test_the_distribution_is_the_library_s(node: list[str]) -> None:
+    for temperature in (0.05, 0.5, 1.0, 2.0, 10.0):
+        (found,) = shares(node, [(LOGITS, temperature, 0)])
+        expected = probabilities(torch.tensor(LOGITS, dtype=torch.float64), temperature)
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=0)
+
+
+def test_the_ends_of_temperature(node: list[str]) -> None:
+    """Greedy at 0, and nearly uniform where it is large."""
+    greedy, nearly, flat = shares(node, [(LOGITS, 0, 0), (LOGITS, 1e-300, 0), (LOGITS, 1e9, 0)])
+    assert greedy == nearly == np.eye(79)[np.argmax(LOGITS)].tolist()
+    np.testing.assert_allclose(flat, np.full(79, 1 / 79), rtol=1e-7)
+    (tie,) = shares(node, [([1.0, 4.0, 4.0, 0.0], 0, 0)])
+    assert tie == [0, 1, 0, 0], "the first of the likeliest, as argmax"
+
+
+@given(
+    st.lists(st.sampled_from([-2.0, 0.0, 0.5, 3.0]), min_size=1, max_size=12),
+    st.floats(0, 10),
+    st.integers(0, 12),
+)
+@settings(max_examples=30)
+def test_top_k_keeps_k_of_the_largest(node: list[str], logits: list[float], temperature: float, k: int) -> None:
+    k = min(k, len(logits))
+    (found,) = shares(node, [(logits, max(temperature, 0.1), k)])
+    assert math.isclose(sum(found), 1, rel_tol=1e-12)
+    kept = [symbol for symbol, share in enumerate(found) if share > 0]
+    order = sorted(range(len(logits)), key=lambda symbol: -logits[symbol])  # of equal ones the first come first
+    assert kept == sorted(order[: k or len(logits)])
+
+
+def test_the_choice_follows_the_distribution(node: list[str]) -> None:
+    p = [0.0, 0.5, 0.0, 0.2, 0.3, 0.0]
+    u = (np.arange(1000) + 1) / 1000
+    found = in_node(node, CharacterWriter, "choose", [[p, value] for value in u.tolist()])
+    assert np.bincount(found, minlength=6).tolist() == [0, 500, 0, 200, 300, 0]
+    edges = [0.5, 0.5 + 1e-12, 1.0, 1e-300]
+    assert in_node(node, CharacterWriter, "choose", [[p, value] for value in edges]) == [1, 3, 4, 1]
+    short = [0.5, 0.4999999, 0.0]  # rounding kept the sum below u
+    assert in_node(node, CharacterWriter, "choose", [[short, 1.0]]) == [1]
+
+
+def test_the_random_numbers_are_seeded_and_uniform(node: list[str]) -> None:
+    class Drawing:
+        _esm = f"""{CharacterWriter._esm}
+export const draws = (seed, length) => Float64Array.from({{ length }}, generator(seed));"""
+
+    one, same, other, last = np.array(in_node(node, Drawing, "draws", [[seed, 20000] for seed in (0, 0, 1, 2**32 - 1)]))
+    assert (one == same).all()
+    for numbers in (one, other, last):
+        assert (numbers > 0).all()
+        assert (numbers <= 1).all()
+        assert abs(np.histogram(numbers, 10, (0, 1))[0] - 2000).max() < 200, "five standard deviations"
+        assert abs(np.corrcoef(numbers[:-1], numbers[1:])[0, 1]) < 0.04
+    assert abs(np.corrcoef(one, other)[0, 1]) < 0.04
+
+
+# What is said
+
+
+@pytest.mark.parametrize(
+    ("typed", "prompt", "note"),
+    [
+        ("the hen", "the hen", ""),
+        ("the\nhen", "the\nhen", ""),
+        ("tée\t✗é", "te", "The network leaves out what it does not know: “é”, tab, “✗”."),
+        (
+            "🙂",
+            "",
+            "The network leaves out what it does not know: “🙂”. Type at least one character that the network knows.",
+        ),
+        ("", "", "Type at least one character that the network knows."),
+        ("a" * 501, "a" * 500, "At most 500 characters are read; the rest was left out."),
+    ],
+)
+def test_what_is_typed_becomes_a_prompt(node: list[str], typed: str, prompt: str, note: str) -> None:
+    assert in_node(node, CharacterWriter, "cleaned", [[typed, list(VOCABULARY)]]) == [{"prompt": prompt, "note": note}]
+
+
+def test_the_likeliest_and_the_others(node: list[str]) -> None:
+    p = [0.001] * 13 + [0.5, 0.487, 0.0]
+    (found,) = in_node(node, CharacterWriter, "ranked", [[p, list("abcdefghijklmno ")]])
+    assert found["first"] == [["n", 0.5], ["o", 0.487], *[[letter, 0.001] for letter in "abcdefghij"]]
+    assert found["others"] == 3
+    assert found["share"] == pytest.approx(0.003)
+
+
+def test_the_sentence_says_what_was_written_and_what_comes_next(node: list[str]) -> None:
+    first = [["\n", 0.9951], [" ", 0.0042], ["e", 0.00001], ["x", 0.000001]]
+    cases = [
+        ["500,000 steps", {"read": 14, "written": 12345}, {"first": first}],
+        ["it", {"read": 1, "written": 0}, {"first": [["e", 1]]}],
+    ]
+    assert in_node(node, CharacterWriter, "describe", cases) == [
+        "500,000 steps: 14 characters read, 12,345 written. "
+        "Next: newline (over 99%), space (0.42%), “e” (under 0.01%).",
+        "it: 1 character read, 0 written. Next: “e” (100%).",
+    ]
+
+
+# The Python half
+
+
+def writer(**options: Any) -> CharacterWriter:
+    models = {"early": model(5), "late": model(8, 1, tied=True)}
+    return CharacterWriter(models, VOCABULARY, **{"prompt": "the ", **options})
+
+
+def test_the_page_gets_the_models() -> None:
+    state = in_page(writer(words={"late": "all of it"}, temperature=0.5, top_k=3, seed=7))
+    wanted = {
+        "prompt": "the ",
+        "temperature": 0.5,
+        "top_k": 3,
+        "checkpoint": "late",
+        "seed": 7,
+        "vocabulary": VOCABULARY,
+    }
+    assert {name: state[name] for name in wanted} == wanted
+    parts = ("name", "units", "layers", "words", "format")
+    assert [tuple(entry[part] for part in parts) for entry in state["models"]] == [
+        ("early", 5, 2, "", "float16"),
+        ("late", 8, 1, "all of it", "float16"),
+    ]
+
+
+def test_a_model_of_128_units_takes_under_a_megabyte() -> None:
+    assert len(json.dumps(pack("it", model(128, characters=200), 200))) < 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("prompt", "é<b>", "prompt must hold characters of the vocabulary only, not 'b', 'é'."),
+        ("prompt", "", "prompt must be 1 to 500 characters long, not 0."),
+        ("prompt", "a" * 501, "prompt must be 1 to 500 characters long, not 501."),
+        *[
+            ("temperature", value, f"temperature must be a number from 0 (greedy) to 10, not {value!r}.")
+            for value in (-0.1, 10.5, math.nan, math.inf)
+        ],
+        *[("top_k", value, f"top_k must be an integer from 0 (all) to 18, not {value}.") for value in (-1, 19)],
+        ("checkpoint", "mid", "checkpoint must be one of early, late, not 'mid'."),
+        *[("seed", value, f"seed must be an integer from 0 to 4294967295, not {value}.") for value in (-1, 2**32)],
+    ],
+)
+def test_what_cannot_be_written_with_is_one_clear_sentence(name: str, value: Any, says: str) -> None:
+    widget = writer()
+    before = getattr(widget, name)
+    for attempt in (lambda: setattr(widget, name, value), lambda: writer(**{name: value})):
+        with pytest.raises(TraitError) as refused:
+            attempt()
+        assert str(refused.value) == says
+    assert getattr(widget, name) == before
+
+
+def test_the_ends_of_what_is_allowed() -> None:
+    widget = writer(temperature=0, top_k=18, seed=2**32 - 1, prompt="a" * 500, checkpoint="early")
+    widget.set_state({"temperature": 10, "top_k": 0, "seed": 0, "prompt": "\n", "checkpoint": "late"})
+    assert (widget.temperature, widget.top_k, widget.seed, widget.prompt, widget.checkpoint) == (10, 0, 0, "\n", "late")
+
+
+def changed(weight: str, value: float) -> CharLSTM:
+    network = model(3)
+    with torch.no_grad():
+        network.get_parameter(weight).view(-1)[1] = value
+    return network
+
+
+def test_a_model_that_the_page_cannot_run_is_refused() -> None:
+    for network, says in (
+        (torch.nn.Linear(2, 2), r"^it must be a CharLSTM, not Linear\.$"),
+        (model(129), r"^it must have at most 128 units and 2 layers here, not 129 and 2\.$"),
+        (model(4, 3), r"^it must have at most 128 units and 2 layers here, not 4 and 3\.$"),
+        (model(3, characters=16), r"^it must know the vocabulary's 18 characters, not 16\.$"),
+        (changed("head.weight", math.nan), r"^output weights of it must hold finite numbers only\.$"),
+        (
+            changed("lstm.bias_l1", -7e4),
+            r"^bias of layer 1 of it must hold numbers within ±65504, the range of float16",
+        ),
+    ):
+        with pytest.raises(TraitError, match=says):
+            CharacterWriter({"it": network}, VOCABULARY, "a")  # type: ignore[dict-item]
+    with pytest.raises(TraitError, match=r"^models must hold at least one model\.$"):
+        CharacterWriter({}, VOCABULARY, "a")
+    with pytest.raises(TraitError, match=r"^words must be of it, not of LSTM\.$"):
+        CharacterWriter({"it": model()}, VOCABULARY, "a", words={"LSTM": "two layers"})
+    for vocabulary in ("", "aba", "".join(map(chr, range(1000, 1201)))):
+        with pytest.raises(TraitError, match=r"^vocabulary must be 1 to 200 different characters, not '"):
+            CharacterWriter({"it": model()}, vocabulary, "a")
+
+
+# In a browser
+
+
+def sure(text: str, share: float = 0.9) -> CharLSTM:
+    """A model that holds each character to be followed by the one that follows it in the text, with that share."""
+    units = len(VOCABULARY)
+    network = CharLSTM(units, units, 1)
+    weight_ih, weight_hh, bias = network.lstm.weights(0)
+    with torch.no_grad():
+        for weight in (weight_ih, weight_hh, bias, network.head.weight, network.head.bias):
+            weight.zero_()
+        i, f, g, o = weight_ih.view(4, units, units)
+        i.fill_(20), f.fill_(-20), g.copy_(40 * torch.eye(units)), o.fill_(20)
+        odds = math.log(share * (units - 1) / (1 - share)) / math.tanh(1)
+        for now, after in zip(text, text[1:] + text[0]):
+            network.head.weight[VOCABULARY.index(after), VOCABULARY.index(now)] = odds
+    return network
+
+
+def shown_text(widget: Locator) -> str:
+    return widget.locator(".written").evaluate("node => node.textContent").replace("⏎\n", "\n")
+
+
+def bars(widget: Locator) -> str:
+    return widget.get_by_role("img").get_attribute("aria-label") or ""
+
+
+def press(widget: Locator, name: str) -> None:
+    widget.get_by_role("button", name=name).click()
+
+
+def test_it_writes_pauses_and_starts_again(shown: Shown, page: Page) -> None:
+    page.clock.install()
+    widget = shown(writer())
+    says = widget.get_by_role("status")
+    assert shown_text(widget) == "the "
+    assert widget.locator(".written strong").inner_text() == "the "
+    press(widget, "Write")
+    page.clock.run_for(2000)
+    assert says.get_attribute("aria-live") == "off", "characters are not read out one by one"
+    assert says.inner_text() == "late: writing …"
+    press(widget, "Pause")
+    assert says.get_attribute("aria-live") is None
+    text = shown_text(widget)
+    assert text.startswith("the ")
+    assert len(text) - 4 >= 49, "25 characters a second; the clock runs on by itself, too"
+    assert says.inner_text().startswith(f"late: 4 characters read, {len(text) - 4} written. Next: ")
+    page.clock.run_for(1000)
+    assert shown_text(widget) == text
+    press(widget, "Step")
+    assert len(shown_text(widget)) == len(text) + 1
+    press(widget, "Start again")
+    assert shown_text(widget) == "the "
+    for _ in range(12):
+        press(widget, "Step")
+    assert shown_text(widget) == text[:16], "the same seed writes the same text"
+    press(widget, "New draw")
+    assert widget.get_by_text("seed 1", exact=True).is_visible()
+    for _ in range(12):
+        press(widget, "Step")
+    assert shown_text(widget) != text[:16]
+    press(widget, "Write")
+    page.evaluate("window.stop()")
+    text = shown_text(widget)
+    page.clock.run_for(1000)
+    assert shown_text(widget) == text, "what is gone from the page writes no more"
+
+
+def test_the_text_is_the_model_s(shown: Shown) -> None:
+    widget = shown(CharacterWriter({"it": sure(SAYS[:4])}, VOCABULARY, "t", temperature=0))
+    for _ in range(9):
+        press(widget, "Step")
+    assert shown_text(widget) == "the the th"
+    assert bars(widget) == "The next character: “e” 100%."
+    assert widget.get_by_role("radiogroup", name="Which network writes").count() == 0, "there is one only"
+
+
+def test_the_bars_follow_temperature_and_top_k_at_once(shown: Shown) -> None:
+    widget = shown(CharacterWriter({"it": sure(SAYS[:4])}, VOCABULARY, "t"))
+    assert bars(widget).startswith("The next character: “h” 90%, ")
+    temperature = widget.get_by_role("slider", name="temperature")
+    temperature.press("End")
+    assert bars(widget).startswith("The next character: “h” 42%, ")
+    assert "; 6 others together " in bars(widget)
+    widget.get_by_role("radiogroup", name="How many of the likeliest").get_by_role("radio", name="3").check()
+    assert len(re.findall("%", bars(widget))) == 3
+    assert "others" not in bars(widget)
+    assert widget.locator("svg path").count() == 3
+    temperature.press("Home")
+    assert bars(widget) == "The next character: “h” 100%."
+    press(widget, "Reset")
+    assert bars(widget).startswith("The next character: “h” 90%, ")
+
+
+def test_another_network_reads_the_text_so_far(shown: Shown, page: Page) -> None:
+    models = {"the": sure("the ", 0.99), "rest": sure("tres", 0.99)}
+    widget = shown(CharacterWriter(models, VOCABULARY, "t", 0.0, checkpoint="the", words={"rest": "says rest"}))
+    for _ in range(4):
+        press(widget, "Step")
+    assert bars(widget) == "The next character: “h” 100%."
+    widget.get_by_role("radio", name="rest").check()
+    assert shown_text(widget) == "the t"
+    assert bars(widget) == "The next character: “r” 100%."
+    assert widget.get_by_text("says rest").is_visible()
+    for _ in range(4):
+        press(widget, "Step")
+    assert shown_text(widget) == "the trest"
+    assert widget.get_by_role("status").inner_text().startswith("rest: 1 character read, 8 written. ")
+    assert page.evaluate("window.saved.checkpoint") == "rest"
+    press(widget, "Reset")
+    assert (shown_text(widget), widget.get_by_role("radio", name="the").is_checked()) == ("t", True)
+
+
+@pytest.mark.parametrize("html", ["<img src=x onerror=broken=1>", "</strong><script>broken=1</script>"])
+def test_what_is_typed_stays_text(shown: Shown, page: Page, html: str) -> None:
+    widget = shown(writer())
+    before, field = widget.locator("*").count(), widget.get_by_role("textbox", name="prompt")
+    field.fill(html)
+    assert field.input_value() == html
+    known = "".join(character for character in html if character in VOCABULARY)
+    assert shown_text(widget) == known
+    assert widget.locator(".note").inner_text().startswith("The network leaves out what it does not know: “")
+    assert page.evaluate("window.saved.prompt") == known
+    press(widget, "Step")
+    assert (widget.locator("img, script").count(), page.evaluate("window.broken")) == (0, None)
+    field.fill("éé")
+    assert widget.locator(".note").inner_text() == (
+        "The network leaves out what it does not know: “é”. Type at least one character that the network knows."
+    )
+    assert shown_text(widget)[: len(known)] == known, "what was read last still stands"
+    press(widget, "Reset")
+    assert (field.input_value(), shown_text(widget), widget.locator(".note").inner_text()) == ("the ", "the ", "")
+    assert abs(widget.locator("*").count() - before) < 40
+
+
+def test_by_keyboard_alone(shown: Shown, page: Page) -> None:
+    widget, keyboard = shown(CharacterWriter({"a": sure("the "), "b": sure("tres")}, VOCABULARY, "t")), page.keyboard
+    keyboard.press("Tab")
+    page.evaluate("addEventListener('keydown', (event) => (window.lastKey = event.key))")
+    keyboard.press("Shift+Home")
+    keyboard.type("no\nt")
+    assert shown_text(widget) == "no\nt"
+    keyboard.press("Tab")
+    keyboard.press("Home")
+    assert widget.get_by_role("slider").get_attribute("aria-valuetext") == "0"
+    for group, name in (("How many", "3"), ("How fast", "fast"), ("Which", "a")):
+        keyboard.press("Tab")
+        keyboard.press("ArrowRight" if name != "a" else "ArrowLeft")
+        assert widget.get_by_role("radiogroup", name=group).get_by_role("radio", name=name).is_checked()
+    keyboard.press("Tab")
+    assert widget.get_by_role("button", name="Write").evaluate("node => node === document.activeElement")
+    assert widget.get_by_role("button", name="Write").evaluate("node => getComputedStyle(node).outlineStyle") == "solid"
+    keyboard.press("Tab")
+    for _ in range(4):
+        keyboard.press("Enter")
+    assert shown_text(widget) == "no\nthe t"
+    for _ in range(4):
+        keyboard.press("Tab")
+    assert widget.get_by_role("group", name="The text").evaluate("node => node === document.activeElement")
+    assert page.evaluate("window.lastKey") is None, "in JupyterLab they would reach the notebook"
+
+
+def test_writing_fast_keeps_the_end_of_the_text(shown: Shown, page: Page) -> None:
+    widget = shown(CharacterWriter({"it": sure("the ")}, VOCABULARY, "t", temperature=0))
+    widget.get_by_role("radio", name="fast").check()
+    press(widget, "Write")
+    page.wait_for_function("document.querySelector('.written').textContent.length === 2000")
+    page.wait_for_timeout(300)
+    press(widget, "Pause")
+    counts = re.search(r"1 character read, ([\d,]+) written", widget.get_by_role("status").inner_text())
+    assert counts
+    written = int(counts[1].replace(",", ""))
+    assert written > 2000
+    assert shown_text(widget) == ("the " * (written // 4 + 1))[: written + 1][-2000:]
+    assert widget.locator(".written strong").inner_text() == ""
+    box = widget.locator(".written")
+    assert box.evaluate("node => node.scrollHeight - node.scrollTop - node.clientHeight") < 8, "its end is in sight"
+    box.evaluate("node => (node.scrollTop = 0)")
+    press(widget, "Step")
+    assert box.evaluate("node => node.scrollTop") == 0, "who reads further up is left there"
+
+
+def test_with_less_motion_the_picture_seldom_moves(shown: Shown, page: Page) -> None:
+    page.emulate_media(reduced_motion="reduce")
+    page.clock.install()
+    widget = shown(writer())
+    press(widget, "Write")
+    page.clock.run_for(1000)
+    assert shown_text(widget) == "the "
+    page.clock.run_for(1000)
+    assert len(shown_text(widget)) > 24
+
+
+def test_it_fits_and_can_be_read(shown: Shown, page: Page) -> None:
+    dark = "body { background: #14181e } .rnnreport-widget { --pst-color-text-base: #ced6dd; --pst-color-text-muted: "
+    dark += "#9ca4af; --pst-color-background: #14181e; --pst-color-danger: #e78894 }"
+    for theme, width in product(("body { background: #fff }", dark), (320, 360, 1000)):
+        page.set_viewport_size({"width": width, "height": 900})
+        widget = shown(writer(temperature=2, words={"late": "what is said of it"}))
+        page.add_style_tag(content=theme)
+        widget.get_by_role("textbox").fill("the hen\n" + "ar" * 100 + "é")
+        settle(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        boxes = widget.locator("svg text").evaluate_all("nodes => nodes.map(node => node.getBoundingClientRect())")
+        assert all(box["left"] >= 0 and box["right"] <= width for box in boxes), "a label is cut off"
+        text = ".rnnreport-widget :is(label, button, text, p, .caption, .note, .written)"
+        contrast, element = page.evaluate(CONTRAST, text)
+        assert contrast >= 4.5, f"hard to read: {contrast:.1f} {element}"
