@@ -207,10 +207,12 @@ def test_what_is_typed_becomes_a_prompt(node: list[str], typed: str, prompt: str
 
 def test_the_likeliest_and_the_others(node: list[str]) -> None:
     p = [0.001] * 13 + [0.5, 0.487, 0.0]
-    (found,) = in_node(node, CharacterWriter, "ranked", [[p, list("abcdefghijklmno ")]])
-    assert found["first"] == [["n", 0.5], ["o", 0.487], *[[letter, 0.001] for letter in "abcdefghij"]]
-    assert found["others"] == 3
-    assert found["share"] == pytest.approx(0.003)
+    q = [0.99992, 0.00005, 0.00003, 0.0]
+    many, few = in_node(node, CharacterWriter, "ranked", [[p, list("abcdefghijklmno ")], [q, list("abcd")]])
+    assert many["first"] == [["n", 0.5], ["o", 0.487], *[[letter, 0.001] for letter in "abcdefghij"]]
+    assert (many["others"], few["others"]) == (3, 2)
+    assert (many["share"], few["share"]) == pytest.approx((0.003, 0.00008))
+    assert few["first"] == [["a", 0.99992]]
 
 
 def test_the_sentence_says_what_was_written_and_what_comes_next(node: list[str]) -> None:

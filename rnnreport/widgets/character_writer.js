@@ -76,9 +76,14 @@ function advance({ x, h, c, next }, [W_i, W_f, W_g, W_o], added, start) {
  */
 export function distribution(logits, temperature, top_k, shares = new Float64Array(logits.length)) {
   const kept = temperature === 0 ? 1 : top_k || logits.length;
-  const sorted = Float64Array.from(logits).sort();
-  const [largest, least] = [sorted.at(-1), sorted.at(-kept)];
-  let equal = kept - (sorted.length - 1 - sorted.lastIndexOf(least)); // how many of those that equal the least are kept
+  const largest = logits.reduce((most, logit) => Math.max(most, logit));
+  let least = -Infinity;
+  let equal = 0; // how many of those that equal the least are kept
+  if (kept < logits.length) {
+    const sorted = new Float64Array(logits).sort();
+    least = sorted.at(-kept);
+    equal = kept - (sorted.length - 1 - sorted.lastIndexOf(least));
+  }
   let sum = 0;
   for (let symbol = 0; symbol < logits.length; symbol++) {
     const logit = logits[symbol];
@@ -134,15 +139,17 @@ export function cleaned(typed, vocabulary) {
 const inPercent = (share) =>
   share === 1 ? "100%"
   : share > 0.995 ? "over 99%"
-  : share < 1e-4 ? "under 0.01%"
+  : share < LEAST ? "under 0.01%"
   : `${Number((100 * share).toPrecision(2))}%`;
 
 const ROWS = 12;
+const LEAST = 1e-4; // a smaller share has no row of its own
 
 /** The likeliest characters, [character, share] each, and of what else is possible how many they are and their share. */
 export function ranked(shares, vocabulary) {
   const order = [...shares.keys()].filter((symbol) => shares[symbol] > 0).sort((one, other) => shares[other] - shares[one]);
-  const [first, rest] = [order.slice(0, ROWS), order.slice(ROWS)];
+  const first = order.slice(0, ROWS).filter((symbol) => shares[symbol] >= LEAST);
+  const rest = order.slice(first.length);
   return {
     first: first.map((symbol) => [vocabulary[symbol], shares[symbol]]),
     others: rest.length,
@@ -262,7 +269,7 @@ function textBox() {
 }
 
 const PACE = 25; // characters a second, to read along
-const BUDGET = 11; // milliseconds of a frame for writing, when fast
+const BUDGET = 13; // milliseconds of a frame for writing, when fast
 const FLICKER = 150; // milliseconds between two pictures then, which no one can read
 const CALM = 1200; // and at any speed where the reader has asked for less motion
 
