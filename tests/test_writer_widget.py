@@ -46,7 +46,7 @@ def model(units: int = 7, layers: int = 2, characters: int = len(VOCABULARY), **
     torch.manual_seed(units)
     drawn = CharLSTM(characters, units, layers, **options)
     for weight in drawn.parameters():
-        torch.nn.init.normal_(weight, std=units**-0.5)
+        torch.nn.init.normal_(weight, std=2 * units**-0.5)
     return drawn
 
 
@@ -197,6 +197,13 @@ export const draws = (seed, length) => Float64Array.from({{ length }}, generator
             "",
             "The network leaves out what it does not know: “🙂”. Type at least one character that the network knows.",
         ),
+        (
+            "αβγδεζηθικλμνξα",
+            "",
+            "The network leaves out what it does not know: "
+            "“α”, “β”, “γ”, “δ”, “ε”, “ζ”, “η”, “θ”, “ι”, “κ”, “λ”, “μ”, 2 more. "
+            "Type at least one character that the network knows.",
+        ),
         ("", "", "Type at least one character that the network knows."),
         ("a" * 501, "a" * 500, "At most 500 characters are read; the rest was left out."),
     ],
@@ -346,13 +353,20 @@ def bars(widget: Locator) -> str:
     return widget.get_by_role("img").get_attribute("aria-label") or ""
 
 
+def stopped_in_time(shown: Shown, page: Page, writer: CharacterWriter) -> Locator:
+    """The widget in a page whose clock only the test moves."""
+    page.clock.install(time=0)
+    widget = shown(writer)
+    page.clock.pause_at(1000)
+    return widget
+
+
 def press(widget: Locator, name: str) -> None:
     widget.get_by_role("button", name=name).click()
 
 
 def test_it_writes_pauses_and_starts_again(shown: Shown, page: Page) -> None:
-    page.clock.install()
-    widget = shown(writer())
+    widget = stopped_in_time(shown, page, writer())
     says = widget.get_by_role("status")
     assert shown_text(widget) == "the "
     assert widget.locator(".written strong").inner_text() == "the "
@@ -364,7 +378,7 @@ def test_it_writes_pauses_and_starts_again(shown: Shown, page: Page) -> None:
     assert says.get_attribute("aria-live") is None
     text = shown_text(widget)
     assert text.startswith("the ")
-    assert len(text) - 4 >= 49, "25 characters a second; the clock runs on by itself, too"
+    assert 49 <= len(text) - 4 <= 51, "25 characters a second"
     assert says.inner_text().startswith(f"late: 4 characters read, {len(text) - 4} written. Next: ")
     page.clock.run_for(1000)
     assert shown_text(widget) == text
@@ -451,7 +465,7 @@ def test_what_is_typed_stays_text(shown: Shown, page: Page, html: str) -> None:
     assert shown_text(widget)[: len(known)] == known, "what was read last still stands"
     press(widget, "Reset")
     assert (field.input_value(), shown_text(widget), widget.locator(".note").inner_text()) == ("the ", "the ", "")
-    assert abs(widget.locator("*").count() - before) < 40
+    assert widget.locator("*").count() == before
 
 
 def test_by_keyboard_alone(shown: Shown, page: Page) -> None:
@@ -485,15 +499,13 @@ def test_writing_fast_keeps_the_end_of_the_text(shown: Shown, page: Page) -> Non
     widget = shown(CharacterWriter({"it": sure("the ")}, VOCABULARY, "t", temperature=0))
     widget.get_by_role("radio", name="fast").check()
     press(widget, "Write")
-    page.wait_for_function("document.querySelector('.written').textContent.length === 2000")
-    page.wait_for_timeout(300)
+    page.wait_for_function("document.querySelector('.written strong').textContent === ''")
     press(widget, "Pause")
     counts = re.search(r"1 character read, ([\d,]+) written", widget.get_by_role("status").inner_text())
     assert counts
     written = int(counts[1].replace(",", ""))
-    assert written > 2000
+    assert written >= 2000
     assert shown_text(widget) == ("the " * (written // 4 + 1))[: written + 1][-2000:]
-    assert widget.locator(".written strong").inner_text() == ""
     box = widget.locator(".written")
     assert box.evaluate("node => node.scrollHeight - node.scrollTop - node.clientHeight") < 8, "its end is in sight"
     box.evaluate("node => (node.scrollTop = 0)")
@@ -503,8 +515,7 @@ def test_writing_fast_keeps_the_end_of_the_text(shown: Shown, page: Page) -> Non
 
 def test_with_less_motion_the_picture_seldom_moves(shown: Shown, page: Page) -> None:
     page.emulate_media(reduced_motion="reduce")
-    page.clock.install()
-    widget = shown(writer())
+    widget = stopped_in_time(shown, page, writer())
     press(widget, "Write")
     page.clock.run_for(1000)
     assert shown_text(widget) == "the "

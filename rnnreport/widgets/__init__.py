@@ -2,8 +2,10 @@
 
 What a widget shows is computed in its module, so that it moves in the built page, where there is no kernel; in
 JupyterLab its traits follow the controls and the controls follow its traits. ``page.js`` holds what the modules share,
-``page.py`` what the classes share, and ``widgets.css`` serves them all. A module exports what it computes as plain
-functions, for the tests to hold against the library's, and ``{ render }`` by default.
+``weights.js`` how they read the numbers that come with the page, ``page.py`` what the classes share, and
+``widgets.css`` serves them all. Trained networks run in :class:`PalindromeReader` and :class:`CharacterWriter`.
+A module exports what it computes as plain functions, for the tests to hold against the library's, and ``{ render }``
+by default.
 """
 
 from rnnreport.widgets.gates import GatePopulation, GateReplay, TemporalGate

@@ -1,7 +1,7 @@
 // A text written on by a trained character model: an LSTM that runs in the page, one character at a time, its state
 // carried on. The weights come with the page; a network's are decoded once it is asked for.
 
-import { button, choice, html, mount, percent, sigmoid, slider, svgNode, text, traits } from "./page.js";
+import { button, choice, html, mount, sigmoid, slider, svgNode, text, traits } from "./page.js";
 import { decode } from "./weights.js";
 
 /**
@@ -24,7 +24,7 @@ export function unpack({ units, layers, format, weights }, characters) {
   return { units, table, biases, matrices, W_p: take(characters * units), b_p: take(characters) };
 }
 
-/** A state of zeros, and room for what a step computes. Layers' h stand side by side, so that x is those that it reads. */
+/** A state of zeros, and room for what a step computes. The layers' h stand side by side: x is those that one reads. */
 export function zeros({ units, matrices, b_p }) {
   const h = new Float64Array(matrices.length * units);
   const layers = matrices.map((_, layer) => ({
@@ -50,7 +50,7 @@ export function step({ units, table, biases, matrices, W_p, b_p }, { layers, log
   }
 }
 
-/** One layer by equations (4) to (9), all four gates of a unit in one pass. `added` from `start` on: what x is added to. */
+/** One layer by equations (4) to (9), all four gates of a unit in one pass; `added` from `start` on is their bias. */
 function advance({ x, h, c, next }, [W_i, W_f, W_g, W_o], added, start) {
   const units = h.length;
   for (let unit = 0, at = 0; unit < units; unit++) {
@@ -123,14 +123,17 @@ export const called = (character) => NAMES[character] ?? `“${character}”`;
 const NAMES = { "\n": "newline", " ": "space", "\t": "tab", "\u00a0": "no-break space" };
 
 const MAX_PROMPT = 500;
+const LISTED = 12; // unknown characters that are named
 
-/** What a text field holds, as symbols that can be read, and a word about what had to be left out. */
+/** What a text field holds, as a prompt that can be read, and a word about what had to be left out. */
 export function cleaned(typed, vocabulary) {
   const characters = [...typed];
   const known = characters.filter((character) => vocabulary.includes(character));
   const unknown = [...new Set(characters)].filter((character) => !vocabulary.includes(character));
+  const more = unknown.length > LISTED ? [`${unknown.length - LISTED} more`] : [];
+  const listed = [...unknown.slice(0, LISTED).map(called), ...more].join(", ");
   const notes = [];
-  if (unknown.length) notes.push(`The network leaves out what it does not know: ${unknown.map(called).join(", ")}.`);
+  if (unknown.length) notes.push(`The network leaves out what it does not know: ${listed}.`);
   if (known.length > MAX_PROMPT) notes.push(`At most ${MAX_PROMPT} characters are read; the rest was left out.`);
   if (!known.length) notes.push("Type at least one character that the network knows.");
   return { prompt: known.slice(0, MAX_PROMPT).join(""), note: notes.join(" ") };
@@ -145,9 +148,10 @@ const inPercent = (share) =>
 const ROWS = 12;
 const LEAST = 1e-4; // a smaller share has no row of its own
 
-/** The likeliest characters, [character, share] each, and of what else is possible how many they are and their share. */
+/** The likeliest characters, [character, share] each; how many others are possible, and their share together. */
 export function ranked(shares, vocabulary) {
-  const order = [...shares.keys()].filter((symbol) => shares[symbol] > 0).sort((one, other) => shares[other] - shares[one]);
+  const possible = [...shares.keys()].filter((symbol) => shares[symbol] > 0);
+  const order = possible.sort((one, other) => shares[other] - shares[one]);
   const first = order.slice(0, ROWS).filter((symbol) => shares[symbol] >= LEAST);
   const rest = order.slice(first.length);
   return {
