@@ -127,10 +127,11 @@ LOGITS = (3 * np.random.default_rng(1).normal(size=79)).tolist()
 
 
 def test_the_distribution_is_the_library_s(node: list[str]) -> None:
-    for temperature in (0.05, 0.5, 1.0, 2.0, 10.0):
-        (found,) = shares(node, [(LOGITS, temperature, 0)])
-        expected = probabilities(torch.tensor(LOGITS, dtype=torch.float64), temperature)
-        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=0)
+    tied = [round(logit) for logit in LOGITS]
+    cases = list(product((LOGITS, tied), (0.05, 0.5, 1.0, 2.0, 10.0), (0, 1, 3, 30, 79)))
+    for (logits, temperature, top_k), found in zip(cases, shares(node, cases), strict=True):
+        expected = probabilities(torch.tensor(logits, dtype=torch.float64), temperature, top_k)
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-15)
 
 
 def test_the_ends_of_temperature(node: list[str]) -> None:
