@@ -91,14 +91,17 @@ def probabilities(logits: Tensor, temperature: float, top_k: int = 0, top_p: flo
     takes to have this much of the probability together (Holtzman et al. 2020); 1 for all. Of equals the first stay.
     The others get 0, and what is left sums to 1. Raises ValueError for values out of range.
     """
+    if not temperature > 0:
+        raise ValueError(f"temperature must be above 0 to give probabilities, not {temperature}")
     _check_kept(top_k, top_p)
     below_best = (logits - logits.amax(-1, keepdim=True)).double()  # the softmax is the same, and nothing overflows
     p = torch.softmax(below_best / temperature, -1)
     if top_k or top_p < 1:
         ordered, place = p.sort(dim=-1, descending=True, stable=True)
         ordered[..., top_k or p.shape[-1] :] = 0
-        ordered /= ordered.sum(-1, keepdim=True)
-        ordered[ordered.cumsum(-1) - ordered >= top_p] = 0  # those before have it all
+        if top_p < 1:
+            ordered /= ordered.sum(-1, keepdim=True)
+            ordered[ordered.cumsum(-1) - ordered >= top_p] = 0  # those before have it all
         p = torch.zeros_like(p).scatter_(-1, place, ordered / ordered.sum(-1, keepdim=True))
     return p.to(logits.dtype)
 

@@ -13,7 +13,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 from conftest import require
-from torch import nn
 
 from rnnreport import corpora
 from rnnreport.backends import in_use
@@ -1136,14 +1135,4 @@ def test_diversity_counts_sequences_and_words_by_hand(model, poem, monkeypatch):
     (row,) = text.diversity(model, poem, "green ", [1.0], seed=0).to_dict("records")
     grams = [one[i : i + 4] for one in written for i in range(len(one) - 3)]
     assert row["distinct"] == len(set(grams)) / len(grams) == 0.5
-    assert row["words"] == 4 / 6
-
-
-def test_what_follows_a_zero_state(model, poem):
-    p = text.from_zero_state(model, poem)
-    assert p.shape == (len(poem.vocabulary),)
-    symbol = poem.vocabulary.index("g")
-    with torch.no_grad():
-        logits = model(torch.tensor([[symbol]]))[0, 0]
-    expected = nn.functional.softmax(logits, 0)[poem.vocabulary.index("\n")]
-    torch.testing.assert_close(p[symbol], expected)
+    assert row["words"] == pytest.approx(4 / 6)

@@ -16,7 +16,7 @@ from rnnreport.backends import Backend
 from rnnreport.experiments import TrainingParameters, learned, recorded
 from rnnreport.experiments.text_training import TextRun, course_recipe, held_out_scores, snapshot, train_text
 from rnnreport.models import CharLSTM
-from rnnreport.parameters import DISTINCT, Count, Positives, Text
+from rnnreport.parameters import DISTINCT, Count, ParameterError, Positives, Text
 from rnnreport.provenance import PROJECT
 from rnnreport.runs import Run, load, run_all, tabulate
 from rnnreport.sampling import probabilities, sample
@@ -72,7 +72,7 @@ class TextParameters(TrainingParameters):
     prompt: Text
     sample_length: Count
     backend: Annotated[Backend, Field(description=f"one of {', '.join(map(repr, get_args(Backend)))}")]
-    long_folder: str
+    long_folder: Annotated[str, Field(strict=True, description="a text: the name of a folder, or '' for none")]
     recorded_file: recorded.RecordedFile
 
     @model_validator(mode="after")
@@ -83,6 +83,10 @@ class TextParameters(TrainingParameters):
                 corpus.windows(length)
         except corpora.CorpusError as error:
             raise ValueError(f"corpus: {error}") from error
+        if len(corpus.vocabulary) < 2:
+            raise ValueError(
+                f"corpus: a text needs two different characters; {self.corpus} has {corpus.vocabulary!r} alone"
+            )
         try:
             corpus.encode(self.prompt)
         except corpora.CorpusError as error:
@@ -168,15 +172,20 @@ def learning_steps(steps: int) -> list[int]:
     )
 
 
-def shown_as_recorded(p: TextParameters) -> bool:
-    """Whether the recorded runs are of the text that this run reads."""
-    return corpora.load(p.corpus).is_report_book
-
-
 def long_training(p: TextParameters) -> Run | None:
-    """The 500,000 steps at the course's settings that are kept in ``long_folder``; None where there are none."""
-    folder = PROJECT / p.long_folder
-    return load(folder, TextRun) if p.long_folder and (folder / "run.json").exists() else None
+    """The long training at the course's settings that is kept in ``long_folder``; None where none is asked for.
+
+    Raises ParameterError where there is no such training, or it cannot be read.
+    """
+    if not p.long_folder:
+        return None
+    try:
+        return load(PROJECT / p.long_folder, TextRun)
+    except (OSError, ValueError, KeyError) as error:  # pyarrow's, JSON's and pydantic's are ValueErrors
+        reason = str(error).splitlines()[0]
+        raise ParameterError(
+            f"long_folder must be '' or a folder that `rnnreport train text` has filled: {reason}"
+        ) from error
 
 
 def kept_models(run: Run, corpus: corpora.Corpus) -> dict[int, CharLSTM]:
