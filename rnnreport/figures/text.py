@@ -75,7 +75,7 @@ def long_training(runs: Mapping[str, tuple[pd.DataFrame, str]], reported: Sequen
             if rows["step"].max() == last:
                 labels.append((rows["mean"].iloc[-1], "training" if style == "-" else "held out", colour))
     steps, accuracies = zip(*reported)
-    ax.plot(steps, accuracies, "x", color="black", ms=8, mew=2, label="the report")
+    ax.plot(steps, accuracies, "x", color="black", ms=8, mew=2, label="the report", clip_on=False)
     ax.set(xlabel="training step", ylabel="accuracy", xlim=(0, last), ylim=(0.45, 0.72))
     ax.set_xticks(range(0, last + 1, 100_000), [f"{step:,}" for step in range(0, last + 1, 100_000)])
     end_labels(ax, last, labels)
@@ -164,7 +164,10 @@ def recipes(table: pd.DataFrame, levels: Mapping[str, float]) -> Figure:
             ha="right", fontsize=8, color=GUIDE,
         )  # fmt: skip
     lowest = min([*levels.values(), table["held_out_bits"].min()])
-    ax.set(xlabel="minutes of one core", ylabel="bits a held-out character", ylim=(lowest - 0.05, 2.3), xlim=(0, last))
+    highest = max(2.3, table.sort_values("step").groupby("recipe")["held_out_bits"].last().max() + 0.1)
+    ax.set(
+        xlabel="minutes of one core", ylabel="bits a held-out character", ylim=(lowest - 0.05, highest), xlim=(0, last)
+    )
     end_labels(ax, last, labels, gap=0.055)
     return figure
 
@@ -242,7 +245,7 @@ def _steps(ax: Axes, steps: Sequence[float]) -> None:
     """Ticks at some of these steps on a logarithmic axis, not closer than their labels are wide."""
     kept: list[float] = []
     for step in sorted(steps):
-        if not kept or step / kept[-1] > 1.9:
+        if not kept or step / kept[-1] > 2.4:
             kept.append(step)
     ax.set_xticks(kept, [f"{step:,.0f}" for step in kept])
     ax.xaxis.set_minor_locator(NullLocator())
