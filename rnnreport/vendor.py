@@ -54,6 +54,8 @@ def fetch(root: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="npm-", dir=root / "_build", ignore_cleanup_errors=True) as folder:
         modules = _install(root, Path(folder))
         files = {file.relative_to(modules).as_posix(): file.read_bytes() for file in _chosen(modules)}
+    # embed-amd.js looks for its fonts beside the last script of the page: mostly itself, at times one here.
+    files |= {f"@jupyter-widgets/{Path(name).name}": font for name, font in files.items() if name.endswith(".woff2")}
     files["anywidget.js"] = _anywidget().read_bytes()
     for name, content in files.items():
         _write(vendor / name, content)
