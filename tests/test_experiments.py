@@ -22,7 +22,7 @@ from rnnreport.experiments import horizon, kept, palindromes, recorded, rnn_vers
 from rnnreport.experiments import temporal_gate as gate
 from rnnreport.experiments.palindromes import PalindromeRun, train_palindromes
 from rnnreport.experiments.text_training import TextRun, train_text
-from rnnreport.models import LSTM
+from rnnreport.models import LSTM, CharLSTM
 from rnnreport.palindromes import palindrome_batch
 from rnnreport.parameters import ParameterError
 from rnnreport.provenance import PROJECT
@@ -1136,3 +1136,143 @@ def test_diversity_counts_sequences_and_words_by_hand(model, poem, monkeypatch):
     grams = [one[i : i + 4] for one in written for i in range(len(one) - 3)]
     assert row["distinct"] == len(set(grams)) / len(grams) == 0.5
     assert row["words"] == pytest.approx(4 / 6)
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [(1, [0, 1]), (20, [0, 20]), (60, [0, 20, 50, 60]), (2_000, [0, 20, 50, 100, 200, 500, 1_000, 2_000])],
+)
+def test_learning_is_looked_at_at_round_steps(steps, expected):
+    assert text.learning_steps(steps) == expected
+
+
+@pytest.fixture(scope="module")
+def chapter_4_many(poem, tmp_path_factory):
+    """Chapter 4's smallest form with every recipe and two optimizers and seeds, and where its runs are stored."""
+    path = tmp_path_factory.mktemp("many") / "poem.txt"
+    path.write_text(poem.text)
+    return text.TextParameters.check(
+        {
+            "seeds": [3, 4],
+            "lengths": [6],
+            "train_steps": 4,
+            "learning_rate": 2e-3,
+            "optimizers": ["adam", "rmsprop"],
+            "hidden_size": 5,
+            "batch_size": 32,
+            "recipes": list(text.RECIPES),
+            "recipe_steps": 4,
+            "longest_steps": 6,
+            "temperatures": [1.0],
+            "prompt": "green ",
+            "sample_length": 5,
+            "backend": "torch",
+            "device": "cpu",
+            "long_folder": "",
+            "recorded_file": "",
+            "corpus": str(path),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def chapter_4_record(chapter_4_many, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RNNREPORT_RUNS_DIR", str(tmp_path_factory.mktemp("runs")))
+        patch.setenv("RNNREPORT_WORKERS", "1")
+        return text.record(chapter_4_many), text.text_runs(chapter_4_many), text.recipe_runs(chapter_4_many)
+
+
+def test_optimizers_after_the_first_train_with_the_first_seed(chapter_4_record):
+    _, course, _ = chapter_4_record
+    found = [(run.configuration.recipe.optimizer, run.configuration.seed) for run in course]
+    assert found == [("adam", 3), ("adam", 4), ("rmsprop", 3)]
+
+
+def test_recipes_read_as_many_characters_whatever_their_windows(chapter_4_many, chapter_4_record):
+    _, _, tried = chapter_4_record
+    for name, run in zip(text.names_of(chapter_4_many), tried, strict=True):
+        settings = run.configuration
+        characters = settings.steps * settings.sequence_length * settings.batch_size
+        course = 6 * 32 * (6 if name == text.LONGEST else 4)
+        assert characters == pytest.approx(course, abs=settings.sequence_length * settings.batch_size / 2), name
+    assert text.names_of(chapter_4_many).count(text.LONGEST) == 2  # with every seed
+
+
+def test_each_recipe_changes_something_and_has_no_more_parameters(chapter_4_many):
+    changed = [tuple(sorted(changes.items())) for changes in text.RECIPES.values()]
+    assert len(set(changed)) >= len(changed) - 1  # the longest may be another, trained on
+    course = sum(weight.numel() for weight in CharLSTM(79).parameters())
+    for name, changes in text.RECIPES.items():
+        sizes = {"hidden_size": 128, "num_layers": 2, "tied": False, **changes}
+        model = CharLSTM(79, sizes["hidden_size"], sizes["num_layers"], tied=sizes["tied"])
+        assert sum(weight.numel() for weight in model.parameters()) <= course, name
+
+
+def test_the_record_of_chapter_4_has_all_that_the_chapter_shows(chapter_4_record, poem):
+    table, _course, tried = chapter_4_record
+    runs_of, origin = recorded.of_experiment(table, "course")
+    assert set(zip(runs_of["optimizer"], runs_of["seed"])) == {("adam", 3), ("adam", 4), ("rmsprop", 3)}
+    assert "seeds 3, 4" in origin
+    written, _ = recorded.of_experiment(table, "habits")
+    assert sorted(set(zip(written["seed"], written["step"]))) == [(seed, step) for seed in (3, 4) for step in (0, 4)]
+    found, _ = recorded.of_experiment(table, "recipes")
+    assert len(found) == len(tried)
+    for row, run in zip(found.itertuples(), tried, strict=True):
+        assert row.held_out_bits == pytest.approx(run.table["held_out_bits"].iloc[-1], rel=1e-5)
+        assert (row.steps, row.accuracy) == (run.configuration.steps, run.table["accuracy"].iloc[-1])
+    lines, _ = recorded.of_experiment(table, "recipe curves")
+    assert set(lines["recipe"]) == set(found["recipe"])
+
+
+def test_a_table_of_recipes_has_a_row_for_each_and_the_seeds_range():
+    found = pd.DataFrame(
+        [
+            ("one", 0, 10, 7, 0.52, 0.5, 2.0, 1.9),
+            ("two", 0, 10, 7, 1.0, 0.6, 1.9, 1.8),
+            ("two", 1, 10, 7, 2.0, 0.6, 1.9, 1.7),
+        ],
+        columns=["recipe", "seed", "steps", "parameters", "minutes", "accuracy", "window_bits", "held_out_bits"],
+    )
+    lines = text.as_table(found, pd.DataFrame([("xz", None, 2.1)], columns=["model", "order", "bits"])).splitlines()
+    assert lines[2] == "| one | 1 | 10 | 7 | 0.5 | 0.500 | 2.000 | 1.900 |"
+    assert lines[3] == "| two | 2 | 10 | 7 | 1.5 (1.0 to 2.0) | 0.600 | 1.900 | 1.750 (1.700 to 1.800) |"
+    assert lines[4] == "| xz | | | | | | | 2.100 |"
+    assert len({line.count("|") for line in lines}) == 1
+
+
+def test_what_has_no_favourite_is_counted_at_each_temperature(poem):
+    model = CharLSTM(len(poem.vocabulary), 4).eval()
+    with torch.no_grad():
+        model.head.weight.zero_()
+        model.head.bias.zero_()
+        model.head.bias[2] = 6  # a favourite, until the temperature makes it one of many
+    found = text.without_favourite({7: model}, poem, [0.5, 1.0, 50.0], count=3)
+    assert found["step"].tolist() == [7] * 3
+    assert found["share"].tolist() == [0, 0, 1]
+
+
+def test_the_reports_samples_are_as_long_as_it_says():
+    printed = text.report_samples()
+    assert [row["step"] for row in printed["training"]] == [50_000, 100_000, 200_000, 500_000]
+    assert [row["temperature"] for row in printed["temperature"]] == [0.5, 1.0, 2.0]
+    for row in [*printed["training"], *printed["temperature"]]:
+        assert 28 <= len(row["text"]) <= 32
+        assert "\n" in row["text"]
+
+
+def test_a_long_training_that_is_not_there_or_damaged_is_refused(chapter_4_many, recorded_copy):
+    assert text.long_training(chapter_4_many) is None
+    for folder, content in ((recorded_copy / "nowhere", None), (recorded_copy, "{"), (recorded_copy, "{}")):
+        if content:
+            (recorded_copy / "run.json").write_text(content)
+        with pytest.raises(ParameterError, match="long_folder must be '' or a folder") as caught:
+            text.long_training(chapter_4_many.model_copy(update={"long_folder": str(folder)}))
+        assert "\n" not in str(caught.value)
+
+
+def test_a_text_of_one_kind_of_character_is_refused(chapter_4_many, tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("a" * 999)
+    with pytest.raises(ParameterError, match="two different characters"):
+        text.TextParameters.check({**chapter_4_many.model_dump(), "corpus": str(path), "prompt": "a"})

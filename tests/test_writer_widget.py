@@ -307,8 +307,8 @@ def changed(weight: str, value: float) -> CharLSTM:
 def test_a_model_that_the_page_cannot_run_is_refused() -> None:
     for network, says in (
         (torch.nn.Linear(2, 2), r"^it must be a CharLSTM, not Linear\.$"),
-        (model(129), r"^it must have at most 128 units and 2 layers here, not 129 and 2\.$"),
-        (model(4, 3), r"^it must have at most 128 units and 2 layers here, not 4 and 3\.$"),
+        (model(257), r"^it must have at most 256 units and 2 layers here, not 257 and 2\.$"),
+        (model(4, 3), r"^it must have at most 256 units and 2 layers here, not 4 and 3\.$"),
         (model(3, characters=16), r"^it must know the vocabulary's 18 characters, not 16\.$"),
         (changed("head.weight", math.nan), r"^output weights of it must hold finite numbers only\.$"),
         (

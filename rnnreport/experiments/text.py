@@ -27,26 +27,28 @@ RecipeName = Literal[
     "state carried",
     "high rate",
     "longer windows",
-    "smaller batches",
     "forget bias 1",
     "dropout 0.1",
     "tied weights",
+    "one layer",
     "ten minutes",
 ]
+# What each recipe changes of the course's settings.
 CARRIED: dict[str, Any] = {"carried": True}
 # A rate eight times the course's, which falls to zero along a cosine (Loshchilov and Hutter 2017).
 HIGH_RATE: dict[str, Any] = {**CARRIED, "learning_rate": 0.016, "schedule": "cosine", "warmup": 200}
-# What each recipe changes of the course's settings; those after the third change one thing more than that.
+LONGER: dict[str, Any] = {**HIGH_RATE, "sequence_length": 60, "batch_size": 16}
+ONE_LAYER: dict[str, Any] = {**LONGER, "num_layers": 1, "hidden_size": 204}  # no more parameters than two of 128
 RECIPES: dict[RecipeName, dict[str, Any]] = {
     "the course's": {},
     "state carried": CARRIED,
     "high rate": HIGH_RATE,
-    "longer windows": {**HIGH_RATE, "sequence_length": 60, "batch_size": 32},
-    "smaller batches": {**HIGH_RATE, "batch_size": 32},
-    "forget bias 1": {**HIGH_RATE, "forget_bias": 1.0},
-    "dropout 0.1": {**HIGH_RATE, "dropout": 0.1},
-    "tied weights": {**HIGH_RATE, "tied": True, "hidden_size": 120},  # no more parameters than the others
-    "ten minutes": HIGH_RATE,  # trained longer than the others
+    "longer windows": LONGER,
+    "forget bias 1": {**LONGER, "forget_bias": 1.0},
+    "dropout 0.1": {**LONGER, "dropout": 0.1},
+    "tied weights": {**LONGER, "tied": True, "hidden_size": 120},  # no more parameters, either
+    "one layer": ONE_LAYER,
+    "ten minutes": {**ONE_LAYER, "dropout": 0.2},  # trained longer than the others
 }
 RECIPE_OF_COURSE: RecipeName = "the course's"
 LONGEST: RecipeName = "ten minutes"
@@ -220,14 +222,15 @@ def bits_read_on(models: dict[int, CharLSTM], windows: corpora.Windows) -> pd.Da
     )
 
 
-def compared(runs: Sequence[Run], names: Sequence[str], corpus: corpora.Corpus) -> pd.DataFrame:
+def compared(
+    runs: Sequence[Run], names: Sequence[str], corpus: corpora.Corpus, windows: corpora.Windows
+) -> pd.DataFrame:
     """What trainings cost and reach, a row a run.
 
     Columns: recipe, seed, steps, parameters, minutes; accuracy on its own training batches (mean since the record
-    before); window_bits of held-out windows of 30 characters, each from a zero state; held_out_bits of held-out text
+    before); window_bits of held-out windows, each from a zero state; held_out_bits of held-out text
     read from end to end.
     """
-    windows = corpus.windows(30)
     rows = []
     for name, run in zip(names, runs, strict=True):
         step = run.configuration.steps
@@ -235,9 +238,10 @@ def compared(runs: Sequence[Run], names: Sequence[str], corpus: corpora.Corpus) 
     return pd.DataFrame(rows)
 
 
-def compared_long(run: Run, models: dict[int, CharLSTM], steps: Sequence[int], corpus: corpora.Corpus) -> pd.DataFrame:
+def compared_long(
+    run: Run, models: dict[int, CharLSTM], steps: Sequence[int], windows: corpora.Windows
+) -> pd.DataFrame:
     """The same of one training at several of its steps; models: by their steps."""
-    windows = corpus.windows(30)
     return pd.DataFrame([_reached(RECIPE_OF_COURSE, run, models[step], step, windows) for step in steps])
 
 
@@ -276,12 +280,11 @@ def as_table(found: pd.DataFrame, others: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def others(corpus: corpora.Corpus, highest: int = 8) -> pd.DataFrame:
+def others(corpus: corpora.Corpus, windows: corpora.Windows, highest: int = 8) -> pd.DataFrame:
     """Bits a held-out character costs what is no network: a row a model, with its name and bits.
 
     Columns: model, order (missing for compressors), bits.
     """
-    windows = corpus.windows(30)
     markov = [(f"Markov, order {order}", order, bits) for order, bits in enumerate(baselines.markov(windows, highest))]
     packed = [(name, None, bits) for name, (_, bits) in baselines.compressed(corpus, windows).items()]
     return pd.DataFrame([*markov, *packed], columns=["model", "order", "bits"])
@@ -298,7 +301,7 @@ def record(p: TextParameters) -> pd.DataFrame:
         {
             "course": recorded.with_origin(tabulate(course), course),
             "habits": recorded.with_origin(habits(first, corpus), first),
-            "recipes": recorded.with_origin(compared(tried, names, corpus), tried),
+            "recipes": recorded.with_origin(compared(tried, names, corpus, corpus.windows(p.lengths[0])), tried),
             "recipe curves": recorded.with_origin(curves, tried),
         }
     )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Format = Literal["float16", "float32"]
 
-MAX_UNITS = 128
+MAX_UNITS = 256
 MAX_LAYERS = 2
 MAX_CHARACTERS = 200  # of a vocabulary
 MAX_PROMPT = 500
@@ -29,7 +29,7 @@ class CharacterWriter(anywidget.AnyWidget):
     """A text written on by trained character models, the state carried on, and what they say comes next.
 
     models: by the name that the page calls them, such as the steps they were trained for, each a
-    :class:`rnnreport.models.CharLSTM` of at most 128 units and 2 layers. Their weights travel as float16, 663 kB in
+    :class:`rnnreport.models.CharLSTM` of at most 256 units and 2 layers. Their weights travel as float16, 663 kB in
     base64 for two layers of 128 units and 79 characters; :meth:`rounded` gives the model that the page computes with,
     in float64. Rounding moved the probabilities of the recorded model of 500,000 steps by 0.005 at most, along four
     stretches of 500 characters each.
