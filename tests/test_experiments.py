@@ -1219,7 +1219,8 @@ def test_the_record_of_chapter_4_has_all_that_the_chapter_shows(chapter_4_record
     found, _ = recorded.of_experiment(table, "recipes")
     assert len(found) == len(tried)
     for row, run in zip(found.itertuples(), tried, strict=True):
-        assert row.held_out_bits == pytest.approx(run.table["held_out_bits"].iloc[-1], rel=1e-5)
+        if "held_out_bits" in run.table:  # not of windows so long that nothing of the poem is held out
+            assert row.held_out_bits == pytest.approx(run.table["held_out_bits"].iloc[-1], rel=1e-5)
         assert (row.steps, row.accuracy) == (run.configuration.steps, run.table["accuracy"].iloc[-1])
     lines, _ = recorded.of_experiment(table, "recipe curves")
     assert set(lines["recipe"]) == set(found["recipe"])

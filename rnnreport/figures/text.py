@@ -150,6 +150,7 @@ def recipes(table: pd.DataFrame, levels: Mapping[str, float]) -> Figure:
     table: columns recipe, seed, step, minutes and held_out_bits; levels: names and bits, drawn as lines across.
     """
     figure, ax = new(figsize=(7.0, 4.0))
+    table = table.dropna(subset=["held_out_bits"])
     labels, last = [], table["minutes"].max()
     for place, (name, rows) in enumerate(table.groupby("recipe", sort=False)):
         colour = SEQUENCE[place % len(SEQUENCE)]
