@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from tqdm import tqdm
 
 from rnnreport import build, corpora, environment, grid, runs, sweep, vendor
-from rnnreport.experiments import recorded, rnn_versus_lstm, speed, temporal_gate, text_training
+from rnnreport.experiments import recorded, rnn_versus_lstm, speed, temporal_gate, text, text_training
 from rnnreport.parameters import ParameterError
 from rnnreport.provenance import PROJECT
 from rnnreport.training import TrainingError, use_one_thread
@@ -41,6 +41,12 @@ DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)  # a
 RECORDS: dict[str, Callable[[Any], pd.DataFrame]] = {
     "02_rnn_versus_lstm": rnn_versus_lstm.record,
     "03_temporal_gate": temporal_gate.record,
+    "04_text_generation": text.record,
+}
+# What `rnnreport train` trains: a run of so many steps and a seed, and how many steps there are by default.
+TRAININGS: dict[str, tuple[Callable[[int, int], text_training.TextRun], int, Path]] = {
+    "text": (text_training.long_run, 500_000, PROJECT / "data" / "text-500k"),
+    "text-short": (text.short_run, 20_000, PROJECT / "data" / "text-short"),
 }
 
 # Options that several commands have.
@@ -184,9 +190,7 @@ def sweep_chapter(
 
 @app.command()
 def record(
-    chapter: Annotated[
-        str, typer.Argument(help="02_rnn_versus_lstm or 03_temporal_gate: those that show recorded runs.")
-    ],
+    chapter: Annotated[str, typer.Argument(help=f"{', '.join(RECORDS)}: those that show recorded runs.")],
     parameter: Given = None,
     profile: Profile = "full",
     output: Annotated[
@@ -215,22 +219,31 @@ def record(
 
 @app.command()
 def train(
-    what: Annotated[str, typer.Argument(help="text: the character model of chapter 4 at the course's defaults.")],
-    steps: Annotated[int, typer.Option(min=1)] = 500_000,
+    what: Annotated[
+        str,
+        typer.Argument(help="text: chapter 4's model at the course's defaults; text-short: its five-minute recipe."),
+    ],
+    steps: Annotated[int | None, typer.Option(min=1, help="500,000 or 20,000 by default.")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
-    folder: Annotated[Path, typer.Option(help="Where its checkpoint and weights go.")] = PROJECT / "data" / "text-500k",
+    folder: Annotated[
+        Path | None, typer.Option(help="Where its checkpoint and weights go; data/text-500k or data/text-short.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's checkpoint.")] = False,
 ) -> None:
     """Train for hours, with a checkpoint every half minute."""
-    if what != "text":
-        raise ParameterError(f"there is nothing to train called {what!r}; there is text")
+    if what not in TRAININGS:
+        raise ParameterError(f"there is nothing to train called {what!r}; there are {' and '.join(TRAININGS)}")
+    run_of, usual_steps, usual_folder = TRAININGS[what]
+    steps, folder = steps or usual_steps, folder or usual_folder
     checkpoint = folder / "checkpoint.safetensors"
     there = os.path.exists(checkpoint)  # of a name too long, Path's exists raises OSError
     if there and not resume:
         raise ParameterError(f"{checkpoint} exists; --resume goes on from it, another --folder starts anew")
     if resume and not there:
         raise ParameterError(f"there is no {checkpoint} to resume from; leave --resume out to start")
-    configuration = text_training.long_run(steps, seed)
+    if not there and os.path.exists(folder / "run.json"):
+        raise ParameterError(f"{folder} holds a training that is done; another --folder starts anew")
+    configuration = run_of(steps, seed)
     sweep.check_folder(folder)
     use_one_thread()
     with tqdm(total=steps, desc="text", unit="step", mininterval=1.0) as bar:

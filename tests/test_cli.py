@@ -112,7 +112,7 @@ def call(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
         ([*SWEEP_2, "--slurm", "--scheduler", "tcp://127.0.0.1:1"], "on a running scheduler or on SLURM, not on both"),
         ([*SWEEP_2, "--scheduler", "127.0.0.1:1"], "a scheduler's address is like tcp://host:8786, not '127.0.0.1:1'"),
         ([*SWEEP_2, "--scheduler", "tcp://127.0.0.1:1", "--workers", "2"], "has the workers it has"),
-        (["train", "novel"], "nothing to train called 'novel'; there is text"),
+        (["train", "novel"], "nothing to train called 'novel'; there are text and text-short"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_nothing_is_started(

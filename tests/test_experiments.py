@@ -825,6 +825,7 @@ def chapter_4(poem):
             "sample_length": 10,
             "backend": "torch",
             "long_folder": "",
+            "short_folder": "",
             "recorded_file": "",
         }
     )
@@ -1169,6 +1170,7 @@ def chapter_4_many(poem, tmp_path_factory):
             "backend": "torch",
             "device": "cpu",
             "long_folder": "",
+            "short_folder": "",
             "recorded_file": "",
             "corpus": str(path),
         }
@@ -1262,14 +1264,25 @@ def test_the_reports_samples_are_as_long_as_it_says():
         assert "\n" in row["text"]
 
 
-def test_a_long_training_that_is_not_there_or_damaged_is_refused(chapter_4_many, recorded_copy):
-    assert text.long_training(chapter_4_many) is None
+def test_a_kept_training_that_is_not_there_or_damaged_is_refused(recorded_copy):
+    assert text.kept_training("") is None
     for folder, content in ((recorded_copy / "nowhere", None), (recorded_copy, "{"), (recorded_copy, "{}")):
         if content:
             (recorded_copy / "run.json").write_text(content)
-        with pytest.raises(ParameterError, match="long_folder must be '' or a folder") as caught:
-            text.long_training(chapter_4_many.model_copy(update={"long_folder": str(folder)}))
+        with pytest.raises(ParameterError, match="is no folder that `rnnreport train text` has filled") as caught:
+            text.kept_training(str(folder))
         assert "\n" not in str(caught.value)
+
+
+def test_the_kept_short_training_is_what_the_command_trains(book):
+    kept = text.kept_training("data/text-short")
+    steps = kept.configuration.steps
+    assert kept.configuration == text.short_run(steps, kept.configuration.seed)
+    model = text.kept_models(kept, book)[steps]
+    assert sum(weight.numel() for weight in model.parameters()) <= sum(
+        weight.numel() for weight in CharLSTM(len(book.vocabulary)).parameters()
+    )
+    assert kept.table["accuracy"].iloc[-1] > 0.68
 
 
 def test_a_text_of_one_kind_of_character_is_refused(chapter_4_many, tmp_path):

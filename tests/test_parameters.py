@@ -132,6 +132,7 @@ class Chapter:
             "sample_length": 10,
             "backend": "torch",
             "long_folder": "",
+            "short_folder": "",
             "recorded_file": "",
         },
     )
@@ -170,7 +171,8 @@ REFUSED = {
     "recipes": ([*LIST, ["ours"], ["state carried", "state carried"], [""], [5]], "\"the course's\", 'state carried'"),
     "recipe_steps": (INTEGER, "an integer of at least 1"),
     "longest_steps": (INTEGER, "an integer of at least 1"),
-    "long_folder": ([], "the name of a folder"),
+    "long_folder": ([5, None, ["a"]], "the name of a folder"),
+    "short_folder": ([5, None, ["a"]], "the name of a folder"),
     "early_steps": (INTEGER, "an integer of at least 1"),
     "optimizer_length": ([1, *INTEGER], "an integer of at least 2"),
     "optimizer_steps": (INTEGER, "an integer of at least 1"),

@@ -14,7 +14,14 @@ from pydantic import Field, model_validator
 from rnnreport import baselines, corpora
 from rnnreport.backends import Backend
 from rnnreport.experiments import TrainingParameters, learned, recorded
-from rnnreport.experiments.text_training import TextRun, course_recipe, held_out_scores, snapshot, train_text
+from rnnreport.experiments.text_training import (
+    TextRun,
+    course_recipe,
+    held_out_scores,
+    long_run,
+    snapshot,
+    train_text,
+)
 from rnnreport.models import CharLSTM
 from rnnreport.parameters import DISTINCT, Count, ParameterError, Positives, Text
 from rnnreport.provenance import PROJECT
@@ -54,6 +61,9 @@ RECIPE_OF_COURSE: RecipeName = "the course's"
 LONGEST: RecipeName = "five minutes"
 
 
+Folder = Annotated[str, Field(strict=True, description="a text: the name of a folder, or '' for none")]
+
+
 class TextParameters(TrainingParameters):
     """What chapter 4 can be told."""
 
@@ -74,7 +84,8 @@ class TextParameters(TrainingParameters):
     prompt: Text
     sample_length: Count
     backend: Annotated[Backend, Field(description=f"one of {', '.join(map(repr, get_args(Backend)))}")]
-    long_folder: Annotated[str, Field(strict=True, description="a text: the name of a folder, or '' for none")]
+    long_folder: Folder
+    short_folder: Folder
     recorded_file: recorded.RecordedFile
 
     @model_validator(mode="after")
@@ -148,6 +159,23 @@ def _recipe_run(p: TextParameters, name: RecipeName, seed: int) -> TextRun:
     return _configuration(p, steps, seed, read_on=True, snapshots=(steps,), record_every=every, **changes)
 
 
+def short_run(steps: int, seed: int) -> TextRun:
+    """The recipe ``LONGEST`` on the report's book for so many of its own steps, with its weights at the end."""
+    course = long_run(steps, seed)
+    changes = RECIPES[LONGEST]
+    of_run = {name: value for name, value in changes.items() if name in TextRun.model_fields}
+    rest = {name: value for name, value in changes.items() if name not in of_run}
+    return course.model_copy(
+        update={
+            **of_run,
+            "recipe": course_recipe(steps, seed, record_every=500, **rest),
+            "backend": "native",
+            "read_on": True,
+            "snapshots": (steps,),
+        }
+    )
+
+
 def _configuration(p: TextParameters, steps: int, seed: int, **changes: Any) -> TextRun:
     """The run at the chapter's settings with these changes, of the run or of its recipe."""
     of_run = {name: changes.pop(name) for name in set(changes) & set(TextRun.model_fields)}
@@ -174,20 +202,18 @@ def learning_steps(steps: int) -> list[int]:
     )
 
 
-def long_training(p: TextParameters) -> Run | None:
-    """The long training at the course's settings that is kept in ``long_folder``; None where none is asked for.
+def kept_training(folder: str) -> Run | None:
+    """A training that is kept in that folder, relative to the project, with its weights; None for "".
 
-    Raises ParameterError where there is no such training, or it cannot be read.
+    Raises ParameterError where there is none, or it cannot be read.
     """
-    if not p.long_folder:
+    if not folder:
         return None
     try:
-        return load(PROJECT / p.long_folder, TextRun)
+        return load(PROJECT / folder, TextRun)
     except (OSError, ValueError, KeyError) as error:  # pyarrow's, JSON's and pydantic's are ValueErrors
         reason = str(error).splitlines()[0]
-        raise ParameterError(
-            f"long_folder must be '' or a folder that `rnnreport train text` has filled: {reason}"
-        ) from error
+        raise ParameterError(f"{folder!r} is no folder that `rnnreport train text` has filled: {reason}") from error
 
 
 def kept_models(run: Run, corpus: corpora.Corpus) -> dict[int, CharLSTM]:
