@@ -325,6 +325,29 @@ def test_a_mistake_turns_its_line_and_later_ones_red_and_back(visit: Visit) -> N
     assert widget.get_by_role("checkbox", checked=True).count() == 0
 
 
+def test_the_network_writes_in_the_page(visit: Visit) -> None:
+    if not visit.name.endswith("text_generation"):
+        return
+    widget = visit.page.locator(".rnnreport-widget", has=visit.page.get_by_role("textbox", name="prompt"))
+    written, says = widget.locator(".written"), widget.get_by_role("status")
+    prompt = widget.get_by_role("textbox", name="prompt").input_value()
+    grown = "([node, length]) => node.textContent.length > length"
+    widget.get_by_role("radio", name="fast").check()
+    widget.get_by_role("button", name="Write").click()
+    visit.page.wait_for_function(grown, arg=[written.element_handle(), len(prompt) + 500])
+    widget.get_by_role("button", name="Pause").click()
+    text, first = written.text_content() or "", says.inner_text()
+    assert text.startswith(prompt)
+    assert len(set(text[len(prompt) :].split())) > 20, "words, not one character again and again"
+    networks = widget.get_by_role("radiogroup", name="Which network writes").get_by_role("radio")
+    assert networks.count() > 1
+    networks.first.check()
+    assert written.text_content() == text, "another network reads what stands there"
+    assert says.inner_text() != first
+    widget.get_by_role("button", name="Reset").click()
+    assert written.text_content() == prompt
+
+
 def palindrome_reader(visit: Visit) -> Locator:
     widget = visit.page.locator(".rnnreport-widget", has=visit.page.get_by_role("textbox"))
     widget.get_by_role("button", name="Reset").click()
