@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -39,6 +39,12 @@ def of_experiment(table: pd.DataFrame | None, name: str) -> tuple[pd.DataFrame, 
         return pd.DataFrame(), ""
     part = table[table["experiment"] == name].dropna(axis=1, how="all")
     return part.astype(dict.fromkeys(part.select_dtypes("Int64"), "int64")), table.attrs["provenance"][name]
+
+
+def or_else(table: pd.DataFrame | None, name: str, compute: Callable[[], pd.DataFrame]) -> tuple[pd.DataFrame, str]:
+    """An experiment's part of a joined table and its origin, or where there is none what ``compute`` gives, and ""."""
+    part, origin = of_experiment(table, name)
+    return (part, origin) if origin else (compute(), "")
 
 
 def save(table: pd.DataFrame, path: Path) -> None:

@@ -59,6 +59,9 @@ RECIPES: dict[RecipeName, dict[str, Any]] = {
 }
 RECIPE_OF_COURSE: RecipeName = "the course's"
 LONGEST: RecipeName = "five minutes"
+# Which steps of the kept long training are looked at, and what its readers are called.
+COURSE_STEPS, COPIERS, READER_STEP = (50_000, 500_000), (2_000, 50_000, 500_000), 50_000
+READER, CARRIER = "the course's, 50,000 steps", "one layer, five minutes"
 
 
 Folder = Annotated[str, Field(strict=True, description="a text: the name of a folder, or '' for none")]
@@ -316,21 +319,62 @@ def others(corpus: corpora.Corpus, windows: corpora.Windows, highest: int = 8) -
     return pd.DataFrame([*markov, *packed], columns=["model", "order", "bits"])
 
 
+def copied(models: dict[int, CharLSTM], windows: corpora.Windows, corpus: corpora.Corpus) -> pd.DataFrame:
+    """Shares of stretches that stand in the training text, by length: of held-out text, and of what models write.
+
+    models: by their steps, writing at temperature 0.5. Columns: text (what it is, in words), length, share.
+    """
+    texts = {"held-out text itself": [corpus.decode(column)[:1_000] for column in windows.held_out_blocks.T]}
+    for step, model in models.items():
+        texts[f"written after {step:,} steps"] = learned.written(model, corpus, 500, 20, 0, temperature=0.5)
+    return pd.DataFrame(
+        [
+            (name, length, share)
+            for name, parts in texts.items()
+            if any(parts)
+            for length, share in learned.copied(parts, windows, corpus, [8, 16, 24, 32]).items()
+        ],
+        columns=["text", "length", "share"],
+    )
+
+
+def tracked(models: dict[str, CharLSTM], windows: corpora.Windows, corpus: corpora.Corpus) -> pd.DataFrame:
+    """:func:`rnnreport.experiments.learned.tracking` of each model: its columns, and network, the model's name."""
+    return pd.concat(
+        [learned.tracking(model, corpus, windows).assign(network=name) for name, model in models.items()],
+        ignore_index=True,
+    )
+
+
 def record(p: TextParameters) -> pd.DataFrame:
-    """All that the chapter shows as recorded, trained with these parameters: at the full profile for hours."""
+    """All that the chapter shows as recorded, trained with these parameters: at the full profile for hours.
+
+    What takes a minute to read off the kept trainings goes along.
+    """
     corpus = corpora.load(p.corpus)
+    windows = corpus.windows(p.lengths[0])
     course, tried = text_runs(p), recipe_runs(p)
     first = [run for run in course if run.configuration.recipe.optimizer == p.optimizers[0]]
     names = names_of(p)
     curves = pd.concat([run.table.assign(recipe=name, seed=run.configuration.seed) for name, run in zip(names, tried)])
-    return recorded.joined(
-        {
-            "course": recorded.with_origin(tabulate(course), course),
-            "habits": recorded.with_origin(habits(first, corpus), first),
-            "recipes": recorded.with_origin(compared(tried, names, corpus, corpus.windows(p.lengths[0])), tried),
-            "recipe curves": recorded.with_origin(curves, tried),
+    tables = {
+        "course": recorded.with_origin(tabulate(course), course),
+        "habits": recorded.with_origin(habits(first, corpus), first),
+        "recipes": recorded.with_origin(compared(tried, names, corpus, windows), tried),
+        "recipe curves": recorded.with_origin(curves, tried),
+    }
+    long, short = kept_training(p.long_folder), kept_training(p.short_folder)
+    if long and short:
+        models, (carrier,) = kept_models(long, corpus), kept_models(short, corpus).values()
+        readers = {READER: models[READER_STEP], CARRIER: carrier}
+        tables |= {
+            "memory": recorded.with_origin(bits_read_on(models, windows), [long]),
+            "copied": recorded.with_origin(copied({step: models[step] for step in COPIERS}, windows, corpus), [long]),
+            "cells": recorded.with_origin(tracked(readers, windows, corpus), [long, short]),
+            "course's recipe": recorded.with_origin(compared_long(long, models, COURSE_STEPS, windows), [long]),
+            "others": recorded.with_origin(others(corpus, windows), [long]),
         }
-    )
+    return recorded.joined(tables)
 
 
 def first_samples(model: CharLSTM, corpus: corpora.Corpus, length: int, count: int, seed: int) -> list[str]:
