@@ -236,7 +236,7 @@ def coloured(text: str, bits: Sequence[float], most: float = 8.0) -> str:
     """
     signs = [escape(text[0])]
     for sign, cost in zip(text[1:], bits, strict=True):
-        ground = f"rgba(213, 94, 0, {0.75 * min(cost / most, 1):.2f})"
+        ground = f"rgba(213, 94, 0, {0.65 * min(cost / most, 1):.2f})"
         shown = "⏎<br>" if sign == "\n" else escape(sign)
         signs.append(f'<span style="background: {ground}" title="{cost:.1f} bits">{shown}</span>')
     return f'<p class="coloured-text">{"".join(signs)}</p>'
