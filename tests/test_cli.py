@@ -267,16 +267,16 @@ def long_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The long training is a tiny one, of another text."""
     text = tmp_path / "text.txt"
     text.write_text("to be or not to be, that is the question. " * 60)
-    monkeypatch.setattr(
-        cli.text_training,
-        "long_run",
-        lambda steps, seed: cli.text_training.TextRun(
+
+    def tiny_run(steps: int, seed: int) -> cli.text_training.TextRun:
+        return cli.text_training.TextRun(
             corpus=str(text),
             sha256=cli.corpora.load(str(text)).sha256,
             hidden_size=3,
             recipe=cli.text_training.course_recipe(steps, seed, record_every=2),
-        ),
-    )
+        )
+
+    monkeypatch.setitem(cli.TRAININGS, "text", (tiny_run, 4, tmp_path / "usual"))
     monkeypatch.setattr(cli, "use_one_thread", lambda: None)  # it would last beyond this test
 
 
