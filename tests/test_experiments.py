@@ -1237,11 +1237,30 @@ def test_a_table_of_recipes_has_a_row_for_each_and_the_seeds_range():
         ],
         columns=["recipe", "seed", "steps", "parameters", "minutes", "accuracy", "window_bits", "held_out_bits"],
     )
-    lines = text.as_table(found, pd.DataFrame([("xz", None, 2.1)], columns=["model", "order", "bits"])).splitlines()
+    others = [("Markov, order 0", 0, 3.0), ("Markov, order 1", 1, 2.5), ("Markov, order 2", 2, 2.75), ("xz", None, 2.1)]
+    table = text.as_table(found, pd.DataFrame(others, columns=["model", "order", "bits"]))
+    lines, below = (part.splitlines() for part in table.split("\n\n"))
     assert lines[2] == "| one | 1 | 10 | 7 | 0.5 | 0.500 | 2.000 | 1.900 |"
     assert lines[3] == "| two | 2 | 10 | 7 | 1.5 (1.0 to 2.0) | 0.600 | 1.900 | 1.750 (1.700 to 1.800) |"
-    assert lines[4] == "| xz | | | | | | | 2.100 |"
+    assert lines[4:] == ["| Markov, order 1 | | | | | | | 2.500 |", "| xz | | | | | | | 2.100 |"]
+    assert below == ["Markov models of order 0 to 2: 3.000, 2.500, 2.750 bits."]
     assert len({line.count("|") for line in lines}) == 1
+
+
+def test_a_text_too_short_to_hold_out_is_compared_by_its_training_alone(chapter_4_many, tmp_path, monkeypatch):
+    monkeypatch.setenv("RNNREPORT_RUNS_DIR", str(tmp_path / "runs"))
+    monkeypatch.setenv("RNNREPORT_WORKERS", "1")
+    path = tmp_path / "short.txt"
+    path.write_text("to be or not to be, that is the question. " * 2)
+    p = chapter_4_many.model_copy(update={"corpus": str(path), "recipes": [text.RECIPE_OF_COURSE]})
+    corpus = corpora.load(p.corpus)
+    windows = corpus.windows(p.lengths[0])
+    assert not len(windows.held_out_starts)
+    found = text.compared(text.recipe_runs(p), text.names_of(p), corpus, windows)
+    assert found["accuracy"].between(0, 1).all()
+    assert found[["window_bits", "held_out_bits"]].isna().all(axis=None)
+    table = text.as_table(found, pd.DataFrame(columns=["model", "order", "bits"]))
+    assert table.splitlines()[-1].endswith(f"| {found['accuracy'].iloc[0]:.3f} |  |  |")
 
 
 def test_what_has_no_favourite_is_counted_at_each_temperature(poem):

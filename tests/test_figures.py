@@ -358,6 +358,8 @@ DRAWINGS = {
     "memory of the book": lambda: text_figures.memory_of_the_book(
         pd.DataFrame({"step": [1, 10, 100], "training": [3.0, 2.0, 1.0], "held_out": [3.1, 2.2, 1.8]})
     ),
+    "tracked": lambda: text_figures.tracked("on\nit", {"a": ([0, 1, 2, 0, 1], [0.1, 0.4, 0.8, -0.1, 0.2])}),
+    "tracked, what never changes": lambda: text_figures.tracked("on", {"a": ([1, 1], [0, 0]), "b": ([1, 0], [0, 1])}),
     "recipes": lambda: text_figures.recipes(recipes(), {"a Markov model": 2.0}),
     "recipes, one seed": lambda: text_figures.recipes(recipes().query("seed == 1"), {}),
     "over training": lambda: text_figures.over_training(over_training(), {"a": "one", "b": "two"}, {"a": 0.2}, "share"),

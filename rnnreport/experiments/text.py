@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import product
 from typing import Annotated, Any, Literal, Self, get_args
@@ -258,7 +259,7 @@ def compared(
 
     Columns: recipe, seed, steps, parameters, minutes; accuracy on its own training batches (mean since the record
     before); window_bits of held-out windows, each from a zero state; held_out_bits of held-out text
-    read from end to end.
+    read from end to end. These two are missing where the text is too short to hold any of it out.
     """
     rows = []
     for name, run in zip(names, runs, strict=True):
@@ -276,6 +277,7 @@ def compared_long(
 
 def _reached(name: str, run: Run, model: CharLSTM, step: int, windows: corpora.Windows) -> dict[str, Any]:
     row = run.table.set_index("step").loc[step]
+    there = len(windows.held_out_starts) > 0
     return {
         "recipe": name,
         "seed": run.configuration.seed,
@@ -283,18 +285,20 @@ def _reached(name: str, run: Run, model: CharLSTM, step: int, windows: corpora.W
         "parameters": sum(weight.numel() for weight in model.parameters()),
         "minutes": row["seconds"] / 60,
         "accuracy": row["accuracy"],
-        "window_bits": held_out_scores(model, windows)["bits_per_character"],
-        "held_out_bits": learned.bits_of(model, windows.held_out_blocks),
+        "window_bits": held_out_scores(model, windows)["bits_per_character"] if there else math.nan,
+        "held_out_bits": learned.bits_of(model, windows.held_out_blocks) if there else math.nan,
     }
 
 
 def as_table(found: pd.DataFrame, others: pd.DataFrame) -> str:
     """Markdown: a row a recipe and number of steps, its numbers means over the seeds with their range, then the others.
 
-    found: of :func:`compared`; others: of :func:`others`.
+    Of Markov models the best has a row; all are in a line below. found: of :func:`compared`; others: of :func:`others`.
     """
 
     def spread(values: pd.Series, form: str) -> str:
+        if values.isna().all():
+            return ""
         ends = [format(value, form) for value in (values.mean(), values.min(), values.max())]
         return ends[0] if len(set(ends)) == 1 else f"{ends[0]} ({ends[1]} to {ends[2]})"
 
@@ -305,7 +309,15 @@ def as_table(found: pd.DataFrame, others: pd.DataFrame) -> str:
         forms = {"minutes": ".1f", "accuracy": ".3f", "window_bits": ".3f", "held_out_bits": ".3f"}
         numbers = [spread(rows[column], form) for column, form in forms.items()]
         lines += [f"| {name} | {len(rows)} | {steps:,} | {rows['parameters'].iloc[0]:,} | {' | '.join(numbers)} |"]
-    lines += [f"| {row.model} | | | | | | | {row.bits:.3f} |" for row in others.itertuples()]
+    markov = others[others["order"].notna()]
+    best = others[others["order"].isna() | (others["bits"] == markov["bits"].min())]
+    lines += [f"| {row.model} | | | | | | | {row.bits:.3f} |" for row in best.itertuples()]
+    if len(markov):
+        bits = ", ".join(f"{value:.3f}" for value in markov["bits"])
+        lines += [
+            "",
+            f"Markov models of order {markov['order'].min():.0f} to {markov['order'].max():.0f}: {bits} bits.",
+        ]
     return "\n".join(lines)
 
 

@@ -145,19 +145,18 @@ def memory_of_the_book(table: pd.DataFrame) -> Figure:
 
 
 def recipes(table: pd.DataFrame, levels: Mapping[str, float]) -> Figure:
-    """Bits a held-out character over the minutes of one core, a line a recipe, with what other models need.
+    """Bits a held-out character over the minutes of one core, a line a recipe and seed, with what other models need.
 
     table: columns recipe, seed, step, minutes and held_out_bits; levels: names and bits, drawn as lines across.
     """
     figure, ax = new(figsize=(7.0, 4.0))
     table = table.dropna(subset=["held_out_bits"])
-    labels, last = [], table["minutes"].max()
-    for place, (name, rows) in enumerate(table.groupby("recipe", sort=False)):
-        colour = SEQUENCE[place % len(SEQUENCE)]
-        means = over_seeds(rows, ["step"], "held_out_bits")
-        minutes = rows.groupby("step")["minutes"].mean().loc[means["step"]]
-        ax.plot(minutes, means["mean"], color=colour, lw=1.3)
-        labels.append((means["mean"].iloc[-1], str(name), colour))
+    ends = table.sort_values("step").groupby(["recipe", "seed"])["held_out_bits"].last().groupby("recipe").mean()
+    for place, name in enumerate(ends.sort_values(ascending=False).index):  # in the order in which the lines end
+        colour, style = SEQUENCE[place % len(SEQUENCE)], "--" if place >= len(SEQUENCE) else "-"
+        for _, rows in table[table["recipe"] == name].groupby("seed"):
+            ax.plot(rows["minutes"], rows["held_out_bits"], color=colour, ls=style, lw=1.3, label=name)
+            name = f"_{name}"  # the legend has it once
     for name, level in levels.items():
         ax.axhline(level, color=GUIDE, ls=":", lw=1)
         ax.annotate(
@@ -165,11 +164,13 @@ def recipes(table: pd.DataFrame, levels: Mapping[str, float]) -> Figure:
             ha="right", fontsize=8, color=GUIDE,
         )  # fmt: skip
     lowest = min([*levels.values(), table["held_out_bits"].min()])
-    highest = max(2.3, table.sort_values("step").groupby("recipe")["held_out_bits"].last().max() + 0.1)
     ax.set(
-        xlabel="minutes of one core", ylabel="bits a held-out character", ylim=(lowest - 0.05, highest), xlim=(0, last)
+        xlabel="minutes of one core",
+        ylabel="bits a held-out character",
+        ylim=(lowest - 0.05, max(2.3, ends.max() + 0.1)),
+        xlim=(0, table["minutes"].max()),
     )
-    end_labels(ax, last, labels, gap=0.055)
+    ax.legend(loc="upper right", fontsize=9)
     return figure
 
 
@@ -213,19 +214,22 @@ def calibration(tables: Mapping[str, pd.DataFrame]) -> Figure:
     return figure
 
 
-def tracked(values: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> Figure:
+def tracked(text: str, values: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> Figure:
     """Cells over a passage beside what they follow: a panel a property, both scaled to mean 0 and deviation 1.
 
-    values: by the property's name, the property and the cell after each character.
+    text: the passage, of some 100 characters, written below; values: by the property's name, the property and the
+    cell after each character.
     """
     figure, axes = new(1, len(values), sharex=True, squeeze=False, figsize=(7.4, 1.5 * len(values) + 0.5))
     for ax, (name, (wanted, cell)) in zip(axes[:, 0], values.items()):
         for series, colour, width in ((wanted, GUIDE, 2.4), (cell, LSTM, 1.0)):
             numbers = np.asarray(series, dtype=float)
-            ax.plot((numbers - numbers.mean()) / (numbers.std() or 1), color=colour, lw=width)
+            ax.plot((numbers - numbers.mean()) / (numbers.std() or 1), ".-", color=colour, lw=width, ms=3 * width)
         ax.set_title(name, fontsize=10, loc="left")
         ax.set_yticks([])
-    axes[-1, 0].set(xlabel="characters read", xlim=(0, len(numbers)))
+        ax.tick_params(axis="x", length=0)
+    ax.set(xlabel="the characters read", xlim=(-1, len(text)))
+    ax.set_xticks(range(len(text)), text.replace("\n", "⏎"), fontsize=7, family="monospace")
     return figure
 
 
