@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from conftest import require
 
-from rnnreport import corpora
+from rnnreport import baselines, corpora
 from rnnreport.backends import in_use
 from rnnreport.cells import lstm_step, rnn_step, temporal_gate
 from rnnreport.experiments import cell_path as reaches
@@ -26,7 +26,7 @@ from rnnreport.models import LSTM, CharLSTM
 from rnnreport.palindromes import palindrome_batch
 from rnnreport.parameters import ParameterError
 from rnnreport.provenance import PROJECT
-from rnnreport.runs import RUNS_DIR, Run, load, tabulate
+from rnnreport.runs import RUNS_DIR, Run, finish, load, provenance, tabulate
 from rnnreport.training import OPTIMIZERS, Recipe, TrainingError
 
 torch.set_num_threads(1)  # at these sizes a second one costs more than it brings
@@ -1191,14 +1191,17 @@ def test_optimizers_after_the_first_train_with_the_first_seed(chapter_4_record):
     assert found == [("adam", 3), ("adam", 4), ("rmsprop", 3)]
 
 
-def test_recipes_read_as_many_characters_whatever_their_windows(chapter_4_many, chapter_4_record):
+def test_recipes_read_as_many_characters_whatever_their_windows(chapter_4_record):
     _, _, tried = chapter_4_record
-    for name, run in zip(text.names_of(chapter_4_many), tried, strict=True):
+    for name, run in tried:
         settings = run.configuration
         characters = settings.steps * settings.sequence_length * settings.batch_size
-        course = 6 * 32 * (6 if name == text.LONGEST else 4)
+        course = 6 * 32 * (6 if name in text.LONGER_THAN_OTHERS else 4)
         assert characters == pytest.approx(course, abs=settings.sequence_length * settings.batch_size / 2), name
-    assert text.names_of(chapter_4_many).count(text.LONGEST) == 2  # with every seed
+    names = [name for name, _ in tried]
+    assert [names.count(name) for name in text.RECIPES] == [
+        1 + (name in text.LONGER_THAN_OTHERS) for name in text.RECIPES
+    ]
 
 
 def test_each_recipe_changes_something_and_has_no_more_parameters(chapter_4_many):
@@ -1219,8 +1222,10 @@ def test_the_record_of_chapter_4_has_all_that_the_chapter_shows(chapter_4_record
     written, _ = recorded.of_experiment(table, "habits")
     assert sorted(set(zip(written["seed"], written["step"]))) == [(seed, step) for seed in (3, 4) for step in (0, 4)]
     found, _ = recorded.of_experiment(table, "recipes")
-    assert len(found) == len(tried)
-    for row, run in zip(found.itertuples(), tried, strict=True):
+    by_course, by_recipe = found.iloc[:2], found.iloc[2:]
+    assert by_course[["recipe", "seed"]].to_numpy().tolist() == [[text.RECIPE_OF_COURSE, 3], [text.RECIPE_OF_COURSE, 4]]
+    assert by_recipe["recipe"].tolist() == [name for name, _ in tried]
+    for row, (_, run) in zip(by_recipe.itertuples(), tried, strict=True):
         if "held_out_bits" in run.table:  # not of windows so long that nothing of the poem is held out
             assert row.held_out_bits == pytest.approx(run.table["held_out_bits"].iloc[-1], rel=1e-5)
         assert (row.steps, row.accuracy) == (run.configuration.steps, run.table["accuracy"].iloc[-1])
@@ -1228,22 +1233,60 @@ def test_the_record_of_chapter_4_has_all_that_the_chapter_shows(chapter_4_record
     assert set(lines["recipe"]) == set(found["recipe"])
 
 
+def test_what_is_read_off_the_kept_trainings_goes_with_the_record(chapter_4_many, poem, tmp_path, monkeypatch):
+    monkeypatch.setenv(RUNS_DIR, str(tmp_path / "runs"))
+    monkeypatch.setenv("RNNREPORT_WORKERS", "1")
+    monkeypatch.setattr(text, "COPIERS", (2, 4))
+    monkeypatch.setattr(text, "READER_STEP", 2)
+    p = chapter_4_many.model_copy(update={"seeds": [3], "recipes": [text.RECIPE_OF_COURSE]})
+    windows = poem.windows(p.lengths[0])
+    stored = {}
+    for name, snapshots in (("long_folder", (0, 2, 4)), ("short_folder", (4,))):
+        run = text._configuration(p, 4, 5, snapshots=snapshots, record_every=2)
+        (tmp_path / name).mkdir()
+        finish(tmp_path / name, train_text, run, train_text(run, tmp_path / name))
+        stored[name] = text.kept_training(str(tmp_path / name))
+    table = text.record(p.model_copy(update={name: str(run.folder) for name, run in stored.items()}))
+    part = {name: recorded.of_experiment(table, name)[0] for name in table["experiment"].unique()}
+
+    long = [stored["long_folder"]]
+    assert table.attrs["provenance"]["memory"] == provenance(long, "recorded")
+    assert part["memory"]["step"].tolist() == [0, 2, 4]
+    assert part["memory"]["held_out"].iloc[-1] == pytest.approx(part["course's recipe"]["held_out_bits"].item())
+    assert part["course's recipe"]["accuracy"].item() == long[0].table["accuracy"].iloc[-1]
+    assert set(part["copied"]["text"]) == {"held-out text itself", "written after 2 steps", "written after 4 steps"}
+    assert part["copied"]["share"].between(0, 1).all()
+    assert set(part["cells"]["network"]) == {text.READER, text.CARRIER}
+    assert part["cells"]["held_out"].abs().max() <= 1
+    markov = part["others"].dropna(subset=["order"])
+    assert markov["order"].tolist() == list(range(9))
+    assert markov["bits"].tolist() == pytest.approx(baselines.markov(windows, 8))
+    assert set(part["others"]["model"]) - set(markov["model"]) == {"xz -9e", "zstd -22"}
+
+
+def test_text_is_read_through_on_the_model_s_device():
+    """A device of shapes alone stands for one that this machine may not have."""
+    found = text_training.read_through(torch.nn.Embedding(5, 5, device="meta"), torch.zeros(7, 2, dtype=torch.long))
+    assert found.device.type == "meta"
+    assert found.shape == (6, 2)
+
+
 def test_a_table_of_recipes_has_a_row_for_each_and_the_seeds_range():
     found = pd.DataFrame(
         [
             ("one", 0, 10, 7, 0.52, 0.5, 2.0, 1.9),
             ("two", 0, 10, 7, 1.0, 0.6, 1.9, 1.8),
-            ("two", 1, 10, 7, 2.0, 0.6, 1.9, 1.7),
+            ("two", 1, 10, 9, 2.0, 0.6, 1.9, 1.7),
         ],
         columns=["recipe", "seed", "steps", "parameters", "minutes", "accuracy", "window_bits", "held_out_bits"],
     )
     others = [("Markov, order 0", 0, 3.0), ("Markov, order 1", 1, 2.5), ("Markov, order 2", 2, 2.75), ("xz", None, 2.1)]
     table = text.as_table(found, pd.DataFrame(others, columns=["model", "order", "bits"]))
     lines, below = (part.splitlines() for part in table.split("\n\n"))
-    assert lines[2] == "| one | 1 | 10 | 7 | 0.5 | 0.500 | 2.000 | 1.900 |"
-    assert lines[3] == "| two | 2 | 10 | 7 | 1.5 (1.0 to 2.0) | 0.600 | 1.900 | 1.750 (1.700 to 1.800) |"
-    assert lines[4:] == ["| Markov, order 1 | | | | | | | 2.500 |", "| xz | | | | | | | 2.100 |"]
-    assert below == ["Markov models of order 0 to 2: 3.000, 2.500, 2.750 bits."]
+    assert lines[2] == "| one | 1 | 10 | 0.5 | 0.500 | 2.000 | 1.900 |"
+    assert lines[3] == "| two | 2 | 10 | 1.5 (1.0 to 2.0) | 0.600 | 1.900 | 1.750 (1.700 to 1.800) |"
+    assert lines[4:] == ["| Markov, order 1 | | | | | | 2.500 |", "| xz | | | | | | 2.100 |"]
+    assert below == ["The networks have 7 to 9 parameters.", "Markov models of order 0 to 2: 3.000, 2.500, 2.750 bits."]
     assert len({line.count("|") for line in lines}) == 1
 
 
@@ -1256,11 +1299,11 @@ def test_a_text_too_short_to_hold_out_is_compared_by_its_training_alone(chapter_
     corpus = corpora.load(p.corpus)
     windows = corpus.windows(p.lengths[0])
     assert not len(windows.held_out_starts)
-    found = text.compared(text.recipe_runs(p), text.names_of(p), corpus, windows)
+    found = text.compared(text.recipe_runs(p), corpus, windows)
     assert found["accuracy"].between(0, 1).all()
     assert found[["window_bits", "held_out_bits"]].isna().all(axis=None)
     table = text.as_table(found, pd.DataFrame(columns=["model", "order", "bits"]))
-    assert table.splitlines()[-1].endswith(f"| {found['accuracy'].iloc[0]:.3f} |  |  |")
+    assert f"| {found['accuracy'].iloc[0]:.3f} |  |  |" in table
 
 
 def test_what_has_no_favourite_is_counted_at_each_temperature(poem):
@@ -1291,6 +1334,44 @@ def test_a_kept_training_that_is_not_there_or_damaged_is_refused(recorded_copy):
         with pytest.raises(ParameterError, match="is no folder that `rnnreport train text` has filled") as caught:
             text.kept_training(str(folder))
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"long_folder": "nowhere"}, "'nowhere' is no folder that `rnnreport train text` has filled"),
+        ({"short_folder": "data"}, "'data' is no folder that `rnnreport train text` has filled"),
+        (
+            {"long_folder": "data/text-short"},
+            "weights after 2,000, 50,000, 100,000, 200,000, 500,000 steps, not 'data/",
+        ),
+    ],
+)
+def test_a_folder_without_the_kept_training_is_refused_before_anything_is_trained(chapter_4_many, changes, says):
+    with pytest.raises(ParameterError, match=re.escape(says)):
+        text.TextParameters.check({**chapter_4_many.model_dump(), **changes})
+
+
+def test_a_text_shorter_than_a_recipe_s_windows_is_refused(chapter_4_many, tmp_path):
+    path = tmp_path / "short.txt"
+    path.write_text("green bottle" * 4)
+    values = {**chapter_4_many.model_dump(), "corpus": str(path)}
+    text.TextParameters.check({**values, "recipes": [text.RECIPE_OF_COURSE]})
+    with pytest.raises(ParameterError, match="fewer than one sequence of 60"):
+        text.TextParameters.check(values)
+
+
+def test_a_recipe_has_a_step_however_few_are_asked_for(chapter_4_many):
+    p = chapter_4_many.model_copy(update={"recipe_steps": 1, "batch_size": 2})
+    assert text._recipe_run(p, "one layer", 3).steps == 1
+
+
+def test_what_is_recorded_of_other_runs_is_not_used(chapter_4_record):
+    table, course, _ = chapter_4_record
+    of_others = pd.DataFrame({"recorded": [0]})
+    for runs, found in ((None, True), (course[:2], True), (course[:1], False)):
+        part, origin = recorded.or_else(table, "habits", lambda: of_others, runs)
+        assert (origin != "", part is not of_others) == (found, found)
 
 
 def test_the_kept_short_training_is_what_the_command_trains(book):

@@ -21,7 +21,7 @@ from rnnreport.models import CharLSTM
 from rnnreport.sampling import probabilities
 from rnnreport.training import load_weights
 from rnnreport.widgets import CharacterWriter
-from rnnreport.widgets.writer import Format, pack
+from rnnreport.widgets.writer import Format, float24, pack
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -50,7 +50,7 @@ def model(units: int = 7, layers: int = 2, characters: int = len(VOCABULARY), **
     return drawn
 
 
-def in_javascript(node: list[str], model: CharLSTM, symbols: list[int], format: Format = "float16") -> np.ndarray:
+def in_javascript(node: list[str], model: CharLSTM, symbols: list[int], format: Format = "float24") -> np.ndarray:
     """The page's logits after each symbol, (T, V)."""
     characters = model.lstm.input_size
     packed = pack("it", model, characters, format)
@@ -85,25 +85,40 @@ def test_float32_weights_give_torch_s_logits(node: list[str], tied: bool) -> Non
     np.testing.assert_allclose(found, in_torch(network, symbols), rtol=0, atol=1e-4)
 
 
-def test_the_recorded_network_hardly_changes_by_rounding(node: list[str]) -> None:
-    """The page against the weights of 500,000 steps as they are, along 500 characters with the state carried on.
+@pytest.mark.parametrize(
+    ("file", "size"),
+    [
+        ("text-500k/weights-2000.safetensors", {}),
+        ("text-500k/weights-50000.safetensors", {}),
+        ("text-500k/weights-500000.safetensors", {}),
+        ("text-short/weights-20000.safetensors", {"hidden_size": 204, "num_layers": 1}),
+    ],
+)
+def test_the_recorded_networks_hardly_change_by_rounding(node: list[str], file: str, size: dict[str, int]) -> None:
+    """The page against the weights as they are, along 500 characters with the state carried on.
 
-    Rounding to float16 alone moves its logits, of which there are some from -165 to 24, by up to 0.1; that the page
-    adds nothing to it shows against the rounded network. What is drawn from, the probabilities, moves by under 0.01.
+    That the page adds nothing to the rounding shows against the rounded network. In base64 one is under 1 MB.
     """
-    path = ROOT / "data" / "text-500k" / "weights-500000.safetensors"
-    with safe_open(path, "pt") as file:
-        vocabulary = json.loads(file.metadata()["vocabulary"])
-    network = CharLSTM(len(vocabulary))
+    path = ROOT / "data" / file
+    with safe_open(path, "pt") as opened:
+        vocabulary = json.loads(opened.metadata()["vocabulary"])
+    network = CharLSTM(len(vocabulary), **size)
     load_weights(network, path, {"vocabulary": vocabulary})
     sentence = "The people of the United States are governed not by laws alone, but by the opinions which they hold;\n"
     symbols = [vocabulary.index(character) for character in (5 * sentence)[:500]]
-    found, exact = in_javascript(node, network, symbols), in_torch(network, symbols)
+    found = in_javascript(node, network, symbols)
     rounded = in_torch(CharacterWriter.rounded(network).double(), symbols)
     np.testing.assert_allclose(found, rounded, rtol=0, atol=1e-9)
-    np.testing.assert_allclose(found, exact, rtol=0, atol=0.1)
-    shares, exact_shares = (torch.tensor(logits).double().softmax(-1) for logits in (found, exact))
-    torch.testing.assert_close(shares, exact_shares, rtol=0, atol=0.01)
+    np.testing.assert_allclose(found, in_torch(network, symbols), rtol=0, atol=1e-2)
+    assert len(pack("it", network, len(vocabulary))["weights"]) < 1e6
+
+
+@given(st.floats(-(2.0**126), 2.0**126, width=32))
+def test_float24_is_the_nearest_that_has_15_bits(number: float) -> None:
+    (found,) = float24(np.array([number]))
+    assert found.view(np.uint32) & 0xFF == 0
+    assert abs(float(found) - number) <= max(abs(number) * 2**-16, 2**7 * 2**-149)  # half of the last bit's worth
+    assert np.signbit(found) == np.signbit(number)
 
 
 def test_rounding_leaves_the_model_as_it_is() -> None:
@@ -111,8 +126,12 @@ def test_rounding_leaves_the_model_as_it_is() -> None:
     before = {name: weight.clone() for name, weight in network.state_dict().items()}
     rounded = CharacterWriter.rounded(network)
     assert rounded.head.weight.dtype == torch.float64
-    assert torch.equal(rounded.head.weight, network.head.weight.half().double())
-    assert torch.equal(rounded.lstm.weights(0)[0], network.lstm.weights(0)[0].half().double())
+    for ours, exact in (
+        (rounded.head.weight, network.head.weight),
+        (rounded.lstm.weights(0)[0], network.lstm.weights(0)[0]),
+    ):
+        assert not torch.equal(ours, exact)
+        torch.testing.assert_close(ours, exact, rtol=2**-16, atol=0)
     assert all(torch.equal(weight, before[name]) for name, weight in network.state_dict().items())
 
 
@@ -257,13 +276,9 @@ def test_the_page_gets_the_models() -> None:
     assert {name: state[name] for name in wanted} == wanted
     parts = ("name", "units", "layers", "words", "format")
     assert [tuple(entry[part] for part in parts) for entry in state["models"]] == [
-        ("early", 5, 2, "", "float16"),
-        ("late", 8, 1, "all of it", "float16"),
+        ("early", 5, 2, "", "float24"),
+        ("late", 8, 1, "all of it", "float24"),
     ]
-
-
-def test_a_model_of_128_units_takes_under_a_megabyte() -> None:
-    assert len(json.dumps(pack("it", model(128, characters=200), 200))) < 1_000_000
 
 
 @pytest.mark.parametrize(
@@ -312,8 +327,8 @@ def test_a_model_that_the_page_cannot_run_is_refused() -> None:
         (model(3, characters=16), r"^it must know the vocabulary's 18 characters, not 16\.$"),
         (changed("head.weight", math.nan), r"^output weights of it must hold finite numbers only\.$"),
         (
-            changed("lstm.bias_l1", -7e4),
-            r"^bias of layer 1 of it must hold numbers within ±65504, the range of float16",
+            changed("lstm.bias_l1", -3e38),
+            r"^bias of layer 1 of it must hold numbers within ±1\.7e\+38, the range of float24\.$",
         ),
     ):
         with pytest.raises(TraitError, match=says):
@@ -539,3 +554,14 @@ def test_it_fits_and_can_be_read(shown: Shown, page: Page) -> None:
         text = ".rnnreport-widget :is(label, button, text, p, .caption, .note, .written)"
         contrast, element = page.evaluate(CONTRAST, text)
         assert contrast >= 4.5, f"hard to read: {contrast:.1f} {element}"
+
+
+def test_the_labels_of_many_characters_fit(shown: Shown, page: Page) -> None:
+    vocabulary = "".join(map(chr, range(0x100, 0x100 + 200)))
+    widget = shown(CharacterWriter({"it": model(3, characters=200)}, vocabulary, vocabulary[:2]))
+    assert "188 others" in widget.locator("svg").inner_html()
+    drawing = widget.locator("svg").bounding_box()
+    boxes = widget.locator("svg text").evaluate_all("nodes => nodes.map(node => node.getBoundingClientRect())")
+    assert len(boxes) > 20
+    right = drawing["x"] + drawing["width"]
+    assert all(box["left"] >= drawing["x"] and box["right"] <= right for box in boxes), "a label is cut off"

@@ -115,12 +115,15 @@ def training_blocks(windows: Windows) -> Tensor:
 
 
 def copied(texts: Sequence[str], windows: Windows, corpus: Corpus, lengths: Sequence[int]) -> dict[int, float]:
-    """For each length, the share of the stretches so long of these texts that stand in the training text as well."""
+    """For each length, the share of the stretches so long of these texts that stand in the training text as well.
+
+    NaN where the texts are shorter.
+    """
     parts = "".join("\0" if held_out else sign for sign, held_out in zip(corpus.text, windows.held_out.tolist()))
     found = {}
     for length in lengths:
         stretches = [text[i : i + length] for text in texts for i in range(0, len(text) - length + 1, length)]
-        found[length] = sum(stretch in parts for stretch in stretches) / len(stretches)
+        found[length] = sum(stretch in parts for stretch in stretches) / len(stretches) if stretches else math.nan
     return found
 
 

@@ -41,10 +41,16 @@ def of_experiment(table: pd.DataFrame | None, name: str) -> tuple[pd.DataFrame, 
     return part.astype(dict.fromkeys(part.select_dtypes("Int64"), "int64")), table.attrs["provenance"][name]
 
 
-def or_else(table: pd.DataFrame | None, name: str, compute: Callable[[], pd.DataFrame]) -> tuple[pd.DataFrame, str]:
-    """An experiment's part of a joined table and its origin, or where there is none what ``compute`` gives, and ""."""
+def or_else(
+    table: pd.DataFrame | None, name: str, compute: Callable[[], pd.DataFrame], runs: Sequence[Run] | None = None
+) -> tuple[pd.DataFrame, str]:
+    """An experiment's part of a joined table and its origin, or where there is none what ``compute`` gives, and "".
+
+    runs: what the part must have been made from to be of use.
+    """
     part, origin = of_experiment(table, name)
-    return (part, origin) if origin else (compute(), "")
+    there = origin if runs is None else origin == provenance(runs, "recorded")
+    return (part, origin) if there else (compute(), "")
 
 
 def save(table: pd.DataFrame, path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 import pandas as pd
 import torch
 import yaml
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from rnnreport import baselines, corpora
 from rnnreport.backends import Backend
@@ -34,38 +34,51 @@ RecipeName = Literal[
     "the course's",
     "state carried",
     "high rate",
+    "high rate, nothing carried",
     "longer windows",
     "forget bias 1",
     "dropout 0.1",
     "tied weights",
     "one layer",
     "five minutes",
+    "five minutes, no dropout",
 ]
 # What each recipe changes of the course's settings.
 CARRIED: dict[str, Any] = {"carried": True}
 # A rate eight times the course's, which falls to zero along a cosine (Loshchilov and Hutter 2017).
-HIGH_RATE: dict[str, Any] = {**CARRIED, "learning_rate": 0.016, "schedule": "cosine", "warmup": 200}
-LONGER: dict[str, Any] = {**HIGH_RATE, "sequence_length": 60, "batch_size": 16}
+HIGH_RATE: dict[str, Any] = {"learning_rate": 0.016, "schedule": "cosine", "warmup": 200}
+LONGER: dict[str, Any] = {**CARRIED, **HIGH_RATE, "sequence_length": 60, "batch_size": 16}
 ONE_LAYER: dict[str, Any] = {**LONGER, "num_layers": 1, "hidden_size": 204}  # no more parameters than two of 128
 RECIPES: dict[RecipeName, dict[str, Any]] = {
     "the course's": {},
     "state carried": CARRIED,
-    "high rate": HIGH_RATE,
+    "high rate": {**CARRIED, **HIGH_RATE},
+    "high rate, nothing carried": HIGH_RATE,
     "longer windows": LONGER,
     "forget bias 1": {**LONGER, "forget_bias": 1.0},
     "dropout 0.1": {**LONGER, "dropout": 0.1},
     "tied weights": {**LONGER, "tied": True, "hidden_size": 120},  # no more parameters, either
     "one layer": ONE_LAYER,
-    "five minutes": {**ONE_LAYER, "dropout": 0.2},  # trained for longer than the others
+    "five minutes": {**ONE_LAYER, "dropout": 0.2},
+    "five minutes, no dropout": ONE_LAYER,
 }
 RECIPE_OF_COURSE: RecipeName = "the course's"
 LONGEST: RecipeName = "five minutes"
-# Which steps of the kept long training are looked at, and what its readers are called.
-COURSE_STEPS, COPIERS, READER_STEP = (50_000, 500_000), (2_000, 50_000, 500_000), 50_000
+LONGER_THAN_OTHERS: tuple[RecipeName, ...] = (LONGEST, "five minutes, no dropout")
+# The report's accuracies on the way. Which steps of the kept long training are looked at, and what readers are called.
+REPORTED = ((50_000, 0.57), (100_000, 0.59), (200_000, 0.61), (500_000, 0.68))
+COPIERS, READER_STEP = (2_000, 50_000, 500_000), 50_000
 READER, CARRIER = "the course's, 50,000 steps", "one layer, five minutes"
 
 
-Folder = Annotated[str, Field(strict=True, description="a text: the name of a folder, or '' for none")]
+def _kept(folder: str) -> str:
+    kept_training(folder)
+    return folder
+
+
+Folder = Annotated[
+    str, Field(strict=True, description="a text: the name of a folder, or '' for none"), AfterValidator(_kept)
+]
 
 
 class TextParameters(TrainingParameters):
@@ -96,7 +109,8 @@ class TextParameters(TrainingParameters):
     def _readable(self) -> Self:
         try:
             corpus = corpora.load(self.corpus)
-            for length in self.lengths:
+            of_recipes = [RECIPES[name].get("sequence_length", self.lengths[0]) for name in self.recipes]
+            for length in [*self.lengths, *of_recipes]:
                 corpus.windows(length)
         except corpora.CorpusError as error:
             raise ValueError(f"corpus: {error}") from error
@@ -108,6 +122,12 @@ class TextParameters(TrainingParameters):
             corpus.encode(self.prompt)
         except corpora.CorpusError as error:
             raise ValueError(f"prompt: {error}") from error
+        long = kept_training(self.long_folder)
+        if long and (missing := {*COPIERS, *dict(REPORTED)} - set(long.configuration.snapshots)):
+            steps = ", ".join(f"{step:,}" for step in sorted(missing))
+            raise ValueError(
+                f"long_folder must be a training with weights after {steps} steps, not {self.long_folder!r}"
+            )
         return self
 
 
@@ -134,29 +154,27 @@ def text_runs(p: TextParameters) -> list[Run]:
     )
 
 
-def recipe_runs(p: TextParameters) -> list[Run]:
-    """A model for each recipe with the first seed, all having read as many characters in training.
+def recipe_runs(p: TextParameters) -> list[tuple[RecipeName, Run]]:
+    """A model for each recipe with the first seed, all having read as many characters in training; with their names.
 
-    ``LONGEST`` is trained for ``longest_steps`` of the course's size with every seed. The tables have
-    ``held_out_bits``.
+    Those ``LONGER_THAN_OTHERS`` are trained for ``longest_steps`` of the course's size with every seed. The tables
+    have ``held_out_bits``.
     """
-    return run_all(train_text, [_recipe_run(p, name, seed) for name, seed in _recipes(p)], "recipes")
+    asked = [(name, seed) for name in p.recipes for seed in (p.seeds if name in LONGER_THAN_OTHERS else p.seeds[:1])]
+    runs = run_all(train_text, [_recipe_run(p, name, seed) for name, seed in asked], "recipes")
+    return [(name, run) for (name, _), run in zip(asked, runs, strict=True)]
 
 
-def names_of(p: TextParameters) -> list[RecipeName]:
-    """The names of the recipes of :func:`recipe_runs`, in their order."""
-    return [name for name, _ in _recipes(p)]
-
-
-def _recipes(p: TextParameters) -> list[tuple[RecipeName, int]]:
-    return [(name, seed) for name in p.recipes for seed in (p.seeds if name == LONGEST else p.seeds[:1])]
+def recipe_curves(tried: Sequence[tuple[str, Run]]) -> pd.DataFrame:
+    """The tables of the runs, by their recipe and seed."""
+    return pd.concat([run.table.assign(recipe=name, seed=run.configuration.seed) for name, run in tried])
 
 
 def _recipe_run(p: TextParameters, name: RecipeName, seed: int) -> TextRun:
     changes = {"sequence_length": p.lengths[0], "batch_size": p.batch_size, **RECIPES[name]}
-    steps = p.longest_steps if name == LONGEST else p.recipe_steps
+    steps = p.longest_steps if name in LONGER_THAN_OTHERS else p.recipe_steps
     characters = changes["sequence_length"] * changes["batch_size"]
-    steps = round(steps * p.lengths[0] * p.batch_size / characters)
+    steps = max(1, round(steps * p.lengths[0] * p.batch_size / characters))
     if p.hidden_size != 128:  # that of a recipe is meant for 128
         changes.pop("hidden_size", None)
     every = max(1, min(steps // 10, 500))
@@ -252,30 +270,19 @@ def bits_read_on(models: dict[int, CharLSTM], windows: corpora.Windows) -> pd.Da
     )
 
 
-def compared(
-    runs: Sequence[Run], names: Sequence[str], corpus: corpora.Corpus, windows: corpora.Windows
-) -> pd.DataFrame:
-    """What trainings cost and reach, a row a run.
+def compared(tried: Sequence[tuple[str, Run]], corpus: corpora.Corpus, windows: corpora.Windows) -> pd.DataFrame:
+    """What trainings by these recipes cost and reach, a row a run.
 
     Columns: recipe, seed, steps, parameters, minutes; accuracy on its own training batches (mean since the record
     before); window_bits of held-out windows, each from a zero state; held_out_bits of held-out text
     read from end to end. These two are missing where the text is too short to hold any of it out.
     """
-    rows = []
-    for name, run in zip(names, runs, strict=True):
-        step = run.configuration.steps
-        rows.append(_reached(name, run, snapshot(run.configuration, corpus, run.folder, step), step, windows))
-    return pd.DataFrame(rows)
+    return pd.DataFrame([_reached(name, run, corpus, windows) for name, run in tried])
 
 
-def compared_long(
-    run: Run, models: dict[int, CharLSTM], steps: Sequence[int], windows: corpora.Windows
-) -> pd.DataFrame:
-    """The same of one training at several of its steps; models: by their steps."""
-    return pd.DataFrame([_reached(RECIPE_OF_COURSE, run, models[step], step, windows) for step in steps])
-
-
-def _reached(name: str, run: Run, model: CharLSTM, step: int, windows: corpora.Windows) -> dict[str, Any]:
+def _reached(name: str, run: Run, corpus: corpora.Corpus, windows: corpora.Windows) -> dict[str, Any]:
+    step = run.configuration.steps
+    model = snapshot(run.configuration, corpus, run.folder, step)
     row = run.table.set_index("step").loc[step]
     there = len(windows.held_out_starts) > 0
     return {
@@ -293,7 +300,8 @@ def _reached(name: str, run: Run, model: CharLSTM, step: int, windows: corpora.W
 def as_table(found: pd.DataFrame, others: pd.DataFrame) -> str:
     """Markdown: a row a recipe and number of steps, its numbers means over the seeds with their range, then the others.
 
-    Of Markov models the best has a row; all are in a line below. found: of :func:`compared`; others: of :func:`others`.
+    Of Markov models the best has a row; below are all, and the range of the networks' parameters.
+    found: of :func:`compared`; others: of :func:`others`.
     """
 
     def spread(values: pd.Series, form: str) -> str:
@@ -302,22 +310,19 @@ def as_table(found: pd.DataFrame, others: pd.DataFrame) -> str:
         ends = [format(value, form) for value in (values.mean(), values.min(), values.max())]
         return ends[0] if len(set(ends)) == 1 else f"{ends[0]} ({ends[1]} to {ends[2]})"
 
-    head = ("recipe", "seeds", "steps", "parameters", "minutes", "training accuracy")
-    lines = [f"| {' | '.join((*head, 'bits, held-out windows', 'bits, held out, read on'))} |"]
-    lines += ["| --- |" + " ---: |" * 7]
+    head = ("recipe", "seeds", "steps", "minutes", "training accuracy", "bits, held-out windows", "bits, read on")
+    lines = [f"| {' | '.join(head)} |", "| --- |" + " ---: |" * 6]
     for (name, steps), rows in found.groupby(["recipe", "steps"], sort=False):
         forms = {"minutes": ".1f", "accuracy": ".3f", "window_bits": ".3f", "held_out_bits": ".3f"}
         numbers = [spread(rows[column], form) for column, form in forms.items()]
-        lines += [f"| {name} | {len(rows)} | {steps:,} | {rows['parameters'].iloc[0]:,} | {' | '.join(numbers)} |"]
+        lines += [f"| {name} | {rows['seed'].nunique()} | {steps:,} | {' | '.join(numbers)} |"]
     markov = others[others["order"].notna()]
     best = others[others["order"].isna() | (others["bits"] == markov["bits"].min())]
-    lines += [f"| {row.model} | | | | | | | {row.bits:.3f} |" for row in best.itertuples()]
+    lines += [f"| {row.model} | | | | | | {row.bits:.3f} |" for row in best.itertuples()]
+    lines += ["", f"The networks have {found['parameters'].min():,} to {found['parameters'].max():,} parameters."]
     if len(markov):
         bits = ", ".join(f"{value:.3f}" for value in markov["bits"])
-        lines += [
-            "",
-            f"Markov models of order {markov['order'].min():.0f} to {markov['order'].max():.0f}: {bits} bits.",
-        ]
+        lines += [f"Markov models of order {markov['order'].min():.0f} to {markov['order'].max():.0f}: {bits} bits."]
     return "\n".join(lines)
 
 
@@ -367,23 +372,22 @@ def record(p: TextParameters) -> pd.DataFrame:
     windows = corpus.windows(p.lengths[0])
     course, tried = text_runs(p), recipe_runs(p)
     first = [run for run in course if run.configuration.recipe.optimizer == p.optimizers[0]]
-    names = names_of(p)
-    curves = pd.concat([run.table.assign(recipe=name, seed=run.configuration.seed) for name, run in zip(names, tried)])
+    all_tried = [*((RECIPE_OF_COURSE, run) for run in first), *tried]
     tables = {
         "course": recorded.with_origin(tabulate(course), course),
         "habits": recorded.with_origin(habits(first, corpus), first),
-        "recipes": recorded.with_origin(compared(tried, names, corpus, windows), tried),
-        "recipe curves": recorded.with_origin(curves, tried),
+        "recipes": recorded.with_origin(compared(all_tried, corpus, windows), [run for _, run in all_tried]),
+        "recipe curves": recorded.with_origin(recipe_curves(tried), [run for _, run in tried]),
     }
     long, short = kept_training(p.long_folder), kept_training(p.short_folder)
     if long and short:
-        models, (carrier,) = kept_models(long, corpus), kept_models(short, corpus).values()
-        readers = {READER: models[READER_STEP], CARRIER: carrier}
+        models = kept_models(long, corpus)
+        readers = {READER: models[READER_STEP], CARRIER: kept_models(short, corpus)[short.configuration.steps]}
         tables |= {
             "memory": recorded.with_origin(bits_read_on(models, windows), [long]),
             "copied": recorded.with_origin(copied({step: models[step] for step in COPIERS}, windows, corpus), [long]),
             "cells": recorded.with_origin(tracked(readers, windows, corpus), [long, short]),
-            "course's recipe": recorded.with_origin(compared_long(long, models, COURSE_STEPS, windows), [long]),
+            "course's recipe": recorded.with_origin(compared([(RECIPE_OF_COURSE, long)], corpus, windows), [long]),
             "others": recorded.with_origin(others(corpus, windows), [long]),
         }
     return recorded.joined(tables)
@@ -440,16 +444,22 @@ def texts_at(
 
 
 def diversity(
-    model: CharLSTM, corpus: corpora.Corpus, prompt: str, temperatures: list[float], seed: int
+    model: CharLSTM,
+    corpus: corpora.Corpus,
+    windows: corpora.Windows,
+    prompt: str,
+    temperatures: list[float],
+    seed: int,
 ) -> pd.DataFrame:
-    """At each temperature, over 20 continuations of 200 characters and the logits of a held-out stretch of 2,000.
+    """At each temperature, over 20 continuations of 200 characters and the logits of 2,000 held-out characters.
+
+    (Of the text's first 2,000 where nothing is held out.)
 
     entropy: mean bits of the next character's distribution; distinct: share of different sequences of four characters;
     words: share of the words written that occur in the book.
     """
-    held_out = corpus.windows(30).held_out_starts
-    start = int(held_out[0]) if len(held_out) else 0
-    logits, _ = learned.read_with_logits(model, corpus.symbols[start : start + 2_000, None])
+    stretch = windows.held_out_blocks[:2_000, :1] if len(windows.held_out_starts) else corpus.symbols[:2_000, None]
+    logits, _ = learned.read_with_logits(model, stretch)
     of_word = learned.bands(corpus)
     rows = []
     for temperature, bits in zip(temperatures, learned.entropies(logits, temperatures)):

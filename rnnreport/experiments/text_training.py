@@ -128,6 +128,7 @@ def held_out_scores(model: nn.Module, windows: corpora.Windows) -> dict[str, flo
 
 def read_through(model: nn.Module, blocks: Tensor) -> Tensor:
     """The loss in nats of every character but the first of texts (T, B) read from end to end: (T - 1, B)."""
+    blocks = blocks.to(next(model.parameters()).device)
     with torch.inference_mode():
-        logits = model(blocks[:-1].to(next(model.parameters()).device))
+        logits = model(blocks[:-1])
     return F.cross_entropy(logits.flatten(0, 1), blocks[1:].flatten(), reduction="none").view_as(blocks[1:])

@@ -214,7 +214,7 @@ function session(vocabulary) {
   };
 }
 
-const BAR = { height: 19, left: 66, right: 74 };
+const BAR = { height: 19, left: 76, right: 74 };
 const BARS = 280; // pixels across, beside the text
 
 /** The likeliest characters and all others, a bar each, as the children of an <svg>. */

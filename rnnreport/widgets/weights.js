@@ -1,11 +1,17 @@
 // The numbers that come with a page, as they were packed in Python.
 
-/** Numbers of float16 or float32, little-endian, from base64: a Float64Array. */
+/** Numbers of float16, float24 or float32, little-endian, from base64: a Float64Array. */
 export function decode(base64, format) {
-  const { buffer } = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
-  return format === "float32"
-    ? Float64Array.from(new Float32Array(buffer))
-    : Float64Array.from(new Uint16Array(buffer), float16);
+  const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+  if (format === "float16") return Float64Array.from(new Uint16Array(bytes.buffer), float16);
+  return Float64Array.from(new Float32Array((format === "float24" ? widened(bytes) : bytes).buffer));
+}
+
+/** The bytes of float32 from its upper three. */
+function widened(bytes) {
+  const all = new Uint8Array((bytes.length / 3) * 4);
+  bytes.forEach((byte, place) => (all[place + Math.floor(place / 3) + 1] = byte));
+  return all;
 }
 
 function float16(bits) {
