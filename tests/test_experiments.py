@@ -1339,8 +1339,8 @@ def test_a_kept_training_that_is_not_there_or_damaged_is_refused(recorded_copy):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"long_folder": "nowhere"}, "'nowhere' is no folder that `rnnreport train text` has filled"),
-        ({"short_folder": "data"}, "'data' is no folder that `rnnreport train text` has filled"),
+        ({"long_folder": "nowhere"}, "long_folder: 'nowhere' is no folder that `rnnreport train text` has filled"),
+        ({"short_folder": "data"}, "short_folder: 'data' is no folder that `rnnreport train text` has filled"),
         (
             {"long_folder": "data/text-short"},
             "weights after 2,000, 50,000, 100,000, 200,000, 500,000 steps, not 'data/",

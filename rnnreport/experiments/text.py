@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 import pandas as pd
 import torch
 import yaml
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from rnnreport import baselines, corpora
 from rnnreport.backends import Backend
@@ -71,8 +71,11 @@ COPIERS, READER_STEP = (2_000, 50_000, 500_000), 50_000
 READER, CARRIER = "the course's, 50,000 steps", "one layer, five minutes"
 
 
-def _kept(folder: str) -> str:
-    kept_training(folder)
+def _kept(folder: str, which: ValidationInfo) -> str:
+    try:
+        kept_training(folder)
+    except ParameterError as error:
+        raise ValueError(f"{which.field_name}: {error}") from error
     return folder
 
 
