@@ -23,7 +23,7 @@ from typing import Any, Literal
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PositiveInt
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -59,11 +59,11 @@ class Recipe(BaseModel):
     learning_rate: float = 1e-3
     schedule: Literal["steps", "cosine"] = "steps"
     decay: float = 1.0  # steps: the learning rate is multiplied by this …
-    decay_every: int = 5_000  # … every so many steps
-    warmup: int = 1  # cosine: it grows linearly over so many steps, and falls to zero along half a cosine over all
+    decay_every: PositiveInt = 5_000  # … every so many steps
+    warmup: PositiveInt = 1  # cosine: it grows linearly over so many steps, and falls to zero as half a cosine over all
     clip_norm: float = 10.0  # the gradient's norm is cut to this
     seed: int = 0
-    record_every: int = 10  # steps between two rows of the history
+    record_every: PositiveInt = 10  # steps between two rows of the history
     device: str = "cpu"
 
     def rate(self, step: int) -> float:

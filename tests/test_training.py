@@ -273,8 +273,18 @@ def test_the_gradients_norm_is_clipped(clip_norm):
     assert moved <= max(clip_norm, norm) * (1 + 1e-6)
 
 
-@pytest.mark.parametrize("changes", [{"optimizer": "adagrad"}, {"learning": 1}, {"steps": "many"}])
-def test_a_recipe_with_something_unknown_is_refused(changes):
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimizer": "adagrad"},
+        {"learning": 1},
+        {"steps": "many"},
+        {"warmup": 0},
+        {"decay_every": 0},
+        {"record_every": 0},
+    ],
+)
+def test_a_recipe_that_cannot_be_followed_is_refused(changes):
     with pytest.raises(ValidationError):
         recipe(**changes)
 
