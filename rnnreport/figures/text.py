@@ -170,7 +170,7 @@ def recipes(table: pd.DataFrame, levels: Mapping[str, float]) -> Figure:
         ylim=(lowest - 0.05, max(2.3, ends.max() + 0.1)),
         xlim=(0, table["minutes"].max()),
     )
-    ax.legend(loc="upper right", fontsize=9)
+    ax.legend(loc="upper right", fontsize=8, labelspacing=0.2)
     return figure
 
 
