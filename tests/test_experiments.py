@@ -1122,7 +1122,7 @@ def test_texts_go_on_from_the_prompt(model, poem):
 
 
 def test_diversity_grows_with_temperature(model, poem):
-    table = text.diversity(model, poem, "green ", [0.05, 1.0, 3.0], seed=0)
+    table = text.diversity(model, poem, poem.windows(6), "green ", [0.05, 1.0, 3.0], seed=0)
     assert table["temperature"].tolist() == [0.05, 1.0, 3.0]
     assert table["entropy"].is_monotonic_increasing
     assert table["entropy"].iloc[-1] <= math.log2(len(poem.vocabulary))
@@ -1133,7 +1133,7 @@ def test_diversity_grows_with_temperature(model, poem):
 def test_diversity_counts_sequences_and_words_by_hand(model, poem, monkeypatch):
     written = ["cut green zzzz hanging end", "cut green zzzz hanging end"]
     monkeypatch.setattr(text, "texts_at", lambda *args, **kwargs: written)
-    (row,) = text.diversity(model, poem, "green ", [1.0], seed=0).to_dict("records")
+    (row,) = text.diversity(model, poem, poem.windows(6), "green ", [1.0], seed=0).to_dict("records")
     grams = [one[i : i + 4] for one in written for i in range(len(one) - 3)]
     assert row["distinct"] == len(set(grams)) / len(grams) == 0.5
     assert row["words"] == pytest.approx(4 / 6)
