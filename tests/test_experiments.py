@@ -1291,7 +1291,7 @@ def test_a_table_of_recipes_has_a_row_for_each_and_the_seeds_range():
 
 
 def test_a_text_too_short_to_hold_out_is_compared_by_its_training_alone(chapter_4_many, tmp_path, monkeypatch):
-    monkeypatch.setenv("RNNREPORT_RUNS_DIR", str(tmp_path / "runs"))
+    monkeypatch.setenv(RUNS_DIR, str(tmp_path / "runs"))
     monkeypatch.setenv("RNNREPORT_WORKERS", "1")
     path = tmp_path / "short.txt"
     path.write_text("to be or not to be, that is the question. " * 2)

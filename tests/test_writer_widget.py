@@ -131,6 +131,7 @@ def test_rounding_leaves_the_model_as_it_is() -> None:
         (rounded.lstm.weights(0)[0], network.lstm.weights(0)[0]),
     ):
         assert not torch.equal(ours, exact)
+        assert torch.equal(ours, torch.from_numpy(float24(exact.detach().numpy())).double())
         torch.testing.assert_close(ours, exact, rtol=2**-16, atol=0)
     assert all(torch.equal(weight, before[name]) for name, weight in network.state_dict().items())
 

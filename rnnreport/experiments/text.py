@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 import pandas as pd
 import torch
 import yaml
-from pydantic import AfterValidator, Field, ValidationInfo, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from rnnreport import baselines, corpora
 from rnnreport.backends import Backend
@@ -66,25 +66,19 @@ RECIPES: dict[RecipeName, dict[str, Any]] = {
     "five minutes, nothing carried": {**HIGH_RATE, **WIDE, "batch_size": 32, "dropout": 0.1},
 }
 RECIPE_OF_COURSE: RecipeName = "the course's"
-LONGEST: RecipeName = "five minutes"
-LONGER_THAN_OTHERS: tuple[RecipeName, ...] = (LONGEST, "five minutes, no dropout", "five minutes, nothing carried")
+RECIPE_OF_SHORT: RecipeName = "five minutes"
+LONGER_THAN_OTHERS: tuple[RecipeName, ...] = (
+    RECIPE_OF_SHORT,
+    "five minutes, no dropout",
+    "five minutes, nothing carried",
+)
 # The report's accuracies on the way. Which steps of the kept long training are looked at, and what readers are called.
 REPORTED = ((50_000, 0.57), (100_000, 0.59), (200_000, 0.61), (500_000, 0.68))
 COPIERS, READER_STEP = (2_000, 50_000, 500_000), 50_000
 READER, CARRIER = "the course's, 50,000 steps", "one layer, five minutes"
 
 
-def _kept(folder: str, which: ValidationInfo) -> str:
-    try:
-        kept_training(folder)
-    except ParameterError as error:
-        raise ValueError(f"{which.field_name}: {error}") from error
-    return folder
-
-
-Folder = Annotated[
-    str, Field(strict=True, description="a text: the name of a folder, or '' for none"), AfterValidator(_kept)
-]
+Folder = Annotated[str, Field(strict=True, description="a text: the name of a folder, or '' for none")]
 
 
 class TextParameters(TrainingParameters):
@@ -111,6 +105,19 @@ class TextParameters(TrainingParameters):
     short_folder: Folder
     recorded_file: recorded.RecordedFile
 
+    @field_validator("long_folder", "short_folder")
+    @classmethod
+    def _kept(cls, folder: str, which: ValidationInfo) -> str:
+        try:
+            run = kept_training(folder)
+        except ParameterError as error:
+            raise ValueError(f"{which.field_name}: {error}") from error
+        looked_at = {*COPIERS, *dict(REPORTED)} if which.field_name == "long_folder" else set()
+        if run and (missing := looked_at - set(run.configuration.snapshots)):
+            steps = ", ".join(f"{step:,}" for step in sorted(missing))
+            raise ValueError(f"long_folder must be a training with weights after {steps} steps, not {folder!r}")
+        return folder
+
     @model_validator(mode="after")
     def _readable(self) -> Self:
         try:
@@ -128,12 +135,6 @@ class TextParameters(TrainingParameters):
             corpus.encode(self.prompt)
         except corpora.CorpusError as error:
             raise ValueError(f"prompt: {error}") from error
-        long = kept_training(self.long_folder)
-        if long and (missing := {*COPIERS, *dict(REPORTED)} - set(long.configuration.snapshots)):
-            steps = ", ".join(f"{step:,}" for step in sorted(missing))
-            raise ValueError(
-                f"long_folder must be a training with weights after {steps} steps, not {self.long_folder!r}"
-            )
         return self
 
 
@@ -188,9 +189,9 @@ def _recipe_run(p: TextParameters, name: RecipeName, seed: int) -> TextRun:
 
 
 def short_run(steps: int, seed: int) -> TextRun:
-    """The recipe ``LONGEST`` on the report's book for so many of its own steps, with its weights at the end."""
+    """The recipe ``RECIPE_OF_SHORT`` on the report's book for so many of its own steps, with its weights at the end."""
     course = long_run(steps, seed)
-    changes = RECIPES[LONGEST]
+    changes = RECIPES[RECIPE_OF_SHORT]
     of_run = {name: value for name, value in changes.items() if name in TextRun.model_fields}
     rest = {name: value for name, value in changes.items() if name not in of_run}
     return course.model_copy(

@@ -154,9 +154,9 @@ def recipes(table: pd.DataFrame, levels: Mapping[str, float]) -> Figure:
     ends = table.sort_values("step").groupby(["recipe", "seed"])["held_out_bits"].last().groupby("recipe").mean()
     for place, name in enumerate(ends.sort_values(ascending=False).index):  # in the order in which the lines end
         colour, style = SEQUENCE[place % len(SEQUENCE)], "--" if place >= len(SEQUENCE) else "-"
-        for _, rows in table[table["recipe"] == name].groupby("seed"):
-            ax.plot(rows["minutes"], rows["held_out_bits"], color=colour, ls=style, lw=1.3, label=name)
-            name = f"_{name}"  # the legend has it once
+        for number, (_, rows) in enumerate(table[table["recipe"] == name].groupby("seed")):
+            label = None if number else name  # the legend has it once
+            ax.plot(rows["minutes"], rows["held_out_bits"], color=colour, ls=style, lw=1.3, label=label)
     for name, level in levels.items():
         ax.axhline(level, color=GUIDE, ls=":", lw=1)
         ax.annotate(
