@@ -22,6 +22,7 @@ from benchmarks.gate import Gated
 from benchmarks.measure import conditions, interleaved, seconds_of
 from benchmarks.networks import Naive, Parts, TorchNN, Training, products
 from benchmarks.tasks import Characters, Palindromes, Task
+from rnnreport import checksums
 from rnnreport.backends import Backend, kernels
 from rnnreport.experiments import speed
 from rnnreport.models import ModelName
@@ -234,9 +235,7 @@ def write(record: dict[str, Any], path: Path) -> None:
     """The record as JSON, a comparison a line; whole or not at all."""
     conditions_line = json.dumps(record["conditions"])
     lines = ",\n".join(json.dumps(comparison) for comparison in record["comparisons"])
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(f'{{"conditions": {conditions_line},\n"comparisons": [\n{lines}\n]}}\n', encoding="utf-8")
-    temporary.replace(path)
+    checksums.write(path, f'{{"conditions": {conditions_line},\n"comparisons": [\n{lines}\n]}}\n')
 
 
 def _native(cell: str) -> Backend:

@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from rnnreport import storage
+
 PROJECT = Path(__file__).resolve().parent.parent
 VENV = PROJECT / ".venv"
 LOCK = PROJECT / "requirements.lock"
@@ -27,9 +29,11 @@ def enter(arguments: list[str]) -> None:
     if not LOCK.exists() or not (PROJECT / "_config.yml").exists():
         _stop(f"rnnreport runs from a checkout of its repository; {PROJECT} has no requirements.lock and _config.yml")
     stamp = VENV / "rnnreport-installed"
-    if not stamp.exists() or stamp.read_text() != _wanted():
+    if not stamp.exists() or stamp.read_bytes() != _wanted().encode():
         _install()
-        stamp.write_text(_wanted())
+        if hasattr(os, "sync"):  # pip syncs nothing, and the stamp vouches for all
+            os.sync()
+        storage.write(stamp, _wanted())
     if Path(sys.prefix).resolve() != VENV.resolve():
         command = [str(_python()), "-m", "rnnreport", *arguments]
         if os.name == "nt":  # exec would return to the prompt before the work is done

@@ -2,15 +2,16 @@
 
 A run is ``function(configuration, folder, on_steps)``, which returns a table and may leave weights in the folder. Its
 place in the store is made of the configuration's and the code's hash: what is there need not run again, what changed
-does. It is put in place whole, by renaming; until then its checkpoints lie beside it, and a run that was cut goes on.
+does. It is put in place whole, by renaming; until then its checkpoints lie beside it, and a run that was cut goes on. A
+run whose files do not have the hashes in its ``SHA256SUMS`` counts as missing.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,10 +23,10 @@ import pandas as pd
 from filelock import FileLock
 from pydantic import BaseModel
 
-from rnnreport import sweep
+from rnnreport import checksums, storage, sweep
 from rnnreport.backends import Backend, in_use
 from rnnreport.provenance import PROJECT, code_version, libraries, machine
-from rnnreport.training import Recipe, use_one_thread
+from rnnreport.training import CHECKPOINT, Recipe, use_one_thread
 
 RUNS_DIR = "RNNREPORT_RUNS_DIR"
 
@@ -75,7 +76,12 @@ def run_all(function: RunFunction, configurations: Sequence[Configuration], name
     Results do not depend on how many run at once. Raises RunError once all others are done if one failed.
     """
     keys = {key_of(function, configuration): configuration for configuration in configurations}
-    missing = {key: configuration for key, configuration in keys.items() if not (store() / key / "run.json").exists()}
+    damage = {key: _damage(store() / key) for key in keys}
+    missing = {key: keys[key] for key, reason in damage.items() if reason}
+    if damaged := [damage[key] for key in missing if (store() / key).exists()]:
+        logging.getLogger("rnnreport").warning(
+            "Of the stored runs %d cannot be read and are made again; the first: %s", len(damaged), damaged[0]
+        )
     if missing:
         _run_missing(function, missing, name)
     return [load(store() / key_of(function, configuration), type(configuration)) for configuration in configurations]
@@ -94,15 +100,14 @@ def key_of(function: RunFunction, configuration: Configuration) -> str:
 
 
 def load(folder: Path, configuration: type[Configuration]) -> Run:
-    """A finished run from its folder."""
-    record = json.loads((folder / "run.json").read_text())
-    table = pd.read_parquet(folder / "table.parquet")
+    """A finished run from its folder. Raises OSError, ValueError or KeyError where it cannot be read."""
+    record = json.loads(checksums.verify(folder / "run.json").read_text("utf-8"))
+    table = read_table(checksums.verify(folder / "table.parquet"))
     return Run(configuration.model_validate(record["configuration"]), table, record["provenance"], folder)
 
 
 def finish(folder: Path, function: RunFunction, configuration: Configuration, table: pd.DataFrame) -> None:
-    """Write a run's table and record into its folder, the record last."""
-    table.to_parquet(folder / "table.parquet", index=False)
+    """Write a run's table, its record and the hashes of all its files into its folder, in this order."""
     record = {
         "configuration": configuration.model_dump(mode="json"),
         "provenance": {
@@ -115,9 +120,20 @@ def finish(folder: Path, function: RunFunction, configuration: Configuration, ta
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         },
     }
-    temporary = folder / "run.json.tmp"
-    temporary.write_text(json.dumps(record, indent=1) + "\n")
-    os.replace(temporary, folder / "run.json")
+    write_table(table, folder / "table.parquet")
+    checksums.write(folder / "run.json", json.dumps(record, indent=1) + "\n")
+    checksums.seal(folder)
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table with its ``attrs`` to a Parquet file, whole or not at all, its pages with checksums."""
+    with checksums.writing(path) as temporary:
+        table.to_parquet(temporary, index=False, write_page_checksum=True)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read it back. Raises OSError or ValueError, pyarrow's among them, where it is damaged."""
+    return pd.read_parquet(path, page_checksum_verification=True)
 
 
 def tabulate(runs: Sequence[Run]) -> pd.DataFrame:
@@ -170,11 +186,20 @@ def _run_one(function: RunFunction, configuration: Configuration, place: Path) -
     """Run one configuration, unless another process does or did it meanwhile, and put it in its place."""
     use_one_thread()  # here, since what it sets holds for this thread
     with FileLock(f"{place}.lock"):
-        if not (place / "run.json").exists():
+        if _damage(place):
             unfinished = place.with_name(f"{place.name}.unfinished")
             unfinished.mkdir(exist_ok=True)
             table = function(configuration, unfinished, sweep.report)
-            (unfinished / "checkpoint.safetensors").unlink(missing_ok=True)
+            for left in unfinished.glob(f"{Path(CHECKPOINT).stem}.*"):
+                left.unlink()
             finish(unfinished, function, configuration, table)
-            shutil.rmtree(place, ignore_errors=True)
-            os.replace(unfinished, place)
+            storage.put(unfinished, place)
+
+
+def _damage(place: Path) -> str:
+    """Why a stored run cannot be used, in one sentence; nothing where it can."""
+    try:
+        checksums.verify_folder(place)
+    except (OSError, ValueError) as error:
+        return str(error)
+    return ""

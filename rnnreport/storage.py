@@ -4,11 +4,15 @@ the old ones or the new ones. Standard library only.
 
 from __future__ import annotations
 
+import errno
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
+
+NOT_SUPPORTED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)  # by a file system that can only hope
 
 
 def write(path: Path, content: str | bytes) -> None:
@@ -21,9 +25,10 @@ def write(path: Path, content: str | bytes) -> None:
 def writing(path: Path) -> Iterator[Path]:
     """A new name beside ``path`` to write a file to, which takes its place at the end of the block.
 
-    Nothing is left of it where the block fails. Two processes may write the same file: the last one's stays.
+    Nothing is left of it where the block fails; where the process is killed, a hidden file that :func:`clear` removes.
+    Two processes may write the same file: the last one's stays. Raises OSError.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = _beside(path, "tmp")
     try:
         yield temporary
         put(temporary, path)
@@ -34,31 +39,45 @@ def writing(path: Path) -> Iterator[Path]:
 def put(new: Path, place: Path) -> None:
     """Rename a file or a folder into its place, once all that is in it is on the disk. Raises OSError.
 
-    A folder that stands there is put aside by another rename, and then removed: no half of it is ever in place.
+    A folder goes into the place of a folder, which is put aside by another rename and then removed: no half of it is
+    ever in place. A file goes into the place of a file. Where a symbolic link stands, what it leads to is replaced.
     """
+    place, old = place.resolve(), _beside(place, "old")
     for path in sorted(new.rglob("*"), reverse=True) if new.is_dir() else []:
         _sync(path)
     _sync(new)
-    old = place.with_name(f".{place.name}.{os.getpid()}.old")
-    if place.is_dir() and not place.is_symlink():
+    if new.is_dir() and place.is_dir():
         os.replace(place, old)
-    os.replace(new, place)
+    try:
+        os.replace(new, place)
+    except OSError:
+        if old.exists():
+            os.replace(old, place)
+        raise
     _sync(place.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
+def clear(folder: Path) -> None:
+    """Remove what killed processes have left of files that they wrote here; nobody may be writing now."""
+    for path in folder.glob(".*.tmp"):
+        path.unlink(missing_ok=True)
+
+
+def _beside(path: Path, ending: str) -> Path:
+    """A hidden name in the folder of that file: of its own, also among several machines, and never too long."""
+    return path.resolve().with_name(f".{secrets.token_hex(8)}.{ending}")
+
+
 def _sync(path: Path) -> None:
     """Wait until the file's content, or the folder's list of names, is on the disk."""
-    if path.is_dir():
-        with suppress(OSError):  # Windows opens no folders, and some network file systems sync none
-            _fsync(path, os.O_RDONLY)
-    elif not path.is_symlink():
-        _fsync(path, os.O_RDWR)
-
-
-def _fsync(path: Path, flags: int) -> None:
-    descriptor = os.open(path, flags)
+    if path.is_symlink() or (os.name == "nt" and path.is_dir()):  # Windows opens no folders
+        return
+    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NOT_SUPPORTED:
+            raise
     finally:
         os.close(descriptor)

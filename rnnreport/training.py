@@ -10,8 +10,8 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import json
+import logging
 import math
-import os
 import re
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -25,9 +25,12 @@ import torch
 import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, PositiveInt
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
+from rnnreport import checksums, storage
+
+CHECKPOINT = "checkpoint.safetensors"
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 Batches = Callable[[torch.Generator], tuple[Any, Tensor]]  # inputs: a tensor, or what moves to a device like one
@@ -43,6 +46,9 @@ OPTIMIZERS: dict[OptimizerName, Callable[..., torch.optim.Optimizer]] = {
     "rmsprop": torch.optim.RMSprop,  # smoothing 0.99, as the course's default
     "adam": torch.optim.Adam,
 }
+
+
+_log = logging.getLogger("rnnreport")
 
 
 class TrainingError(RuntimeError):
@@ -139,20 +145,23 @@ def train(
 
     folder: where to keep ``checkpoint.safetensors`` (at least every ``checkpoint_seconds``; a run that finds one goes
     on from it, and ends as if it had never been cut, on the same kind of processor) and ``weights-<step>.safetensors``
-    for every step in ``snapshots``. carried: tensors that the model or the batches change in place from step to step,
-    such as states that are carried on; they belong to the checkpoint. header: what checkpoint and weights say of
-    themselves, see :func:`load_weights`. on_steps: told how many steps were done, for a progress bar.
-    Raises TrainingError when the loss is no longer a number, or the checkpoint is not one of this recipe and header.
+    for every step in ``snapshots``; a run that cannot read what an earlier one left says so in the log and starts anew.
+    carried: tensors that the model or the batches change in place from step to step, such as states that are carried
+    on; they belong to the checkpoint. header: what checkpoint and weights say of themselves, see :func:`load_weights`.
+    on_steps: told how many steps were done, for a progress bar.
+    Raises TrainingError when the loss is no longer a number, or the checkpoint is one of another recipe or header.
     """
     device = check_device(recipe.device)
     model.to(device).train()
     optimizer = OPTIMIZERS[recipe.optimizer](model.parameters(), lr=recipe.learning_rate)
     generator = torch.Generator().manual_seed(recipe.seed)
-    checkpoint = folder / "checkpoint.safetensors" if folder else None
+    checkpoint = folder / CHECKPOINT if folder else None
     step, seconds = 0, 0.0
     rows: list[dict[str, float]] = []
-    if checkpoint and checkpoint.exists():
-        step, rows, seconds = _resume(checkpoint, recipe, model, optimizer, generator, carried, header)
+    if folder:
+        storage.clear(folder)
+    if checkpoint and (found := _left(checkpoint, snapshots)):
+        step, rows, seconds = _resume(checkpoint, *found, recipe, model, optimizer, generator, carried, header)
         on_steps(step)
     elif evaluate:
         rows.append({"step": 0, "loss": math.nan, "accuracy": math.nan, "seconds": 0.0, **_evaluated(model, evaluate)})
@@ -230,9 +239,14 @@ def save_weights(model: nn.Module, path: Path, header: Mapping[str, Any] = Mappi
 def load_weights(model: nn.Module, path: Path, header: Mapping[str, Any] = MappingProxyType({})) -> None:
     """Read the model's parameters back.
 
-    Raises TrainingError where the file is damaged, of another network, or has another header, such as a vocabulary.
+    Raises TrainingError where the file is damaged, not the one that its folder's manifest names, of another network, or
+    has another header, such as a vocabulary.
     """
     tensors, found = _read(path)
+    try:
+        checksums.verify(path)
+    except checksums.DamagedError as error:
+        raise TrainingError(str(error)) from error
     _check_header(path, found, header)
     try:
         model.load_state_dict(tensors)
@@ -272,8 +286,27 @@ def _save(
     _write(path, tensors, {"step": step, "recipe": recipe.written(), "columns": list(history), **header})
 
 
+def _left(path: Path, snapshots: Collection[int]) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """The checkpoint that a training left; None where there is none, or something of that training cannot be read."""
+    if not path.exists():
+        return None
+    try:
+        tensors, header = _read(path)
+        for step in snapshots:
+            if step <= header.get("step", -1):
+                _read(path.with_name(f"weights-{step}.safetensors"))
+    except TrainingError as error:
+        aside = path.with_suffix(".aside")
+        storage.put(path, aside)
+        _log.warning("%s; the training starts anew, its checkpoint is put aside as %s", error, aside.name)
+        return None
+    return tensors, header
+
+
 def _resume(
     path: Path,
+    tensors: dict[str, Tensor],
+    found: dict[str, Any],
     recipe: Recipe,
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
@@ -283,7 +316,6 @@ def _resume(
 ) -> tuple[int, list[dict[str, float]], float]:
     """Put all that :func:`_save` wrote back to where the checkpoint left it; step, rows and seconds of the run."""
     try:
-        tensors, found = _read(path)
         _check_header(path, found, header)
     except TrainingError as error:
         raise TrainingError(f"{error}; delete it to start anew") from error
@@ -327,11 +359,15 @@ def _check_header(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any
 
 
 def _write(path: Path, tensors: dict[str, Tensor], header: Mapping[str, Any]) -> None:
-    """Tensors and a JSON header in one file, with a hash of both, whole or not at all."""
+    """Tensors and a JSON header in one file, with a hash of both, whole or not at all; equal ones in equal bytes."""
     words = {name: json.dumps(value) for name, value in header.items()}
-    temporary = path.with_suffix(".tmp")
-    save_file(tensors, temporary, {**words, "sha256": _digest(tensors, words)})
-    os.replace(temporary, path)
+    words["sha256"] = _digest(tensors, words)
+    data = save(tensors)
+    end = 8 + int.from_bytes(data[:8], "little")
+    # safetensors writes the words in another order every time
+    head = json.dumps({"__metadata__": dict(sorted(words.items())), **json.loads(data[8:end])}).encode()
+    head += b" " * (-len(head) % 8)
+    checksums.write(path, len(head).to_bytes(8, "little") + head + data[end:])
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

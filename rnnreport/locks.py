@@ -1,0 +1,40 @@
+"""One process at a time: the second is refused, and told which the first is."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from rnnreport import storage
+
+
+class BusyError(RuntimeError):
+    """Another process is at the same work; the message is one sentence for the reader."""
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Keep other processes from writing this file while the block runs. Raises BusyError where one already does.
+
+    The system lets go of the lock when its holder dies. The lock's own file, ``.<name>.lock``, stays beside ``path``.
+    """
+    name = os.fsdecode(os.fsencode(path.name)[:200])  # a file's name has 255 bytes at most
+    lock, owner = FileLock(path.with_name(f".{name}.lock"), timeout=0), path.with_name(f".{name}.owner")
+    try:
+        lock.acquire()
+    except Timeout as error:
+        who = owner.read_text("utf-8") if owner.exists() else "another process"
+        raise BusyError(f"{path} is being written by {who}; wait for it to end, or name another place") from error
+    try:
+        since = datetime.now().astimezone().isoformat(" ", "seconds")
+        storage.write(owner, f"process {os.getpid()} on {platform.node()} since {since}")
+        yield
+    finally:
+        owner.unlink(missing_ok=True)
+        lock.release()
