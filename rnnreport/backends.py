@@ -1,7 +1,8 @@
 """Which code runs a recurrence: the torch operations of :mod:`rnnreport.recurrence`, or the optional native kernels.
 
 "torch" runs everywhere. "native" compiles the C++ of ``rnnreport/native/`` at first use; where that cannot be had, or a
-tensor is not float32 on the CPU, torch does the work and the log says so, once. "auto" is the same, but less loud.
+tensor is not float32 on the CPU, torch does the work and the log says so, once. "auto" is the same, but less loud where
+nothing is broken: no folder, no compiler, or such a tensor.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ def kernels(backend: Backend, *tensors: Tensor) -> ModuleType | None:
         if tensor.dtype != torch.float32 or tensor.device.type != "cpu":
             _say_once(backend, f"they take float32 on the CPU, not {tensor.dtype} on {tensor.device}")
             return None
-    module, reason = _native()
+    module, reason, broken = _native()
     if module is None:
-        _say_once(backend, reason)
+        _say_once(backend, reason, broken)
     return module
 
 
@@ -52,21 +53,22 @@ def in_use(backend: Backend) -> str:
 
 
 @cache
-def _native() -> tuple[ModuleType | None, str]:
-    """The native kernels, or None and the reason."""
+def _native() -> tuple[ModuleType | None, str, bool]:
+    """The native kernels, or None, the reason, and whether that is a fault rather than a machine without them."""
     try:
         # By its name only: nothing depends on that folder, and results of the torch backend do not change with it.
-        return importlib.import_module("rnnreport.native"), ""
+        return importlib.import_module("rnnreport.native"), "", False
     except Exception as error:  # whatever a compiler, a file system or a loader can come up with
         words = str(error).strip() or type(error).__name__
-        return None, next((line for line in words.splitlines() if "error" in line), words.splitlines()[0])
+        reason = next((line for line in words.splitlines() if "error" in line), words.splitlines()[0])
+        return None, reason, not (isinstance(error, ImportError) and error.name == "rnnreport.native")
 
 
 _said: set[tuple[Backend, str]] = set()
 
 
-def _say_once(backend: Backend, reason: str) -> None:
+def _say_once(backend: Backend, reason: str, broken: bool = False) -> None:
     if (backend, reason) not in _said:
         _said.add((backend, reason))
-        level = logging.WARNING if backend == "native" else logging.INFO
+        level = logging.WARNING if backend == "native" or broken else logging.INFO
         logging.getLogger("rnnreport").log(level, "Going on with torch instead of the native kernels: %s", reason)

@@ -44,6 +44,14 @@ def seal(folder: Path) -> None:
     _write(folder, {path.name: [_sha256(path)] for path in _files(folder)})
 
 
+def mend(folder: Path) -> None:
+    """Remove a manifest that cannot be read, where all files are about to be sealed."""
+    try:
+        _read(folder)
+    except DamagedError:
+        (folder / MANIFEST).unlink(missing_ok=True)
+
+
 def renew(*paths: Path) -> None:
     """Take files of one folder with a manifest as they are now, such as those that were edited by hand."""
     with _changing(paths[0].parent) as lines:

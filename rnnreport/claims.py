@@ -21,6 +21,7 @@ import pandas as pd
 import yaml
 from pydantic import Field
 
+from rnnreport import checksums
 from rnnreport.intervals import exceeds, in_words, interval
 from rnnreport.parameters import DISTINCT, Parameters
 from rnnreport.provenance import PROJECT
@@ -47,7 +48,7 @@ class ClaimsParameters(Parameters):
 @cache
 def claims() -> dict[str, dict[str, str]]:
     """The claims by their id: section and claim."""
-    return {claim["id"]: claim for claim in yaml.safe_load(CLAIMS.read_text(encoding="utf-8"))}
+    return {claim["id"]: claim for claim in yaml.safe_load(checksums.verify(CLAIMS).read_text(encoding="utf-8"))}
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -16,14 +17,13 @@ from typing import Annotated, Any
 
 import pandas as pd
 import typer
-from safetensors import SafetensorError
 from tqdm import tqdm
 
-from rnnreport import build, corpora, environment, grid, runs, sweep, vendor
+from rnnreport import build, checksums, corpora, environment, grid, locks, runs, sweep, vendor
 from rnnreport.experiments import recorded, rnn_versus_lstm, speed, temporal_gate, text, text_training
 from rnnreport.parameters import ParameterError
 from rnnreport.provenance import PROJECT
-from rnnreport.training import TrainingError, use_one_thread
+from rnnreport.training import CHECKPOINT, TrainingError, use_one_thread
 
 app = typer.Typer(
     add_completion=False,
@@ -34,9 +34,10 @@ app = typer.Typer(
 # What a reader can mend: told in one sentence. Anything else is a bug and keeps its traceback.
 EXPECTED = (
     *(ParameterError, corpora.CorpusError, build.BuildError, vendor.VendorError),
-    *(runs.RunError, sweep.SweepError, TrainingError),
+    *(runs.RunError, sweep.SweepError, TrainingError, checksums.DamagedError, locks.BusyError),
 )
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)  # and what the system says of disks
+# And what the system says of disks.
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.ENOLCK)
 
 RECORDS: dict[str, Callable[[Any], pd.DataFrame]] = {
     "02_rnn_versus_lstm": rnn_versus_lstm.record,
@@ -211,9 +212,9 @@ def record(
     if output.suffix != ".parquet":
         raise ParameterError(f"--output must name a file that ends in .parquet, not {output}")
     sweep.check_folder(output.parent)
-    with sweep.on(scheduler, slurm, workers, wait, SLURM_LOGS):
+    with locks.alone(output), sweep.on(scheduler, slurm, workers, wait, SLURM_LOGS):
         table = RECORDS[chapter](build.CHAPTERS[chapter].check(values))
-    recorded.save(table, output)
+        recorded.save(table, output)
     print(f"Recorded: {output}\n`rnnreport run {chapter} -p recorded_file {output}` shows it")
 
 
@@ -235,38 +236,47 @@ def train(
         raise ParameterError(f"there is nothing to train called {what!r}; there are {' and '.join(TRAININGS)}")
     run_of, usual_steps, usual_folder = TRAININGS[what]
     steps, folder = steps or usual_steps, folder or usual_folder
-    checkpoint = folder / "checkpoint.safetensors"
+    checkpoint = folder / CHECKPOINT
     there = os.path.exists(checkpoint)  # of a name too long, Path's exists raises OSError
     if there and not resume:
         raise ParameterError(f"{checkpoint} exists; --resume goes on from it, another --folder starts anew")
     if resume and not there:
         raise ParameterError(f"there is no {checkpoint} to resume from; leave --resume out to start")
-    if not there and os.path.exists(folder / "run.json"):
+    if not there and _recorded(folder):
         raise ParameterError(f"{folder} holds a training that is done; another --folder starts anew")
     configuration = run_of(steps, seed)
     sweep.check_folder(folder)
     use_one_thread()
-    with tqdm(total=steps, desc="text", unit="step", mininterval=1.0) as bar:
-        try:
+    with locks.alone(checkpoint):
+        checksums.mend(folder)
+        with tqdm(total=steps, desc="text", unit="step", mininterval=1.0) as bar:
             table = text_training.train_text(configuration, folder, bar.update)
-        except SafetensorError as error:  # what a full disk is to it
-            raise TrainingError(f"nothing more can be written into {folder}: {error}") from error
-    if not _is_recorded(folder, configuration):
-        runs.finish(folder, text_training.train_text, configuration, table)
+        if _recorded(folder) != configuration:
+            runs.finish(folder, text_training.train_text, configuration, table)
+        elif runs.damage_of(folder):
+            runs.write_table(table, folder / "table.parquet")
+            checksums.seal(folder)
     print(f"{steps:,} steps are done: {folder}")
 
 
-def _is_recorded(folder: Path, configuration: text_training.TextRun) -> bool:
-    """Whether the folder has the record of this training, which says where and by what code it was done."""
+def _recorded(folder: Path) -> text_training.TextRun | None:
+    """What the folder's record, which says where and by what code it was made, is of; None where none can be read."""
+    record = folder / "run.json"
+    if not os.path.exists(record):
+        return None
     try:
-        return runs.load(folder, text_training.TextRun).configuration == configuration
-    except (OSError, ValueError, KeyError):  # there is none, or a damaged one
-        return False
+        configuration = json.loads(checksums.verify(record).read_text("utf-8"))["configuration"]
+        return text_training.TextRun.model_validate(configuration)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        print(f"{record} cannot be read and is made again: {reason}", file=sys.stderr)
+        return None
 
 
 @app.command()
 def tidy(chapter: Annotated[str | None, typer.Argument(help="All of them by default.")] = None) -> None:
-    """Put edited notebooks into the form they are committed in; for contributors."""
+    """Put edited notebooks and the hashes of edited YAML in data/ into the form they are committed in."""
+    checksums.renew(*sorted((PROJECT / "data").glob("*.yml")), *sorted((PROJECT / "data").glob("*.md")))
     for name in [Path(chapter).stem] if chapter else build.CHAPTERS:
         build.parameters(name)  # says which chapters there are
         build.tidy(name)

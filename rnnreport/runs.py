@@ -76,7 +76,7 @@ def run_all(function: RunFunction, configurations: Sequence[Configuration], name
     Results do not depend on how many run at once. Raises RunError once all others are done if one failed.
     """
     keys = {key_of(function, configuration): configuration for configuration in configurations}
-    damage = {key: _damage(store() / key) for key in keys}
+    damage = {key: damage_of(store() / key) for key in keys}
     missing = {key: keys[key] for key, reason in damage.items() if reason}
     if damaged := [damage[key] for key in missing if (store() / key).exists()]:
         logging.getLogger("rnnreport").warning(
@@ -104,6 +104,15 @@ def load(folder: Path, configuration: type[Configuration]) -> Run:
     record = json.loads(checksums.verify(folder / "run.json").read_text("utf-8"))
     table = read_table(checksums.verify(folder / "table.parquet"))
     return Run(configuration.model_validate(record["configuration"]), table, record["provenance"], folder)
+
+
+def damage_of(folder: Path) -> str:
+    """Why the run in this folder cannot be used, in one sentence; nothing where it can."""
+    try:
+        checksums.verify_folder(folder)
+    except (OSError, ValueError) as error:
+        return str(error)
+    return ""
 
 
 def finish(folder: Path, function: RunFunction, configuration: Configuration, table: pd.DataFrame) -> None:
@@ -186,20 +195,12 @@ def _run_one(function: RunFunction, configuration: Configuration, place: Path) -
     """Run one configuration, unless another process does or did it meanwhile, and put it in its place."""
     use_one_thread()  # here, since what it sets holds for this thread
     with FileLock(f"{place}.lock"):
-        if _damage(place):
+        if damage_of(place):
             unfinished = place.with_name(f"{place.name}.unfinished")
             unfinished.mkdir(exist_ok=True)
+            (unfinished / checksums.MANIFEST).unlink(missing_ok=True)  # of one that was cut between its last steps
             table = function(configuration, unfinished, sweep.report)
             for left in unfinished.glob(f"{Path(CHECKPOINT).stem}.*"):
                 left.unlink()
             finish(unfinished, function, configuration, table)
             storage.put(unfinished, place)
-
-
-def _damage(place: Path) -> str:
-    """Why a stored run cannot be used, in one sentence; nothing where it can."""
-    try:
-        checksums.verify_folder(place)
-    except (OSError, ValueError) as error:
-        return str(error)
-    return ""

@@ -32,6 +32,9 @@ def writing(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         put(temporary, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk's has none
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from pydantic import model_validator
 
-from rnnreport import corpora
+from rnnreport import checksums, corpora
 from rnnreport.backends import Backend, kernels
 from rnnreport.experiments.text_training import TextRun, course_recipe, train_text
 from rnnreport.parameters import ParameterError, Parameters, Text
@@ -131,8 +131,10 @@ class Checked(NamedTuple):
 def read(file: str) -> Record:
     """A record of ``make bench``, by its path, relative to the project. Raises ParameterError where there is none."""
     try:
-        record = json.loads((PROJECT / file).read_text(encoding="utf-8"))
+        record = json.loads(checksums.verify(PROJECT / file).read_text(encoding="utf-8"))
         return {"conditions": record["conditions"], "comparisons": record["comparisons"]}
+    except checksums.DamagedError as error:
+        raise ParameterError(f"benchmarks_file: {error}") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ParameterError(f"benchmarks_file must be a file that `make bench` wrote, not {file!r}") from error
 

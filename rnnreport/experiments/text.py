@@ -12,7 +12,7 @@ import torch
 import yaml
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from rnnreport import baselines, corpora
+from rnnreport import baselines, checksums, corpora
 from rnnreport.backends import Backend
 from rnnreport.experiments import TrainingParameters, learned, recorded
 from rnnreport.experiments.text_training import (
@@ -234,12 +234,17 @@ def learning_steps(steps: int) -> list[int]:
 def kept_training(folder: str) -> Run | None:
     """A training that is kept in that folder, relative to the project, with its weights; None for "".
 
-    Raises ParameterError where there is none, or it cannot be read.
+    Raises ParameterError where there is none, or something in it is damaged.
     """
     if not folder:
         return None
     try:
-        return load(PROJECT / folder, TextRun)
+        run = load(PROJECT / folder, TextRun)
+        if (run.folder / checksums.MANIFEST).exists():  # trainings of older versions have none
+            checksums.verify_folder(run.folder)
+        return run
+    except checksums.DamagedError as error:
+        raise ParameterError(str(error)) from error
     except (OSError, ValueError, KeyError) as error:  # pyarrow's, JSON's and pydantic's are ValueErrors
         reason = str(error).splitlines()[0]
         raise ParameterError(f"{folder!r} is no folder that `rnnreport train text` has filled: {reason}") from error
@@ -407,7 +412,7 @@ def first_samples(model: CharLSTM, corpus: corpora.Corpus, length: int, count: i
 
 def report_samples() -> dict[str, list[dict[str, Any]]]:
     """What the report prints as written by its model: "training" (step, accuracy, text), "temperature" (…, text)."""
-    return yaml.safe_load((PROJECT / "data" / "report_samples.yml").read_text(encoding="utf-8"))
+    return yaml.safe_load(checksums.verify(PROJECT / "data" / "report_samples.yml").read_text(encoding="utf-8"))
 
 
 def without_favourite(

@@ -17,6 +17,9 @@ import pooch
 import torch
 from filelock import FileLock
 
+from rnnreport import checksums, storage
+
+LIBRARY = "rnnreport_native.so"
 SOURCES = sorted(Path(__file__).parent.glob("*.cpp"))
 HEADERS = sorted(Path(__file__).parent.glob("*.h"))
 
@@ -25,6 +28,8 @@ HEADERS = sorted(Path(__file__).parent.glob("*.h"))
 FLAGS = ["-O3", "-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fassociative-math"]
 # The first that the compiler takes: x86, ARM, whatever there may be.
 PROCESSOR_FLAGS = [["-march=native", "-mprefer-vector-width=512"], ["-mcpu=native"], []]
+
+_log = logging.getLogger("rnnreport")
 
 
 def source_hash() -> str:
@@ -36,37 +41,34 @@ def source_hash() -> str:
 def load() -> None:
     """Load the library; build it first where this machine has not yet done so.
 
-    It is kept in the user's cache, or in the folder that ``RNNREPORT_NATIVE_DIR`` names. Where that cannot be written
-    every process compiles its own. Raises RuntimeError where it cannot be built, OSError where it cannot be loaded.
+    It is kept in the user's cache, or in the folder that ``RNNREPORT_NATIVE_DIR`` names, with its hash; a damaged one
+    is built anew. Where that folder cannot be written every process compiles its own. Raises ImportError where there
+    is no compiler, RuntimeError where it cannot be built, OSError where it cannot be loaded.
     """
     folder = Path(os.environ.get("RNNREPORT_NATIVE_DIR") or pooch.os_cache("rnnreport") / "native")
-    library = folder / f"{_key()}.so"
+    kept = folder / _key()
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
-    if _is_kept(library):
-        torch.ops.load_library(library)
-    elif os.access(folder, os.W_OK):
-        with FileLock(library.with_suffix(".lock"), timeout=600):  # the system lets go of it when its owner dies
-            if _is_kept(library):  # by now
-                torch.ops.load_library(library)
-            else:
-                _build_and_load(library)
+    if _load_kept(kept):
+        return
+    if os.path.exists(kept):
+        _log.warning("The native kernels kept in %s are damaged; compiling them anew", kept)
+    if os.access(folder, os.W_OK):
+        with FileLock(kept.with_suffix(".lock"), timeout=600):  # the system lets go of it when its owner dies
+            if not _load_kept(kept):  # by now
+                _build_and_load(kept)
     else:
         _build_and_load(None)
 
 
-@cache
-def _say(words: str) -> None:
-    logging.getLogger("rnnreport").warning("%s; compiling the native kernels anew", words)
-
-
-def _is_kept(library: Path) -> bool:
-    """Whether it is there as it was written: loading a damaged one could end the process. Says so where it is not."""
-    if not library.exists():
-        return False
+def _load_kept(folder: Path) -> bool:
+    """Load the library of that folder, if it is there as it was written: another could end the process."""
     try:
-        return _hash_file(library).read_text() == _digest(library.read_bytes())
-    except (OSError, ValueError):
+        checksums.verify_folder(folder)
+    except (OSError, checksums.DamagedError):
+        return False
+    torch.ops.load_library(folder / LIBRARY)
+    return True
 
 
 def _key() -> str:
@@ -98,14 +100,30 @@ def _build_and_load(keep: Path | None) -> None:
 
     compiler = cpp_extension.get_cxx_compiler()
     if not shutil.which(compiler):
-        raise RuntimeError(f"there is no C++ compiler {compiler!r} on this machine")
-    logging.getLogger("rnnreport").info("Compiling the native kernels (once, about half a minute)")
+        raise ImportError(f"there is no C++ compiler {compiler!r} on this machine", name="rnnreport.native")
+    _log.info("Compiling the native kernels (once, about half a minute)")
     with tempfile.TemporaryDirectory() as scratch:  # nothing half finished is ever in the cache, nor torch's lock file
         built = _compile_and_load(Path(scratch))
         if keep:
-            with suppress(OSError):
-                shutil.copyfile(built, keep.with_suffix(".tmp"))
-                os.replace(keep.with_suffix(".tmp"), keep)
+            try:
+                _keep(built, keep)
+            except OSError as error:
+                _log.warning(
+                    "The native kernels cannot be kept in %s (%s): every process compiles its own", keep, error
+                )
+
+
+def _keep(library: str, folder: Path) -> None:
+    """Put a copy of the library and its hash into that folder, whole or not at all."""
+    new = folder.with_suffix(".tmp")
+    shutil.rmtree(new, ignore_errors=True)
+    try:
+        new.mkdir()
+        shutil.copyfile(library, new / LIBRARY)
+        checksums.seal(new)
+        storage.put(new, folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
 
 
 def _compile_and_load(folder: Path) -> str:
