@@ -1,7 +1,8 @@
-"""From the chapters' notebooks to the book: parameters checked, papermill, stage, Jupyter Book.
+"""From the chapters' notebooks to the book: parameters checked, papermill, and what need not run again.
 
-The only place of the library that knows of notebooks. Everything is written under another name first and renamed, so
-that a build that is cut leaves nothing half done; the next one does only what is missing or has changed.
+Only this module and :mod:`rnnreport.site` know of notebooks. Everything is put into place whole, so that a build that
+is cut leaves nothing half done; the next one does only what is missing or has changed. A chapter is known by its
+fingerprint, a hash of all that it is made from, and by a hash of what came out.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ import json
 import logging
 import os
 import re
-import shutil
-import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -26,11 +27,12 @@ import nbformat
 import pandas as pd
 import papermill
 import yaml
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from rnnreport import claims, corpora, sweep, vendor
+from rnnreport import claims, corpora, site, storage, sweep, vendor
+from rnnreport.backends import Backend, in_use
 from rnnreport.experiments.cell_path import CellPathParameters
 from rnnreport.experiments.gradients import GradientParameters, LSTMGradientParameters
 from rnnreport.experiments.rnn_versus_lstm import RNNVersusLSTMParameters
@@ -38,7 +40,8 @@ from rnnreport.experiments.speed import SpeedParameters
 from rnnreport.experiments.temporal_gate import TemporalGateParameters
 from rnnreport.experiments.text import TextParameters
 from rnnreport.parameters import ParameterError, Parameters
-from rnnreport.provenance import PROJECT, code_version, machine, modules
+from rnnreport.provenance import PROJECT, code_version, content_hash, libraries, machine, modules
+from rnnreport.site import BuildError
 
 BOOK = PROJECT / "book"
 BUILD = PROJECT / "_build"
@@ -55,10 +58,6 @@ CHAPTERS: dict[str, type[Parameters]] = {
 }
 
 
-class BuildError(RuntimeError):
-    """A build that cannot go on; the message is one sentence for the reader."""
-
-
 def book(profile: str = "report", folder: Path = BUILD) -> Path:
     """Run the chapters that need it at this profile and build the site; returns its ``index.html``.
 
@@ -69,23 +68,23 @@ def book(profile: str = "report", folder: Path = BUILD) -> Path:
     for chapter, values in wanted.items():
         check(chapter, values)
         settle_text(values)
-    vendor.fetch(PROJECT)
-    chapters = folder / "chapters"
-    chapters.mkdir(parents=True, exist_ok=True)
-    for chapter, values in wanted.items():
-        output = chapters / f"{chapter}.ipynb"
-        if chapter == LEDGER:
-            verdicts = folder / "verdicts.json"
-            _write(verdicts, json.dumps(_verdicts(chapters), indent=1))
-            values["verdicts_file"] = str(_relative(verdicts))
-        fingerprint = _fingerprint(chapter, values)
-        if _recorded(output).get("fingerprint") == fingerprint:
-            print(f"{chapter}: nothing changed ({_recorded(output)['seconds']:.0f} s when it ran)", flush=True)
-            continue
-        print(f"{chapter}: running", flush=True)
-        execute(chapter, values, output, fingerprint)
-        print(f"{chapter}: {_recorded(output)['seconds']:.0f} s", flush=True)
-    return _site(chapters, folder)
+    outputs = {chapter: folder / "chapters" / f"{chapter}.ipynb" for chapter in wanted}
+    with _alone(folder):
+        vendor.fetch(PROJECT)
+        for chapter, values in wanted.items():
+            if chapter == LEDGER:
+                verdicts = folder / "verdicts.json"
+                storage.write(verdicts, json.dumps(_verdicts(folder / "chapters"), indent=1))
+                values["verdicts_file"] = str(_relative(verdicts))
+            fingerprint = _fingerprint(chapter, values)
+            if _is_done(outputs[chapter], fingerprint):
+                done = _recorded(outputs[chapter])
+                print(f"{chapter}: nothing changed ({done['seconds']:.0f} s when it ran)", flush=True)
+                continue
+            print(f"{chapter}: running", flush=True)
+            execute(chapter, values, outputs[chapter], fingerprint)
+            print(f"{chapter}: {_recorded(outputs[chapter])['seconds']:.0f} s", flush=True)
+        return site.build(BOOK, list(outputs.values()), folder)
 
 
 def parameters(chapter: str, profile: str = "quick") -> dict[str, Any]:
@@ -130,24 +129,22 @@ def execute(
     ``<output>.failed.ipynb``. stderr: where the chapter's progress bars are shown. Raises BuildError.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
-    unfinished, failed = output.with_suffix(".unfinished.ipynb"), output.with_suffix(".failed.ipynb")
+    failed = output.with_suffix(".failed.ipynb")
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this environment's kernel, not one of the user's of the same name
     logging.getLogger("papermill").setLevel(logging.ERROR)
     record = {"fingerprint": fingerprint, "parameters": dict(values), "code": _code(chapter), "machine": machine()}
     started = time.monotonic()
-    try:
+    with tempfile.TemporaryDirectory(prefix="rnnreport-") as scratch:  # where even a kill leaves nothing in the way
+        unfinished = Path(scratch, output.name)
         error = _papermill(chapter, values, unfinished, stderr)
-        notebook = nbformat.read(unfinished, as_version=4)
-        notebook.metadata["rnnreport"] = {**record, "seconds": time.monotonic() - started, "error": error}
-        nbformat.write(notebook, unfinished)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
+        notebook = json.loads(unfinished.read_bytes())
+    notebook["metadata"]["rnnreport"] = {**record, "seconds": time.monotonic() - started, "error": error}
+    notebook["metadata"]["papermill"]["output_path"] = str(output)
+    notebook["metadata"]["rnnreport"]["sha256"] = _hash(notebook)
+    storage.write(failed if error else output, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
     if error:
-        os.replace(unfinished, failed)
         raise BuildError(f"{chapter} failed: {error} (see {_relative(failed)})")
     failed.unlink(missing_ok=True)
-    os.replace(unfinished, output)
 
 
 def sweep_chapter(chapter: str, points: Sequence[dict[str, Any]], folder: Path) -> pd.DataFrame:
@@ -160,15 +157,15 @@ def sweep_chapter(chapter: str, points: Sequence[dict[str, Any]], folder: Path) 
     sweep.check_folder(folder)
     settle_text(*points)
     wanted = {f"{chapter}-{_hash(values)[:12]}": values for values in points}
-    calls, source = {}, _source(chapter)
+    calls, source, hashed = {}, _source(chapter), cache(content_hash)
     for name, values in wanted.items():
-        output, fingerprint = folder / f"{name}.ipynb", _fingerprint(chapter, values, source)
-        if _recorded(output).get("fingerprint") != fingerprint:
+        output, fingerprint = folder / f"{name}.ipynb", _fingerprint(chapter, values, source, hashed)
+        if not _is_done(output, fingerprint):
             calls[name] = partial(_execute_alone, chapter, values, output, fingerprint)
     errors = sweep.run(calls, chapter) if calls else {}
     sweep.check_there(folder, [f"{name}.ipynb" for name in wanted if name not in errors])
     table = _sweep_table(chapter, folder, {name: (wanted[name], error) for name, error in errors.items()})
-    _write(folder / "sweep.csv", table.to_csv(index=False))
+    storage.write(folder / "sweep.csv", table.to_csv(index=False))
     return table.loc[list(wanted)]
 
 
@@ -180,7 +177,7 @@ def export_figures(notebook: Path) -> list[Path]:
             html = output.get("data", {}).get("text/html", "")
             for name, data in re.findall(r'class="report-figure" id="([^"]+)".*?base64,([^"]+)"', html, re.S):
                 path = notebook.parent / f"{notebook.stem}-{name}.svg"
-                path.write_bytes(base64.b64decode(data))
+                storage.write(path, base64.b64decode(data))
                 written.append(path)
     return written
 
@@ -205,7 +202,7 @@ def tidy(chapter: str) -> None:
                     raise BuildError(f"{chapter}: the checked cell {cell.id} must print, and do nothing but print")
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook.metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
-    _write(source, nbformat.writes(notebook) + "\n")
+    storage.write(source, nbformat.writes(notebook) + "\n")
 
 
 def _papermill(chapter: str, values: Mapping[str, Any], output: Path, stderr: TextIO | None) -> str:
@@ -246,7 +243,8 @@ def _sweep_table(
     chapter: str, folder: Path, failed: Mapping[str, tuple[Mapping[str, Any], BaseException]]
 ) -> pd.DataFrame:
     """A row for each of a sweep's notebooks, and for each that failed without leaving one, by the notebooks' names."""
-    rows = {path.name.partition(".")[0]: _row(path) for path in _notebooks(chapter, folder)}
+    whole = (path for path in _notebooks(chapter, folder) if _recorded(path))
+    rows = {path.name.partition(".")[0]: _row(path) for path in whole}
     for name, (values, error) in failed.items():
         if not isinstance(error, BuildError) or name not in rows:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
@@ -291,31 +289,49 @@ def _inspected(chapter: str) -> dict[str, Any]:
     return papermill.inspect_notebook(str(BOOK / f"{chapter}.ipynb"))
 
 
-def _fingerprint(chapter: str, values: Mapping[str, Any], source: str = "") -> str:
-    """A hash of all that the chapter's results depend on: parameters, their data, and its source.
+def _fingerprint(
+    chapter: str, values: Mapping[str, Any], source: str = "", hashed: Callable[[Path], str] = content_hash
+) -> str:
+    """A hash of all that the chapter's results depend on: parameters, what they name, and its source.
 
-    source: of :func:`_source`, where the caller has it already.
+    source: of :func:`_source`, where the caller has it already; hashed: its :func:`content_hash`, if it keeps them.
     """
-    files = [PROJECT / value for name, value in values.items() if name.endswith("_file") and value]
+    fields = CHAPTERS[chapter].model_fields
+    backends = [values[name] for name in fields if fields[name].annotation == Backend and name in values]
     return _hash(
         {
             "source": source or _source(chapter),
-            "files": [hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.is_file()],
-            "corpus": corpora.load(values["corpus"]).sha256 if "corpus" in values else None,
+            "read": [hashed(path) for path in _named(chapter, values)],
+            "corpus": _hash(repr(corpora.load(values["corpus"]))) if "corpus" in values else None,
+            "kernels": [in_use(backend) for backend in backends],
             "parameters": dict(values),
         }
     )
 
 
 def _source(chapter: str) -> str:
-    """A hash of what the chapter's results depend on at any parameters: notebook, code, libraries, claims."""
-    files = [BOOK / f"{chapter}.ipynb", PROJECT / "requirements.lock"]
-    if "rnnreport.claims" in modules(*_imports(chapter)):
-        files.append(claims.CLAIMS)
-    return _hash({"files": [hashlib.sha256(path.read_bytes()).hexdigest() for path in files], "code": _code(chapter)})
+    """A hash of what the chapter's results depend on at any parameters: notebook, code, libraries, the code's data."""
+    files = [BOOK / f"{chapter}.ipynb", PROJECT / "requirements.lock", *_read_by_code(chapter)]
+    return _hash({"files": [content_hash(path) for path in files], "code": _code(chapter), "libraries": libraries()})
 
 
-def _hash(what: Mapping[str, Any]) -> str:
+def may_read(chapter: str, values: Mapping[str, Any]) -> list[Path]:
+    """Every file and folder that the chapter may read, besides this package and its corpus: what it has declared."""
+    return [*_read_by_code(chapter), *_named(chapter, values)]
+
+
+def _named(chapter: str, values: Mapping[str, Any]) -> list[Path]:
+    """The files and folders that the parameters name."""
+    return [PROJECT / name for name in CHAPTERS[chapter].names_to_read(values)]
+
+
+def _read_by_code(chapter: str) -> list[Path]:
+    """What the modules that the chapter imports read by themselves, as their ``READS`` say."""
+    # Experiments and claims are imported here already; a module that is not has none: tests/test_build.py looks.
+    return [path for name in modules(*_imports(chapter)) for path in getattr(sys.modules.get(name), "READS", ())]
+
+
+def _hash(what: Any) -> str:
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 
@@ -336,11 +352,21 @@ def _imports(chapter: str) -> list[str]:
     return sorted(name for name in set(names) if name.partition(".")[0] == "rnnreport")
 
 
+def _is_done(output: Path, fingerprint: str) -> bool:
+    """Whether the executed chapter is there, and of this fingerprint; says so where it is not as it was left."""
+    record = _recorded(output)
+    if not record and output.exists():
+        print(f"{_relative(output)} is damaged or was edited: the chapter runs again", flush=True)
+    return record.get("fingerprint") == fingerprint
+
+
 def _recorded(notebook: Path) -> dict[str, Any]:
-    """What an executed chapter says of its run; nothing where there is none, or not a whole one."""
+    """What an executed chapter says of its run; nothing where there is none, or it is not as the run left it."""
     try:
-        return nbformat.read(notebook, as_version=4).metadata.get("rnnreport", {})
-    except (OSError, nbformat.reader.NotJSONError):
+        content = json.loads(notebook.read_bytes())
+        record = content["metadata"]["rnnreport"]
+        return record if record.pop("sha256") == _hash(content) else {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 
@@ -357,66 +383,25 @@ def _verdicts(chapters: Path) -> list[dict[str, Any]]:
 
 def _verdicts_in(notebook: Path) -> list[dict[str, Any]]:
     """The verdicts that an executed notebook displays."""
-    cells = nbformat.read(notebook, as_version=4).cells
+    cells = json.loads(notebook.read_bytes())["cells"]
     shown = [output.get("metadata", {}).get(claims.METADATA) for cell in cells for output in cell.get("outputs", [])]
     return [verdict for verdict in shown if verdict]
 
 
-def _site(chapters: Path, folder: Path) -> Path:
-    """Build the site from the executed chapters, with warnings as errors, unless it is there already."""
-    html, stamp = folder / "html", "rnnreport-built"
-    sources = [path for path in sorted(BOOK.rglob("*")) if path.is_file() and path.suffix not in (".ipynb", ".pyc")]
-    sources += [PROJECT / "_config.yml", PROJECT / "_toc.yml", *sorted(chapters.glob("0*_*.ipynb"))]
-    digest = hashlib.sha256()
-    for path in sources:
-        digest.update(path.name.encode() + path.read_bytes())
-    if not (html / stamp).exists() or (html / stamp).read_text() != digest.hexdigest():
-        print("Building the pages", flush=True)
-        stage = folder / "stage"
-        shutil.rmtree(stage, ignore_errors=True)
-        shutil.copytree(BOOK, stage / "book", ignore=shutil.ignore_patterns("*.ipynb", "__pycache__"))
-        shutil.copy(PROJECT / "_toc.yml", stage)
-        config = yaml.safe_load((PROJECT / "_config.yml").read_text(encoding="utf-8"))
-        config["execute"]["execute_notebooks"] = "off"
-        (stage / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
-        for chapter in CHAPTERS:
-            nbformat.write(_as_run(chapters / f"{chapter}.ipynb"), stage / "book" / f"{chapter}.ipynb")
-        jupyter_book = "from jupyter_book.cli.main import main; main()"
-        command = [sys.executable, "-c", jupyter_book, "build", str(stage), "-W", "-n", "--keep-going"]
-        with (folder / "site.log").open("w") as log:
-            failed = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT).returncode
-        if failed:
-            print(*(folder / "site.log").read_text().splitlines()[-30:], sep="\n", file=sys.stderr)
-            raise BuildError(f"the pages could not be built, see above and {_relative(folder / 'site.log')}")
-        built = stage / "_build" / "html"
-        (built / stamp).write_text(digest.hexdigest())
-        shutil.rmtree(html, ignore_errors=True)
-        os.replace(built, html)
-    return html / "index.html"
-
-
-def _as_run(path: Path) -> Any:
-    """The executed chapter with its parameters' cell as it was run, in place of papermill's second such cell."""
-    notebook = nbformat.read(path, as_version=4)
-    tagged = {tag: cell for cell in notebook.cells for tag in cell.metadata.get("tags", [])}
-    if "injected-parameters" in tagged:
-        injected = ast.parse(tagged["injected-parameters"].source).body
-        values = {node.targets[0].id: ast.unparse(node.value) for node in injected if isinstance(node, ast.Assign)}  # type: ignore[attr-defined]
-        own = tagged["parameters"]
-        own.source = re.sub(
-            r"^(\w+) = .*?(  #.*)?$",
-            lambda line: f"{line[1]} = {values[line[1]]}{line[2] or ''}" if line[1] in values else line[0],
-            own.source,
-            flags=re.M,
-        )
-        notebook.cells.remove(tagged["injected-parameters"])
-    return notebook
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """No other build in this folder, for which it waits; the system lets go of a build that has died."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        print(f"Another build is under way in {_relative(folder)}; this one waits for its end", flush=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _relative(path: Path) -> Path:

@@ -19,19 +19,30 @@ from typing import Annotated, Any, Literal, get_args
 import numpy as np
 import pandas as pd
 import yaml
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from rnnreport import checksums
 from rnnreport.intervals import exceeds, in_words, interval
-from rnnreport.parameters import DISTINCT, Parameters
+from rnnreport.parameters import DISTINCT, FileName, Parameters
 from rnnreport.provenance import PROJECT
 
 CLAIMS = PROJECT / "data" / "claims.yml"
+READS = (CLAIMS,)  # what this module reads by itself, for the fingerprints of the chapters that judge
 METADATA = "rnnreport-verdict"  # where a shown verdict carries its data, for the ledger
 VerdictName = Literal["reproduced", "contradicted", "underpowered", "not run"]
 VERDICTS: tuple[VerdictName, ...] = get_args(VerdictName)
 
 Finding = tuple[bool | None, str]
+
+
+def _collected(file: str) -> str:
+    try:
+        _verdicts(file)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"verdicts_file must be '' or a file that a build left, verdicts.json, not {file!r}"
+        ) from error
+    return file
 
 
 class ClaimsParameters(Parameters):
@@ -42,7 +53,7 @@ class ClaimsParameters(Parameters):
         Field(description=f"a list of different verdicts among {', '.join(map(repr, VERDICTS))}"),
         DISTINCT,
     ]
-    verdicts_file: Annotated[str, Field(strict=True, description="a text: the name of a file, or '' for none")]
+    verdicts_file: Annotated[FileName, AfterValidator(_collected)]
 
 
 @cache
@@ -87,15 +98,23 @@ def ledger(verdicts_file: str, only: list[str] | None = None) -> pd.DataFrame:
 
     verdicts_file: what a build collected from the chapters, relative to the project; "" for none.
     """
-    path = PROJECT / verdicts_file
-    found = json.loads(path.read_text(encoding="utf-8")) if verdicts_file and path.is_file() else []
-    earned = {verdict["id"]: verdict for verdict in found}
+    earned = _verdicts(verdicts_file)
     rows = [
         {**claim, "verdict": "not run", "evidence": "", "chapter": "", **earned.get(name, {})}
         for name, claim in claims().items()
     ]
     table = pd.DataFrame(rows)
     return table if only is None else table[table["verdict"].isin(only)].reset_index(drop=True)
+
+
+def _verdicts(file: str) -> dict[str, dict[str, str]]:
+    """By their claims' ids: id, verdict, evidence and chapter. Raises where the file is no list of these."""
+    found = json.loads((PROJECT / file).read_text(encoding="utf-8")) if file else []
+    if not isinstance(found, list):
+        raise TypeError
+    return {
+        verdict["id"]: {name: verdict[name] for name in ("id", "verdict", "evidence", "chapter")} for verdict in found
+    }
 
 
 # The predicates. Tables of differences from autograd have a row for each random problem and a column for each reading

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -71,6 +72,9 @@ def main() -> None:
     for name in (corpora.DATA_DIR, runs.RUNS_DIR):
         if folder := os.environ.get(name):  # kernels run in book/, workers elsewhere
             os.environ[name] = str(Path(folder).absolute())
+    for name in ("SIGTERM", "SIGHUP"):  # as Ctrl-C: nothing half done is left, and no kernel. Windows has one of them
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
+            signal.signal(getattr(signal, name), lambda number, _: sys.exit(128 + number))
     try:
         app(_joined(sys.argv[1:]))
     except EXPECTED as error:
@@ -82,7 +86,7 @@ def main() -> None:
         print(f"rnnreport: {error.strerror}: {error.filename or 'nothing more can be written'}", file=sys.stderr)
         sys.exit(2)
     except SystemExit as end:
-        if end.code == 130:  # what typer makes of Ctrl-C
+        if end.code in (129, 130, 143):  # of SIGHUP, Ctrl-C and SIGTERM
             print("rnnreport: stopped; the same command goes on from here", file=sys.stderr)
         raise
 

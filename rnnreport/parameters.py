@@ -23,6 +23,9 @@ def _distinct(values: list[Any]) -> list[Any]:
     return values
 
 
+IS_READ = (
+    object()
+)  # in a parameter's type: it names a file or a folder, relative to the project, that the chapter reads
 DISTINCT = AfterValidator(_distinct)  # for lists: at least one, and none twice
 
 # Every type's description completes the sentence "… must be …".
@@ -33,6 +36,8 @@ Real = Annotated[float, Field(strict=True, allow_inf_nan=False, description="a f
 Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False, description="a finite number > 0")]
 Ratio = Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False, description="a number > 0 and <= 1")]
 Text = Annotated[str, Field(strict=True, min_length=1, description="a UTF-8 text of at least one character")]
+FileName = Annotated[str, Field(strict=True, description="a text: the name of a file, or '' for none"), IS_READ]
+FolderName = Annotated[str, Field(strict=True, description="a text: the name of a folder, or '' for none"), IS_READ]
 
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**32)]
 Seeds = Annotated[list[Seed], Field(description="a list of different integers from 0 to 4294967295"), DISTINCT]
@@ -60,6 +65,12 @@ class Parameters(BaseModel):
             return cls.model_validate(dict(values))
         except ValidationError as error:
             raise ParameterError(cls._sentence(error.errors()[0], values)) from None
+
+    @classmethod
+    def names_to_read(cls, values: Mapping[str, Any]) -> list[str]:
+        """The names of files and folders among the values: of the parameters whose type is marked with ``IS_READ``."""
+        marked = (name for name, field in cls.model_fields.items() if IS_READ in field.metadata)
+        return [values[name] for name in marked if values.get(name)]
 
     @classmethod
     def _sentence(cls, error: Any, values: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import sys
 from functools import cache
@@ -35,7 +36,7 @@ def modules(*names: str) -> list[str]:
 def code_version(*names: str) -> str:
     """A hash of the source of the named modules and all that they import from this package.
 
-    The scripts and styles beside a package's ``__init__.py`` belong to it: the widgets'.
+    What else lies beside a package's ``__init__.py`` belongs to it, such as the widgets' scripts and styles.
     """
     digest = hashlib.sha256()
     for module in modules(*names):
@@ -43,10 +44,28 @@ def code_version(*names: str) -> str:
         if spec is None or spec.origin is None:
             continue
         source = Path(spec.origin)
-        beside = [*source.parent.glob("*.js"), *source.parent.glob("*.css")] if source.name == "__init__.py" else []
+        beside = [path for path in source.parent.iterdir() if _is_data(path)] if source.name == "__init__.py" else []
         for path in (source, *sorted(beside)):
             digest.update(f"{module}/{path.name}\n".encode() + path.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def _is_data(path: Path) -> bool:
+    return path.is_file() and path.suffix not in (".py", ".pyc") and not path.name.startswith(".")
+
+
+def content_hash(path: Path) -> str:
+    """A hash of a file's content, or of what is in a folder and not hidden, with its names; "" where there is none."""
+    if os.path.isfile(path):  # of a name too long, Path's is_file raises OSError
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    if not os.path.isdir(path):
+        return ""
+    parts = [
+        f"{content_hash(inside)}  {inside.name}\n"
+        for inside in sorted(path.iterdir())
+        if not inside.name.startswith(".")
+    ]
+    return hashlib.sha256("".join(parts).encode()).hexdigest()
 
 
 @cache

@@ -20,7 +20,7 @@ from sphinx.errors import ExtensionError
 
 from rnnreport import vendor
 
-SOURCES = ("rnnreport/**/*.py", "rnnreport/**/*.js", "rnnreport/**/*.css", "data/**/*")
+SOURCES = ("requirements.lock", "rnnreport/**/*", "data/**/*")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -50,7 +50,8 @@ def bring_javascript(root: Path, checkout: bool) -> None:
 def fingerprint(root: Path) -> str:
     """A hash of what the notebooks call and read."""
     digest = hashlib.sha256()
-    for file in sorted(file for pattern in SOURCES for file in root.glob(pattern) if file.is_file()):
+    files = (file for pattern in SOURCES for file in root.glob(pattern))
+    for file in sorted(file for file in files if file.is_file() and file.suffix != ".pyc"):
         digest.update(file.relative_to(root).as_posix().encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 
 from rnnreport import checksums
-from rnnreport.parameters import ParameterError
+from rnnreport.parameters import FileName, ParameterError
 from rnnreport.provenance import PROJECT
 from rnnreport.runs import Run, provenance, read_table, write_table
 
@@ -84,6 +84,4 @@ def _present(file: str) -> str:
     return file
 
 
-RecordedFile = Annotated[
-    str, Field(strict=True, description="a text: the name of a file, or '' for none"), AfterValidator(_present)
-]
+RecordedFile = Annotated[FileName, AfterValidator(_present)]

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from pydantic import model_validator
 from rnnreport import checksums, corpora
 from rnnreport.backends import Backend, kernels
 from rnnreport.experiments.text_training import TextRun, course_recipe, train_text
-from rnnreport.parameters import ParameterError, Parameters, Text
+from rnnreport.parameters import IS_READ, ParameterError, Parameters, Text
 from rnnreport.provenance import PROJECT
 from rnnreport.runs import RunError, provenance, run_all, tabulate
 
@@ -35,8 +35,8 @@ Record = dict[str, Any]  # ``conditions`` and ``comparisons``
 class SpeedParameters(Parameters):
     """What the appendix on speed can be told."""
 
-    benchmarks_file: Text
-    learning_file: Text
+    benchmarks_file: Annotated[Text, IS_READ]
+    learning_file: Annotated[Text, IS_READ]
 
     @model_validator(mode="after")
     def _readable(self) -> Self:

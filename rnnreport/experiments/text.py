@@ -24,7 +24,7 @@ from rnnreport.experiments.text_training import (
     train_text,
 )
 from rnnreport.models import CharLSTM
-from rnnreport.parameters import DISTINCT, Count, ParameterError, Positives, Text
+from rnnreport.parameters import DISTINCT, Count, FolderName, ParameterError, Positives, Text
 from rnnreport.provenance import PROJECT
 from rnnreport.runs import Run, load, run_all, tabulate
 from rnnreport.sampling import probabilities, sample
@@ -77,8 +77,8 @@ REPORTED = ((50_000, 0.57), (100_000, 0.59), (200_000, 0.61), (500_000, 0.68))
 COPIERS, READER_STEP = (2_000, 50_000, 500_000), 50_000
 READER, CARRIER = "the course's, 50,000 steps", "one layer, five minutes"
 
-
-Folder = Annotated[str, Field(strict=True, description="a text: the name of a folder, or '' for none")]
+SAMPLES = PROJECT / "data" / "report_samples.yml"
+READS = (SAMPLES,)  # what this module reads by itself, for the chapter's fingerprint
 
 
 class TextParameters(TrainingParameters):
@@ -101,8 +101,8 @@ class TextParameters(TrainingParameters):
     prompt: Text
     sample_length: Count
     backend: Annotated[Backend, Field(description=f"one of {', '.join(map(repr, get_args(Backend)))}")]
-    long_folder: Folder
-    short_folder: Folder
+    long_folder: FolderName
+    short_folder: FolderName
     recorded_file: recorded.RecordedFile
 
     @field_validator("long_folder", "short_folder")
@@ -412,7 +412,7 @@ def first_samples(model: CharLSTM, corpus: corpora.Corpus, length: int, count: i
 
 def report_samples() -> dict[str, list[dict[str, Any]]]:
     """What the report prints as written by its model: "training" (step, accuracy, text), "temperature" (…, text)."""
-    return yaml.safe_load(checksums.verify(PROJECT / "data" / "report_samples.yml").read_text(encoding="utf-8"))
+    return yaml.safe_load(checksums.verify(SAMPLES).read_text(encoding="utf-8"))
 
 
 def without_favourite(

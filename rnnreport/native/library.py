@@ -33,8 +33,8 @@ _log = logging.getLogger("rnnreport")
 
 
 def source_hash() -> str:
-    """12 hexadecimal digits for the sources."""
-    return _digest(*(path.read_bytes() for path in (*SOURCES, *HEADERS)))
+    """12 hexadecimal digits for the sources, and for the Python that calls what is made of them."""
+    return _digest(*(path.read_bytes() for path in (*SOURCES, *HEADERS, *sorted(Path(__file__).parent.glob("*.py")))))
 
 
 @cache

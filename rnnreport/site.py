@@ -1,0 +1,119 @@
+"""The site: executed chapters staged and built by Jupyter Book, and the stamp by which a site is known to be whole."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import yaml
+
+from rnnreport import storage
+from rnnreport.provenance import PROJECT, code_version, content_hash
+
+STAMP = "SHA256SUMS"  # `sha256sum -c` reads it; its last line, a comment to that, says what the site was made from
+CONFIGURATION = (PROJECT / "_config.yml", PROJECT / "_toc.yml", PROJECT / "requirements.lock")
+
+
+class BuildError(RuntimeError):
+    """A build that cannot go on; the message is one sentence for the reader."""
+
+
+def build(book: Path, chapters: Sequence[Path], folder: Path) -> Path:
+    """Build ``html`` in the folder, with warnings as errors, unless it is there, whole and made from these sources.
+
+    book: the folder of the pages' sources; chapters: the executed ones, which take the place of its notebooks. Returns
+    the site's ``index.html``. Raises BuildError.
+    """
+    html, sources = folder / "html", source_hash(book, chapters)
+    changed = changed_files(html, sources)
+    if changed or changed is None:
+        named = f", since {changed[0]} is not as it was built ({len(changed)} of the site)" if changed else ""
+        print(f"Building the pages{named}", flush=True)
+        built = _jupyter_book(_staged(book, chapters, folder / "stage"), folder / "site.log")
+        storage.write(built / STAMP, _stamp(built, sources))
+        storage.put(built, html)
+    return html / "index.html"
+
+
+def source_hash(book: Path, chapters: Sequence[Path]) -> str:
+    """A hash of all that the site is made from: pages, chapters, configuration, vendored JavaScript and this module."""
+    pages = [path for path in sorted(book.rglob("*")) if path.is_file() and path.suffix not in (".ipynb", ".pyc")]
+    named = {path.relative_to(book).as_posix(): path for path in pages}
+    named |= {path.name: path for path in (*CONFIGURATION, *chapters)}
+    lines = [f"{content_hash(path)}  {name}\n" for name, path in named.items()]
+    return hashlib.sha256("".join([code_version(__name__), *lines]).encode()).hexdigest()
+
+
+def changed_files(html: Path, sources: str) -> list[str] | None:
+    """The site's files that are missing or are not as they were built; None where there is no site of these sources."""
+    try:
+        *lines, last = (html / STAMP).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return None
+    if last != _seal(lines, sources):
+        return None
+    listed = (line.split("  ", 1) for line in lines)
+    return [name for digest, name in listed if content_hash(html / name) != digest]
+
+
+def _stamp(html: Path, sources: str) -> str:
+    files = sorted(path for path in html.rglob("*") if path.is_file())
+    lines = [f"{content_hash(path)}  {path.relative_to(html).as_posix()}" for path in files]
+    return "\n".join([*lines, _seal(lines, sources)]) + "\n"
+
+
+def _seal(lines: Sequence[str], sources: str) -> str:
+    """The stamp's last line, without which it says nothing: so that half a stamp does not vouch for half a site."""
+    return "# " + hashlib.sha256("\n".join([sources, *lines]).encode()).hexdigest()
+
+
+def _staged(book: Path, chapters: Sequence[Path], stage: Path) -> Path:
+    """What Jupyter Book is given: the pages' sources, and the chapters as they were run."""
+    shutil.rmtree(stage, ignore_errors=True)
+    shutil.copytree(book, stage / "book", ignore=shutil.ignore_patterns("*.ipynb", "__pycache__"))
+    shutil.copy(PROJECT / "_toc.yml", stage)
+    config = yaml.safe_load((PROJECT / "_config.yml").read_text(encoding="utf-8"))
+    config["execute"]["execute_notebooks"] = "off"
+    (stage / "_config.yml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+    for chapter in chapters:
+        nbformat.write(as_run(chapter), stage / "book" / chapter.name)
+    return stage
+
+
+def _jupyter_book(stage: Path, log: Path) -> Path:
+    """The folder of the built pages. Raises BuildError."""
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(stage)]
+    with log.open("w", encoding="utf-8") as said:
+        failed = subprocess.run(
+            [*command, "-W", "-n", "--keep-going"], stdout=said, stderr=subprocess.STDOUT
+        ).returncode
+    if failed:
+        print(*log.read_text(encoding="utf-8", errors="replace").splitlines()[-30:], sep="\n", file=sys.stderr)
+        raise BuildError(f"the pages could not be built, see above and {log}")
+    return stage / "_build" / "html"
+
+
+def as_run(path: Path) -> Any:
+    """The executed chapter with its parameters' cell as it was run, in place of papermill's second such cell."""
+    notebook = nbformat.read(path, as_version=4)
+    tagged = {tag: cell for cell in notebook.cells for tag in cell.metadata.get("tags", [])}
+    if "injected-parameters" in tagged:
+        injected = ast.parse(tagged["injected-parameters"].source).body
+        values = {node.targets[0].id: ast.unparse(node.value) for node in injected if isinstance(node, ast.Assign)}  # type: ignore[attr-defined]
+        own = tagged["parameters"]
+        own.source = re.sub(
+            r"^(\w+) = .*?(  #.*)?$",
+            lambda line: f"{line[1]} = {values[line[1]]}{line[2] or ''}" if line[1] in values else line[0],
+            own.source,
+            flags=re.M,
+        )
+        notebook.cells.remove(tagged["injected-parameters"])
+    return notebook
