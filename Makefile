@@ -2,7 +2,7 @@
 PYTHON ?= python3
 
 book test serve clean bench:
-	@$(PYTHON) -m rnnreport $@
+	@PYTHONSAFEPATH= $(PYTHON) -m rnnreport $@
 
 .PHONY: book test serve clean bench
 .DEFAULT_GOAL := book

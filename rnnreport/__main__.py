@@ -4,12 +4,23 @@ import sys
 
 from rnnreport import environment
 
-if sys.argv[1:] == ["clean"]:  # needs no environment, and should not make one
-    environment.clean()
-    sys.exit()
 
-environment.enter(sys.argv[1:])
+def main() -> None:
+    """Run the command line, which is imported only here: Ctrl-C may come before it is there."""
+    try:
+        if __name__ == "__main__":
+            if sys.argv[1:] == ["clean"]:  # needs no environment, and should not make one
+                environment.settle()
+                environment.clean()
+                sys.exit()
+            environment.enter(sys.argv[1:])
+        from rnnreport.cli import main as command_line
 
-from rnnreport.cli import main  # noqa: E402  (only the environment has what it needs)
+        command_line()
+    except KeyboardInterrupt:
+        print("rnnreport: stopped; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
 
-main()
+
+if __name__ == "__main__":
+    main()

@@ -26,7 +26,6 @@ from typing import Any, TextIO
 import nbformat
 import pandas as pd
 import papermill
-import yaml
 from filelock import FileLock, Timeout
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
@@ -39,9 +38,10 @@ from rnnreport.experiments.rnn_versus_lstm import RNNVersusLSTMParameters
 from rnnreport.experiments.speed import SpeedParameters
 from rnnreport.experiments.temporal_gate import TemporalGateParameters
 from rnnreport.experiments.text import TextParameters
-from rnnreport.parameters import ParameterError, Parameters
+from rnnreport.parameters import ParameterError, Parameters, located
 from rnnreport.provenance import PROJECT, code_version, content_hash, libraries, machine, modules
 from rnnreport.site import BuildError
+from rnnreport.values import profiles as read_profiles
 
 BOOK = PROJECT / "book"
 BUILD = PROJECT / "_build"
@@ -89,13 +89,13 @@ def book(profile: str = "report", folder: Path = BUILD) -> Path:
 
 def parameters(chapter: str, profile: str = "quick") -> dict[str, Any]:
     """The chapter's parameters in that profile: the notebook's own, and over them those of ``book/profiles.yml``."""
-    profiles = yaml.safe_load((BOOK / "profiles.yml").read_text(encoding="utf-8"))
+    profiles = read_profiles((BOOK / "profiles.yml").read_text(encoding="utf-8"), CHAPTERS)
     if profile not in profiles:
         raise ParameterError(f"there is no profile {profile!r}; there are {', '.join(profiles)}")
     if chapter not in CHAPTERS:
         raise ParameterError(f"there is no chapter {chapter!r}; there are {', '.join(CHAPTERS)}")
     own = {name: ast.literal_eval(value["default"]) for name, value in _inspected(chapter).items()}
-    return {**own, **(profiles[profile].get(chapter) or {})}
+    return {**own, **profiles[profile].get(chapter, {})}
 
 
 def check(chapter: str, values: Mapping[str, Any]) -> None:
@@ -145,6 +145,22 @@ def execute(
     if error:
         raise BuildError(f"{chapter} failed: {error} (see {_relative(failed)})")
     failed.unlink(missing_ok=True)
+
+
+def is_executed(notebook: Path) -> bool:
+    """Whether the file is a notebook that :func:`execute` left."""
+    try:
+        return "rnnreport" in json.loads(notebook.read_bytes())["metadata"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def is_sweep_table(file: Path) -> bool:
+    """Whether the file is a table that :func:`sweep_chapter` left."""
+    try:
+        return "status" in pd.read_csv(file, nrows=0).columns
+    except (OSError, ValueError):  # pandas' are ValueErrors
+        return False
 
 
 def sweep_chapter(chapter: str, points: Sequence[dict[str, Any]], folder: Path) -> pd.DataFrame:
@@ -322,7 +338,7 @@ def may_read(chapter: str, values: Mapping[str, Any]) -> list[Path]:
 
 def _named(chapter: str, values: Mapping[str, Any]) -> list[Path]:
     """The files and folders that the parameters name."""
-    return [PROJECT / name for name in CHAPTERS[chapter].names_to_read(values)]
+    return [located(values[name]) for name in CHAPTERS[chapter].names_of_paths() if values.get(name)]
 
 
 def _read_by_code(chapter: str) -> list[Path]:

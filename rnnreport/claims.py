@@ -23,7 +23,7 @@ from pydantic import AfterValidator, Field
 
 from rnnreport import checksums
 from rnnreport.intervals import exceeds, in_words, interval
-from rnnreport.parameters import DISTINCT, FileName, Parameters
+from rnnreport.parameters import DISTINCT, FileName, Parameters, located
 from rnnreport.provenance import PROJECT
 
 CLAIMS = PROJECT / "data" / "claims.yml"
@@ -96,7 +96,7 @@ def judge(claim: str, *tables: Any, note: str = "") -> Verdict:
 def ledger(verdicts_file: str, only: list[str] | None = None) -> pd.DataFrame:
     """Every claim with its verdict: id, section, claim, verdict, evidence, chapter ("" where none judged it).
 
-    verdicts_file: what a build collected from the chapters, relative to the project; "" for none.
+    verdicts_file: the name of what a build collected from the chapters; "" for none.
     """
     earned = _verdicts(verdicts_file)
     rows = [
@@ -109,7 +109,7 @@ def ledger(verdicts_file: str, only: list[str] | None = None) -> pd.DataFrame:
 
 def _verdicts(file: str) -> dict[str, dict[str, str]]:
     """By their claims' ids: id, verdict, evidence and chapter. Raises where the file is no list of these."""
-    found = json.loads((PROJECT / file).read_text(encoding="utf-8")) if file else []
+    found = json.loads(located(file).read_text(encoding="utf-8")) if file else []
     if not isinstance(found, list):
         raise TypeError
     return {

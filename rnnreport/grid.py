@@ -1,4 +1,4 @@
-"""Parameters as the command line has them: values in words, and grids of them."""
+"""Grids of parameters: from the words of ``--grid`` to points."""
 
 from __future__ import annotations
 
@@ -11,22 +11,9 @@ from typing import Any
 import yaml
 
 from rnnreport.parameters import ParameterError
+from rnnreport.values import read
 
 MOST = 10_000  # runs of one sweep; more is a slip of the finger
-
-
-def read(text: str) -> Any:
-    """A number, a YAML list or the text itself. (YAML alone would read 1e-3 as text.)"""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            pass
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        return text
-    return [read(str(item)) for item in value] if isinstance(value, list) else text
 
 
 def points(grid: Sequence[str], own: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -57,45 +44,41 @@ def points(grid: Sequence[str], own: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _values(words: str, text: str, own: Any) -> list[Any]:
     """The values of one parameter, each once. Raises ParameterError."""
-    if text.startswith("["):
-        try:
-            items = yaml.load(text, yaml.BaseLoader)  # scalars as they are written
-        except yaml.YAMLError:
-            raise ParameterError(f"--grid {words}: this is not a YAML list") from None
-    else:
-        items = [item.strip() for item in text.split(",")]
-    values = [value for item in items for value in _expanded(words, item, own)]
-    if not values:
-        raise ParameterError(f"--grid {words}: there is no value")
-    for index, value in enumerate(values):
-        if value in values[:index]:
-            raise ParameterError(f"--grid {words}: {value} is there twice")
+    try:
+        values = [value for item in _items(text, isinstance(own, str)) for value in _expanded(item, own)]
+        if not values:
+            raise ParameterError("there is no value")
+        for index, value in enumerate(values):
+            if value in values[:index]:
+                raise ParameterError(f"{value!r} is there twice")
+    except ParameterError as error:
+        raise ParameterError(f"--grid {words}: {error}") from None
     return values
 
 
-def _expanded(words: str, item: Any, own: Any) -> list[Any]:
-    """What one item between the commas stands for. Raises ParameterError."""
-    if item == "":
-        raise ParameterError(f"--grid {words}: a value is empty")
-    if isinstance(own, str):
-        return [item]
-    if isinstance(item, str) and ".." in item:
-        ends = re.fullmatch(r"(-?\d+)\.\.(-?\d+)", item)
-        if not ends:
-            raise ParameterError(f"--grid {words}: a range is a..b, with two integers, not {item!r}")
-        first, last = int(ends[1]), int(ends[2])
-        if last < first:
-            raise ParameterError(f"--grid {words}: the range {item} is empty, {last} being less than {first}")
-        if last - first >= MOST:
-            raise ParameterError(f"--grid {words}: the range {item} is too long; a sweep takes {MOST:,} runs at most")
-        found: list[Any] = list(range(first, last + 1))
-    else:
-        found = [_scalars(item)]
-    return [[value] if isinstance(own, list) and not isinstance(value, list) else value for value in found]
+def _items(text: str, as_written: bool) -> list[Any]:
+    """What stands between the commas, read, or as it is written. Raises ParameterError."""
+    if text.startswith("["):
+        items = read(text)
+        if not isinstance(items, list):
+            raise ParameterError("this is not a YAML list")
+        return yaml.load(text, yaml.BaseLoader) if as_written else items
+    items = [item.strip() for item in text.split(",")]
+    if "" in items:
+        raise ParameterError("a value is empty")
+    return items if as_written else [read(item) for item in items]
 
 
-def _scalars(item: Any) -> Any:
-    """A YAML list's item with its numbers read as numbers."""
-    if isinstance(item, list):
-        return [_scalars(part) for part in item]
-    return read(item) if isinstance(item, str) else item
+def _expanded(item: Any, own: Any) -> list[Any]:
+    """What one item stands for. Raises ParameterError."""
+    if isinstance(own, str) or not isinstance(item, str) or ".." not in item:
+        return [[item] if isinstance(own, list) and not isinstance(item, list) else item]
+    ends = re.fullmatch(r"(-?[0-9]+)\.\.(-?[0-9]+)", item)
+    if not ends:
+        raise ParameterError(f"a range is a..b, with two integers, not {item!r}")
+    first, last = read(ends[1]), read(ends[2])
+    if last < first:
+        raise ParameterError(f"the range {item} is empty, {last} being less than {first}")
+    if last - first >= MOST:
+        raise ParameterError(f"the range {item} is too long; a sweep takes {MOST:,} runs at most")
+    return [[value] if isinstance(own, list) else value for value in range(first, last + 1)]

@@ -7,10 +7,14 @@ same in every chapter that has them.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from rnnreport.provenance import PROJECT
 
 
 class ParameterError(ValueError):
@@ -23,9 +27,16 @@ def _distinct(values: list[Any]) -> list[Any]:
     return values
 
 
-IS_READ = (
-    object()
-)  # in a parameter's type: it names a file or a folder, relative to the project, that the chapter reads
+def located(name: str) -> Path:
+    """Where the file or folder is that a parameter names: in the current folder, or else in the project."""
+    path = Path(os.path.expanduser(name))  # leaves a user that does not exist as it is
+    return path.absolute() if os.path.exists(path) else PROJECT / path  # of a name too long, Path's exists raises
+
+
+class _Located:
+    """Marks the parameters that name something for :func:`located`."""
+
+
 DISTINCT = AfterValidator(_distinct)  # for lists: at least one, and none twice
 
 # Every type's description completes the sentence "… must be …".
@@ -36,8 +47,12 @@ Real = Annotated[float, Field(strict=True, allow_inf_nan=False, description="a f
 Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False, description="a finite number > 0")]
 Ratio = Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False, description="a number > 0 and <= 1")]
 Text = Annotated[str, Field(strict=True, min_length=1, description="a UTF-8 text of at least one character")]
-FileName = Annotated[str, Field(strict=True, description="a text: the name of a file, or '' for none"), IS_READ]
-FolderName = Annotated[str, Field(strict=True, description="a text: the name of a folder, or '' for none"), IS_READ]
+# pydantic takes only names that are UTF-8, and so do the notebooks that hold them.
+TextName = Annotated[str, Field(strict=True, min_length=1, description="the name of a text, in UTF-8"), _Located()]
+FileName = Annotated[str, Field(strict=True, description="the name of a file, in UTF-8, or '' for none"), _Located()]
+FolderName = Annotated[
+    str, Field(strict=True, description="the name of a folder, in UTF-8, or '' for none"), _Located()
+]
 
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**32)]
 Seeds = Annotated[list[Seed], Field(description="a list of different integers from 0 to 4294967295"), DISTINCT]
@@ -56,6 +71,13 @@ class Parameters(BaseModel):
         return cls.check({name: names[name] for name in cls.model_fields if name in names})
 
     @classmethod
+    def names_of_paths(cls) -> list[str]:
+        """The parameters that name a file or a folder, to be found by :func:`located`."""
+        return [
+            name for name, field in cls.model_fields.items() if any(isinstance(m, _Located) for m in field.metadata)
+        ]
+
+    @classmethod
     def check(cls, values: Mapping[str, Any]) -> Self:
         """The parameters of these values. Raises ParameterError: which parameter, its value, what is allowed."""
         unknown = sorted(set(values) - set(cls.model_fields))
@@ -65,12 +87,6 @@ class Parameters(BaseModel):
             return cls.model_validate(dict(values))
         except ValidationError as error:
             raise ParameterError(cls._sentence(error.errors()[0], values)) from None
-
-    @classmethod
-    def names_to_read(cls, values: Mapping[str, Any]) -> list[str]:
-        """The names of files and folders among the values: of the parameters whose type is marked with ``IS_READ``."""
-        marked = (name for name, field in cls.model_fields.items() if IS_READ in field.metadata)
-        return [values[name] for name in marked if values.get(name)]
 
     @classmethod
     def _sentence(cls, error: Any, values: Mapping[str, Any]) -> str:

@@ -49,7 +49,7 @@ def fetch(root: Path) -> None:
     wanted = _fingerprint(root)
     if is_complete(vendor, wanted):
         return
-    print("Fetching the pages' JavaScript (once) …", flush=True)
+    print("Fetching the pages' JavaScript (once)", flush=True)
     (vendor / STAMP).unlink(missing_ok=True)
     (root / "_build").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="npm-", dir=root / "_build", ignore_cleanup_errors=True) as folder:

@@ -17,7 +17,7 @@ import yaml
 from conftest import ROOT
 from safetensors import SafetensorError
 
-from rnnreport import build, cli, grid, training
+from rnnreport import build, cli, training
 from rnnreport.experiments import recorded
 from rnnreport.parameters import ParameterError
 
@@ -162,15 +162,6 @@ def test_the_book_is_never_overwritten_by_a_run(
     assert call("run", "01_gradients", "-o", str(own), monkeypatch=monkeypatch) == 2
     assert "would overwrite the book's own notebook" in capsys.readouterr().err
     assert own.read_bytes() == before
-
-
-def test_values_are_read_as_numbers_lists_and_texts() -> None:
-    assert grid.read("5") == 5
-    assert grid.read("1e-3") == 1e-3
-    assert grid.read("[5, 1e-3, rnn]") == [5, 1e-3, "rnn"]
-    assert grid.read("one-hot") == "one-hot"
-    assert grid.read("[5") == "[5"
-    assert cli._joined(["run", "x", "-p", "s", "-3", "-o", "y"]) == ["run", "x", "-p", "s=-3", "-o", "y"]
 
 
 def figures(path: Path) -> list[str]:

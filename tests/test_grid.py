@@ -29,7 +29,10 @@ OWN = {"lengths": [5], "seeds": [0], "tau": 6.0, "prompt": "The", "train_steps":
         (["seed=0..1,7"], [{"seeds": [0]}, {"seeds": [1]}, {"seeds": [7]}]),
         (["train_steps=-1..0"], [{"train_steps": -1}, {"train_steps": 0}]),
         (["prompt=5,wait..what"], [{"prompt": "5"}, {"prompt": "wait..what"}]),
-        (["tau=[{a: 1}]"], [{"tau": {"a": "1"}}]),  # for the chapter to refuse
+        (["seed=010,0x10"], [{"seeds": [10]}, {"seeds": [16]}]),
+        (["lengths=['0..1', [1e3]]"], [{"lengths": [0]}, {"lengths": [1]}, {"lengths": [1000.0]}]),
+        (["prompt=010,no,~"], [{"prompt": "010"}, {"prompt": "no"}, {"prompt": "~"}]),
+        (["prompt=[010, no]"], [{"prompt": "010"}, {"prompt": "no"}]),
         (["prompt=['a, b', 5]"], [{"prompt": "a, b"}, {"prompt": "5"}]),
         (
             ["tau=1,2", "seed=0..1"],
@@ -60,7 +63,10 @@ def test_words_become_points(words: list[str], points: list[dict[str, Any]]) -> 
         (["tau="], "--grid tau=: a value is empty"),
         (["tau=1,,2"], "a value is empty"),
         (["tau=[]"], "there is no value"),
-        (["tau=[1"], "this is not a YAML list"),
+        (["tau=[1"], "--grid tau=[1: '[1' is not YAML: expected ',' or ']'"),
+        (["tau=[1], 2"], "is not YAML"),
+        (["tau=[{a: 1}]"], "'[{a: 1}]' is a dictionary; it must be a number, true or false, a text, or a list of"),
+        (["tau=1,null"], "--grid tau=1,null: 'null' is empty or null; it must be a number"),
         (["seed=4..1"], "the range 4..1 is empty, 1 being less than 4"),
         (["seed=0.."], "a range is a..b, with two integers, not '0..'"),
         (["seed=0.5..2"], "a range is a..b, with two integers, not '0.5..2'"),

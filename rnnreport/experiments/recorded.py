@@ -11,8 +11,7 @@ import pandas as pd
 from pydantic import AfterValidator
 
 from rnnreport import checksums
-from rnnreport.parameters import FileName, ParameterError
-from rnnreport.provenance import PROJECT
+from rnnreport.parameters import FileName, ParameterError, located
 from rnnreport.runs import Run, provenance, read_table, write_table
 
 
@@ -60,11 +59,11 @@ def save(table: pd.DataFrame, path: Path) -> None:
 
 
 def read(file: str) -> pd.DataFrame | None:
-    """A recorded table by its path, relative to the project; None where there is none.
+    """A recorded table by its path, which :func:`rnnreport.parameters.located` finds; None where there is none.
 
     Raises ParameterError where the file is damaged, or not a table that says where it comes from.
     """
-    path = PROJECT / file
+    path = located(file)
     if not file or not os.path.exists(path):  # of a name too long, Path's exists raises OSError
         return None
     try:
@@ -76,6 +75,14 @@ def read(file: str) -> pd.DataFrame | None:
     if "provenance" not in table.attrs:
         raise ParameterError(f"{file} does not say where its runs come from; `rnnreport record` makes files that do")
     return table
+
+
+def is_recorded(file: Path) -> bool:
+    """Whether the file is a table that :func:`save` wrote, with its origin."""
+    try:
+        return read(str(file)) is not None
+    except ParameterError:
+        return False
 
 
 def _present(file: str) -> str:

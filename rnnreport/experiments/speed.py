@@ -6,18 +6,18 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 import torch
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from rnnreport import checksums, corpora
 from rnnreport.backends import Backend, kernels
 from rnnreport.experiments.text_training import TextRun, course_recipe, train_text
-from rnnreport.parameters import IS_READ, ParameterError, Parameters, Text
-from rnnreport.provenance import PROJECT
+from rnnreport.parameters import FileName, ParameterError, Parameters, located
 from rnnreport.runs import RunError, provenance, run_all, tabulate
 
 # What a record calls the parts of a training that are timed, and the contenders.
@@ -35,8 +35,8 @@ Record = dict[str, Any]  # ``conditions`` and ``comparisons``
 class SpeedParameters(Parameters):
     """What the appendix on speed can be told."""
 
-    benchmarks_file: Annotated[Text, IS_READ]
-    learning_file: Annotated[Text, IS_READ]
+    benchmarks_file: Annotated[FileName, Field(min_length=1)]
+    learning_file: Annotated[FileName, Field(min_length=1)]
 
     @model_validator(mode="after")
     def _readable(self) -> Self:
@@ -129,14 +129,22 @@ class Checked(NamedTuple):
 
 
 def read(file: str) -> Record:
-    """A record of ``make bench``, by its path, relative to the project. Raises ParameterError where there is none."""
+    """A record of ``make bench``, by its path, as :func:`located`. Raises ParameterError where there is none."""
     try:
-        record = json.loads(checksums.verify(PROJECT / file).read_text(encoding="utf-8"))
+        record = json.loads(checksums.verify(located(file)).read_text(encoding="utf-8"))
         return {"conditions": record["conditions"], "comparisons": record["comparisons"]}
     except checksums.DamagedError as error:
         raise ParameterError(f"benchmarks_file: {error}") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ParameterError(f"benchmarks_file must be a file that `make bench` wrote, not {file!r}") from error
+
+
+def is_record(file: Path) -> bool:
+    """Whether the file is a record of ``make bench``."""
+    try:
+        return bool(read(str(file)))
+    except ParameterError:
+        return False
 
 
 def ratio(comparison: Comparison, contender: str, against: str) -> Spread:

@@ -24,7 +24,7 @@ from rnnreport.experiments.text_training import (
     train_text,
 )
 from rnnreport.models import CharLSTM
-from rnnreport.parameters import DISTINCT, Count, FolderName, ParameterError, Positives, Text
+from rnnreport.parameters import DISTINCT, Count, FolderName, ParameterError, Positives, Text, TextName, located
 from rnnreport.provenance import PROJECT
 from rnnreport.runs import Run, load, run_all, tabulate
 from rnnreport.sampling import probabilities, sample
@@ -84,7 +84,7 @@ READS = (SAMPLES,)  # what this module reads by itself, for the chapter's finger
 class TextParameters(TrainingParameters):
     """What chapter 4 can be told."""
 
-    corpus: Text
+    corpus: TextName
     optimizers: Annotated[
         list[OptimizerName],
         Field(description=f"a list of different optimizers among {', '.join(map(repr, get_args(OptimizerName)))}"),
@@ -232,14 +232,14 @@ def learning_steps(steps: int) -> list[int]:
 
 
 def kept_training(folder: str) -> Run | None:
-    """A training that is kept in that folder, relative to the project, with its weights; None for "".
+    """A training that is kept in that folder, found by :func:`located`, with its weights; None for "".
 
     Raises ParameterError where there is none, or something in it is damaged.
     """
     if not folder:
         return None
     try:
-        run = load(PROJECT / folder, TextRun)
+        run = load(located(folder), TextRun)
         if (run.folder / checksums.MANIFEST).exists():  # trainings of older versions have none
             checksums.verify_folder(run.folder)
         return run

@@ -1,0 +1,47 @@
+"""Where commands put what they make: one rule for every ``-o`` and ``--folder``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from rnnreport.parameters import ParameterError
+from rnnreport.provenance import PROJECT
+
+
+def destination(
+    given: str | None, default: Path, suffix: str = "", is_own: Callable[[Path], bool] | None = None
+) -> Path:
+    """The folder that a command is to fill or, with a suffix, the file that it is to write; links are followed.
+
+    given: what was asked for, if anything: a folder, unless it ends in ``suffix``. In a folder the file has the name of
+    ``default``. is_own: whether a file that is there is one that the command wrote, and may be replaced. Nothing is
+    made or changed here. Raises ParameterError for a place in ``book/`` and for another's file.
+    """
+    if given is None:
+        return default
+    if not given:
+        raise ParameterError("-o and --folder take a name, and the one given is empty")
+    path = Path(os.path.expanduser(given))
+    if suffix and (path.suffix != suffix or given.endswith(("/", os.sep)) or os.path.isdir(path)):
+        path /= default.name
+    path = Path(os.path.realpath(path))
+    if any(_is_book(folder) for folder in (path, *path.parents)):
+        raise ParameterError(f"{path} would lie among the book's own files; choose another folder")
+    if is_own:
+        keep_others(path, is_own)
+    return path
+
+
+def keep_others(path: Path, is_own: Callable[[Path], bool]) -> None:
+    """Raise ParameterError where there is something at the path that this command did not write."""
+    if os.path.lexists(path) and not is_own(path):
+        raise ParameterError(
+            f"{path} was not written by this command and is kept; choose another name, or move it away"
+        )
+
+
+def _is_book(folder: Path) -> bool:
+    """Whether that is the folder of the book's notebooks, by whatever name."""
+    return os.path.exists(folder) and os.path.samefile(folder, PROJECT / "book")

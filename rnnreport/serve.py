@@ -1,0 +1,48 @@
+"""The built site over HTTP, for this machine's browsers only: its files, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import partial
+from http import HTTPStatus
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+
+class SiteServer(ThreadingHTTPServer):
+    """A server of the site's files at 127.0.0.1. Raises OSError where the port cannot be had."""
+
+    def __init__(self, site: Path, port: int) -> None:
+        super().__init__(("127.0.0.1", port), partial(_Handler, directory=str(site)))
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a reader who left before all was sent."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(SimpleHTTPRequestHandler):
+    server: SiteServer
+
+    def send_head(self) -> Any:
+        """Refuse what a browser is made to ask for under another site's name, and what lies outside of the site."""
+        port = self.server.server_port
+        hosts = {f"{name}{at}" for name in ("127.0.0.1", "localhost") for at in (f":{port}", *[""] * (port == 80))}
+        if self.headers.get("Host", "").lower() not in hosts:
+            self.send_error(HTTPStatus.MISDIRECTED_REQUEST, f"This is http://127.0.0.1:{port}/ only")
+            return None
+        site = os.path.realpath(self.directory)
+        try:
+            inside = os.path.commonpath([site, os.path.realpath(self.translate_path(self.path))]) == site
+        except ValueError:  # such as a zero byte
+            inside = False
+        if not inside:
+            self.send_error(HTTPStatus.NOT_FOUND)
+            return None
+        return super().send_head()
+
+    def list_directory(self, path: Any) -> None:
+        """A folder without an index.html is not shown."""
+        self.send_error(HTTPStatus.NOT_FOUND)

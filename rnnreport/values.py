@@ -1,0 +1,111 @@
+"""Values as people write them, for ``-p``, ``--grid`` and ``book/profiles.yml`` alike: by the rules of YAML 1.2.
+
+PyYAML alone reads by YAML 1.1, where 010 is eight, 12:30 is 750, ``no`` is false and 1e-3 is a text.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection
+from typing import Any
+
+import yaml
+
+from rnnreport.parameters import ParameterError
+
+KINDS = "a number, true or false, a text, or a list of these"
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's core schema (https://yaml.org/spec/1.2.2/#103-core-schema), and the merge key ``<<``."""
+
+    yaml_implicit_resolvers: dict = {}  # noqa: RUF012  (as PyYAML declares it)
+
+    def _null(self, node: yaml.ScalarNode) -> None:
+        return None
+
+    def _int(self, node: yaml.ScalarNode) -> int:
+        return int(node.value, {"0o": 8, "0x": 16}.get(node.value[:2], 10))
+
+    def _float(self, node: yaml.ScalarNode) -> float:
+        written = node.value.lower()
+        value = float(written.replace(".inf", "inf").replace(".nan", "nan"))
+        if "n" not in written and (math.isinf(value) or (value == 0 and re.search("[1-9]", written.partition("e")[0]))):
+            raise ValueError(f"{node.value} is beyond what a float can hold")
+        return value
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Refuse a name that is there twice, of which PyYAML would take the last."""
+        names = [key.value for key, _ in node.value]
+        if twice := sorted(name for name in set(names) if names.count(name) > 1):
+            raise ValueError(f"{twice[0]} is there twice")
+        return super().construct_mapping(node, deep)
+
+
+for _tag, _pattern in {
+    "null": r"~|null|Null|NULL|",
+    "bool": r"true|True|TRUE|false|False|FALSE",
+    "int": r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+",
+    "float": r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+    "merge": r"<<",
+}.items():
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_pattern})\Z"), None)
+for _tag, _constructor in {"null": _Loader._null, "int": _Loader._int, "float": _Loader._float}.items():
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _constructor)
+
+
+def read(text: str) -> Any:
+    """A number, a boolean, a text or a list of these, lists in it included. Raises ParameterError for all else.
+
+    >>> read("[010, 0x10, 1e-3, 1_000, yes, '5']")
+    [10, 16, 0.001, '1_000', 'yes', '5']
+    """
+    try:
+        if any(isinstance(token, (yaml.AliasToken, yaml.AnchorToken, yaml.TagToken)) for token in yaml.scan(text)):
+            raise ValueError("anchors, aliases and tags are not read here")
+        value = yaml.load(text, _Loader)
+    except yaml.MarkedYAMLError as error:
+        raise ParameterError(f"{text!r} is not YAML: {error.problem}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # such as 5,000 digits, or as many brackets
+        raise ParameterError(f"{_short(text)} cannot be read: {str(error).splitlines()[0]}") from None
+    return _checked(text, value)
+
+
+def profiles(text: str, chapters: Collection[str]) -> dict[str, dict[str, dict[str, Any]]]:
+    """What ``book/profiles.yml`` says: for each profile and each chapter that it names, parameters.
+
+    Raises ParameterError, in one sentence, where that is not what the text holds.
+    """
+    where = "book/profiles.yml"
+    try:
+        found = yaml.load(text, _Loader)
+        settings = {
+            name: {chapter: dict(each or {}) for chapter, each in (of or {}).items()} for name, of in found.items()
+        }
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ParameterError(f"{where} cannot be read: {' '.join(str(error).split())}") from None
+    except (AttributeError, TypeError):
+        raise ParameterError(f"{where} must hold profiles, in each chapters, and in each parameters") from None
+    for profile, of in settings.items():
+        for chapter, parameters in of.items():
+            if chapter not in chapters:
+                raise ParameterError(f"{where}: {profile} names {chapter!r}; chapters are {', '.join(chapters)}")
+            for name, value in parameters.items():
+                _checked(f"{where}: {profile}, {chapter}: {name}", value)
+    return settings
+
+
+def _checked(what: str, value: Any) -> Any:
+    """The value, if it is of the kinds that parameters have. Raises ParameterError."""
+    if isinstance(value, list):
+        return [_checked(what, item) for item in value]
+    if not isinstance(value, (bool, int, float, str)):
+        given = {type(None): "empty or null", dict: "a dictionary"}.get(type(value), f"a {type(value).__name__}")
+        raise ParameterError(f"{_short(what)} is {given}; it must be {KINDS}")
+    return value
+
+
+def _short(text: str) -> str:
+    """As much of it as a sentence can hold."""
+    return repr(text) if len(text) <= 80 else f"{text[:60]!r} ..."
