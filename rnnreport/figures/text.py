@@ -14,12 +14,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 from scipy import stats
 
-from rnnreport.figures import GUIDE, LSTM, RNN, SEQUENCE, band, end_label, end_labels, error_bars, new
+from rnnreport.figures import GUIDE, LSTM, RNN, SEQUENCE, band, end_label, end_labels, error_bars, in_style, new
 from rnnreport.intervals import over_seeds
 
 HELD_OUT = RNN  # the colour of held-out text beside the training's
 
 
+@in_style
 def curves_of_first_steps(table: pd.DataFrame) -> Figure:
     """Figure 4: loss and accuracy over the steps, on the training batches and on held-out text."""
     figure, (left, right) = new(2, figsize=(7.4, 3.1))
@@ -41,6 +42,7 @@ def curves_of_first_steps(table: pd.DataFrame) -> Figure:
     return figure
 
 
+@in_style
 def diversity(table: pd.DataFrame) -> Figure:
     """Entropy, distinct sequences and known words against the temperature: means over the seeds of the sampling."""
     figure, axes = new(3, figsize=(7.4, 2.6))
@@ -59,6 +61,7 @@ def diversity(table: pd.DataFrame) -> Figure:
     return figure
 
 
+@in_style
 def long_training(runs: Mapping[str, tuple[pd.DataFrame, str]], reported: Sequence[tuple[int, float]]) -> Figure:
     """Accuracy over the steps of long trainings: solid on training batches, dashed on held-out text.
 
@@ -83,6 +86,7 @@ def long_training(runs: Mapping[str, tuple[pd.DataFrame, str]], reported: Sequen
     return figure
 
 
+@in_style
 def bound(tables: Mapping[str, tuple[pd.DataFrame, str]], reported: tuple[float, float]) -> Figure:
     """Loss against accuracy of training batches, with the least loss that an accuracy leaves: (1 - accuracy) ln 2.
 
@@ -102,6 +106,7 @@ def bound(tables: Mapping[str, tuple[pd.DataFrame, str]], reported: tuple[float,
     return figure
 
 
+@in_style
 def without_favourite(
     over_training: pd.DataFrame, over_temperature: pd.DataFrame, printed: Mapping[str, Sequence[Mapping[str, Any]]]
 ) -> Figure:
@@ -129,6 +134,7 @@ def without_favourite(
     return figure
 
 
+@in_style
 def memory_of_the_book(table: pd.DataFrame) -> Figure:
     """Bits a character, on training and on held-out text read from end to end, over the steps; their gap between.
 
@@ -144,6 +150,7 @@ def memory_of_the_book(table: pd.DataFrame) -> Figure:
     return figure
 
 
+@in_style
 def recipes(table: pd.DataFrame, levels: Mapping[str, float]) -> Figure:
     """Bits a held-out character over the minutes of one core, a line a recipe and seed, with what other models need.
 
@@ -174,6 +181,7 @@ def recipes(table: pd.DataFrame, levels: Mapping[str, float]) -> Figure:
     return figure
 
 
+@in_style
 def over_training(table: pd.DataFrame, columns: Mapping[str, str], levels: Mapping[str, float], ylabel: str) -> Figure:
     """Shares over the steps on a logarithmic axis, a line a column: means over the seeds; dotted: a level of each.
 
@@ -199,6 +207,7 @@ def over_training(table: pd.DataFrame, columns: Mapping[str, str], levels: Mappi
     return figure
 
 
+@in_style
 def calibration(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """How often the likeliest character is right against how likely the model finds it: a panel a model.
 
@@ -214,6 +223,7 @@ def calibration(tables: Mapping[str, pd.DataFrame]) -> Figure:
     return figure
 
 
+@in_style
 def tracked(text: str, values: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> Figure:
     """Cells over a passage beside what they follow: a panel a property, both scaled to mean 0 and deviation 1.
 
