@@ -2,11 +2,15 @@
 
 import base64
 import math
+import os
 import re
+import subprocess
+import sys
 from html import unescape
 from itertools import product
 from xml.etree import ElementTree
 
+import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -446,18 +450,62 @@ def shown(figure, **words):
     )
 
 
+# What a reader's matplotlibrc may say, or a notebook have set.
+READERS = {
+    "text.usetex": True,
+    "font.family": "serif",
+    "font.size": 30,
+    "axes.facecolor": "pink",
+    "axes.grid": True,
+    "axes.titlesize": 30,
+    "axes.xmargin": 0.4,
+    "figure.autolayout": True,
+    "figure.dpi": 40,
+    "image.origin": "lower",
+    "legend.loc": "center",
+    "lines.linestyle": ":",
+    "lines.markersize": 20,
+    "path.simplify": False,
+    "savefig.bbox": "tight",
+    "svg.fonttype": "none",
+    "xtick.labelsize": 30,
+    "ytick.direction": "in",
+}
+
+
 @pytest.mark.parametrize("name", DRAWINGS)
-def test_a_figure_is_drawn_without_a_warning_and_the_same_to_the_byte(name):
-    first, second = DRAWINGS[name](), DRAWINGS[name]()
+def test_a_figure_is_drawn_without_a_warning_and_the_same_to_the_byte_whatever_the_reader_has_set(name):
+    first = DRAWINGS[name]()
     assert isinstance(first, Figure)
     svg = shown(first).svg
     assert ElementTree.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
-    assert svg == shown(second).svg
+    with matplotlib.rc_context(READERS):
+        assert svg == shown(DRAWINGS[name]()).svg
     assert b"nan" not in re.sub(rb"<metadata>.*?</metadata>", b"", svg, flags=re.S)
 
 
+def test_a_readers_matplotlibrc_and_backend_change_nothing(tmp_path):
+    code = """
+import hashlib, pandas
+from rnnreport import figures
+drawing, (left, right) = figures.new(2)
+table = pandas.DataFrame({"spectral_radius": 0.5, "lag": [1, 2], "norm": [0.5, 0.25]})
+figures.gradient_decay(table, "norm", "left", ax=left)
+print(hashlib.sha256(figures.show(drawing, label="", caption="", alt="", provenance="").svg).hexdigest())
+"""
+    settings = "\n".join(f"{name}: {value}" for name, value in {**READERS, "backend": "tkagg"}.items())
+    (tmp_path / "matplotlibrc").write_text(settings, encoding="utf-8")
+    found = set()
+    for theirs in ({}, {"MPLCONFIGDIR": str(tmp_path), "MPLBACKEND": "qtagg"}):
+        done = subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, **theirs}, capture_output=True, text=True, check=True
+        )
+        found.add(done.stdout)
+    assert len(found) == 1
+
+
 def test_every_drawing_function_is_tested_here():
-    functions = [f for module in (figures, gate, memory) for f in vars(module).values()]
+    functions = [f for module in (figures, gate, memory, temporal_gate, text_figures) for f in vars(module).values()]
     drawing = {f.__name__ for f in functions if getattr(f, "__annotations__", {}).get("return") == "Figure"}
     called = {name for draw in DRAWINGS.values() for name in draw.__code__.co_names}
     assert len(drawing) > 10

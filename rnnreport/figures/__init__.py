@@ -13,8 +13,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-import matplotlib
-import matplotlib.pyplot as plt
+import matplotlib.style
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -47,15 +46,18 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "rnnreport",  # the same figure gives the same bytes
 }
 
+# Around every function that draws or saves: Matplotlib looks its settings up whenever it makes a part of a figure, and
+# nothing of the reader's matplotlibrc, or of what a notebook has set, is to change ours.
+in_style = matplotlib.style.context(["default", STYLE])
 
+
+@in_style
 def new(
     ncols: int = 1, nrows: int = 1, *, figsize: tuple[float, float] | None = None, **kwargs: Any
 ) -> tuple[Figure, Any]:
-    """``plt.subplots`` in the book's style, not kept open by pyplot."""
-    with matplotlib.rc_context(STYLE):
-        figure, axes = plt.subplots(nrows, ncols, figsize=figsize, **kwargs)
-    plt.close(figure)
-    return figure, axes
+    """A figure and its axes, as ``plt.subplots`` makes them, but without pyplot, which would load a backend."""
+    figure = Figure(figsize=figsize)
+    return figure, figure.subplots(nrows, ncols, **kwargs)
 
 
 class Shown:
@@ -75,6 +77,7 @@ class Shown:
         )
 
 
+@in_style
 def show(figure: Figure, *, label: str, caption: str, alt: str, provenance: str) -> Shown:
     """The figure as the last expression of a cell.
 
@@ -82,8 +85,7 @@ def show(figure: Figure, *, label: str, caption: str, alt: str, provenance: str)
     alt: what is seen, for those who do not see it; provenance: one line, from :func:`rnnreport.runs.provenance`.
     """
     buffer = io.BytesIO()
-    with matplotlib.rc_context(STYLE):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
     return Shown(buffer.getvalue(), label, caption, alt, provenance)
 
 
@@ -92,6 +94,7 @@ def end_label(ax: Axes, x: float, y: float, text: str, colour: str) -> None:
     ax.annotate(text, (x, y), xytext=(4, 0), textcoords="offset points", color=colour, va="center", fontsize=9)
 
 
+@in_style
 def curves(
     table: pd.DataFrame,
     by: str,
@@ -158,6 +161,7 @@ def end_labels(ax: Axes, x: float, labels: list[tuple[float, str, str]], gap: fl
         )
 
 
+@in_style
 def figure_1a(table: pd.DataFrame) -> Figure:
     """The RNN at one length: accuracy on fresh palindromes and on the training batches, over the steps."""
     figure, ax = new()
@@ -170,6 +174,7 @@ def figure_1a(table: pd.DataFrame) -> Figure:
     return figure
 
 
+@in_style
 def by_length(table: pd.DataFrame) -> Figure:
     """Accuracy on fresh palindromes over the steps, a line for each T."""
     figure, ax = new()
@@ -178,6 +183,7 @@ def by_length(table: pd.DataFrame) -> Figure:
     return figure
 
 
+@in_style
 def models_against_length(table: pd.DataFrame) -> Figure:
     """Final accuracy against T, a line for each model, with its 95% interval; each model at its best learning rate."""
     figure, ax = new()
@@ -199,6 +205,7 @@ def models_against_length(table: pd.DataFrame) -> Figure:
     return figure
 
 
+@in_style
 def optimizer_curves(table: pd.DataFrame) -> Figure:
     """Accuracy over the steps, each optimizer at its best learning rate (the highest mean over the training)."""
     means = table.groupby(["optimizer", "learning_rate"])["test_accuracy"].mean()
@@ -210,6 +217,7 @@ def optimizer_curves(table: pd.DataFrame) -> Figure:
     return figure
 
 
+@in_style
 def quadratic(paths: pd.DataFrame, curvature: float = 30.0) -> Figure:
     """The optimizers' ways down an ill-conditioned bowl, a panel each."""
     names = list(dict.fromkeys(paths["optimizer"]))
@@ -227,6 +235,7 @@ def quadratic(paths: pd.DataFrame, curvature: float = 30.0) -> Figure:
     return figure
 
 
+@in_style
 def gates(values: pd.DataFrame) -> Figure:
     """How often a trained LSTM's gates take which value, a panel a gate."""
     titles = {"i": "input gate i", "f": "forget gate f", "o": "output gate o", "g": "modulation g"}
@@ -241,6 +250,7 @@ def gates(values: pd.DataFrame) -> Figure:
     return figure
 
 
+@in_style
 def gradient_decay(
     table: pd.DataFrame, quantity: str, ylabel: str, bound: str | None = None, ax: Axes | None = None
 ) -> Axes:
@@ -270,6 +280,7 @@ def gradient_decay(
     return ax
 
 
+@in_style
 def gradient_reach(table: pd.DataFrame, names: Mapping[str, str]) -> Figure:
     """What is left of a gradient after some steps, before and after training: a panel for each network, on a log scale.
 
@@ -296,6 +307,7 @@ def gradient_reach(table: pd.DataFrame, names: Mapping[str, str]) -> Figure:
     return figure
 
 
+@in_style
 def kept_by_units(table: pd.DataFrame, lowest: float = 1e-6) -> Figure:
     """The products of forget gates, the largest first, before and after training: a panel a network, a line a seed.
 
@@ -330,6 +342,7 @@ def _colour(network: str, when: str) -> str:
     return GUIDE if when == "before" else RNN if network == "RNN" else LSTM
 
 
+@in_style
 def speed_of_contenders(table: pd.DataFrame) -> Figure:
     """How many times as fast as the baseline each contender is, a panel for each part that was timed."""
     parts = list(dict.fromkeys(table["part"]))
@@ -347,6 +360,7 @@ def speed_of_contenders(table: pd.DataFrame) -> Figure:
     return figure
 
 
+@in_style
 def speed_by_length(table: pd.DataFrame) -> Figure:
     """How many times as fast as torch.nn each contender is over the length T, a panel for each cell."""
     names, cells = list(dict.fromkeys(table["contender"])), list(dict.fromkeys(table["cell"]))
@@ -362,6 +376,7 @@ def speed_by_length(table: pd.DataFrame) -> Figure:
     return figure
 
 
+@in_style
 def speed_of_gate(table: pd.DataFrame) -> Figure:
     """How many times as fast as the dense pass the sparse ones are over r_on: a panel for each, a line for each T."""
     names, lengths = list(dict.fromkeys(table["contender"])), sorted(table["length"].unique())

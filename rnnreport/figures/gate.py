@@ -7,9 +7,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rnnreport.figures import GATED, GUIDE, LSTM, SEQUENCE, end_label, end_labels, log_ticks, new
+from rnnreport.figures import GATED, GUIDE, LSTM, SEQUENCE, end_label, end_labels, in_style, log_ticks, new
 
 
+@in_style
 def temporal_gate(k: pd.DataFrame, tau: float, s: float, r_on: float) -> Figure:
     """Figure 3: k over time, with tau, s and r_on drawn in as dimensions; dots where a network samples it."""
     figure, ax = new(figsize=(6.8, 2.9))
@@ -33,6 +34,7 @@ def temporal_gate(k: pd.DataFrame, tau: float, s: float, r_on: float) -> Figure:
     return figure
 
 
+@in_style
 def states(table: pd.DataFrame) -> Figure:
     """c and h of one unit over time, with and without the gate, above the gate itself."""
     figure, axes = new(1, 3, sharex=True, figsize=(6.8, 4.6), height_ratios=[2, 2, 1])
@@ -50,6 +52,7 @@ def states(table: pd.DataFrame) -> Figure:
     return figure
 
 
+@in_style
 def half_lives(table: pd.DataFrame) -> Figure:
     """The half-life of a memory over r_on, a colour for each f: lines by the formula, marks measured, dots ungated.
 
@@ -67,6 +70,7 @@ def half_lives(table: pd.DataFrame) -> Figure:
     return figure
 
 
+@in_style
 def updates(table: pd.DataFrame) -> Figure:
     """At how many steps units are open, the most often open first: a line for each r_on, its expectation dotted.
 
@@ -88,6 +92,7 @@ def updates(table: pd.DataFrame) -> Figure:
     return figure
 
 
+@in_style
 def mod_derivatives(table: pd.DataFrame, by_mod: pd.DataFrame) -> Figure:
     """How wrong each derivative of mod is over the periods gone by, and how often a gate is found again with it.
 
@@ -113,6 +118,7 @@ def mod_derivatives(table: pd.DataFrame, by_mod: pd.DataFrame) -> Figure:
     return figure
 
 
+@in_style
 def landscape(table: pd.DataFrame, r_on: float) -> Figure:
     """The loss over tau, a panel for each number of periods seen; dotted: where the last opening no longer overlaps.
 
@@ -131,6 +137,7 @@ def landscape(table: pd.DataFrame, r_on: float) -> Figure:
     return figure
 
 
+@in_style
 def trajectories(table: pd.DataFrame, tau: float) -> Figure:
     """The period of each search over the steps, a panel for each remedy, a line for each start; dotted: the truth.
 
@@ -148,6 +155,7 @@ def trajectories(table: pd.DataFrame, tau: float) -> Figure:
     return figure
 
 
+@in_style
 def recovery(table: pd.DataFrame) -> Figure:
     """How often a gate is found again over how far off the search starts: a row for tau, one for s, a line a remedy.
 
@@ -185,6 +193,7 @@ def _shares(ax: Axes, table: pd.DataFrame, over: str, remedies: list[str]) -> No
         ax.plot(share.index, share, color=colour, marker="o", ms=3, lw=1.2, label=name)
 
 
+@in_style
 def recovery_by_periods(table: pd.DataFrame) -> Figure:
     """How often a gate is found again over how many of its periods are seen, all starts together: a line a remedy.
 
@@ -202,6 +211,7 @@ def recovery_by_periods(table: pd.DataFrame) -> Figure:
     return figure
 
 
+@in_style
 def never_open(table: pd.DataFrame) -> Figure:
     """The share of units that no whole step finds open, over r_on and T: a heat map for each longest period.
 
@@ -224,6 +234,7 @@ def never_open(table: pd.DataFrame) -> Figure:
     return figure
 
 
+@in_style
 def leaked_gradients(table: pd.DataFrame) -> Figure:
     """The gradient that reaches each unit, the largest first: those that open and those that do not, by leak.
 

@@ -9,12 +9,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from rnnreport.figures import COLOURS, GUIDE, NAMES, SEQUENCE, curves, end_labels, error_bars, new
+from rnnreport.figures import COLOURS, GUIDE, NAMES, SEQUENCE, curves, end_labels, error_bars, in_style, new
 from rnnreport.intervals import over_seeds
 
 DIGITS = [*SEQUENCE, "#8C6D31", "#5254A3"]
 
 
+@in_style
 def accuracy_by_rate(table: pd.DataFrame) -> Figure:
     """Final accuracy against the learning rate: a panel a model, a line for each T, with its 95% interval.
 
@@ -44,6 +45,7 @@ def accuracy_by_rate(table: pd.DataFrame) -> Figure:
     return figure
 
 
+@in_style
 def steps_to_solve(table: pd.DataFrame, budgets: Mapping[str, int]) -> Figure:
     """How many steps it takes to solve a length: a panel a base, a dot a seed, a line through a model's medians.
 
@@ -72,6 +74,7 @@ def steps_to_solve(table: pd.DataFrame, budgets: Mapping[str, int]) -> Figure:
     return figure
 
 
+@in_style
 def horizon_by_factor(table: pd.DataFrame) -> Figure:
     """The longest T solved when one factor is moved: a panel for each base, whose own horizons are vertical lines.
 
@@ -127,6 +130,7 @@ def _shown(horizon: float) -> float:
     return horizon or 3
 
 
+@in_style
 def horizon_by_budget(table: pd.DataFrame) -> Figure:
     """The longest T solved over the budget of steps: a panel a base, a line a model.
 
@@ -148,6 +152,7 @@ def horizon_by_budget(table: pd.DataFrame) -> Figure:
     return figure
 
 
+@in_style
 def decoded(table: pd.DataFrame) -> Figure:
     """How well the first digit is read off the states at every step: a panel for each state, before and after training.
 
@@ -177,6 +182,7 @@ def decoded(table: pd.DataFrame) -> Figure:
 GATES = {"h": "h", "c": "cell c", "i": "input gate i", "f": "forget gate f", "o": "output gate o"}
 
 
+@in_style
 def activity(found: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     """What every unit does over one palindrome: a heat map for each state and gate of each network.
 
@@ -200,6 +206,7 @@ def activity(found: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     return figure
 
 
+@in_style
 def forget_products(table: pd.DataFrame) -> Figure:
     """What forget gates leave of the cell from the first digit to the end, over the training: a line for each quantile.
 
@@ -216,6 +223,7 @@ def forget_products(table: pd.DataFrame) -> Figure:
     return figure
 
 
+@in_style
 def state_space(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """States in the plane of two principal components: each first digit's cloud at the end and one way to it.
 
@@ -238,6 +246,7 @@ def state_space(tables: Mapping[str, pd.DataFrame]) -> Figure:
     return figure
 
 
+@in_style
 def step_sizes(table: pd.DataFrame, rates: Mapping[str, float]) -> Figure:
     """How an optimizer's steps change over the training: effective rate and size of the step, a line an optimizer.
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from rnnreport.figures import COLOURS, GATED, GUIDE, LSTM, NAMES, SEQUENCE, curves, new
+from rnnreport.figures import COLOURS, GATED, GUIDE, LSTM, NAMES, SEQUENCE, curves, in_style, new
 
 # What the gates on the noise bursts are called on the page, and their colours: the LSTM's for none.
 BURST_NAMES = {
@@ -23,6 +23,7 @@ BURST_NAMES = {
 BURST_COLOURS = dict(zip(BURST_NAMES, (LSTM, GATED, SEQUENCE[0], SEQUENCE[3], GUIDE)))
 
 
+@in_style
 def race(table: pd.DataFrame) -> Figure:
     """Accuracy over the steps with and without the temporal gate, a panel for each T."""
     lengths = sorted(table["length"].unique())
@@ -35,6 +36,7 @@ def race(table: pd.DataFrame) -> Figure:
     return figure
 
 
+@in_style
 def steps_to_solve(steps: pd.DataFrame, budget: int) -> Figure:
     """How many steps it takes to solve a length, a dot a seed, a line through a network's medians; crosses: not solved.
 
@@ -69,6 +71,7 @@ def steps_to_solve(steps: pd.DataFrame, budget: int) -> Figure:
     return figure
 
 
+@in_style
 def carriers(units: pd.DataFrame) -> Figure:
     """What each unit adds to the right digit's logit, against the first step at which it is open.
 
@@ -90,6 +93,7 @@ def carriers(units: pd.DataFrame) -> Figure:
     return figure
 
 
+@in_style
 def bursts(table: pd.DataFrame, best: float, without_clock: float) -> Figure:
     """Accuracy over the steps, a line a kind of gate, with the bounds of who knows the clock and who does not.
 
@@ -106,6 +110,7 @@ def bursts(table: pd.DataFrame, best: float, without_clock: float) -> Figure:
     return figure
 
 
+@in_style
 def seeking(final: pd.DataFrame, gates: pd.DataFrame, period: float, bounds: Mapping[str, float]) -> Figure:
     """Where gates that start at another period end up: accuracy against the start, and the periods' ways.
 
@@ -131,6 +136,7 @@ def seeking(final: pd.DataFrame, gates: pd.DataFrame, period: float, bounds: Map
     return figure
 
 
+@in_style
 def sine_waves(tables: Mapping[str, pd.DataFrame], published: Mapping[str, Mapping[str, float]]) -> Figure:
     """Accuracy over the updates, a panel a table; dotted: what was published for the model after more of them.
 
@@ -149,6 +155,7 @@ def sine_waves(tables: Mapping[str, pd.DataFrame], published: Mapping[str, Mappi
     return figure
 
 
+@in_style
 def adding(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Mean squared error of the sums over the steps, against that of always answering 1, a panel a table.
 
@@ -163,6 +170,7 @@ def adding(tables: Mapping[str, pd.DataFrame]) -> Figure:
     return figure
 
 
+@in_style
 def marked_digit(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Accuracy over the steps of the LSTM and of gates by their open ratio, a panel a table.
 
