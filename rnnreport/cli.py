@@ -151,7 +151,7 @@ def _checked(chapter: str, values: dict[str, Any]) -> dict[str, Any]:
     for name in build.CHAPTERS[chapter].names_of_paths():
         value = values.get(name)
         if isinstance(value, str) and value not in ("", corpora.SHAKESPEARE):
-            path = located(value)
+            path = located(value).absolute()
             if os.path.exists(path) and path != PROJECT / value:  # which every process finds
                 values[name] = str(path)
     build.check(chapter, values)
@@ -302,6 +302,7 @@ def train(
         raise ParameterError(f"there is no {checkpoint} to resume from; leave --resume out to start")
     if not there and _recorded(folder):
         raise ParameterError(f"{folder} holds a training that is done; another --folder starts anew")
+    keep_others(folder / "table.parquet", lambda _: there)
     configuration = run_of(steps, seed)
     sweep.check_folder(folder)
     use_one_thread()

@@ -29,8 +29,8 @@ def _distinct(values: list[Any]) -> list[Any]:
 
 def located(name: str) -> Path:
     """Where the file or folder is that a parameter names: in the current folder, or else in the project."""
-    path = Path(os.path.expanduser(name))  # leaves a user that does not exist as it is
-    return path.absolute() if os.path.exists(path) else PROJECT / path  # of a name too long, Path's exists raises
+    here = Path(os.path.expanduser(name))  # leaves a user that does not exist as it is
+    return here if os.path.exists(here) or not os.path.exists(PROJECT / here) else PROJECT / here
 
 
 class _Located:
