@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
 from rnnreport import environment
 
@@ -17,6 +18,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]
     """A checkout without an environment; returns the commands that were run, none of which does anything."""
     for name in ("requirements.lock", "pyproject.toml", "_config.yml"):
         (tmp_path / name).write_text(name)
+    monkeypatch.setattr(os, "environ", dict(os.environ))  # which is changed for good
     monkeypatch.setattr(environment, "PROJECT", tmp_path)
     monkeypatch.setattr(environment, "VENV", tmp_path / ".venv")
     monkeypatch.setattr(environment, "LOCK", tmp_path / "requirements.lock")
@@ -25,7 +27,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]
     def run(command: list[str | Path], **_: object) -> subprocess.CompletedProcess[str]:
         commands.append([str(word) for word in command])
         if "venv" in commands[-1]:
-            (tmp_path / ".venv" / "bin").mkdir(parents=True)
+            (tmp_path / ".venv" / "bin").mkdir(parents=True, exist_ok=True)
             (tmp_path / ".venv" / "bin" / "python").touch()
         return subprocess.CompletedProcess(commands[-1], 0)
 
@@ -46,7 +48,8 @@ def test_the_environment_is_made_once_and_entered(checkout: list[list[str]], tmp
         environment.WITHOUT_DEPENDENCIES,
         str(tmp_path),
     ]
-    assert checkout[4] == ["exec", python, "-m", "rnnreport", "book"]
+    assert checkout[4][:2] == [python, "-I"]  # is it there?
+    assert checkout[5] == ["exec", python, "-m", "rnnreport", "book"]
     checkout.clear()
     environment.enter(["test"])
     assert checkout == [["exec", python, "-m", "rnnreport", "test"]]
@@ -60,23 +63,132 @@ def test_another_lock_is_installed_again(checkout: list[list[str]], tmp_path: Pa
     assert any("install" in command for command in checkout)
 
 
+def made_anew(commands: list[list[str]]) -> bool:
+    return any("--clear" in command for command in commands)
+
+
+@pytest.mark.parametrize("fails", ["install", "-I"], ids=["pip", "packages elsewhere"])
 def test_an_installation_that_fails_is_told_and_done_again(
-    checkout: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    fails: str, checkout: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    works = subprocess.run
-    monkeypatch.setattr(
-        subprocess,
-        "run",
-        lambda command, **_: subprocess.CompletedProcess(works(command).args, int("install" in map(str, command))),
-    )
-    with pytest.raises(SystemExit) as stop:
-        environment.enter([])
+    """What was there before, such as an older set of packages without a network, is left as it is."""
+    environment.enter([])
+    environment.LOCK.write_text("newer")
+    with monkeypatch.context() as patch:
+        works = subprocess.run
+        patch.setattr(
+            subprocess,
+            "run",
+            lambda command, **_: subprocess.CompletedProcess(works(command).args, int(fails in map(str, command))),
+        )
+        with pytest.raises(SystemExit) as stop:
+            environment.enter([])
     assert stop.value.code == 2
-    assert "pip could not install" in capsys.readouterr().err
-    monkeypatch.setattr(subprocess, "run", works)
+    said = capsys.readouterr().err
+    assert "pip could not install" in said or "pip has installed the packages elsewhere than in" in said
     checkout.clear()
     environment.enter([])
     assert any("install" in command for command in checkout)
+    assert not made_anew(checkout)
+    checkout.clear()
+    environment.LOCK.write_text("requirements.lock")  # the older set is no longer what is there
+    environment.enter([])
+    assert any("install" in command for command in checkout)
+
+
+def test_an_installation_that_was_cut_is_made_anew(checkout: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that pip has written by half looks installed to the next pip."""
+    environment.enter([])
+    environment.LOCK.write_text("newer")
+    works = subprocess.run
+
+    def cut(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        if "install" in command:
+            raise KeyboardInterrupt
+        return works(command)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess, "run", cut)
+        with pytest.raises(KeyboardInterrupt):
+            environment.enter([])
+    environment.LOCK.write_text("requirements.lock")  # as it was when all was whole
+    checkout.clear()
+    environment.enter([])
+    assert made_anew(checkout)
+    checkout.clear()
+    environment.enter([])
+    assert [command[0] for command in checkout] == ["exec"]
+
+
+def test_an_environment_whose_python_is_gone_is_made_anew(checkout: list[list[str]], tmp_path: Path) -> None:
+    environment.enter([])
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.unlink()
+    python.symlink_to("python3.that-was-replaced")
+    checkout.clear()
+    environment.enter([])
+    assert made_anew(checkout)
+
+
+def test_two_that_install_at_once_wait_for_each_other(checkout: list[list[str]], tmp_path: Path) -> None:
+    script = (
+        "import sys, time; from pathlib import Path; from rnnreport import environment as e\n"
+        "e.PROJECT = Path(sys.argv[1])\n"
+        "with e._alone(): print(time.monotonic(), flush=True); time.sleep(0.5); print(time.monotonic())"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) for _ in range(2)]
+    spans = sorted(tuple(map(float, process.communicate()[0].split())) for process in both)
+    assert spans[0][1] <= spans[1][0]
+
+
+def test_what_the_shell_tells_pip_and_python_does_not_lead_elsewhere(
+    checkout: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = {
+        **{"PIP_USER": "1", "PIP_TARGET": "/x", "PIP_PREFIX": "/x", "PIP_ROOT": "/x", "PIP_PYTHON": "/x/python"},
+        **{"PIP_REQUIRE_HASHES": "1", "PIP_CONSTRAINT": "/x", "PIP_DRY_RUN": "1", "PIP_NO_DEPS": "1"},
+        **{"PYTHONPATH": "/x", "PYTHONHOME": "/x", "PYTHONIOENCODING": "ascii"},
+    }
+    kept = {
+        **{"PIP_EXTRA_INDEX_URL": "a", "PIP_INDEX_URL": "b", "PIP_FIND_LINKS": "c", "PIP_CERT": "d"},
+        **{"PIP_NO_INDEX": "1", "PIP_PROXY": "e", "VIRTUAL_ENV": "/x", "CONDA_PREFIX": "/x"},
+    }
+    for name, value in (elsewhere | kept).items():
+        monkeypatch.setitem(os.environ, name, value)
+    environment.enter([])
+    assert {name: os.environ[name] for name in kept} == kept
+    assert set(elsewhere) & set(os.environ) == {"PIP_USER"}
+    assert os.environ["PIP_USER"] == "0"
+
+
+def test_pip_itself_follows_no_configuration_out_of_the_environment(tmp_path: Path) -> None:
+    """With pip's own reading of its settings, also of a file that says ``user``."""
+    (tmp_path / "pip.conf").write_text("[install]\nuser = true\nindex-url = https://kept.example/simple\n")
+    script = (
+        "from rnnreport import environment; environment.settle()\n"
+        "from pip._internal.commands import create_command as make\n"
+        "options, _ = make('install').parse_args(['x'])\n"
+        "print(options.use_user_site, options.target_dir, options.prefix_path, options.index_url)"
+    )
+    there = {"PIP_CONFIG_FILE": str(tmp_path / "pip.conf"), "PIP_USER": "1", "PIP_TARGET": "/x", "PIP_PREFIX": "/x"}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, env=os.environ | there, capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.split() == ["0", "None", "None", "https://kept.example/simple"], done.stderr
+
+
+@pytest.mark.parametrize(
+    "locale", [{"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}, {"PYTHONIOENCODING": "latin-1"}]
+)
+def test_what_is_printed_survives_any_locale(locale: dict[str, str]) -> None:
+    script = (
+        "import subprocess, sys; from rnnreport import environment; environment.settle()\n"
+        f"print({ascii('Text: … × 日本 ' + chr(0xDCE9))}, flush=True)\n"
+        "subprocess.run([sys.executable, '-c', 'print(chr(8230))'])"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, env=os.environ | locale, capture_output=True, cwd=ROOT)
+    assert done.stdout.decode() == "Text: … × 日本 \\udce9\n…\n", done.stderr
 
 
 def test_an_old_python_and_a_missing_checkout_are_told(
@@ -106,3 +218,41 @@ def test_clean_removes_what_was_built_and_makes_no_environment(
     assert capsys.readouterr().out.splitlines() == ["removed _build", f"removed {vendor.relative_to(tmp_path)}"]
     environment.clean()
     assert checkout == []
+
+
+@pytest.mark.parametrize("target", ["elsewhere", "nowhere"])
+def test_clean_takes_a_link_away_and_nothing_of_what_it_leads_to(
+    target: str, checkout: list[list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "file").touch()
+    (tmp_path / "_build").symlink_to(target)
+    environment.clean()
+    assert not os.path.lexists(tmp_path / "_build")
+    assert (elsewhere / "file").exists()
+    assert capsys.readouterr().out == f"removed the link _build; what it led to stays: {tmp_path / target}\n"
+
+
+def test_what_clean_cannot_remove_is_told(
+    checkout: list[list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "_build").touch()
+    with pytest.raises(SystemExit) as stop:
+        environment.clean()
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.startswith("_build cannot be removed: Not a directory: ")
+
+
+def test_ctrl_c_at_the_very_start_is_one_sentence() -> None:
+    script = (
+        "import sys, rnnreport.environment\n"
+        "class CtrlC:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'typer': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, CtrlC())\n"
+        "from rnnreport.__main__ import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 130
+    assert done.stderr == "rnnreport: stopped; the same command goes on from here\n"
