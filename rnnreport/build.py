@@ -113,7 +113,7 @@ def settle_text(*several: dict[str, Any]) -> None:
         for values in several:
             if values.get("corpus") == asked:
                 values["corpus"] = text.name
-        print(f"Text: {text.source} ({len(text.text):,} characters)", flush=True)
+        print(f"Text: {text}", flush=True)
 
 
 def execute(

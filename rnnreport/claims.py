@@ -12,7 +12,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from html import escape
 from itertools import pairwise
 from typing import Annotated, Any, Literal, get_args
 
@@ -25,6 +24,7 @@ from rnnreport import checksums
 from rnnreport.intervals import exceeds, in_words, interval
 from rnnreport.parameters import DISTINCT, FileName, Parameters, located
 from rnnreport.provenance import PROJECT
+from rnnreport.shown import in_html
 
 CLAIMS = PROJECT / "data" / "claims.yml"
 READS = (CLAIMS,)  # what this module reads by itself, for the fingerprints of the chapters that judge
@@ -75,7 +75,7 @@ class Verdict:
         html = (
             f'<div class="{_css_class(self.verdict)}" id="claim-{self.id}">'
             f'<p><span class="verdict-name">{self.verdict}</span> The report ({claim["section"]}): '
-            f"{escape(claim['claim'])}.</p><p>{escape(self.evidence)}</p></div>"
+            f"{in_html(claim['claim'])}.</p><p>{in_html(self.evidence)}</p></div>"
         )
         record = {"id": self.id, "verdict": self.verdict, "evidence": self.evidence}
         shown = {"text/html": html, "text/plain": f"{self.id}: {self.verdict}. {self.evidence}"}
@@ -607,7 +607,7 @@ def as_html(table: pd.DataFrame) -> str:
         verdict = f'<span class="verdict-name">{row["verdict"]}</span>'
         if row["chapter"]:
             verdict = f'<a href="{row["chapter"]}.html#claim-{row["id"]}">{verdict}</a>'
-        cells = "</td><td>".join((row["section"], escape(row["claim"]), verdict, escape(row["evidence"])))
+        cells = "</td><td>".join((row["section"], in_html(row["claim"]), verdict, in_html(row["evidence"])))
         rows.append(f'<tr class="{_css_class(row["verdict"])}"><td>{cells}</td></tr>')
     head = "".join(f'<th scope="col">{name}</th>' for name in ("section", "the report says", "verdict", "evidence"))
     return f'<table class="ledger"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'

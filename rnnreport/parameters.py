@@ -15,6 +15,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from rnnreport.provenance import PROJECT
+from rnnreport.shown import brief
 
 
 class ParameterError(ValueError):
@@ -82,7 +83,9 @@ class Parameters(BaseModel):
         """The parameters of these values. Raises ParameterError: which parameter, its value, what is allowed."""
         unknown = sorted(set(values) - set(cls.model_fields))
         if unknown:
-            raise ParameterError(f"there is no parameter {unknown[0]!r} here; there are {', '.join(cls.model_fields)}")
+            raise ParameterError(
+                f"there is no parameter {brief(unknown[0])} here; there are {', '.join(cls.model_fields)}"
+            )
         try:
             return cls.model_validate(dict(values))
         except ValidationError as error:
@@ -96,4 +99,4 @@ class Parameters(BaseModel):
         name = error["loc"][0]
         if name not in values:
             return f"parameter {name} is missing"
-        return f"{name} must be {cls.model_fields[name].description}, not {values[name]!r}"
+        return f"{name} must be {cls.model_fields[name].description}, not {brief(values[name])}"

@@ -17,7 +17,7 @@ _HIDDEN = re.compile(
     + "".join(chr(plane + last) for plane in range(0x10000, 0x110000, 0x10000) for last in (0xFFFE, 0xFFFF))
     + "]"
 )
-LONGEST = 160  # characters of a value in a sentence
+LONGEST = 100  # characters of a value in a sentence
 
 
 def visible(text: str) -> str:

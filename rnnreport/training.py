@@ -29,6 +29,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from rnnreport import checksums, storage
+from rnnreport.shown import brief
 
 CHECKPOINT = "checkpoint.safetensors"
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
@@ -355,7 +356,7 @@ def _resume(
 def _check_header(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     for name, value in wanted.items():
         if found.get(name) != value:
-            raise TrainingError(f"{path} has another {name} than this: {found.get(name)!r}, not {value!r}")
+            raise TrainingError(f"{path} has another {name} than this: {brief(found.get(name))}, not {brief(value)}")
 
 
 def _write(path: Path, tensors: dict[str, Tensor], header: Mapping[str, Any]) -> None:

@@ -183,7 +183,7 @@ def test_pip_itself_follows_no_configuration_out_of_the_environment(tmp_path: Pa
 def test_what_is_printed_survives_any_locale(locale: dict[str, str]) -> None:
     script = (
         "import subprocess, sys; from rnnreport import environment; environment.settle()\n"
-        f"print({ascii('Text: … × 日本 ' + chr(0xDCE9))}, flush=True)\n"
+        f"print({'Text: … × 日本 ' + chr(0xDCE9)!a}, flush=True)\n"
         "subprocess.run([sys.executable, '-c', 'print(chr(8230))'])"
     )
     command = [sys.executable, "-c", script]

@@ -357,8 +357,7 @@ def test_a_text_that_is_too_large_a_folder_or_no_name_is_refused(tmp_path):
     chapter, values = Chapter.text
     for name, allowed in ((str(huge), "64 MiB"), (str(tmp_path), "text file"), ("a\0b", "text file")):
         assert allowed in refused(chapter, {**values, "corpus": name})
-    with pytest.raises(ParameterError, match=r"n{400}' is neither a text file nor one of"):
-        chapter.check({**values, "corpus": "n" * 400})
+    assert "(402 characters) is neither a text file nor one of" in refused(chapter, {**values, "corpus": "n" * 400})
 
 
 def test_a_prompt_is_of_the_texts_characters_whatever_they_are(tmp_path):
@@ -368,7 +367,51 @@ def test_a_prompt_is_of_the_texts_characters_whatever_they_are(tmp_path):
     values = {**values, "corpus": str(path)}
     assert chapter.check({**values, "prompt": "本の日"}).prompt == "本の日"
     sentence = refused(chapter, {**values, "prompt": "本\rの\ufeff日"})  # neither is of the text that is read
-    assert sentence == "prompt: the model knows no '\\r', '\\ufeff'; it knows '\\n。の日本語'"
+    assert (
+        sentence
+        == "prompt: the model knows no '\\r', '\\ufeff'; its 6 characters are '\\n', '。', 'の', '日', '本', '語'"
+    )
+
+
+# The least and the most that chapter 4 takes, and what is next below and above.
+RANGES = {
+    "lengths": ([1], [2], [1_000], [1_001]),
+    "train_steps": (0, 1, 10**7, 10**7 + 1),
+    "recipe_steps": (0, 1, 10**7, 10**7 + 1),
+    "longest_steps": (0, 1, 10**7, 10**7 + 1),
+    "learning_rate": (9e-9, 1e-8, 1, 1.01),
+    "hidden_size": (0, 1, 1_024, 1_025),
+    "batch_size": (0, 1, 1_024, 1_025),
+    "sample_length": (0, 1, 10_000, 10_001),
+    "temperatures": ([0.009], [0.01, 100], [0.01 + step for step in range(20)], [0.01 + step for step in range(21)]),
+    "prompt": ("", "T", 500 * "e", 501 * "e"),
+    "seeds": ([-1], [0], [2**32 - 1], [2**32]),
+}
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_chapter_4_takes_what_lies_in_its_ranges_and_nothing_else(name):
+    chapter, values = Chapter.text
+    below, *allowed, above = RANGES[name]
+    for value in allowed:
+        assert getattr(chapter.check({**values, name: value}), name) == value
+    for value in (below, above):
+        assert refused(chapter, {**values, name: value}).startswith(f"{name} must be ")
+
+
+def test_a_training_step_of_chapter_4_fits_into_memory():
+    chapter, values = Chapter.text
+    most = {**values, "batch_size": 64, "lengths": [5, 1_000]}
+    assert chapter.check(most).batch_size == 64
+    assert refused(chapter, {**most, "batch_size": 66}) == (
+        "batch_size times the longest of lengths must be at most 65,536 characters a step, not 66,000"
+    )
+
+
+def test_a_value_without_end_gets_a_sentence_with_one():
+    chapter, values = Chapter.text
+    assert refused(chapter, {**values, "seeds": list(range(-1, 10**5))}).endswith(" characters)")
+    assert refused(chapter, {**values, "x" * 10**5: 1}).startswith("there is no parameter 'xxx")
 
 
 def test_a_text_shorter_than_the_longest_sequence_is_refused(tmp_path):

@@ -24,10 +24,11 @@ from rnnreport.experiments.text_training import (
     train_text,
 )
 from rnnreport.models import CharLSTM
-from rnnreport.parameters import DISTINCT, Count, FolderName, ParameterError, Positives, Text, TextName, located
+from rnnreport.parameters import DISTINCT, FolderName, ParameterError, TextName, located
 from rnnreport.provenance import PROJECT
 from rnnreport.runs import Run, load, run_all, tabulate
 from rnnreport.sampling import probabilities, sample
+from rnnreport.shown import brief
 from rnnreport.training import OptimizerName
 
 RecipeName = Literal[
@@ -80,11 +81,29 @@ READER, CARRIER = "the course's, 50,000 steps", "one layer, five minutes"
 SAMPLES = PROJECT / "data" / "report_samples.yml"
 READS = (SAMPLES,)  # what this module reads by itself, for the chapter's fingerprint
 
+# Beyond these a page takes days or more memory than there is, or its numbers leave those of float32.
+Steps = Annotated[
+    int, Field(strict=True, ge=1, le=10**7, description="an integer of at least 1 and at most 10,000,000")
+]
+Size = Annotated[int, Field(strict=True, ge=1, le=1_024, description="an integer of at least 1 and at most 1,024")]
+Length = Annotated[int, Field(strict=True, ge=2, le=1_000)]
+Temperature = Annotated[float, Field(strict=True, ge=0.01, le=100)]
+MAX_CHARACTERS = 2**16  # of a training step
+
 
 class TextParameters(TrainingParameters):
     """What chapter 4 can be told."""
 
     corpus: TextName
+    lengths: Annotated[
+        list[Length], Field(description="a list of different integers of at least 2 and at most 1,000"), DISTINCT
+    ]
+    train_steps: Steps
+    learning_rate: Annotated[
+        float, Field(strict=True, ge=1e-8, le=1, description="a finite number > 0, from 1e-8 to 1")
+    ]
+    hidden_size: Size
+    batch_size: Size
     optimizers: Annotated[
         list[OptimizerName],
         Field(description=f"a list of different optimizers among {', '.join(map(repr, get_args(OptimizerName)))}"),
@@ -95,11 +114,25 @@ class TextParameters(TrainingParameters):
         Field(description=f"a list of different recipes among {', '.join(map(repr, RECIPES))}"),
         DISTINCT,
     ]
-    recipe_steps: Count
-    longest_steps: Count
-    temperatures: Positives
-    prompt: Text
-    sample_length: Count
+    recipe_steps: Steps
+    longest_steps: Steps
+    temperatures: Annotated[
+        list[Temperature],
+        Field(max_length=20, description="a list of 1 to 20 different finite numbers > 0, each from 0.01 to 100"),
+        DISTINCT,
+    ]
+    prompt: Annotated[
+        str,
+        Field(
+            strict=True,
+            min_length=1,
+            max_length=500,
+            description="a UTF-8 text of at least one character and at most 500",
+        ),
+    ]
+    sample_length: Annotated[
+        int, Field(strict=True, ge=1, le=10_000, description="an integer of at least 1 and at most 10,000")
+    ]
     backend: Annotated[Backend, Field(description=f"one of {', '.join(map(repr, get_args(Backend)))}")]
     long_folder: FolderName
     short_folder: FolderName
@@ -119,6 +152,15 @@ class TextParameters(TrainingParameters):
         return folder
 
     @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if (characters := self.batch_size * max(self.lengths)) > MAX_CHARACTERS:
+            raise ValueError(
+                f"batch_size times the longest of lengths must be at most {MAX_CHARACTERS:,} characters a step, "
+                f"not {characters:,}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _readable(self) -> Self:
         try:
             corpus = corpora.load(self.corpus)
@@ -129,7 +171,7 @@ class TextParameters(TrainingParameters):
             raise ValueError(f"corpus: {error}") from error
         if len(corpus.vocabulary) < 2:
             raise ValueError(
-                f"corpus: a text needs two different characters; {self.corpus} has {corpus.vocabulary!r} alone"
+                f"corpus: a text needs two different characters; {brief(self.corpus)} has {corpus.vocabulary!r} alone"
             )
         try:
             corpus.encode(self.prompt)
@@ -251,7 +293,9 @@ def kept_training(folder: str) -> Run | None:
 
 
 def kept_models(run: Run, corpus: corpora.Corpus) -> dict[int, CharLSTM]:
-    """The models that a run kept, by their steps."""
+    """The models that a run kept, by their steps. Raises CorpusError where the run was of another text."""
+    if run.configuration.sha256 != corpus.sha256:
+        raise corpora.CorpusError(f"{corpus.source} is not the text that the training in {run.folder} has read")
     return {step: snapshot(run.configuration, corpus, run.folder, step) for step in run.configuration.snapshots}
 
 

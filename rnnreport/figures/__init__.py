@@ -10,7 +10,6 @@ import io
 import itertools
 import re
 from collections.abc import Mapping
-from html import escape
 from typing import Any
 
 import matplotlib.style
@@ -22,6 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 
 from rnnreport.intervals import over_seeds
+from rnnreport.shown import in_html
 
 # One colour a model throughout the book (Okabe and Ito's set, told apart by colour-blind readers).
 RNN = "#D55E00"
@@ -71,9 +71,9 @@ class Shown:
         data = base64.b64encode(self.svg).decode()
         return (
             f'<figure class="report-figure" id="{anchor}">'
-            f'<img alt="{escape(self.alt)}" src="data:image/svg+xml;base64,{data}">'
-            f"<figcaption><strong>{escape(self.label)}.</strong> {self.caption}</figcaption>"
-            f'<p class="provenance">{escape(self.provenance)}</p></figure>'
+            f'<img alt="{in_html(self.alt)}" src="data:image/svg+xml;base64,{data}">'
+            f"<figcaption><strong>{in_html(self.label)}.</strong> {self.caption}</figcaption>"
+            f'<p class="provenance">{in_html(self.provenance)}</p></figure>'
         )
 
 

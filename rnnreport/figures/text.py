@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 from matplotlib.ticker import NullLocator
 from scipy import stats
 
 from rnnreport.figures import GUIDE, LSTM, RNN, SEQUENCE, band, end_label, end_labels, error_bars, in_style, new
 from rnnreport.intervals import over_seeds
+from rnnreport.shown import in_html, visible
 
 HELD_OUT = RNN  # the colour of held-out text beside the training's
+FONTS = ["DejaVu Sans Mono", "DejaVu Sans"]  # which Matplotlib brings
 
 
 @in_style
@@ -227,8 +229,8 @@ def calibration(tables: Mapping[str, pd.DataFrame]) -> Figure:
 def tracked(text: str, values: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> Figure:
     """Cells over a passage beside what they follow: a panel a property, both scaled to mean 0 and deviation 1.
 
-    text: the passage, of some 100 characters, written below; values: by the property's name, the property and the
-    cell after each character.
+    text: the passage, of some 100 characters, written below by :func:`signs`; values: by the property's name, the
+    property and the cell after each character.
     """
     figure, axes = new(1, len(values), sharex=True, squeeze=False, figsize=(7.4, 1.5 * len(values) + 0.5))
     for ax, (name, (wanted, cell)) in zip(axes[:, 0], values.items()):
@@ -239,8 +241,15 @@ def tracked(text: str, values: Mapping[str, tuple[Sequence[float], Sequence[floa
         ax.set_yticks([])
         ax.tick_params(axis="x", length=0)
     ax.set(xlabel="the characters read", xlim=(-1, len(text)))
-    ax.set_xticks(range(len(text)), text.replace("\n", "⏎"), fontsize=7, family="monospace")
+    ax.set_xticks(range(len(text)), signs(text), fontsize=7, family=FONTS)
     return figure
+
+
+def signs(text: str) -> list[str]:
+    """How a figure shows each character of a text: □ for what its fonts do not have."""
+    known = [get_font(findfont(font)).get_charmap() for font in FONTS]
+    shown = [visible(character) for character in text]
+    return [sign if len(sign) == 1 and any(ord(sign) in each for each in known) else "□" for sign in shown]
 
 
 def coloured(text: str, bits: Sequence[float], most: float = 8.0) -> str:
@@ -248,10 +257,10 @@ def coloured(text: str, bits: Sequence[float], most: float = 8.0) -> str:
 
     bits: of every character but the first. A screen reader reads the text; what a colour stands for is in the titles.
     """
-    signs = [escape(text[0])]
+    signs = [in_html(text[0])]
     for sign, cost in zip(text[1:], bits, strict=True):
         ground = f"rgba(213, 94, 0, {0.65 * min(cost / most, 1):.2f})"
-        shown = "⏎<br>" if sign == "\n" else escape(sign)
+        shown = "⏎<br>" if sign == "\n" else in_html(sign)
         signs.append(f'<span style="background: {ground}" title="{cost:.1f} bits">{shown}</span>')
     return f'<p class="coloured-text">{"".join(signs)}</p>'
 

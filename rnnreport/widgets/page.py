@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from traitlets import TraitError
 
+from rnnreport.shown import brief
+
 HERE = Path(__file__).parent
 CSS = HERE / "widgets.css"
 
@@ -36,7 +38,7 @@ def module(name: str) -> str:
 def checked(proposal: Any, allowed: str, holds: Any) -> Any:
     """The proposed value, or a TraitError that names the trait, the value and what is allowed (NaN never is)."""
     if not holds(proposal.value):
-        raise TraitError(f"{proposal.trait.name} must be {allowed}, not {proposal.value!r}.")
+        raise TraitError(f"{proposal.trait.name} must be {allowed}, not {brief(proposal.value)}.")
     return proposal.value
 
 

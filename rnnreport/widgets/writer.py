@@ -10,6 +10,7 @@ import anywidget
 import numpy as np
 from traitlets import Dict, Float, Int, List, TraitError, Unicode, validate
 
+from rnnreport.shown import brief, listed
 from rnnreport.widgets.page import CSS, array, checked, module
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class CharacterWriter(anywidget.AnyWidget):
         if unknown := set(words) - set(models):
             raise TraitError(f"words must be of {', '.join(models)}, not of {', '.join(map(str, unknown))}.")
         if not 1 <= len(vocabulary) <= MAX_CHARACTERS or len(set(vocabulary)) < len(vocabulary):
-            raise TraitError(f"vocabulary must be 1 to {MAX_CHARACTERS} different characters, not {vocabulary!r}.")
+            raise TraitError(f"vocabulary must be 1 to {MAX_CHARACTERS} different characters, not {brief(vocabulary)}.")
         packed = [
             {"name": name, "words": words.get(name, ""), **pack(name, model, len(vocabulary))}
             for name, model in models.items()
@@ -106,7 +107,7 @@ class CharacterWriter(anywidget.AnyWidget):
     @validate("prompt")
     def _check_prompt(self, proposal: Any) -> str:
         if unknown := set(proposal.value) - set(self.vocabulary):
-            raise TraitError(f"prompt must hold characters of the vocabulary only, not {_listed(unknown)}.")
+            raise TraitError(f"prompt must hold characters of the vocabulary only, not {listed(sorted(unknown))}.")
         if not 1 <= len(proposal.value) <= MAX_PROMPT:
             raise TraitError(f"prompt must be 1 to {MAX_PROMPT} characters long, not {len(proposal.value)}.")
         return proposal.value
@@ -129,10 +130,6 @@ class CharacterWriter(anywidget.AnyWidget):
     @validate("seed")
     def _check_seed(self, proposal: Any) -> int:
         return checked(proposal, f"an integer from 0 to {MAX_SEED}", lambda value: 0 <= value <= MAX_SEED)
-
-
-def _listed(characters: set[str]) -> str:
-    return ", ".join(map(repr, sorted(characters)))
 
 
 def float24(numbers: np.ndarray) -> np.ndarray:

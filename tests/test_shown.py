@@ -1,0 +1,111 @@
+"""Text of a reader's wherever it is shown: as it is, each character to be seen, and never as markup."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from html import unescape
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+import nbformat
+from hypothesis import given
+from hypothesis import strategies as st
+from test_pages import checkout, jupyter_book  # noqa: F401
+
+from rnnreport.shown import brief, in_html, in_table, listed, visible
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+HOSTILE = [
+    "my*great*_book_.txt",
+    "co<img src=x onerror=document.title='broken'>.txt",
+    "</SCRIPT ><!--<script></script><b>bold</b>",
+    "a|b\\|c\\",
+    "``two`` and `",
+    " `",
+    "$x$ and $$y$$ and {{ z }} {math}`x` www.example.com &amp; \"quoted\" -- 'too'",
+    "a\rb\x0cc\x1bd\te\x85f\u202eg\u2028h",
+    "line\nline",
+    "👨‍👩‍👧 e\u0301 שלום 日本",
+]
+
+
+def is_xml(character: str) -> bool:
+    """Whether XML 1.0 allows this character."""
+    number = ord(character)
+    return character in "\t\n\r" or 0x20 <= number <= 0xD7FF or 0xE000 <= number <= 0xFFFD or number >= 0x10000
+
+
+def test_every_character_that_is_shown_may_stand_in_xml_in_one_line() -> None:
+    for character in map(chr, range(sys.maxunicode + 1)):
+        shown = visible(character)
+        assert shown
+        assert all(map(is_xml, shown))
+        assert not set(shown) & set("\t\n\r\x0b\x0c\x85\u2028\u2029")
+
+
+def test_what_can_be_seen_is_left_as_it_is() -> None:
+    text = "Ünd <so> `weiter` | $x$ 日本 👨‍👩‍👧 می‌خواهم e\u0301"
+    assert visible(text) == text
+    assert visible("a\n\t\x1b\x7f\x85\u202e\ud800") == "a⏎␉␛␡⟨U+0085⟩⟨U+202E⟩⟨U+D800⟩"
+
+
+@given(st.text())
+def test_html_is_the_text_in_an_element_and_in_an_attribute(text: str) -> None:
+    root = ElementTree.fromstring(f'<p title="{in_html(text)}">{in_html(text)}</p>')
+    assert (root.text or "", len(root)) == (visible(text), 0)
+    assert root.get("title") == visible(text)
+
+
+@given(st.text(alphabet="`|\\ a\n", max_size=12))
+def test_a_cell_of_a_table_is_the_text(text: str) -> None:
+    from markdown_it import MarkdownIt
+
+    html = MarkdownIt("commonmark").enable("table").render(f"| a | b |\n| --- | --- |\n| {in_table(text)} | x |\n")
+    first, second = re.findall(r"<td>(.*?)</td>", html)
+    assert (re.sub("</?code>", "", unescape(first)), second) == (visible(text), "x")
+
+
+def test_long_values_are_shortened_and_say_how_long_they_are() -> None:
+    assert brief("short") == "'short'"
+    assert brief(list(range(100_000))).startswith("[0, 1, 2,")
+    assert brief("x" * 1_000).endswith("… (1,002 characters)")
+    assert len(brief("x" * 10**6)) < 200
+    assert listed("ab") == "'a', 'b'"
+    assert listed(range(1_000), most=2) == "0, 1 and 998 more"
+
+
+def test_on_a_page_a_text_is_a_text(checkout: Path, browser: Browser) -> None:  # noqa: F811
+    """Built by Jupyter Book and read by a browser: in a table, in running HTML, and in a widget's data."""
+    widget = {"model_name": "M", "model_module": "m", "model_module_version": "1", "state": {"prompt": HOSTILE}}
+    state = {"version_major": 2, "version_minor": 0, "state": {"it": widget}}
+    table = "| a | b |\n| --- | --- |\n" + "".join(f"| {in_table(text)} | x |\n" for text in HOSTILE)
+    html = "".join(f"<p class='own' title='{in_html(text)}'>{in_html(text)}</p>" for text in HOSTILE)
+    code = nbformat.v4.new_code_cell(
+        "1", outputs=[nbformat.v4.new_output("display_data", {"text/markdown": table}),
+                      nbformat.v4.new_output("display_data", {"text/html": html})],
+    )  # fmt: skip
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Title"), code])
+    notebook.metadata["language_info"] = {"name": "python"}
+    notebook.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": state}
+    (checkout / "book" / "index.md").unlink()
+    nbformat.write(notebook, checkout / "book" / "index.ipynb")
+    config = checkout / "_config.yml"
+    config.write_text(config.read_text().replace("execute_notebooks: force", 'execute_notebooks: "off"'))
+    built = jupyter_book(checkout, "--path-output", ".", "-W", "-n")
+    assert built.returncode == 0, built.stderr
+    page = browser.new_page(java_script_enabled=False)
+    page.goto((checkout / "_build" / "html" / "book" / "index.html").as_uri())
+    shown = [visible(text) for text in HOSTILE]
+    assert page.locator("td:first-child").all_text_contents() == shown
+    assert page.locator("td:last-child").all_text_contents() == ["x"] * len(shown)
+    assert page.locator("p.own").all_text_contents() == shown
+    assert [each.get_attribute("title") for each in page.locator("p.own").all()] == shown
+    assert page.locator("article img, article b, td a, p.own a, td .math, p.own .math").count() == 0
+    (data,) = page.locator("script[type*=widget-state]").all_text_contents()
+    assert json.loads(data) == state
+    page.close()
