@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
+from itertools import pairwise, starmap, zip_longest
 from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
@@ -21,7 +21,7 @@ import yaml
 from pydantic import AfterValidator, Field
 
 from rnnreport import checksums
-from rnnreport.intervals import exceeds, in_words, interval
+from rnnreport.intervals import digits_beside, exceeds, in_words, interval
 from rnnreport.parameters import DISTINCT, FileName, Parameters, located
 from rnnreport.provenance import PROJECT
 from rnnreport.shown import in_html
@@ -33,6 +33,9 @@ VerdictName = Literal["reproduced", "contradicted", "underpowered", "not run"]
 VERDICTS: tuple[VerdictName, ...] = get_args(VerdictName)
 
 Finding = tuple[bool | None, str]
+Predicate = Callable[..., Finding]
+PREDICATES: dict[str, Predicate] = {}
+EQUAL = 1e-12  # a relative difference from autograd below this is none, in float64
 
 
 def _collected(file: str) -> str:
@@ -117,207 +120,262 @@ def _verdicts(file: str) -> dict[str, dict[str, str]]:
     }
 
 
+class CannotTellError(Exception):
+    """These results settle nothing; the message is the evidence."""
+
+
+def predicate(claim: str, *needed: Sequence[str]) -> Callable[[Predicate], Predicate]:
+    """Register the predicate of a claim, which without rows, columns or values cannot tell.
+
+    needed: the columns that each of its tables must have, with a finite value in every row ("loss?": in one at least).
+    """
+
+    def register(judged: Predicate) -> Predicate:
+        def on_whole_tables(*tables: Any) -> Finding:
+            try:
+                return judged(*starmap(_checked, zip_longest(tables, needed, fillvalue=())))
+            except CannotTellError as reason:
+                return None, str(reason)
+
+        PREDICATES[claim] = on_whole_tables
+        return judged
+
+    return register
+
+
+def _checked(table: Any, columns: Sequence[str]) -> Any:
+    if isinstance(table, pd.Series):
+        table = table.reset_index(name="value")
+    if isinstance(table, int | float) and not math.isfinite(table):
+        raise CannotTellError("A number that it takes is missing.")
+    if columns and table.empty:
+        raise CannotTellError("This build has no such results.")
+    for name in columns:
+        column = name.removesuffix("?")
+        if column not in table:
+            raise CannotTellError(f"These results have no column {column!r}.")
+        missing = int((table[column].isna() | table[column].isin([math.inf, -math.inf])).sum())
+        if missing == len(table) or (missing and column == name):
+            raise CannotTellError(
+                f"{missing:,} of {_number(len(table), 'row')} of these results have no finite {column!r}."
+            )
+    return table
+
+
 # The predicates. Tables of differences from autograd have a row for each random problem and a column for each reading
-# of a printed formula; equal means to 1e-12 in float64. Tables of palindrome runs have the columns of runs.tabulate,
-# with a row for every recorded step.
+# of a printed formula. Tables of palindrome runs have the columns of runs.tabulate, with a row for every recorded step.
 
 
+@predicate("grad-wph", ["line 3, l = i", "line 3, l summed"])
 def grad_wph(gaps: pd.DataFrame) -> Finding:
     """gaps: relative differences of the report's lines for ∂L/∂Wph from autograd."""
     read_well, summed = gaps["line 3, l = i"].max(), gaps["line 3, l summed"].max()
-    return bool(read_well < 1e-12), (
-        f"Relative difference from autograd over {len(gaps)} problems: at most {read_well:.0e}, if the index l that "
-        f"nothing binds in the last line is read as i; {summed:.2g} if it is still summed over."
+    return bool(read_well < EQUAL), (
+        f"Relative difference from autograd, the largest of {_number(len(gaps), 'problem')}: {_tiny(read_well)} if the "
+        f"index l that nothing binds in the last line is read as i, {_tiny(summed)} if it is still summed over; below "
+        f"{EQUAL} is equal."
     )
 
 
+@predicate("grad-whh", ["single product for the sum over k", "every letter as printed", "repaired"])
 def grad_whh(gaps: pd.DataFrame) -> Finding:
     """gaps: relative differences of the readings of ∂L/∂Whh from autograd."""
-    kindest, literal = gaps["single product for the sum over k"], gaps["every letter as printed"]
-    if kindest.max() < 1e-12:
-        return None, "At these sizes the kindest reading cannot be told from the truth."
-    return False, (
-        f"Relative difference from autograd, median of {len(gaps)} problems: {kindest.median():.2g} read most kindly, "
-        f"{literal.median():.2g} read to the letter, and {gaps['repaired'].median():.0e} once repaired."
+    kindest, literal, repaired = (
+        gaps[column].max() for column in ("single product for the sum over k", "every letter as printed", "repaired")
+    )
+    return None if kindest < EQUAL else False, (
+        f"Relative difference from autograd, the largest of {_number(len(gaps), 'problem')}: {_tiny(kindest)} read "
+        f"most kindly, {_tiny(literal)} read to the letter, {_tiny(repaired)} once repaired; below {EQUAL} is equal."
     )
 
 
+@predicate("wph-local", ["Wph, history cut off", "Whh, history cut off", "Wph, other x(1)"])
 def wph_local(gaps: pd.DataFrame) -> Finding:
     """gaps: relative change of each gradient when all steps but the last are cut off, and when x(1) is another."""
     cut, whh_cut, other = (
-        gaps[column] for column in ("Wph, history cut off", "Whh, history cut off", "Wph, other x(1)")
+        gaps[column].max() for column in ("Wph, history cut off", "Whh, history cut off", "Wph, other x(1)")
     )
-    return bool(cut.max() < 1e-12), (
-        f"Given h(T), yes: cut off, the earlier steps change ∂L/∂Wph by {cut.max():.0e} at most, and ∂L/∂Whh by up to "
-        f"{whh_cut.max():.2g}. But h(T) carries the past: another x(1) changes ∂L/∂Wph by up to {other.max():.2g}."
+    return bool(cut < EQUAL), (
+        f"Largest relative change over {_number(len(gaps), 'problem')}: with h(T) given and the earlier steps cut off, "
+        f"{_tiny(cut)} of ∂L/∂Wph and {_tiny(whh_cut)} of ∂L/∂Whh; with another x(1), which reaches h(T), "
+        f"{_tiny(other)} of ∂L/∂Wph; below {EQUAL} is equal."
     )
 
 
-def whh_chain(rates: pd.Series) -> Finding:
+@predicate("whh-chain", ["spectral_radius", "seed", "value"])
+def whh_chain(rates: pd.DataFrame) -> Finding:
     """rates: the factor a step of ‖∂h(T)/∂h(t)‖, by spectral radius and seed."""
-    by_radius = rates.groupby("spectral_radius")
+    by_radius = rates.groupby("spectral_radius")["value"]
     vanishes, explodes = by_radius.max() < 1, by_radius.min() > 1
-    words = ", ".join(f"{rate:.2f} at ρ = {radius:g}" for radius, rate in by_radius.median().items())
-    holds = True if vanishes.any() and explodes.any() else None
-    return holds, f"Factor a step, median over {rates.groupby('seed').ngroups} seeds: {words}, before any training."
+    words = ", ".join(f"{_spread(values, 1.0)} at ρ = {radius:g}" for radius, values in by_radius)
+    return _of_seeds(
+        True if vanishes.any() and explodes.any() else None,
+        f"Factor a step before any training, median and range over the seeds: {words}; below 1 in every seed the "
+        "gradient vanishes, above 1 it explodes.",
+        rates["seed"].nunique(),
+    )
 
 
+@predicate("fig1a", ["length", "step", "seed", "test_accuracy"])
 def fig1a(table: pd.DataFrame) -> Finding:
     """table: the RNN at T = 5."""
-    near = table[(table["length"] == 5) & (table["step"] <= 400) & (table["step"] >= 300)]
+    near = table[(table["length"] == 5) & table["step"].between(300, 400)]
     if near.empty:
-        return None, "No run at T = 5 reached 300 to 400 steps."
-    step = near["step"].max()
-    values = near.loc[near["step"] == step, "test_accuracy"].tolist()
-    evidence = f"At T = 5, step {step}: accuracy {_share(values)} on fresh palindromes, against 0.95."
-    return exceeds(values, 0.95), evidence
+        raise CannotTellError("No run at T = 5 reached 300 to 400 steps.")
+    step, last = _at_last_step(near)
+    accuracies = last["test_accuracy"].tolist()
+    evidence = f"At T = 5, step {step}: accuracy {_share(accuracies, 0.95)} on fresh palindromes, against 0.95."
+    return exceeds(accuracies, 0.95), evidence
 
 
+@predicate("fig1b", ["length", "step", "seed", "test_accuracy"])
 def fig1b(table: pd.DataFrame) -> Finding:
     """table: the RNN at several T, at one learning rate."""
-    if missing := _needs_steps(table, 800):
-        return None, missing
-    last = _at_last_step(table)
-    short, long = (last[last["length"] <= 10], last[last["length"] > 20])
+    step, last = _at_last_step(table, 800)
+    short, long = (
+        last[which].groupby("seed")["test_accuracy"].mean() for which in (last["length"] <= 10, last["length"] > 20)
+    )
     if short.empty or long.empty:
-        return None, "It takes lengths up to 10 and beyond 20."
-    drops = short.groupby("seed")["test_accuracy"].mean() - long.groupby("seed")["test_accuracy"].mean()
-    return exceeds(drops.tolist(), 0.2), (
-        f"After {last['step'].max()} steps: accuracy {_share(short['test_accuracy'])} up to T = 10 and "
-        f"{_share(long['test_accuracy'])} beyond T = 20, a drop of {in_words(drops)} against 0.2."
+        raise CannotTellError("It takes lengths up to 10 and beyond 20.")
+    drops = _paired(short, long)
+    return exceeds(drops, 0.2), (
+        f"After {step:,} steps: accuracy {_share(short)} up to T = 10 and {_share(long)} beyond T = 20, a drop of "
+        f"{_mean(drops, 0.2)} against 0.2."
     )
 
 
+@predicate("lr-decay", ["optimizer", "learning_rate", "seed", "step", "test_accuracy", "effective_rate?"])
 def lr_decay(table: pd.DataFrame) -> Finding:
     """table: optimizers at several learning rates, with effective_rate over the training; each at its best rate.
 
     From step 300 on, when RMSprop's running mean, which starts at zero, has filled to 95%.
     """
-    changes = {}
+    changes, words = {}, []
+    filled = table.loc[table["step"] >= 300, "step"]
+    first, last = filled.min(), filled.max()
     for name, (rate, _) in _best_optimizer_rates(table).items():
-        rows = table[(table["optimizer"] == name) & (table["learning_rate"] == rate) & (table["step"] >= 300)]
-        if name in ("rmsprop", "adam") and rows["step"].nunique() > 1:
-            by_step = rows.sort_values("step").groupby("seed")["effective_rate"]
-            changes[name] = np.log10(by_step.last() / by_step.first())
+        rows = table[(table["optimizer"] == name) & (table["learning_rate"] == rate)]
+        if name in ("rmsprop", "adam") and first < last:
+            rates = np.log10(rows.pivot_table("effective_rate", "seed", "step").reindex(columns=[first, last]))
+            changes[name] = change = _paired(rates[last], rates[first])
+            ends = [10**value for value in interval(change)]
+            digits = digits_beside(ends[1:], 1.0, form="g")
+            words += [f"{name} " + _with_interval([f"{value:.{digits}g}" for value in ends], len(change))]
     if len(changes) < 2:
-        return None, "It takes rmsprop and adam for more than 300 steps."
-    grows = [exceeds(change.tolist(), 0.0) for change in changes.values()]
-    holds = False if True in grows else None if None in grows else True
-    words = ", ".join(
-        f"{name} {10 ** change.mean():.2g} ({10 ** change.min():.2g} to {10 ** change.max():.2g})"
-        for name, change in changes.items()
-    )
-    return holds, (
-        "Learning rate over the root of the mean squared gradient, median parameter: its last value over that at step "
-        f"300 (geometric mean and range over the seeds): {words}. It grows as gradients shrink and falls as they grow."
+        raise CannotTellError("It takes rmsprop and adam for more than 300 steps.")
+    return _every(_not(exceeds(change, 0.0)) for change in changes.values()), (
+        f"Learning rate over the root of the mean squared gradient, median parameter, at step {last:,} over that at "
+        f"step {first:,} (geometric mean over the seeds): {', '.join(words)}; below 1 it falls. It grows as gradients "
+        "shrink and falls as they grow."
     )
 
 
+@predicate("adam-osc", ["optimizer", "learning_rate", "seed", "test_accuracy"])
 def adam_osc(table: pd.DataFrame) -> Finding:
     """table: optimizers at several learning rates; each at its best. Compared is the accuracy over the whole run."""
     best = {name: means for name, (_, means) in _best_optimizer_rates(table).items()}
     if not {"adam", "rmsprop", "sgd"} <= set(best):
-        return None, "It takes adam, rmsprop and sgd."
-    over_sgd, over_rmsprop = best["adam"] - best["sgd"], best["adam"] - best["rmsprop"]
-    return exceeds(over_rmsprop.tolist(), 0.0), (
-        f"Mean accuracy over training, each optimizer at its best rate: adam ahead of sgd by {in_words(over_sgd)}, of "
-        f"rmsprop, which has no momentum, by {in_words(over_rmsprop)}."
+        raise CannotTellError("It takes adam, rmsprop and sgd.")
+    over_sgd, over_rmsprop = (_paired(best["adam"], best[other]) for other in ("sgd", "rmsprop"))
+    return exceeds(over_rmsprop, 0.0), (
+        "Mean accuracy over training, each optimizer at its best rate: adam's lead over sgd is "
+        f"{_mean(over_sgd, 0.0)}, over rmsprop, which has no momentum, {_mean(over_rmsprop, 0.0)}."
     )
 
 
+@predicate("gate-range", ["gate", "value"])
 def gate_range(values: pd.DataFrame) -> Finding:
     """values: what a trained LSTM's gates did (gate, value)."""
     g, gates = values.loc[values["gate"] == "g", "value"], values.loc[values["gate"] != "g", "value"]
-    inside = bool(g.abs().max() <= 1 and gates.between(0, 1).all())
+    if g.empty or gates.empty:
+        raise CannotTellError("It takes g and the gates.")
+    outside = int((g.abs() > 1).sum() + (~gates.between(0, 1)).sum())
     extreme = ((gates < 0.05) | (gates > 0.95)).mean()
-    return inside, (
-        f"Seen: g in {g.min():.2f}…{g.max():.2f}, gates in {gates.min():.2f}…{gates.max():.2f}; but only "
-        f"{extreme:.0%} of the gates' values come within 0.05 of 0 or 1: most weigh rather than keep or discard."
+    return outside == 0, (
+        f"g in {g.min():.2f}…{g.max():.2f}, gates in {gates.min():.2f}…{gates.max():.2f}; outside -1…1 and 0…1: "
+        f"{outside or 'none'} of {_number(len(values), 'value')}. Of the gates' values {extreme:.0%} come within 0.05 "
+        "of 0 or 1; the others weigh."
     )
 
 
+@predicate("param-count", ["d", "n", "counted in the model", "(9d² + 4d)n, the report's"])
 def param_count(counts: pd.DataFrame) -> Finding:
-    """counts: d, n, our formula, the model's count, the report's formula."""
-    d, n, _, counted, report = (counts[column] for column in counts)
-    agree = [f"d = {d[row]}, n = {n[row]}" for row in counts.index[counted == report]]
-    return bool((counted == report).all()), (
-        f"The formula agrees with the model in {len(agree)} of {len(counts)} cases ({'; '.join(agree) or 'none'}); "
-        "it can only where n = 9d²/4 - 1."
+    """counts: of :func:`rnnreport.experiments.rnn_versus_lstm.parameter_counts`."""
+    agree = counts[counts["counted in the model"] == counts["(9d² + 4d)n, the report's"]]
+    sizes = "; ".join(f"d = {d}, n = {n}" for d, n in zip(agree["d"], agree["n"]))
+    return len(agree) == len(counts), (
+        f"The report's formula gives the model's number at {len(agree) or 'none'} of {_number(len(counts), 'size')}"
+        f"{f' ({sizes})' if sizes else ''}; it can only where n = 9d²/4 - 1."
     )
 
 
+PALINDROMES = ["length", "learning_rate", "seed", "step", "test_accuracy"]
+
+
+@predicate("fig2a", PALINDROMES)
 def fig2a(table: pd.DataFrame) -> Finding:
     """table: the RNN at several T and learning rates; beyond T = 15 at its best rate."""
-    long = table[table["length"] > 15]
-    if missing := _needs_steps(long, 1_000):
-        return None, missing
-    return _stuck(_best_rate(_at_last_step(long)), "at its best learning rate")
+    step, last = _at_last_step(table[table["length"] > 15], 1_000)
+    return _stuck(step, _best_rate(last), "at its best learning rate")
 
 
+@predicate("fig2-lr", PALINDROMES)
 def fig2_lr(table: pd.DataFrame) -> Finding:
     """table: the RNN at several T and learning rates; beyond T = 15 at the largest rate, next to the smallest."""
-    long = table[table["length"] > 15]
-    if missing := _needs_steps(long, 1_000):
-        return None, missing
-    last = _at_last_step(long)
+    step, last = _at_last_step(table[table["length"] > 15], 1_000)
     smallest, largest = last["learning_rate"].min(), last["learning_rate"].max()
     if smallest == largest:
-        return None, "It takes more than one learning rate."
-    holds, evidence = _stuck(last[last["learning_rate"] == largest], f"at a learning rate of {largest:g}")
-    return holds, f"{evidence} At {smallest:g} it is {_each_length(last[last['learning_rate'] == smallest])}."
+        raise CannotTellError("It takes more than one learning rate.")
+    holds, evidence = _stuck(step, last[last["learning_rate"] == largest], f"at a learning rate of {largest:g}")
+    return holds, f"{evidence} At one of {smallest:g}: {_each_length(last[last['learning_rate'] == smallest])}."
 
 
-def _stuck(last: pd.DataFrame, where: str) -> Finding:
+def _stuck(step: int, last: pd.DataFrame, where: str) -> Finding:
     """Whether the RNN stays below an accuracy of 0.5 at every T of these rows."""
-    past = _exceed_half(last)
-    holds = False if True in past else None if None in past else True
-    return holds, f"The RNN {where}, after {last['step'].max()} steps: {_each_length(last)}; against 0.5."
+    holds = _every(map(_not, _exceed_half(last)))
+    return holds, f"The RNN {where}, after {step:,} steps: {_each_length(last)}; against 0.5."
 
 
+@predicate("fig2b", PALINDROMES)
 def fig2b(table: pd.DataFrame) -> Finding:
     """table: the LSTM at several T and learning rates."""
-    if missing := _needs_steps(table, 1_000):
-        return None, missing
-    last = _best_rate(_at_last_step(table))
-    reached = _exceed_half(last)
-    holds = False if False in reached else None if None in reached else True
-    return (
-        holds,
-        f"The LSTM at its best learning rate, after {last['step'].max()} steps: {_each_length(last)}; against 0.5.",
+    step, last = _at_last_step(table, 1_000)
+    last = _best_rate(last)
+    return _every(_exceed_half(last)), (
+        f"The LSTM at its best learning rate, after {step:,} steps: {_each_length(last)}; against 0.5."
     )
 
 
+@predicate("lstm-better", [*PALINDROMES, "model"])
 def lstm_better(table: pd.DataFrame, horizons: pd.DataFrame) -> Finding:
     """table: both models at several T and learning rates; each at its best rate, compared seed by seed.
 
     horizons: the longest T that each solved from a better start (model and horizon, a row each; none where not run).
     The LSTM must be ahead in both; equal horizons cannot tell.
     """
-    last = _at_last_step(table[table["length"] > 15])
-    if not {"rnn", "lstm"} <= set(last["model"]):
-        return None, "It takes both models at lengths beyond 15."
-    if missing := _needs_steps(table, 1_000):
-        return None, missing
-    means = {
-        model: _best_rate(last[last["model"] == model]).groupby("seed")["test_accuracy"].mean()
-        for model in ("rnn", "lstm")
-    }
-    ahead = means["lstm"] - means["rnn"]
-    holds = exceeds(ahead.tolist(), 0.0)
+    long = table[(table["length"] > 15) & table["model"].isin(["rnn", "lstm"])]
+    if long["model"].nunique() < 2:
+        raise CannotTellError("It takes both models at lengths beyond 15.")
+    step, last = _at_last_step(long, 1_000)
+    rnn, lstm = (
+        _best_rate(last[last["model"] == model]).groupby("seed")["test_accuracy"].mean() for model in ("rnn", "lstm")
+    )
+    ahead = _paired(lstm, rnn)
     words = (
-        f"Beyond T = 15, after {last['step'].max()} steps at the report's settings, each at its best rate: LSTM "
-        f"{_share(means['lstm'])}, RNN {_share(means['rnn'])}, the LSTM ahead by {in_words(ahead)}."
+        f"Beyond T = 15, after {step:,} steps at the report's settings, each at its best rate: LSTM {_share(lstm)}, "
+        f"RNN {_share(rnn)}, the LSTM's lead {_mean(ahead, 0.0)}."
     )
     longest = dict(zip(horizons["model"], horizons["horizon"])) if len(horizons) else {}
     if not {"rnn", "lstm"} <= set(longest):
-        return False if holds is False else None, f"{words} From a better start they were not compared."
+        return _every([exceeds(ahead, 0.0), None]), f"{words} From a better start they were not compared."
     ahead_too = None if longest["lstm"] == longest["rnn"] else longest["lstm"] > longest["rnn"]
-    both = [holds, ahead_too]
-    return False if False in both else None if None in both else True, (
-        f"{words} From a better start the LSTM gets to T = {longest['lstm']}, the RNN to T = {longest['rnn']}."
+    reached = {model: f"to T = {length:g}" if length else "to no length tried" for model, length in longest.items()}
+    return _every([exceeds(ahead, 0.0), ahead_too]), (
+        f"{words} From a better start the LSTM gets {reached['lstm']}, the RNN {reached['rnn']}."
     )
 
 
+@predicate("identity-grad", ["network", "seed", "when", "test_accuracy", "lag", "cell?", "jacobian"])
 def identity_grad(reach: pd.DataFrame) -> Finding:
     """reach: what is left of a gradient (network, seed, when, test_accuracy, lag, cell, jacobian; no cell in the RNN).
 
@@ -326,121 +384,152 @@ def identity_grad(reach: pd.DataFrame) -> Finding:
     """
     lag = reach["lag"].max()
     if lag < 5:
-        return None, "It takes at least 5 steps between the first digit and the end."
+        raise CannotTellError("It takes at least 5 steps between the first digit and the end.")
     solved = reach[(reach["lag"] == lag) & (reach["test_accuracy"] >= 0.9)]
     lstms = solved.dropna(subset=["cell"])
     if lstms.empty:
-        return None, "None of these LSTMs has learnt the task."
+        raise CannotTellError("None of these LSTMs has learnt the task.")
     along, together = (
         {when: part[part["when"] == when].groupby("network", sort=False)[column] for when in ("before", "after")}
         for part, column in ((lstms, "cell"), (solved, "jacobian"))
     )
-    halves = [exceeds(values.tolist(), 0.5) for networks in along.values() for _, values in networks]
-    holds = False if False in halves else None if None in halves else True
-    return holds, (
-        f"Along the cell of the most open unit, {lag} steps leave {_in_each(along['before'])} before training, "
-        f"{_in_each(along['after'])} after it; against 0.5 everywhere. All ways together leave "
+    if set(along["before"].groups) != set(along["after"].groups):
+        raise CannotTellError("It takes every LSTM both before its training and after.")
+    return _every(exceeds(values.tolist(), 0.5) for networks in along.values() for _, values in networks), (
+        f"Along the cell of the most open unit, {lag} steps leave {_in_each(along['before'], 0.5)} before training, "
+        f"{_in_each(along['after'], 0.5)} after it; against 0.5 everywhere. All ways together leave "
         f"{_in_each(together['before'])} before, {_in_each(together['after'])} after."
     )
 
 
-def _in_each(networks: Any) -> str:
+def _in_each(networks: Any, against: float | None = None) -> str:
     """Means over seeds, with their intervals, of what may be far below 0.01 and not below 0."""
     words = []
     for network, values in networks:
-        mean, low, high = interval(values.tolist())
-        spread = "" if math.isinf(low) else f" ({max(low, 0):.2g} to {high:.2g})"
-        words.append(f"{mean:.2g}{spread} in the {network}")
+        ends = interval(values.tolist())
+        digits = digits_beside(ends[1:], against, form="g")
+        words.append(f"{_with_interval([f'{max(end, 0):.{digits}g}' for end in ends], len(values))} in the {network}")
     return ", ".join(words)
 
 
+@predicate("fig3", ["t", "k"])
 def fig3(k: pd.DataFrame, tau: float, s: float, r_on: float) -> Finding:
     """k: openness over a fine grid of times (t, k), for the gate tau, s, r_on."""
     if (tau, s, r_on) != (6, 3, 0.2):
-        return None, "The claim is about the gate with τ = 6, s = 3 and r_on = 0.2."
+        raise CannotTellError("The claim is about the gate with τ = 6, s = 3 and r_on = 0.2.")
     spacing = k["t"].diff().median()
-    open_at = k.loc[(k["k"] > 0) & (k["t"] >= s), "t"]
-    starts = open_at[open_at.diff().fillna(np.inf) > 2 * spacing] - spacing
-    width = open_at[open_at < s + tau].max() - starts.iloc[0] + spacing
-    apart = [abs(starts.iloc[0] - s), *(starts.diff().dropna() - tau).abs(), abs(width - r_on * tau)]
+    is_open = k[k["k"] > 0]
+    openings = is_open.groupby((is_open["t"].diff() > 2 * spacing).cumsum())["t"]
+    starts, ends = openings.min() - spacing, openings.max() + spacing
+    widths = (ends - starts)[ends < k["t"].max()]
+    if len(starts) < 2 or widths.empty:
+        raise CannotTellError("It takes a gate that opens twice.")
+    apart = [*(starts - s - tau * np.arange(len(starts))).abs(), *(widths - r_on * tau).abs()]
+    digits = max(2, round(-math.log10(spacing)))
     return bool(max(apart) <= 2 * spacing), (
-        f"Computed from (12): k leaves zero at t = {', '.join(f'{start:.2f}' for start in starts)}, stays open for "
-        f"{width:.2f}, which is r_on τ, and peaks in the middle."
+        f"Computed from (12): k leaves zero at t = {', '.join(f'{start:.{digits}f}' for start in starts)} and stays "
+        f"open for {_range(widths, digits)}; asked for are {s:g}, every {tau:g} from there, and r_on τ = "
+        f"{r_on * tau:g}, to within {2 * spacing:.1g}."
     )
 
 
+@predicate("k-zero", ["k", "gated h", "gated c"])
 def k_zero(states: pd.DataFrame) -> Finding:
     """states: a unit behind the gate over time (t, k, gated h, gated c)."""
-    closed = states.index[(states["k"] == 0) & (states.index > 0)]
-    same = all(
-        (states.loc[row, name] == states.loc[row - 1, name]) for row in closed for name in ("gated h", "gated c")
+    both = states[["gated h", "gated c"]]
+    moved = both.ne(both.shift()).any(axis=1)[states["k"] == 0].iloc[int(states["k"].iloc[0] == 0) :]
+    if moved.empty:
+        raise CannotTellError("The gate is closed at no step after the first.")
+    return not moved.any(), (
+        f"At {(~moved).sum() or 'none'} of {_number(len(moved), 'closed step')} the state equals the previous one to "
+        "the bit."
     )
-    evidence = f"Equal to the bit at all {len(closed)} closed steps of the run." if same else "Not equal."
-    return same if len(closed) else None, evidence
 
 
+@predicate("k-nothing-lost")
 def k_nothing_lost(retained: float, largest_integer_k: float) -> Finding:
     """retained: the share of the old c kept at k = 1 with f = 0; largest_integer_k: of figure 3's gate."""
-    return retained > 0, (
+    most = round(largest_integer_k, 2)
+    return bool(retained > 0), (
         f"At the peak k = 1, with f = 0, the share of the old cell state that is kept is {retained:g}. In integer time "
-        f"this gate only reaches k = {largest_integer_k:.2f}, so {1 - largest_integer_k:.2f} of it stays each step."
+        f"this gate reaches k = {most:.2f} at most, so that at least {1 - most:.2f} of it stays at each step."
     )
 
 
+@predicate("learnable", ["remedy", "seed", "recovered"], ["start", "found"])
 def learnable(searched: pd.DataFrame, arrived: pd.DataFrame) -> Finding:
     """searched: gates sought from their output (remedy, seed, recovered); arrived: learned in a network (found)."""
     shares = searched.pivot_table("recovered", index="seed", columns="remedy")
-    plain, best = shares["as it is"], shares[shares.mean().idxmax()]
-    found, starts = arrived.groupby("start")["found"].mean(), arrived["start"].nunique()
+    if "as it is" not in shares:
+        raise CannotTellError("It takes searches without a remedy.")
+    best = shares[shares.mean().idxmax()].dropna()
+    found = arrived.groupby("start")["found"].mean()
     return exceeds(best.tolist(), 0.5), (
-        f"From its output a gate is found again from {_share(plain)} of the starts, with the best remedy ({best.name}) "
-        f"from {_share(best)}. Learned with a network's weights, the period is found in most seeds from "
-        f"{(found > 0.5).sum()} of {starts} starts. Units that never open learn nothing."
+        f"Share of the starts from which a gate is found again from its output: {_share(shares['as it is'].dropna())} "
+        f"without a remedy, {_share(best, 0.5)} with the best ({best.name}); against 0.5. Learned with a network's "
+        f"weights, the period is found in most seeds from {(found > 0.5).sum()} of {_number(len(found), 'start')}."
     )
 
 
+BURSTS = ["gate", "seed", "step", "test_accuracy"]
+
+
+@predicate("periodic-noise", BURSTS)
 def periodic_noise(table: pd.DataFrame, without_clock: float) -> Finding:
     """table: networks on noise bursts (gate, seed, step, test_accuracy); without_clock: the best without one."""
-    ends = _by_gate(table)
-    ahead = ends["drawn, learned"] - ends["none"]
-    verdicts = {exceeds(ahead.tolist(), 0.0), exceeds(ends["drawn, learned"].tolist(), without_clock)}
-    holds = False if False in verdicts else None if None in verdicts else True
-    return holds, (
-        f"Noise bursts over four fifths of the time: accuracy {_share(ends['drawn, learned'])} with learned gates, "
-        f"{_share(ends['open in the quiet'])} with gates set to the quiet, {_share(ends['none'])} for the LSTM; "
-        f"who does not know the time can have {without_clock:.2f} at most."
+    learned, quiet, none = _by_gate(table, "drawn, learned", "open in the quiet", "none")
+    ahead = _paired(learned, none)
+    digits = digits_beside(interval(learned.tolist())[1:], without_clock)
+    return _every([exceeds(ahead, 0.0), exceeds(learned.tolist(), without_clock)]), (
+        f"On noise bursts: accuracy {_share(learned, without_clock)} with learned gates, {_share(quiet)} with gates "
+        f"set to the quiet, {_share(none)} for the LSTM, over which learned gates lead by {_mean(ahead, 0.0)}; "
+        f"without a clock at most {without_clock:.{digits}f} is possible."
     )
 
 
+@predicate("s-noise", BURSTS)
 def s_noise(table: pd.DataFrame) -> Finding:
-    """table: networks on noise bursts (gate, seed, step, test_accuracy), two of them with gates that stay as set."""
-    ends = _by_gate(table)
-    quiet, burst = ends["open in the quiet"], ends["open in the burst"]
-    other_way_round = exceeds((quiet - burst).tolist(), 0.1)
-    return None if other_way_round is None else not other_way_round, (
+    """table: networks on noise bursts (gate, seed, step, test_accuracy), two of them with gates that stay as set.
+
+    Whichever is ahead by more than 0.1 says what s and r_on stand for.
+    """
+    burst, quiet = _by_gate(table, "open in the burst", "open in the quiet")
+    lead = _paired(burst, quiet)
+    holds = True if exceeds(lead, 0.1) else False if exceeds([-value for value in lead], 0.1) else None
+    difference = _mean(lead, math.copysign(0.1, sum(lead)))
+    return holds, (
         "The gate is open from s on, for r_on τ: these say what it listens to. Set to the noise, accuracy "
-        f"{_share(burst)}; set to the quiet, {_share(quiet)}; chance is 0.5."
+        f"{_share(burst)}; set to the quiet, {_share(quiet)}; a difference of {difference}, against 0.1 either way; "
+        "chance is 0.5."
     )
 
 
-def _by_gate(table: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy at the end, a row a seed and a column a gate."""
-    return _at_last_step(table).pivot(index="seed", columns="gate", values="test_accuracy")
+def _by_gate(table: pd.DataFrame, *gates: str) -> list[pd.Series]:
+    """Accuracy at the end by the seed, for each of these gates."""
+    _, last = _at_last_step(table[table["gate"].isin(gates)])
+    if missing := [gate for gate in gates if gate not in set(last["gate"])]:
+        raise CannotTellError(f"There is no run with the gate {missing[0]!r}.")
+    return [last[last["gate"] == gate].set_index("seed")["test_accuracy"] for gate in gates]
 
 
+@predicate("text-068", ["step", "accuracy?"])
 def text_068(table: pd.DataFrame) -> Finding:
-    """table: trainings at the course's defaults; each counts from 500,000 steps on, with its last recorded accuracy."""
-    if missing := _needs_steps(table, 500_000):
-        return None, missing
-    ends = _at_last_step(table)
+    """table: trainings at the course's defaults; each counts from 500,000 steps on, with its last recorded accuracy.
+
+    One training can show it.
+    """
+    step, ends = _at_last_step(table.dropna(subset=["accuracy"]), 500_000)
     reached = table.loc[table["accuracy"] >= 0.68, "step"]
-    when = f"past 0.68 for the first time at step {reached.min():,}" if len(reached) else "never past 0.68"
-    return bool((ends["accuracy"] - 0.68).abs().max() < 0.02), (
-        f"After {ends['step'].max():,} steps, accuracy on training batches {_share(ends['accuracy'])}, against 0.68 "
-        f"give or take 0.02; {when}. On held-out text {_share(ends['held_out_accuracy'])}."
+    when = f"0.68 is reached for the first time at step {reached.min():,}" if len(reached) else "0.68 is never reached"
+    digits = max(digits_beside(ends["accuracy"], end) for end in (0.66, 0.70))
+    held_out = ends.get("held_out_accuracy", pd.Series(dtype=float)).dropna()
+    return bool(ends["accuracy"].between(0.66, 0.70).all()), (
+        f"After {step:,} steps, accuracy on training batches {_range(ends['accuracy'], digits)}, against 0.66 to 0.70; "
+        f"{when}." + (f" On held-out text {_range(held_out)}." if len(held_out) else "")
     )
 
 
+@predicate("text-loss", ["loss?", "accuracy?"])
 def text_loss(table: pd.DataFrame) -> Finding:
     """table: a training's loss and accuracy. Where the argmax is wrong, the true character has at most half of p."""
     bound = (1 - 0.68) * math.log(2)
@@ -449,113 +538,117 @@ def text_loss(table: pd.DataFrame) -> Finding:
     if (above < 0).any():
         raise AssertionError("a mean cross-entropy below its bound: the loss or the accuracy is computed wrongly")
     return bound <= 0.126, (
-        f"Impossible in nats: an accuracy of 0.68 leaves a loss of at least {bound:.2f}; all {len(rows)} points of "
-        f"this run keep the bound (the nearest lies {above.min():.2f} above)."
+        f"Impossible in nats: an accuracy of 0.68 leaves a loss of at least {bound:.2f}, not 0.126; of "
+        f"{_number(len(rows), 'recorded point')} none is below the bound (the nearest lies {above.min():.2f} above)."
     )
 
 
+@predicate("fig4", ["step", "seed", "loss?", "accuracy?"])
 def fig4(table: pd.DataFrame) -> Finding:
-    """table: the text model's first steps."""
-    rows = table.dropna(subset=["loss"])
-    if rows["step"].nunique() < 2:
-        return None, "It takes more than one recorded step."
-    ends = rows.sort_values("step").groupby("seed")
-    loss, accuracy = (ends[column].last() - ends[column].first() for column in ("loss", "accuracy"))
-    return bool((loss < 0).all() and (accuracy > 0).all()), (
-        f"Over {table['step'].max():,} steps the loss changed by {in_words(loss)}, "
-        f"the accuracy by {in_words(accuracy)}."
+    """table: the text model's first steps. One training can show it."""
+    rows = table[table["step"] <= 2_000].dropna(subset=["loss", "accuracy"]).sort_values("step")
+    step, _ = _at_last_step(rows, 2_000)
+    ends = rows.groupby("seed")
+    if ends["step"].nunique().min() < 2:
+        raise CannotTellError("It takes more than one recorded step.")
+    changes = [ends[column].last() - ends[column].first() for column in ("loss", "accuracy")]
+    loss, accuracy = (_range(change, digits_beside(change, 0.0)) for change in changes)
+    return bool((changes[0] < 0).all() and (changes[1] > 0).all()), (
+        f"From step {rows['step'].min():,} to step {step:,} the loss changed by {loss}, the accuracy by {accuracy} "
+        f"({_number(len(ends), 'seed')})."
     )
 
 
+@predicate("newlines-first", ["seed", "step", "newlines_greedy", "zero_state", "after_first"])
 def newlines_first(habits: pd.DataFrame, in_book: float) -> Finding:
-    """habits: over the steps of trainings (step, newlines_greedy, zero_state, after_first); in_book: newlines' share.
+    """habits: over the steps of trainings (newlines_greedy, zero_state, after_first); in_book: newlines' share.
 
     Two halves: samples are mostly newlines at some early step, and a zero state predicts one there.
     """
     trained = habits[habits["step"] > 0]
     if trained.empty:
-        return None, "It takes samples after the first step."
+        raise CannotTellError("It takes samples after the first step.")
     means = trained.groupby("step")[["newlines_greedy", "zero_state", "after_first"]].mean()
-    most = means.loc[means["newlines_greedy"] == means["newlines_greedy"].max()].iloc[0]
-    halves = {bool(most["newlines_greedy"] > 0.5), bool(most[["zero_state", "after_first"]].max() > 0.5)}
-    return None if len(halves) > 1 else halves.pop(), (
-        f"Newlines make up at most {most['newlines_greedy']:.1%} of the samples of 30 characters, at step "
-        f"{most.name:,} (of the book: {in_book:.1%}); a zero state gives one a probability of {most['zero_state']:.1%} "
-        f"there, and {most['after_first']:.1%} once a first character is read. It takes more than half of both."
+    step = means["newlines_greedy"].idxmax()
+    shares = means[means.index == step].iloc[0].tolist()
+    halves = {shares[0] > 0.5, max(shares[1:]) > 0.5}
+    words = [f"{share:.{digits_beside([share], 0.5, 3) - 2}%}" for share in shares]
+    return _of_seeds(
+        None if len(halves) > 1 else halves.pop(),
+        f"Newlines make up at most {words[0]} of the samples of 30 characters, at step {step:,} ({in_book:.1%} of the "
+        f"book); there a zero state gives a newline a probability of {words[1]}, and {words[2]} once a first character "
+        "is read. It takes more than half of the samples, and more than half in one of the two.",
+        habits["seed"].nunique(),
     )
 
 
+@predicate("frequent-words-first")
 def frequent_words_first(emerged: pd.DataFrame) -> Finding:
     """emerged: the step from which on each band of words is written half as often as in the book; bands in order.
 
     A row a seed; infinite for never. The claim holds where no band comes before a commoner one, in any seed, and the
     rarest comes after the commonest.
     """
-    medians = emerged.median()
+    if emerged.empty or emerged.isna().any(axis=None):
+        raise CannotTellError("This build has no such results.")
     words = ", ".join(
         f"{band} " + (f"from step {step:,.0f} on" if math.isfinite(step) else "not yet")
-        for band, step in medians.items()
+        for band, step in emerged.median().items()
     )
-    seeds = f"{len(emerged)} seed{'s' * (len(emerged) > 1)}"
-    evidence = f"Written at least half as often as in the book, median of {seeds}: {words}."
-    if not np.isfinite(emerged.iloc[:, 0]).all():
-        return None, evidence
     steps = [emerged[band] for band in emerged]
-    never_before = all((later >= earlier).all() for earlier, later in pairwise(steps))
-    return never_before and bool((steps[-1] > steps[0]).all()), evidence
+    in_order = np.all([*(later >= earlier for earlier, later in pairwise(steps)), steps[-1] > steps[0]], axis=0)
+    there = np.isfinite(steps[0])
+    return _of_seeds(
+        bool(in_order.all()) if there.all() else None,
+        f"Written at least half as often as in the book, median over the seeds: {words}. The commoner come first in "
+        f"{in_order.sum() or 'none'} of {_number(len(emerged), 'seed')}"
+        f"{'' if there.all() else f'; the commonest never come in {(~there).sum()}'}.",
+        len(emerged),
+    )
 
 
+@predicate("temp-confidence", ["temperature", "entropy"])
 def temp_confidence(table: pd.DataFrame) -> Finding:
     """table: temperature and entropy."""
-    if len(table) < 2:
-        return None, "It takes more than one temperature."
-    ordered = table.sort_values("temperature")
-    words = ", ".join(f"{row.entropy:.2f} bits at {row.temperature:g}" for row in ordered.itertuples())
-    return bool((ordered["entropy"].diff().dropna() > 0).all()), f"Mean entropy of the next character: {words}."
+    grows, words, _ = _by_temperature(table, "entropy", " bits")
+    return grows, f"Mean entropy of the next character: {words}."
 
 
+@predicate("temp-diversity", ["temperature", "distinct", "words"])
 def temp_diversity(table: pd.DataFrame) -> Finding:
     """table: temperature, distinct (sequences of four) and words (share that the book knows)."""
-    if len(table) < 2:
-        return None, "It takes more than one temperature."
+    grows, words, ordered = _by_temperature(table, "distinct")
+    known = ", ".join(f"{share:.0%}" for share in ordered["words"])
+    return grows, f"Share of distinct four-character sequences: {words}; of the words the book has {known}."
+
+
+def _by_temperature(table: pd.DataFrame, column: str, unit: str = "") -> tuple[bool, str, pd.DataFrame]:
+    """Whether the column grows with every step of the temperature, in words as well, and the table in this order."""
     ordered = table.sort_values("temperature")
-    words = ", ".join(f"{row.distinct:.2f} at {row.temperature:g}" for row in ordered.itertuples())
-    known = ", ".join(f"{row.words:.0%}" for row in ordered.itertuples())
-    return bool((ordered["distinct"].diff().dropna() > 0).all()), (
-        f"Share of distinct four-character sequences: {words}; the price is real words: {known}."
+    steps = list(pairwise(ordered[column]))
+    if not steps:
+        raise CannotTellError("It takes more than one temperature.")
+    digits = max(digits_beside([later], earlier) for earlier, later in steps)
+    words = ", ".join(
+        f"{value:.{digits}f}{unit} at {heat:g}" for value, heat in zip(ordered[column], ordered["temperature"])
     )
+    return all(later > earlier for earlier, later in steps), words, ordered
 
 
-PREDICATES: dict[str, Callable[..., Finding]] = {
-    "grad-wph": grad_wph,
-    "grad-whh": grad_whh,
-    "wph-local": wph_local,
-    "whh-chain": whh_chain,
-    "fig1a": fig1a,
-    "fig1b": fig1b,
-    "lr-decay": lr_decay,
-    "adam-osc": adam_osc,
-    "gate-range": gate_range,
-    "param-count": param_count,
-    "fig2a": fig2a,
-    "fig2b": fig2b,
-    "lstm-better": lstm_better,
-    "fig2-lr": fig2_lr,
-    "identity-grad": identity_grad,
-    "fig3": fig3,
-    "k-zero": k_zero,
-    "k-nothing-lost": k_nothing_lost,
-    "learnable": learnable,
-    "periodic-noise": periodic_noise,
-    "s-noise": s_noise,
-    "text-068": text_068,
-    "text-loss": text_loss,
-    "fig4": fig4,
-    "newlines-first": newlines_first,
-    "frequent-words-first": frequent_words_first,
-    "temp-confidence": temp_confidence,
-    "temp-diversity": temp_diversity,
-}
+# What they share: runs, and numbers in words.
+
+RUN = ("model", "optimizer", "gate", "length", "learning_rate", "seed")
+
+
+def _at_last_step(table: pd.DataFrame, steps: int = 0) -> tuple[int, pd.DataFrame]:
+    """The last step that all of these runs have come to, which must be this many at least, and the rows there."""
+    if table.empty:
+        raise CannotTellError("This build has no such runs.")
+    of_run = [name for name in RUN if name in table]
+    last = int(table.groupby(of_run)["step"].max().min() if of_run else table["step"].max())
+    if last < steps:
+        raise CannotTellError(f"The claim is about {steps:,} steps; the shortest of these runs has {last:,}.")
+    return last, table[table["step"] == last]
 
 
 def _best_optimizer_rates(table: pd.DataFrame) -> dict[str, tuple[float, pd.Series]]:
@@ -566,18 +659,6 @@ def _best_optimizer_rates(table: pd.DataFrame) -> dict[str, tuple[float, pd.Seri
         place = int(means.mean(axis=1).argmax())
         best[str(name)] = (float(means.index[place]), means.iloc[place])
     return best
-
-
-def _needs_steps(table: pd.DataFrame, steps: int) -> str:
-    """Why these runs cannot tell, where there are none or they are shorter than the report's."""
-    if table.empty:
-        return "This build has no such runs."
-    longest = int(table["step"].max())
-    return f"The claim is about {steps:,} steps; these runs have {longest:,}." if longest < steps else ""
-
-
-def _at_last_step(table: pd.DataFrame) -> pd.DataFrame:
-    return table[table["step"] == table["step"].max()]
 
 
 def _best_rate(table: pd.DataFrame) -> pd.DataFrame:
@@ -593,11 +674,62 @@ def _exceed_half(table: pd.DataFrame) -> list[bool | None]:
 
 
 def _each_length(table: pd.DataFrame) -> str:
-    return "; ".join(f"T = {length}: {_share(rows['test_accuracy'])}" for length, rows in table.groupby("length"))
+    return "; ".join(f"T = {length}: {_share(rows['test_accuracy'], 0.5)}" for length, rows in table.groupby("length"))
 
 
-def _share(values: Any) -> str:
-    return in_words(values, share=True)
+def _paired(some: pd.Series, others: pd.Series) -> list[float]:
+    """The differences, seed by seed, of the seeds that have both."""
+    differences = (some - others).dropna().tolist()
+    if not differences:
+        raise CannotTellError("No seed has both of what is compared.")
+    return differences
+
+
+def _of_seeds(holds: bool | None, evidence: str, seeds: int) -> Finding:
+    """The finding where there are several seeds."""
+    return (holds, evidence) if seeds > 1 else (None, f"{evidence} One seed cannot settle it.")
+
+
+def _every(verdicts: Iterable[bool | None]) -> bool | None:
+    found = set(verdicts)
+    return False if False in found else None if None in found else True
+
+
+def _not(verdict: bool | None) -> bool | None:
+    return None if verdict is None else not verdict
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
+def _tiny(difference: float) -> str:
+    return f"{difference:.{digits_beside([difference], EQUAL, form='g')}g}"
+
+
+def _mean(values: Iterable[float], against: float | None = None, *, share: bool = False) -> str:
+    values = list(values)
+    return in_words(values, share=share, against=against) + " (one seed)" * (len(values) == 1)
+
+
+def _share(values: Iterable[float], against: float | None = None) -> str:
+    return _mean(values, against, share=True)
+
+
+def _with_interval(words: Sequence[str], count: int) -> str:
+    """A number with the ends of its interval, all in words; one seed has none."""
+    return f"{words[0]} " + (f"({words[1]} to {words[2]})" if count > 1 else "(one seed)")
+
+
+def _spread(values: pd.Series, against: float) -> str:
+    """Median and range over the seeds."""
+    digits = digits_beside(values, against)
+    words = [f"{value:.{digits}f}" for value in (values.median(), values.min(), values.max())]
+    return _with_interval(words, len(values))
+
+
+def _range(values: Iterable[float], digits: int = 2) -> str:
+    return " to ".join(dict.fromkeys(f"{value:.{digits}f}" for value in (min(values), max(values))))
 
 
 def as_html(table: pd.DataFrame) -> str:

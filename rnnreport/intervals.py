@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+ROUNDING = 1e-9  # nearer than this, a mean and a threshold are equal: 0.3 - 0.1 is not below 0.2
+
 
 def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float, float]:
     """Mean and its confidence interval by Student's t, taking the seeds as independent draws.
@@ -33,15 +35,33 @@ def over_seeds(table: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:
 def exceeds(values: Sequence[float], threshold: float) -> bool | None:
     """Whether the mean lies above the threshold, as far as these values can tell; None where they cannot."""
     _, low, high = interval(values)
-    if low > threshold:
+    if low > threshold + ROUNDING:
         return True
-    return False if high < threshold else None
+    return False if high < threshold - ROUNDING else None
 
 
-def in_words(values: Iterable[float], *, share: bool = False) -> str:
-    """A mean over seeds with its interval, for a sentence; of a share, the interval lies between 0 and 1 too."""
-    mean, low, high = interval(list(values))
-    if np.isinf(low):
-        return f"{mean:.2f}"
-    low, high = (max(low, 0.0), min(high, 1.0)) if share else (low, high)
-    return f"{mean:.2f} ({low:.2f} to {high:.2f})"
+def in_words(values: Iterable[float], *, share: bool = False, against: float | None = None) -> str:
+    """A mean over seeds with its interval, for a sentence; of a share, the interval lies between 0 and 1 too.
+
+    against: what it is held against; as many digits are shown as :func:`digits_beside` takes.
+    """
+    mean, *ends = interval(list(values))
+    digits = digits_beside(ends, against)
+    if np.isinf(ends[0]):
+        return f"{mean:.{digits}f}"
+    low, high = (max(ends[0], 0.0), min(ends[1], 1.0)) if share else ends
+    return f"{mean:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def digits_beside(values: Iterable[float], against: float | None, least: int = 2, form: str = "f") -> int:
+    """How many digits, in this format, show for each value on which side of the number beside it it lies."""
+    values = list(values)
+    if against is None or not values:
+        return least
+    near = ROUNDING * (abs(against) or 1)
+
+    def sides(digits: int) -> list[int]:
+        shown = [float(f"{value:.{digits}{form}}") - float(f"{against:.{digits}{form}}") for value in values]
+        return [0 if abs(apart) <= near else 1 if apart > 0 else -1 for apart in shown]
+
+    return next((digits for digits in range(least, 17) if sides(digits) == sides(17)), 17)

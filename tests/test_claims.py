@@ -1,4 +1,8 @@
-"""The ledger: every predicate on tables made by hand, for each of its outcomes, and how verdicts are shown and kept."""
+"""The ledger: every predicate on tables made by hand, for each of its outcomes, and how verdicts are shown and kept.
+
+A case is (claim, tables, verdict) and, for one case of each claim at least, the whole sentence beside the verdict, from
+a table of which no two numbers are equal. Thresholds have a case on either side.
+"""
 
 import json
 import math
@@ -46,7 +50,8 @@ def horizons(rnn, lstm):
 def growing(table):
     """An effective rate that grows at the best learning rate, 0.1, and falls at the other."""
     grows = table["learning_rate"] == 0.1
-    return (table["step"] * (1 + table["seed"] / 10)).where(grows, 1 / table["step"])
+    power = 1.0 + table["seed"] / 10 + (table["optimizer"] == "rmsprop")
+    return (table["step"] ** power).where(grows, 1 / table["step"])
 
 
 def falling(table):
@@ -95,7 +100,7 @@ def searched(plain, best, seeds=5):
     """Searches for a gate, ten a seed and remedy, of which so many (by seed) find it."""
     rows = [
         {"remedy": remedy, "seed": seed, "recovered": place < found(seed)}
-        for remedy, found in (("as it is", plain), ("both", best))
+        for remedy, found in (("as it is", plain), ("both", best), ("leak", lambda seed: 1))
         for seed in range(seeds)
         for place in range(10)
     ]
@@ -127,19 +132,20 @@ def long_text(accuracies):
     return pd.DataFrame(rows)
 
 
-def habits(steps):
+def habits(steps, seeds=2):
     """Newlines in greedy samples, at a zero state, and after a first character, by the step."""
     names = ("newlines_greedy", "zero_state", "after_first")
-    return pd.DataFrame([{"step": step, **dict(zip(names, values))} for step, values in steps.items()])
+    rows = [{"step": step, **dict(zip(names, values))} for step, values in steps.items()]
+    return pd.DataFrame([{**row, "seed": seed} for row in rows for seed in range(seeds)])
 
 
 def emerged(*seeds):
     return pd.DataFrame(seeds, columns=["commonest", "common", "rare", "rarest"])
 
 
-def text(losses, accuracies, seeds=(0,)):
+def text(losses, accuracies, seeds=(0,), every=1_000):
     rows = [
-        {"step": 10 * i, "seed": seed, "loss": loss, "accuracy": accuracy}
+        {"step": every * i, "seed": seed, "loss": loss * (1 + seed), "accuracy": accuracy * (1 + seed)}
         for seed in seeds
         for i, (loss, accuracy) in enumerate(zip(losses, accuracies))
     ]
@@ -148,10 +154,10 @@ def text(losses, accuracies, seeds=(0,)):
 
 def counts(*sizes):
     rows = [(d, n, 4 * n * (d + n + 1), 4 * n * (d + n + 1), (9 * d * d + 4 * d) * n) for d, n in sizes]
-    return pd.DataFrame(rows, columns=["d", "n", "ours", "counted", "the report's"])
+    return pd.DataFrame(rows, columns=["d", "n", "ours", "counted in the model", "(9d² + 4d)n, the report's"])
 
 
-def wph(read_well, summed=1.0):
+def wph(read_well, summed=0.7):
     return pd.DataFrame({"line 3, l = i": [0.0, read_well], "line 3, l summed": [0.5, summed]})
 
 
@@ -171,6 +177,10 @@ def locality(cut):
     )
 
 
+def gates(g, *others):
+    return pd.DataFrame({"gate": ["g", "g", *"ifo" * len(others)][: 2 + len(others)], "value": [g, g / 2, *others]})
+
+
 def rates(by_radius):
     index = pd.MultiIndex.from_product([by_radius, (0, 1)], names=["spectral_radius", "seed"])
     return pd.Series([value for pair in by_radius.values() for value in pair], index=index)
@@ -185,161 +195,404 @@ def reach(before, after, *, accuracy=0.99, seeds=3, lag=10, spread=0.01):
         ):
             left = float("nan") if cell is None else 1.0 if step == 0 else cell * (1 + spread * (seed - 1))
             about = {"network": network, "seed": seed, "when": when, "test_accuracy": accuracy}
-            rows.append({**about, "lag": step, "cell": left, "jacobian": 2.0 + seed / 10})
+            ways = len(rows) // (2 * seeds) + (2 + seed / 10 if step else 20)  # each network and time has its own
+            rows.append({**about, "lag": step, "cell": left, "jacobian": ways})
     return pd.DataFrame(rows)
 
 
 def diversity(entropies, distinct):
     return pd.DataFrame(
-        {"temperature": [2.0, 0.5, 1.0], "entropy": entropies, "distinct": distinct, "words": [0.1, 0.9, 0.5]}
+        {"temperature": [2.0, 0.5, 1.0], "entropy": entropies, "distinct": distinct, "words": [0.12, 0.93, 0.56]}
     )
 
 
+def different(row):
+    """An accuracy that is another in every row: by the model, the length, the rate and the step."""
+    best = 0.003 if row["length"] < 30 else 0.01
+    at = 0.1 * (row["learning_rate"] == best) + 0.2 * (row["model"] == "lstm") - row["length"] / 1000
+    return 0.3 + at + row["step"] / 1e5 + (row["model"] == "lstm") * SPREAD[row["seed"] % 3]
+
+
 LSTM_AHEAD = by("model", {"rnn": 0.2, "lstm": 0.8})
+BOTH = {"models": ("rnn", "lstm")}
 LATE = {"steps": (800, 1600)}
+TRIED = {"lengths": (15, 16, 30), "rates": (0.001, 0.003, 0.01)}
 CASES = [
-    ("grad-wph", [wph(1e-14)], True),
+    ("grad-wph", [wph(3e-14)], True,
+     "Relative difference from autograd, the largest of 2 problems: 3e-14 if the index l that nothing binds in the"
+     " last line is read as i, 0.7 if it is still summed over; below 1e-12 is equal."),
+    ("grad-wph", [wph(9.96e-13)], True,
+     "Relative difference from autograd, the largest of 2 problems: 9.96e-13 if the index l that nothing binds in "
+     "the last line is read as i, 0.7 if it is still summed over; below 1e-12 is equal."),
+    ("grad-wph", [wph(1e-12)], False),
     ("grad-wph", [wph(1e-3)], False),
-    ("grad-whh", [whh(0.2)], False),
-    ("grad-whh", [whh(1e-15)], None),
+    ("grad-whh", [whh(0.2)], False,
+     "Relative difference from autograd, the largest of 2 problems: 0.2 read most kindly, 2 read to the letter, "
+     "1e-16 once repaired; below 1e-12 is equal."),
+    ("grad-whh", [whh(1e-12)], False),
+    ("grad-whh", [whh(9.96e-13)], None),
+    ("wph-local", [locality(1e-13)], True,
+     "Largest relative change over 2 problems: with h(T) given and the earlier steps cut off, 1e-13 of ∂L/∂Wph and"
+     " 0.7 of ∂L/∂Whh; with another x(1), which reaches h(T), 0.3 of ∂L/∂Wph; below 1e-12 is equal."),
     ("wph-local", [locality(0.0)], True),
-    ("wph-local", [locality(1e-9)], False),
-    ("whh-chain", [rates({0.5: (0.4, 0.5), 1.0: (0.9, 1.1), 2.0: (1.3, 1.5)})], True),
-    ("whh-chain", [rates({0.5: (0.4, 0.5), 1.0: (0.9, 1.1)})], None),
-    ("whh-chain", [rates({1.0: (0.9, 1.1), 2.0: (1.3, 1.5)})], None),
-    ("fig1a", [runs(0.98, lengths=(5,), steps=(300, 400))], True),
-    ("fig1a", [runs(0.6, lengths=(5,), steps=(300, 400))], False),
-    ("fig1a", [runs(0.94, lengths=(5,), steps=(300, 400))], None),
-    ("fig1a", [runs(0.98, lengths=(5,), steps=(400,), seeds=1)], None),
-    ("fig1a", [runs(0.98, lengths=(5,), steps=(100, 200))], None),
-    ("fig1a", [runs(0.98, lengths=(10,), steps=(400,))], None),
-    ("fig1b", [runs(by("length", {5: 0.95, 30: 0.2}), lengths=(5, 30), **LATE)], True),
-    ("fig1b", [runs(by("length", {5: 0.95, 30: 0.9}), lengths=(5, 30), **LATE)], False),
+    ("wph-local", [locality(1e-12)], False),
+    ("whh-chain", [rates({0.5: (0.4, 0.5), 1.0: (0.9, 1.1), 2.0: (1.3, 1.5)})], True,
+     "Factor a step before any training, median and range over the seeds: 0.45 (0.40 to 0.50) at ρ = 0.5, 1.00 "
+     "(0.90 to 1.10) at ρ = 1, 1.40 (1.30 to 1.50) at ρ = 2; below 1 in every seed the gradient vanishes, above 1 "
+     "it explodes."),
+    ("whh-chain", [rates({0.5: (0.9, 0.9996), 2.0: (1.0004, 1.5)})], True,
+     "Factor a step before any training, median and range over the seeds: 0.9498 (0.9000 to 0.9996) at ρ = 0.5, "
+     "1.2502 (1.0004 to 1.5000) at ρ = 2; below 1 in every seed the gradient vanishes, above 1 it explodes."),
+    ("whh-chain", [rates({0.5: (0.9, 1.0), 2.0: (1.0004, 1.5)})], None),
+    ("whh-chain", [rates({0.5: (0.9, 0.9996), 2.0: (1.0, 1.5)})], None),
+    ("fig1a", [runs(different, lengths=(5, 10), steps=(200, 300, 350, 500))], False,
+     "At T = 5, step 350: accuracy 0.30 (0.27 to 0.32) on fresh palindromes, against 0.95."),
+    ("fig1a", [runs(0.9749, lengths=(5,), steps=(300,))], True,
+     "At T = 5, step 300: accuracy 0.9749 (0.9501 to 0.9997) on fresh palindromes, against 0.95."),
+    ("fig1a", [runs(0.9748, lengths=(5,), steps=(400,))], None),
+    ("fig1a", [runs(0.9252, lengths=(5,), steps=(400,))], None),
+    ("fig1a", [runs(0.9251, lengths=(5,), steps=(400,))], False),
+    ("fig1a", [runs(0.98, lengths=(5,), steps=(299, 401))], None),
+    ("fig1a", [runs(0.95, lengths=(5,), steps=(400,)).assign(test_accuracy=0.95)], None),
+    ("fig1a", [runs(0.98, lengths=(4, 6), steps=(400,))], None),
+    ("fig1b", [runs(different, lengths=(5, 10, 11, 20, 21, 30), steps=(500, 800), rates=(0.003,))], False,
+     "After 800 steps: accuracy 0.40 (0.38 to 0.43) up to T = 10 and 0.33 (0.31 to 0.36) beyond T = 20, a drop of "
+     "0.07 (0.07 to 0.07) against 0.2."),
+    ("fig1b", [runs(by("length", {10: 0.9, 21: 0.699}), lengths=(10, 21), **LATE)], True),
+    ("fig1b", [runs(by("length", {10: 0.9, 21: 0.701}), lengths=(10, 21), **LATE)], False),
+    ("fig1b", [runs(by("length", {10: 0.9, 21: 0.7}), lengths=(10, 21), **LATE)], None),
     ("fig1b", [runs(far_only_noisy, lengths=(5, 30), **LATE)], None),
-    ("fig1b", [runs(by("length", {5: 0.95, 30: 0.2}), lengths=(5, 30), steps=(400, 790))], None),
-    ("fig1b", [runs(0.95, lengths=(5, 20), **LATE)], None),
-    ("fig1b", [runs(0.1, lengths=(15, 30), **LATE)], None),
-    ("adam-osc", [optimizers(adam=2)], True),
-    ("adam-osc", [optimizers(rmsprop=2)], False),
+    ("fig1b", [runs(by("length", {5: 0.95, 30: 0.2}), lengths=(5, 30), steps=(400, 799))], None),
+    ("fig1b", [runs(0.95, lengths=(10, 20), **LATE)], None),
+    ("fig1b", [runs(0.1, lengths=(11, 21), **LATE)], None),
+    ("fig1b", [runs(0.9, lengths=(5, 30), **LATE).query("(length == 5) == (seed == 0)")], None),
+    ("adam-osc", [optimizers(adam=2, rmsprop=1)], True,
+     "Mean accuracy over training, each optimizer at its best rate: adam's lead over sgd is 0.20 (0.20 to 0.20), "
+     "over rmsprop, which has no momentum, 0.10 (0.10 to 0.10)."),
+    ("adam-osc", [optimizers(adam=2, rmsprop=2.01)], False),
+    ("adam-osc", [optimizers(adam=2.01, rmsprop=2)], True),
+    ("adam-osc", [optimizers(adam=2, rmsprop=2)], None),
     ("adam-osc", [optimizers(names=("adam", "sgd"), adam=2)], None),
-    ("adam-osc", [optimizers(adam=2).query("seed == 0")], None),
-    ("gate-range", [pd.DataFrame({"gate": list("gifo"), "value": [-0.9, 0.02, 0.5, 1.0]})], True),
-    ("gate-range", [pd.DataFrame({"gate": list("gifo"), "value": [-1.2, 0.02, 0.5, 1.0]})], False),
-    ("gate-range", [pd.DataFrame({"gate": list("gifo"), "value": [0.9, -0.02, 0.5, 1.0]})], False),
+    ("gate-range", [gates(-0.9, 0.049, 0.05, 0.95, 0.951)], True,
+     "g in -0.90…-0.45, gates in 0.05…0.95; outside -1…1 and 0…1: none of 6 values. Of the gates' values 50% come "
+     "within 0.05 of 0 or 1; the others weigh."),
+    ("gate-range", [gates(-1.0, 0.0, 1.0)], True),
+    ("gate-range", [gates(1.0001, 0.0, 1.0)], False,
+     "g in 0.50…1.00, gates in 0.00…1.00; outside -1…1 and 0…1: 1 of 4 values. Of the gates' values 100% come "
+     "within 0.05 of 0 or 1; the others weigh."),
+    ("gate-range", [gates(-1.0001, 0.0, 1.0)], False),
+    ("gate-range", [gates(0.9, -0.0001)], False),
+    ("gate-range", [gates(0.9, 1.0001)], False),
+    ("gate-range", [gates(0.9)], None),
     ("param-count", [counts((2, 8), (4, 35))], True),
-    ("param-count", [counts((2, 8), (1, 128))], False),
-    ("fig2a", [runs(0.1, lengths=(10, 20, 30))], True),
-    ("fig2a", [runs(by("length", {10: 1.0, 20: 0.1, 30: 0.9}), lengths=(10, 20, 30))], False),
+    ("param-count", [counts((2, 8), (1, 128), (4, 35))], False,
+     "The report's formula gives the model's number at 2 of 3 sizes (d = 2, n = 8; d = 4, n = 35); it can only "
+     "where n = 9d²/4 - 1."),
+    ("param-count", [counts((1, 128))], False,
+     "The report's formula gives the model's number at none of 1 size; it can only where n = 9d²/4 - 1."),
+    ("fig2a", [runs(different, **TRIED)], True,
+     "The RNN at its best learning rate, after 1,000 steps: T = 16: 0.39 (0.37 to 0.42); T = 30: 0.38 (0.36 to "
+     "0.40); against 0.5."),
+    ("fig2a", [runs(by("length", {15: 1.0, 16: 0.1, 30: 0.9}), lengths=(15, 16, 30))], False),
     ("fig2a", [runs(by("learning_rate", {1e-3: 0.1, 1e-2: 0.9}), rates=(1e-3, 1e-2))], False),
-    ("fig2a", [runs(noisy(0.1, 0.9))], None),
-    ("fig2a", [runs(0.1, seeds=1)], None),
-    ("fig2a", [runs(0.1, steps=(900,))], None),
+    ("fig2a", [runs(0.4751)], True,
+     "The RNN at its best learning rate, after 1,000 steps: T = 20: 0.4751 (0.4503 to 0.4999); against 0.5."),
+    ("fig2a", [runs(0.4752)], None),
+    ("fig2a", [runs(0.5248)], None),
+    ("fig2a", [runs(0.5249)], False),
+    ("fig2a", [runs(0.1, steps=(999,))], None),
     ("fig2a", [runs(0.1, lengths=(5, 15))], None),
-    ("fig2-lr", [runs(by("learning_rate", {1e-3: 0.9, 1e-2: 0.1}), rates=(1e-3, 1e-2))], True),
-    ("fig2-lr", [runs(by("learning_rate", {1e-3: 0.1, 1e-2: 0.9}), rates=(1e-3, 1e-2))], False),
-    ("fig2-lr", [runs(noisy(0.1, 0.9), rates=(1e-3, 1e-2))], None),
-    ("fig2-lr", [runs(0.1, rates=(1e-3, 1e-2), steps=(900,))], None),
+    ("fig2a", [runs(0.1, lengths=(16, 30)).query("length == 16 or step < 1000")], None,
+     "The claim is about 1,000 steps; the shortest of these runs has 500."),
+    ("fig2-lr", [runs(different, **TRIED)], True,
+     "The RNN at a learning rate of 0.01, after 1,000 steps: T = 16: 0.29 (0.27 to 0.32); T = 30: 0.38 (0.36 to "
+     "0.40); against 0.5. At one of 0.001: T = 16: 0.29 (0.27 to 0.32); T = 30: 0.28 (0.26 to 0.30)."),
+    ("fig2-lr", [runs(by("learning_rate", {1e-3: 0.9, 1e-2: 0.4751}), rates=(1e-3, 1e-2))], True),
+    ("fig2-lr", [runs(by("learning_rate", {1e-3: 0.9, 1e-2: 0.4752}), rates=(1e-3, 1e-2))], None),
+    ("fig2-lr", [runs(by("learning_rate", {1e-3: 0.1, 1e-2: 0.5249}), rates=(1e-3, 1e-2))], False),
+    ("fig2-lr", [runs(0.1, rates=(1e-3, 1e-2), steps=(999,))], None),
     ("fig2-lr", [runs(0.1, rates=(1e-3, 1e-2), lengths=(15,))], None),
     ("fig2-lr", [runs(0.1)], None),
-    ("fig2b", [runs(0.7, models=("lstm",), lengths=(10, 20))], True),
-    ("fig2b", [runs(by("length", {10: 1.0, 20: 0.1}), models=("lstm",), lengths=(10, 20))], False),
+    ("fig2b", [runs(different, models=("lstm",), **TRIED)], True,
+     "The LSTM at its best learning rate, after 1,000 steps: T = 15: 0.59 (0.55 to 0.64); T = 16: 0.59 (0.54 to "
+     "0.64); T = 30: 0.58 (0.53 to 0.63); against 0.5."),
+    ("fig2b", [runs(0.5249, models=("lstm",), lengths=(5, 20))], True,
+     "The LSTM at its best learning rate, after 1,000 steps: T = 5: 0.5249 (0.5001 to 0.5497); T = 20: 0.5249 "
+     "(0.5001 to 0.5497); against 0.5."),
+    ("fig2b", [runs(0.5248, models=("lstm",), lengths=(5, 20))], None),
+    ("fig2b", [runs(by("length", {10: 1.0, 20: 0.4752}), models=("lstm",), lengths=(10, 20))], None),
+    ("fig2b", [runs(by("length", {10: 1.0, 20: 0.4751}), models=("lstm",), lengths=(10, 20))], False),
     ("fig2b", [runs(by("learning_rate", {1e-3: 0.1, 1e-2: 0.9}), models=("lstm",), rates=(1e-3, 1e-2))], True),
-    ("fig2b", [runs(noisy(0.1, 0.9), models=("lstm",))], None),
     ("fig2b", [runs(0.7, models=("lstm",), steps=(999,))], None),
-    ("lstm-better", [runs(LSTM_AHEAD, models=("rnn", "lstm")), horizons(50, 100)], True),
-    ("lstm-better", [runs(by("model", {"rnn": 0.8, "lstm": 0.2}), models=("rnn", "lstm")), horizons(50, 100)], False),
-    ("lstm-better", [runs(ahead_by_turns, models=("rnn", "lstm")), horizons(50, 100)], None),
-    ("lstm-better", [runs(LSTM_AHEAD, models=("rnn", "lstm"), steps=(400,)), horizons(50, 100)], None),
-    ("lstm-better", [runs(LSTM_AHEAD, models=("rnn", "lstm"), lengths=(5, 15)), horizons(50, 100)], None),
+    ("lstm-better", [runs(different, **TRIED, **BOTH), horizons(75, 200)], True,
+     "Beyond T = 15, after 1,000 steps at the report's settings, each at its best rate: LSTM 0.59 (0.54 to 0.64), "
+     "RNN 0.39 (0.36 to 0.41), the LSTM's lead 0.20 (0.18 to 0.22). From a better start the LSTM gets to T = 200, "
+     "the RNN to T = 75."),
+    ("lstm-better", [runs(by("model", {"rnn": 0.5, "lstm": 0.501}), **BOTH), horizons(50, 51)], True),
+    ("lstm-better", [runs(by("model", {"rnn": 0.501, "lstm": 0.5}), **BOTH), horizons(50, 100)], False),
+    ("lstm-better", [runs(0.5, **BOTH), horizons(50, 100)], None),
+    ("lstm-better", [runs(ahead_by_turns, **BOTH), horizons(50, 100)], None),
+    ("lstm-better", [runs(LSTM_AHEAD, **BOTH, steps=(999,)), horizons(50, 100)], None),
+    ("lstm-better", [runs(LSTM_AHEAD, **BOTH, lengths=(5, 15)), horizons(50, 100)], None),
     ("lstm-better", [runs(0.2, models=("rnn",)), horizons(50, 100)], None),
     ("lstm-better", [runs(0.2, models=("lstm",)), horizons(50, 100)], None),
     ("lstm-better", [runs(0.2, models=("rnn", "temporal-gate")), horizons(50, 100)], None),
-    ("lstm-better", [runs(LSTM_AHEAD, models=("rnn", "lstm")), horizons(50, 50)], None),
-    ("lstm-better", [runs(by("model", {"rnn": 0.8, "lstm": 0.2}), models=("rnn", "lstm")), pd.DataFrame()], False),
-    ("lstm-better", [runs(LSTM_AHEAD, models=("rnn", "lstm")), pd.DataFrame()], None),
-    ("lstm-better", [runs(LSTM_AHEAD, models=("rnn", "lstm")), horizons(100, 50)], False),
-    ("lstm-better", [runs(LSTM_AHEAD, models=("rnn", "lstm")), horizons(50, 100).query("model == 'rnn'")], None),
+    ("lstm-better", [runs(LSTM_AHEAD, **BOTH), horizons(50, 50)], None),
+    ("lstm-better", [runs(LSTM_AHEAD, **BOTH), horizons(51, 50)], False),
+    ("lstm-better", [runs(LSTM_AHEAD, **BOTH), horizons(0, 50)], True,
+     "Beyond T = 15, after 1,000 steps at the report's settings, each at its best rate: LSTM 0.80 (0.78 to 0.82), "
+     "RNN 0.20 (0.18 to 0.22), the LSTM's lead 0.60 (0.60 to 0.60). From a better start the LSTM gets to T = 50, "
+     "the RNN to no length tried."),
+    ("lstm-better", [runs(by("model", {"rnn": 0.8, "lstm": 0.2}), **BOTH), pd.DataFrame()], False),
+    ("lstm-better", [runs(LSTM_AHEAD, **BOTH), pd.DataFrame()], None,
+     "Beyond T = 15, after 1,000 steps at the report's settings, each at its best rate: LSTM 0.80 (0.78 to 0.82), "
+     "RNN 0.20 (0.18 to 0.22), the LSTM's lead 0.60 (0.60 to 0.60). From a better start they were not compared."),
+    ("lstm-better", [runs(LSTM_AHEAD, **BOTH), horizons(50, 100).query("model == 'rnn'")], None),
+    ("lr-decay", [optimizers(steps=(100, 300, 600, 900)).assign(effective_rate=growing)], False,
+     "Learning rate over the root of the mean squared gradient, median parameter, at step 900 over that at step "
+     "300 (geometric mean over the seeds): adam 3.3 (2.5 to 4.4), rmsprop 10 (7.6 to 13); below 1 it falls. It "
+     "grows as gradients shrink and falls as they grow."),
     ("lr-decay", [optimizers(steps=(300, 600)).assign(effective_rate=falling)], True),
-    ("lr-decay", [optimizers(steps=(300, 600)).assign(effective_rate=growing)], False),
+    ("lr-decay", [optimizers(steps=(300, 301)).assign(effective_rate=falling)], True,
+     "Learning rate over the root of the mean squared gradient, median parameter, at step 301 over that at step "
+     "300 (geometric mean over the seeds): adam 0.996 (0.996 to 0.997), rmsprop 0.99 (0.99 to 0.99); below 1 it "
+     "falls. It grows as gradients shrink and falls as they grow."),
+    ("lr-decay", [optimizers(steps=(300, 600)).assign(effective_rate=0.1)], None),
     ("lr-decay", [optimizers(steps=(100, 300, 600)).assign(effective_rate=growing_late)], False),
     ("lr-decay", [optimizers(steps=(300, 600)).assign(effective_rate=at_odds)], None),
-    ("lr-decay", [optimizers(steps=(100, 300)).assign(effective_rate=growing)], None),
+    ("lr-decay", [optimizers(steps=(299, 300)).assign(effective_rate=growing)], None),
     ("lr-decay", [optimizers(names=("adam", "sgd"), steps=(300, 600)).assign(effective_rate=growing)], None),
-    ("identity-grad", [reach((0.9, 0.95), (0.8, 0.9))], True),
-    ("identity-grad", [reach((0.002, 0.07), (0.8, 0.9))], False),
-    ("identity-grad", [reach((0.002, 0.9), (0.8, 0.9))], False),
-    ("identity-grad", [reach((0.9, 0.95), (0.8, 0.2))], False),
-    ("identity-grad", [reach((0.9, 0.95), (0.6, 0.9), spread=0.5)], None),
-    ("identity-grad", [reach((0.002, 0.07), (0.8, 0.9), seeds=1)], None),
-    ("identity-grad", [reach((0.002, 0.07), (0.8, 0.9), accuracy=0.6)], None),
-    ("identity-grad", [reach((0.002, 0.07), (0.8, 0.9), lag=4)], None),
-    ("identity-grad", [reach((0.9, 0.95), (0.8, 0.9), lag=4)], None),
-    ("fig3", [k_of(), 6.0, 3.0, 0.2], True),
-    ("fig3", [k_of(s=3.5), 6.0, 3.0, 0.2], False),
-    ("fig3", [k_of(r_on=0.3), 6.0, 3.0, 0.2], False),
-    ("fig3", [k_of(squeezed=1.5), 6.0, 3.0, 0.2], False),
-    ("k-zero", [states([0.0, 0.5, 0.0, 0.0], [1.0, 2.0, 2.0, 2.0], [3.0, 4.0, 4.0, 4.0])], True),
-    ("k-zero", [states([0.0, 0.5, 0.0, 0.0], [1.0, 2.0, 2.0, 2.0], [3.0, 4.0, 4.0, 4.0 + 1e-15])], False),
+    ("identity-grad", [reach((0.9, 0.95), (0.8, 0.85))], True,
+     "Along the cell of the most open unit, 10 steps leave 0.9 (0.88 to 0.92) in the LSTM, 0.95 (0.93 to 0.97) in "
+     "the open LSTM before training, 0.8 (0.78 to 0.82) in the LSTM, 0.85 (0.83 to 0.87) in the open LSTM after "
+     "it; against 0.5 everywhere. All ways together leave 2.1 (1.9 to 2.3) in the LSTM, 3.1 (2.9 to 3.3) in the "
+     "open LSTM, 4.1 (3.9 to 4.3) in the RNN before, 5.1 (4.9 to 5.3) in the LSTM, 6.1 (5.9 to 6.3) in the open "
+     "LSTM, 7.1 (6.9 to 7.3) in the RNN after."),
+    ("identity-grad", [reach((0.9, 0.95), (0.8, 0.85), lag=5)], True),
+    ("identity-grad", [reach((0.9, 0.95), (0.8, 0.85), lag=4)], None),
+    ("identity-grad", [reach((0.9, 0.95), (0.8, 0.85), accuracy=0.9)], True),
+    ("identity-grad", [reach((0.9, 0.95), (0.8, 0.85), accuracy=0.8999)], None),
+    ("identity-grad", [reach((0.9, 0.95), (0.8, 0.513))], True),
+    ("identity-grad", [reach((0.9, 0.95), (0.8, 0.512))], None),
+    ("identity-grad", [reach((0.9, 0.95), (0.487, 0.85))], False,
+     "Along the cell of the most open unit, 10 steps leave 0.9 (0.88 to 0.92) in the LSTM, 0.95 (0.93 to 0.97) in "
+     "the open LSTM before training, 0.487 (0.475 to 0.499) in the LSTM, 0.85 (0.83 to 0.87) in the open LSTM "
+     "after it; against 0.5 everywhere. All ways together leave 2.1 (1.9 to 2.3) in the LSTM, 3.1 (2.9 to 3.3) in "
+     "the open LSTM, 4.1 (3.9 to 4.3) in the RNN before, 5.1 (4.9 to 5.3) in the LSTM, 6.1 (5.9 to 6.3) in the "
+     "open LSTM, 7.1 (6.9 to 7.3) in the RNN after."),
+    ("identity-grad", [reach((0.9, 0.95), (0.488, 0.85))], None),
+    ("identity-grad", [reach((0.002, 0.95), (0.8, 0.85))], False),
+    ("identity-grad", [reach((0.9, 0.07), (0.8, 0.85))], False),
+    ("identity-grad", [reach((0.9, 0.95), (0.8, 0.85)).query("when == 'before'")], None),
+    ("fig3", [k_of(), 6.0, 3.0, 0.2], True,
+     "Computed from (12): k leaves zero at t = 3.00, 9.00, 15.00, 21.00 and stays open for 1.20 to 1.21; asked for"
+     " are 3, every 6 from there, and r_on τ = 1.2, to within 0.02."),
+    ("fig3", [k_of(s=3.01), 6.0, 3.0, 0.2], True),
+    ("fig3", [k_of(s=3.04), 6.0, 3.0, 0.2], False,
+     "Computed from (12): k leaves zero at t = 3.04, 9.04, 15.04, 21.04 and stays open for 1.20 to 1.21; asked for"
+     " are 3, every 6 from there, and r_on τ = 1.2, to within 0.02."),
+    ("fig3", [k_of(r_on=0.2 + 0.01 / 6), 6.0, 3.0, 0.2], True),
+    ("fig3", [k_of(r_on=0.2 + 0.04 / 6), 6.0, 3.0, 0.2], False),
+    ("fig3", [k_of(tau=6.02, r_on=1.2 / 6.02), 6.0, 3.0, 0.2], False),
+    ("fig3", [k_of(until=9.5), 6.0, 3.0, 0.2], True),
+    ("fig3", [k_of(until=8.9), 6.0, 3.0, 0.2], None),
+    ("k-zero", [states([0.0, 0.5, 0.0, 0.0], [1.0, 2.0, 2.0, 2.0], [3.0, 4.0, 4.0, 4.0])], True,
+     "At 2 of 2 closed steps the state equals the previous one to the bit."),
+    ("k-zero", [states([0.5, 0.5, 0.0], [1.0, 2.0, 2.0], [3.0, 4.0, 4.0])], True,
+     "At 1 of 1 closed step the state equals the previous one to the bit."),
+    ("k-zero", [states([0.0, 0.5, 0.0, 0.0], [1.0, 2.0, 2.0, 2.0], [3.0, 4.0, 4.0, 4.0 + 1e-15])], False,
+     "At 1 of 2 closed steps the state equals the previous one to the bit."),
     ("k-zero", [states([0.0, 0.5, 0.0, 0.0], [1.0, 2.0, 2.1, 2.1], [3.0, 4.0, 4.0, 4.0])], False),
     ("k-zero", [states([0.0, 0.5, 0.2], [1.0, 2.0, 3.0], [3.0, 4.0, 5.0])], None),
-    ("k-nothing-lost", [0.0, 1 / 3], False),
-    ("k-nothing-lost", [0.25, 1 / 3], True),
-    ("learnable", [searched(lambda seed: 3, lambda seed: 8 + seed % 2), arrived(True, False)], True),
-    ("learnable", [searched(lambda seed: 0, lambda seed: 1 + seed % 2), arrived(False, False)], False),
+    ("k-nothing-lost", [0.0, 1 / 3], False,
+     "At the peak k = 1, with f = 0, the share of the old cell state that is kept is 0. In integer time this gate "
+     "reaches k = 0.33 at most, so that at least 0.67 of it stays at each step."),
+    ("k-nothing-lost", [1e-9, 1 / 3], True),
+    ("learnable", [searched(lambda seed: 3, lambda seed: 8 + seed % 2), arrived(True, False, True)], True,
+     "Share of the starts from which a gate is found again from its output: 0.30 (0.30 to 0.30) without a remedy, "
+     "0.84 (0.77 to 0.91) with the best (both); against 0.5. Learned with a network's weights, the period is found"
+     " in most seeds from 2 of 3 starts."),
+    ("learnable", [searched(lambda seed: 3, lambda seed: 5 + (seed > 0)), arrived(True)], True),
+    ("learnable", [searched(lambda seed: 3, lambda seed: 5 - (seed > 0)), arrived(False)], False),
+    ("learnable", [searched(lambda seed: 3, lambda seed: 5), arrived(True)], None),
     ("learnable", [searched(lambda seed: 3, lambda seed: 10 * (seed % 2)), arrived(True)], None),
-    ("learnable", [searched(lambda seed: 3, lambda seed: 9, seeds=1), arrived(True)], None),
-    ("periodic-noise", [gated(0.97), 0.84], True),
-    ("periodic-noise", [gated(0.7), 0.84], False),
-    ("periodic-noise", [gated(0.97, lstm=0.99), 0.84], False),
-    ("periodic-noise", [gated(0.82, lstm=0.7), 0.84], False),
+    ("learnable", [searched(lambda seed: 3, lambda seed: 8).query("remedy != 'as it is'"), arrived(True)], None),
+    ("periodic-noise", [gated(0.97, lstm=0.8, quiet=0.98), 0.84], True,
+     "On noise bursts: accuracy 0.97 (0.97 to 0.97) with learned gates, 0.98 (0.98 to 0.98) with gates set to the "
+     "quiet, 0.80 (0.80 to 0.80) for the LSTM, over which learned gates lead by 0.17 (0.17 to 0.17); without a "
+     "clock at most 0.84 is possible."),
+    ("periodic-noise", [gated(0.85, lstm=0.7), 0.84995], True,
+     "On noise bursts: accuracy 0.8520 (0.8500 to 0.8540) with learned gates, 0.98 (0.98 to 0.98) with gates set "
+     "to the quiet, 0.70 (0.70 to 0.70) for the LSTM, over which learned gates lead by 0.15 (0.15 to 0.15); "
+     "without a clock at most 0.8499 is possible."),
+    ("periodic-noise", [gated(0.85, lstm=0.7), 0.8501], None),
+    ("periodic-noise", [gated(0.85, lstm=0.7), 0.8539], None),
+    ("periodic-noise", [gated(0.85, lstm=0.7), 0.8541], False),
+    ("periodic-noise", [gated(0.97, lstm=0.9699), 0.84], True),
+    ("periodic-noise", [gated(0.97, lstm=0.9701), 0.84], False),
+    ("periodic-noise", [gated(0.97, lstm=0.97), 0.84], None),
     ("periodic-noise", [gated(lambda seed: (0.6, 0.99)[seed % 2]), 0.84], None),
-    ("periodic-noise", [gated(0.97, seeds=1), 0.84], None),
-    ("s-noise", [gated(0.97)], False),
-    ("s-noise", [gated(0.97, quiet=0.5, burst=0.98)], True),
-    ("s-noise", [gated(0.97, seeds=1)], None),
+    ("periodic-noise", [gated(0.97).query("gate != 'none'"), 0.84], None),
+    ("s-noise", [gated(0.97, quiet=0.98, burst=0.52)], False,
+     "The gate is open from s on, for r_on τ: these say what it listens to. Set to the noise, accuracy 0.52 (0.52 "
+     "to 0.52); set to the quiet, 0.98 (0.98 to 0.98); a difference of -0.46 (-0.46 to -0.46), against 0.1 either "
+     "way; chance is 0.5."),
+    ("s-noise", [gated(0.97, quiet=0.5, burst=0.601)], True),
+    ("s-noise", [gated(0.97, quiet=0.5, burst=0.599)], None),
+    ("s-noise", [gated(0.97, quiet=0.599, burst=0.5)], None),
+    ("s-noise", [gated(0.97, quiet=0.601, burst=0.5)], False,
+     "The gate is open from s on, for r_on τ: these say what it listens to. Set to the noise, accuracy 0.50 (0.50 "
+     "to 0.50); set to the quiet, 0.60 (0.60 to 0.60); a difference of -0.101 (-0.101 to -0.101), against 0.1 "
+     "either way; chance is 0.5."),
     ("s-noise", [gated(0.97, burst=lambda seed: (0.6, 0.99)[seed % 2])], None),
-    ("text-loss", [text([3.0, 2.0, 1.2], [0.2, 0.4, 0.6])], False),
-    ("fig4", [text([float("nan"), 3.0, 2.0], [float("nan"), 0.2, 0.4], seeds=(0, 1))], True),
-    ("fig4", [text([3.0, 3.5], [0.2, 0.4])], False),
-    ("fig4", [text([3.0, 2.0], [0.2, 0.2])], False),
-    ("fig4", [text([float("nan"), 3.0], [float("nan"), 0.2])], None),
-    ("text-068", [long_text({100_000: 0.67, 400_000: 0.681, 500_000: 0.69})], True),
-    ("text-068", [long_text({500_000: 0.67})], True),
-    ("text-068", [long_text({500_000: 0.62})], False),
-    ("text-068", [long_text({500_000: 0.75})], False),
+    ("s-noise", [gated(0.97).query("gate != 'open in the burst'")], None),
+    ("text-loss", [text([3.0, 2.0, 1.2], [0.2, 0.4, 0.6])], False,
+     "Impossible in nats: an accuracy of 0.68 leaves a loss of at least 0.22, not 0.126; of 3 recorded points none"
+     " is below the bound (the nearest lies 0.92 above)."),
+    ("fig4", [text([math.nan, 3.0, 2.0, 5.0], [math.nan, 0.2, 0.3, 0.1], seeds=(0, 1))], True,
+     "From step 1,000 to step 2,000 the loss changed by -2.00 to -1.00, the accuracy by 0.10 to 0.20 (2 seeds)."),
+    ("fig4", [text([3.0, 2.5, 2.999], [0.2, 0.4, 0.201])], True,
+     "From step 0 to step 2,000 the loss changed by -0.001, the accuracy by 0.001 (1 seed)."),
+    ("fig4", [text([3.0, 2.5, 3.0], [0.2, 0.4, 0.5])], False),
+    ("fig4", [text([3.0, 2.5, 2.0], [0.2, 0.4, 0.2])], False),
+    ("fig4", [text([3.0, 2.0], [0.2, 0.3], every=1_999)], None),
+    ("fig4", [text([math.nan, 3.0], [math.nan, 0.2], every=2_000)], None),
+    ("text-068", [long_text({100_000: 0.67, 400_000: 0.681, 500_000: 0.69})], True,
+     "After 500,000 steps, accuracy on training batches 0.69, against 0.66 to 0.70; 0.68 is reached for the first "
+     "time at step 400,000. On held-out text 0.60."),
+    ("text-068", [long_text({400_000: 0.68, 500_000: 0.70})], True),
+    ("text-068", [long_text({500_000: 0.66})], True,
+     "After 500,000 steps, accuracy on training batches 0.66, against 0.66 to 0.70; 0.68 is never reached. On "
+     "held-out text 0.60."),
+    ("text-068", [long_text({500_000: 0.6599})], False,
+     "After 500,000 steps, accuracy on training batches 0.6599, against 0.66 to 0.70; 0.68 is never reached. On "
+     "held-out text 0.60."),
+    ("text-068", [long_text({500_000: 0.7001})], False),
     ("text-068", [long_text({499_999: 0.68})], None),
-    ("newlines-first", [habits({0: (0.9, 0.9, 0.9), 20: (0.7, 0.6, 0.1), 100: (0.1, 0.1, 0.1)}), 0.02], True),
-    ("newlines-first", [habits({20: (0.7, 0.1, 0.6)}), 0.02], True),
-    ("newlines-first", [habits({0: (0.9, 0.9, 0.9), 20: (0.1, 0.2, 0.3)}), 0.02], False),
-    ("newlines-first", [habits({20: (0.7, 0.2, 0.3)}), 0.02], None),
-    ("newlines-first", [habits({20: (0.1, 0.9, 0.3)}), 0.02], None),
+    ("newlines-first", [habits({0: (0.9, 0.8, 0.7), 20: (0.65, 0.6, 0.12), 1000: (0.1, 0.11, 0.13)}), 0.02], True,
+     "Newlines make up at most 65.0% of the samples of 30 characters, at step 20 (2.0% of the book); there a zero "
+     "state gives a newline a probability of 60.0%, and 12.0% once a first character is read. It takes more than "
+     "half of the samples, and more than half in one of the two."),
+    ("newlines-first", [habits({20: (0.5004, 0.1, 0.5003)}), 0.02], True,
+     "Newlines make up at most 50.04% of the samples of 30 characters, at step 20 (2.0% of the book); there a zero"
+     " state gives a newline a probability of 10.0%, and 50.03% once a first character is read. It takes more than"
+     " half of the samples, and more than half in one of the two."),
+    ("newlines-first", [habits({20: (0.5004, 0.1, 0.5)}), 0.02], None),
+    ("newlines-first", [habits({20: (0.5, 0.5004, 0.1)}), 0.02], None),
+    ("newlines-first", [habits({0: (0.9, 0.9, 0.9), 20: (0.5, 0.5, 0.3)}), 0.02], False),
     ("newlines-first", [habits({0: (0.9, 0.9, 0.9)}), 0.02], None),
-    ("frequent-words-first", [emerged((10, 20, 20, 50), (20, 20, 50, math.inf))], True),
-    ("frequent-words-first", [emerged((10, 20, 20, 50), (20, 10, 50, math.inf))], False),
-    ("frequent-words-first", [emerged((10, 10, 10, 10))], False),
-    ("frequent-words-first", [emerged((10, 20, 20, 50), (math.inf,) * 4)], None),
-    ("temp-confidence", [diversity([4.0, 1.0, 2.0], [0.9, 0.1, 0.5])], True),
-    ("temp-confidence", [diversity([4.0, 2.0, 1.0], [0.9, 0.1, 0.5])], False),
+    ("frequent-words-first", [emerged((10, 20, 20, 50), (20, 20, 50, math.inf))], True,
+     "Written at least half as often as in the book, median over the seeds: commonest from step 15 on, common from"
+     " step 20 on, rare from step 35 on, rarest not yet. The commoner come first in 2 of 2 seeds."),
+    ("frequent-words-first", [emerged((10, 20, 20, 50), (20, 19, 5000, 6000))], False,
+     "Written at least half as often as in the book, median over the seeds: commonest from step 15 on, common from"
+     " step 20 on, rare from step 2,510 on, rarest from step 3,025 on. The commoner come first in 1 of 2 seeds."),
+    ("frequent-words-first", [emerged((10, 10, 10, 10), (10, 10, 10, 10))], False),
+    ("frequent-words-first", [emerged((10, 10, 10, 11), (10, 10, 10, 11))], True),
+    ("frequent-words-first", [emerged((10, 20, 20, 50), (math.inf,) * 4)], None,
+     "Written at least half as often as in the book, median over the seeds: commonest not yet, common not yet, "
+     "rare not yet, rarest not yet. The commoner come first in 1 of 2 seeds; the commonest never come in 1."),
+    ("temp-confidence", [diversity([4.0, 1.0, 2.0], [0.9, 0.1, 0.5])], True,
+     "Mean entropy of the next character: 1.00 bits at 0.5, 2.00 bits at 1, 4.00 bits at 2."),
+    ("temp-confidence", [diversity([1.0004, 1.0, 1.0002], [0.9, 0.1, 0.5])], True,
+     "Mean entropy of the next character: 1.0000 bits at 0.5, 1.0002 bits at 1, 1.0004 bits at 2."),
+    ("temp-confidence", [diversity([4.0, 2.0, 2.0], [0.9, 0.1, 0.5])], False),
     ("temp-confidence", [diversity([4.0, 1.0, 2.0], [0.9, 0.1, 0.5]).head(1)], None),
-    ("temp-diversity", [diversity([4.0, 1.0, 2.0], [0.9, 0.1, 0.5])], True),
-    ("temp-diversity", [diversity([4.0, 1.0, 2.0], [0.5, 0.1, 0.9])], False),
+    ("temp-diversity", [diversity([4.0, 1.0, 2.0], [0.9, 0.1, 0.5])], True,
+     "Share of distinct four-character sequences: 0.10 at 0.5, 0.50 at 1, 0.90 at 2; of the words the book has "
+     "93%, 56%, 12%."),
+    ("temp-diversity", [diversity([4.0, 1.0, 2.0], [0.5, 0.1, 0.5])], False),
     ("temp-diversity", [diversity([4.0, 1.0, 2.0], [0.9, 0.1, 0.5]).head(1)], None),
 ]  # fmt: skip
-IDS = [f"{claim}-{NAMES[expected]}-{place}" for place, (claim, _, expected) in enumerate(CASES)]
+IDS = [f"{case[0]}-{NAMES[case[2]]}-{place}" for place, case in enumerate(CASES)]
+TOLD = {case[0]: case[1] for case in reversed(CASES) if len(case) == 4}
 
 
-@pytest.mark.parametrize(("claim", "tables", "expected"), CASES, ids=IDS)
-def test_a_predicate_on_a_table_made_by_hand(claim, tables, expected):
+@pytest.mark.parametrize("case", CASES, ids=IDS)
+def test_a_predicate_on_a_table_made_by_hand(case):
+    claim, tables, expected, *sentence = case
     verdict = judge(claim, *tables)
     assert verdict.verdict == NAMES[expected]
     assert verdict.id == claim
+    assert [verdict.evidence] == (sentence or [verdict.evidence])
     assert verdict.evidence.endswith(".")
-    assert not re.search(r"\b(nan|inf)\b", verdict.evidence)
+    assert not re.search(r"\b(nan|inf|1 \w+s)\b", verdict.evidence)
     assert "\n" not in verdict.evidence
 
 
-def test_every_claim_has_a_predicate_and_every_predicate_is_tested():
-    assert {claim for claim, _, _ in CASES} == set(PREDICATES) == set(claims.claims())
+def test_every_claim_has_a_predicate_and_every_predicate_a_sentence_and_each_outcome_that_it_can_have():
+    outcomes = {claim: {case[2] for case in CASES if case[0] == claim} for claim in PREDICATES}
+    assert set(TOLD) == set(outcomes) == set(claims.claims())
+    never = {"grad-whh": True, "text-loss": True, "whh-chain": False}
+    for claim, found in outcomes.items():
+        assert found >= {True, False} - {never.get(claim)}
+
+
+def damaged():
+    """Every table of every claim, empty, without a column, without a column's numbers."""
+    for claim, tables in TOLD.items():
+        for place, table in enumerate(tables):
+            if claim == "lstm-better" and place == 1:
+                continue  # may be empty
+            if isinstance(table, float | int):
+                changes = {"no number": math.nan}
+            elif isinstance(table, pd.Series):
+                changes = {"empty": table[:0], "no numbers": table * math.nan}
+            else:
+                names = [name for name in table if name not in NOT_NEEDED.get(claim, ())]
+                changes = {"empty": table[:0], "nothing": pd.DataFrame()}
+                changes |= {f"no {name}": table.drop(columns=name) for name in names}
+                changes |= {f"no numbers in {name}": table.assign(**{name: math.nan}) for name in names}
+            for what, changed in changes.items():
+                yield pytest.param(claim, [*tables[:place], changed, *tables[place + 1 :]], id=f"{claim}, {what}")
+
+
+NOT_NEEDED = {
+    "param-count": ["ours"],
+    "k-zero": ["t"],
+    "text-068": ["held_out_accuracy"],
+    "text-loss": ["step", "seed"],
+    "fig2a": ["model"],
+    "fig2-lr": ["model"],
+    "fig2b": ["model"],
+    "fig1a": ["model", "learning_rate"],
+    "fig1b": ["model", "learning_rate"],
+    "adam-osc": ["model", "length", "step"],
+    "lr-decay": ["model", "length"],
+    "frequent-words-first": ["commonest", "common", "rare", "rarest"],
+    "temp-confidence": ["distinct", "words"],
+    "temp-diversity": ["entropy"],
+}
+
+
+@pytest.mark.parametrize(("claim", "tables"), list(damaged()))
+def test_results_that_lack_something_settle_nothing_and_say_so(claim, tables):
+    verdict = judge(claim, *tables)
+    assert verdict.verdict == "underpowered"
+    assert re.search(
+        r"no such results|have no (finite|column) |number .* is missing|It takes|The claim is", verdict.evidence
+    )
+
+
+def test_some_missing_numbers_are_counted():
+    table = runs(0.98, lengths=(5,), steps=(400,))
+    table.loc[1, "test_accuracy"] = math.nan
+    assert judge("fig1a", table).evidence == "1 of 3 rows of these results have no finite 'test_accuracy'."
+
+
+@pytest.mark.parametrize("claim", TOLD)
+def test_one_seed_settles_nothing(claim):
+    first, *more = TOLD[claim]
+    if claim == "frequent-words-first":
+        first = first[:1]
+    elif isinstance(first, pd.Series):
+        first = first.xs(0, level="seed", drop_level=False)
+    elif isinstance(first, pd.DataFrame) and "seed" in first:
+        first = first[first["seed"] == 0]
+    of_seeds = first is not TOLD[claim][0] and claim not in ("fig4", "text-loss")  # one training can show these
+    verdict = judge(claim, first, *more)
+    assert (verdict.verdict == "underpowered") == of_seeds
+    assert ("one seed" in verdict.evidence.lower()) == of_seeds
 
 
 def test_the_claims_are_whole():
@@ -376,7 +629,9 @@ def test_a_loss_below_its_bound_is_a_fault_of_ours():
 def test_evidence_states_mean_and_interval():
     evidence = judge("fig1a", runs(0.98, lengths=(5,), steps=(300, 400))).evidence
     assert evidence == "At T = 5, step 400: accuracy 0.98 (0.96 to 1.00) on fresh palindromes, against 0.95."
-    assert "accuracy 0.97 on fresh" in judge("fig1a", runs(0.98, lengths=(5,), steps=(400,), seeds=1)).evidence
+    assert (
+        "accuracy 0.97 (one seed) on fresh" in judge("fig1a", runs(0.98, lengths=(5,), steps=(400,), seeds=1)).evidence
+    )
 
 
 def test_each_length_counts_at_its_own_best_rate():

@@ -1,6 +1,7 @@
 """Means over seeds and how sure they are, held against scipy and against hand-made cases."""
 
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from rnnreport.intervals import exceeds, in_words, interval, over_seeds
+from rnnreport.intervals import digits_beside, exceeds, in_words, interval, over_seeds
 
 several = st.lists(st.floats(-10, 10), min_size=2, max_size=8)
 
@@ -47,6 +48,10 @@ def test_a_single_value_says_nothing_of_the_spread():
         ([0.25, 0.25], 0.5, False),
         ([0.2, 0.9, 0.95], 0.95, None),
         ([0.94, 0.97], 0.95, None),
+        ([0.9 - 0.7] * 2, 0.2, None),  # 0.20000000000000007
+        ([0.95] * 3, 0.95, None),  # a mean of 0.9499999999999998
+        ([0.2 + 2e-9] * 2, 0.2, True),
+        ([0.2 - 2e-9] * 2, 0.2, False),
     ],
 )
 def test_whether_a_mean_exceeds_a_threshold(values, threshold, expected):
@@ -92,3 +97,35 @@ def test_a_mean_with_its_interval_in_words():
     assert in_words([0.0, 1.0]) == "0.50 (-5.85 to 6.85)"
     assert in_words([0.0, 1.0], share=True) == "0.50 (0.00 to 1.00)"
     assert in_words([0.7]) == in_words([0.7], share=True) == "0.70"
+
+
+@settings(max_examples=100, deadline=None)
+@given(several, st.floats(-10, 10))
+def test_what_is_shown_never_goes_against_a_verdict(values, threshold):
+    holds, digits = exceeds(values, threshold), digits_beside(interval(values)[1:], threshold)
+    shown = re.fullmatch(r"(\S+) \((\S+) to (\S+)\)", in_words(values, against=threshold))
+    mean, low, high = map(float, shown.groups())
+    assert low <= mean <= high
+    if holds is not None:
+        assert (low > round(threshold, digits)) if holds else (high < round(threshold, digits))
+
+
+@pytest.mark.parametrize(
+    ("values", "against", "form", "digits"),
+    [
+        ([0.9496], 0.95, "f", 4),
+        ([0.9449], 0.95, "f", 2),
+        ([0.951, 0.93], 0.95, "f", 3),
+        ([0.95], 0.95, "f", 2),
+        ([0.1 + 0.2], 0.3, "f", 2),
+        ([0.8412], 0.8432, "f", 3),
+        ([-0.0004, math.inf], 0.0, "f", 4),
+        ([0.499], 0.5, "g", 3),
+        ([9.96e-13], 1e-12, "g", 3),
+        ([1e-12], 1e-12, "g", 2),
+        ([0.9496], None, "f", 2),
+        ([], 0.95, "f", 2),
+    ],
+)
+def test_as_many_digits_as_tell_a_number_from_the_one_beside_it(values, against, form, digits):
+    assert digits_beside(values, against, form=form) == digits
