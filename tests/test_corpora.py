@@ -553,3 +553,9 @@ def test_streams_draw_nothing():
     Streams(Windows(torch.arange(100), 4), 3).batch(generator)
     assert torch.equal(generator.get_state(), before)
     assert torch.equal(torch.get_rng_state(), global_state)
+
+
+def test_streams_start_with_the_text():
+    streams = Streams(Windows(torch.arange(20), 4), 2)
+    assert streams.position == 0
+    assert streams.batch()[0].T.tolist() == [[0, 1, 2, 3], [10, 11, 12, 13]]

@@ -27,6 +27,7 @@ from rnnreport.palindromes import palindrome_batch
 from rnnreport.parameters import ParameterError
 from rnnreport.provenance import PROJECT
 from rnnreport.runs import RUNS_DIR, Run, finish, load, provenance, tabulate
+from rnnreport.sequences import Adding, Bursts, SineWaves
 from rnnreport.training import OPTIMIZERS, Recipe, TrainingError
 
 torch.set_num_threads(1)  # at these sizes a second one costs more than it brings
@@ -122,6 +123,24 @@ def test_the_test_palindromes_are_drawn_from_another_seed_than_those_of_training
     batch, _ = palindrome_batch(20, 50, torch.Generator().manual_seed(run.seed))
     assert not (digits.T[:, None] == batch.T[None]).all(-1).any()
     assert (digits == batch).float().mean() < 0.2
+
+
+@pytest.mark.parametrize("task", [Adding(length=20), SineWaves(), Bursts(length=20)], ids=repr)
+def test_the_test_sequences_are_drawn_from_another_seed_than_those_of_training(task):
+    run = sequences.SequenceRun.of(task, None, seed=5, steps=1, batch_size=50, test_sequences=50)
+    (tested, *_), targets = sequences.test_set(run)
+    (trained_on, *_), _ = task.batch(50, torch.Generator().manual_seed(run.seed))
+    numbers = tested[(tested != 0) & (tested != 1)]
+    assert len(numbers) > 500
+    assert torch.isin(numbers, trained_on).float().mean() < 0.01  # by chance
+    assert len(targets) == 50
+    other = sequences.test_set(run.model_copy(update={"recipe": run.recipe.model_copy(update={"seed": 6})}))[0].x
+    assert torch.isin(numbers, other).float().mean() < 0.01
+
+
+def test_no_two_streams_of_a_run_and_of_others_meet():
+    streams = [palindromes.own_stream(seed, number).initial_seed() for seed in range(300) for number in range(4)]
+    assert len({*streams, *range(300)}) == len(streams) + 300
 
 
 def test_every_seed_has_its_own_test_palindromes():

@@ -313,3 +313,10 @@ def test_a_repetition_in_one_text_is_none_in_another(model):
 def test_settings_out_of_range_are_refused(model, how, named):
     with pytest.raises(ValueError, match=named):
         sample(model, torch.tensor([0]), 3, **how)
+
+
+@pytest.mark.parametrize("how", [{"top_k": 2}, {"top_p": 0.5}, {"top_k": 5, "top_p": 0.5}], ids=str)
+def test_each_row_of_a_batch_is_cut_by_itself(how):
+    rows = torch.randn(2, 3, V, generator=seeded(1))
+    alone = torch.stack([probabilities(row, 1.0, **how) for row in rows.flatten(0, 1)]).view(2, 3, V)
+    torch.testing.assert_close(probabilities(rows, 1.0, **how), alone)

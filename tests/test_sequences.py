@@ -69,6 +69,24 @@ def test_sine_waves_are_sines_of_the_labelled_period(seed, sampling):
             assert (fit.squeeze(-1) - y).square().mean(1).min() < 1e-3
 
 
+def test_sine_waves_are_drawn_as_promised():
+    """Period and phase are read off points in turn: y(t - d) + y(t + d) = 2 cos(2π d / period) y(t)."""
+    (x, times, lengths), labels = SineWaves(sampling="high-resolution").batch(6_000, generator())
+    y, t = x[:148:4, :, 0].double(), times[:148:4].double()
+    cosine = ((y[:-2] + y[2:]) * y[1:-1]).sum(0) / (2 * y[1:-1].square().sum(0))
+    period = 2 * math.pi * 0.4 / cosine.clamp(-1, 1).acos()
+    assert torch.equal(labels[:3_000], torch.ones(3_000, dtype=torch.long))
+    assert labels[3_000:].double().mean().item() == pytest.approx(math.log(6 / 5) / math.log(100), abs=0.01)
+    waves = torch.stack([torch.sin(2 * math.pi * t / period), torch.cos(2 * math.pi * t / period)], -1)
+    parts = torch.linalg.lstsq(waves[:, :3_000].transpose(0, 1), y[:, :3_000].T.unsqueeze(-1)).solution.squeeze(-1)
+    phase = torch.atan2(parts[:, 1], parts[:, 0]) / (2 * math.pi) % 1
+    start = (times[0] / (125 - lengths / 10))[lengths < 1_000]
+    uniform = [period[:3_000] - 5, period[3_000:].log10() / 2, phase, (lengths / 10 - 15) / 110, start]
+    tenths = torch.linspace(0.1, 0.9, 9).double()
+    for found in uniform:
+        torch.testing.assert_close(found.double().quantile(tenths), tenths, rtol=0, atol=0.03)
+
+
 def test_the_sums_are_of_the_two_marked_numbers():
     task = Adding(length=40)
     (x, times, lengths), sums = task.batch(50, generator())
@@ -79,6 +97,8 @@ def test_the_sums_are_of_the_two_marked_numbers():
     assert (marks[:4].sum(0) == 1).all()
     assert (marks[20:].sum(0) == 1).all()
     torch.testing.assert_close((x[..., 0] * marks).sum(0), sums)
+    (x, _, _), _ = task.batch(2_000, generator())
+    assert x[..., 1].any(1).nonzero().flatten().tolist() == [0, 1, 2, 3, *range(20, 40)]
     loss, right = task.measure(torch.tensor([[1.0], [1.05]]), torch.tensor([1.03, 1.0]))
     assert loss.item() == pytest.approx((0.03**2 + 0.05**2) / 2, rel=1e-5)
     assert right.item() == 0.5
@@ -90,6 +110,7 @@ def test_bursts_come_by_the_clock_and_hide_the_signal():
     task = Bursts(length=60, period=10, burst_start=3, burst_length=6, level=2.0, loudness=5.0)
     assert task.in_burst().tolist() == [(t - 3) % 10 < 6 for t in range(1, 61)]
     (x, _, _), up = task.batch(4_000, generator())
+    assert up.double().mean().item() == pytest.approx(0.5, abs=0.03)
     signed = x[..., 0] * (2 * up - 1)
     quiet, burst = signed[~task.in_burst()], signed[task.in_burst()]
     assert quiet.mean().item() == pytest.approx(2.0, abs=0.02)
@@ -111,6 +132,7 @@ def test_the_bounds_on_the_bursts_are_what_deciders_reach():
 
 def test_the_marked_digit_is_the_label():
     (x, _, _), labels = MarkedDigit(length=9).batch(300, generator())
+    assert labels.unique().tolist() == list(range(10))
     assert (x.sum((0, 2)) == 10).all()  # nine digits, one mark
     assert torch.equal((x[..., :10] * x[..., 10:]).sum(0).argmax(-1), labels)
     places = x[..., 10].argmax(0)

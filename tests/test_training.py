@@ -233,7 +233,8 @@ def test_a_rate_by_steps_is_a_power_of_the_decay(step, every, decay, rate):
 @settings(max_examples=50)
 @given(sizes, sizes, st.floats(1e-6, 10))
 def test_a_cosine_rate_grows_to_its_height_and_falls_towards_zero(steps, warmup, rate):
-    rates = [Recipe(steps=steps, learning_rate=rate, schedule="cosine", warmup=warmup).rate(k) for k in range(steps)]
+    recipe = Recipe(steps=steps, learning_rate=rate, schedule="cosine", warmup=warmup)
+    rates = [recipe.rate(k) for k in range(steps)]
     half = [rate * (1 + math.cos(math.pi * k / steps)) / 2 for k in range(steps)]
     assert rates[0] == pytest.approx(rate / warmup)
     assert rates == pytest.approx([min(1, (k + 1) / warmup) * height for k, height in enumerate(half)])
@@ -351,6 +352,18 @@ def test_the_effective_rate_is_what_makes_a_step_of_a_steady_gradient(optimizer)
         made.step()
     rates = (before - parameter.detach()) / gradient
     assert step_sizes(made)["effective_rate"] == pytest.approx(rates.median().item(), rel=1e-3)
+
+
+def test_the_effective_rate_is_the_median_over_all_parameters_beside_its_deciles():
+    """After RMSprop's first step a gradient g has the rate 0.01 / (0.1 g): here 1, 2, … 21 tenths."""
+    rates = torch.arange(1, 22) / 10
+    one, other = nn.Parameter(torch.zeros(2, 3)), nn.Parameter(torch.zeros(15))
+    made = OPTIMIZERS["rmsprop"]([one, other], lr=0.01)
+    shuffled = 0.1 / rates[torch.randperm(21, generator=torch.Generator().manual_seed(0))]
+    one.grad, other.grad = shuffled[:6].view(2, 3), shuffled[6:]
+    made.step()
+    found = [step_sizes(made)[f"effective_rate{part}"] for part in ("_low", "", "_high")]
+    assert found == pytest.approx([0.3, 1.1, 1.9], rel=1e-4)
 
 
 def test_step_sizes_are_watched_at_every_row():
