@@ -386,7 +386,7 @@ def test_typed_digits_are_read(visit: Visit) -> None:
     assert re.match(r"After all 4 digits the RNN says \d \(.*%\), the LSTM \d \(.*%\); the right answer is 1\.", says)
     assert "no palindrome, and the last is 5" in says
     widget.get_by_role("button", name="Mirror").click()
-    assert field.input_value() == "12321"
+    assert field.input_value() == "12345" + "54321"[len(typed) % 2 :], "of even length where the training's was"
     assert step.get_attribute("aria-valuetext") == "4 digits read"
     assert "no palindrome" not in widget.get_by_role("status").inner_text()
     drawn = {field.input_value()}
@@ -415,7 +415,7 @@ def test_what_is_typed_stays_text(visit: Visit) -> None:
     assert field.input_value() == "1" * 60
     assert "At most 60 digits" in note.inner_text()
     field.fill("4")
-    assert (field.input_value(), note.inner_text()) == ("4", "Type at least two digits.")
+    assert (field.input_value(), note.inner_text()) == ("4", "Type at least two digits; what was read last is still shown.")
     assert widget.locator(".digit").count() == 60, "what was read last is still shown"
     field.fill("")
     widget.get_by_role("button", name="Reset").click()
@@ -449,13 +449,14 @@ def test_the_palindrome_reader_by_keyboard_alone(visit: Visit) -> None:
     if not visit.name.endswith("rnn_versus_lstm"):
         return
     widget, keyboard = palindrome_reader(visit), visit.page.keyboard
+    trained = len(widget.get_by_role("textbox").input_value())
     widget.get_by_role("textbox").focus()
     keyboard.press("Control+a")
     keyboard.type("270x2")
     assert widget.get_by_role("textbox").input_value() == "2702"
     keyboard.press("Tab")
     keyboard.press("Enter")
-    assert widget.get_by_role("textbox").input_value() == "2772"
+    assert widget.get_by_role("textbox").input_value() == "2702" + "2072"[trained % 2 :]
     for _ in range(2):
         keyboard.press("Tab")
     keyboard.press("Home")
@@ -517,6 +518,57 @@ def test_it_fits_and_can_be_read_in_light_and_dark_wide_and_narrow(visit: Visit)
                 "image => [getComputedStyle(image).filter, getComputedStyle(image).backgroundColor]"
             )
             assert style == ["none" if theme == "light" else "invert(1) hue-rotate(180deg)", "rgba(0, 0, 0, 0)"]
+
+
+# What stands on paper, beside the text above.
+INK = f"{TEXT}, .bd-article :is(pre span, code span, mjx-container, .admonition p, .rnnreport-widget .readout)"
+
+
+@pytest.mark.parametrize("chosen", ["by the system", "by the reader"])
+def test_a_page_in_dark_is_printed_in_light(visit: Visit, chosen: str) -> None:
+    page = visit.page
+    page.set_viewport_size({"width": 718, "height": 900})  # of A4
+    page.emulate_media(color_scheme="dark" if chosen == "by the system" else "light")
+    if chosen == "by the reader":
+        page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+    page.emulate_media(media="print")
+    page.wait_for_function("document.documentElement.dataset.theme === 'light'")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 718
+    contrast, element = page.evaluate(CONTRAST, INK)
+    assert contrast >= 4.5, f"pale on paper: {contrast:.1f} {element}"
+    dark = "node => node.checkVisibility() && getComputedStyle(node)"
+    for part in ("pre", ".cell_output", ".admonition", "td", ".rnnreport-widget", ".widget-subarea"):
+        grounds = page.locator(f".bd-article {part}").evaluate_all(
+            f"nodes => nodes.map({dark}).filter(Boolean).map((style) => style.backgroundColor)"
+        )
+        assert all(min(channels(ground), default=255) > 200 for ground in grounds), f"{part}: {set(grounds)}"
+    filters = "nodes => nodes.map((node) => getComputedStyle(node).filter)"
+    assert set(page.locator(".report-figure img").evaluate_all(filters)) <= {"none"}
+    spaces = "nodes => nodes.map((node) => getComputedStyle(node).whiteSpace)"
+    assert set(page.locator(".bd-article pre").evaluate_all(spaces)) <= {"pre-wrap"}, "long lines wrap"
+    pressed = page.locator(".bd-article :is(button, summary, input[type=range]), nav, header").filter(visible=True)
+    assert pressed.evaluate_all("nodes => nodes.map((node) => node.outerHTML.slice(0, 80))") == []
+    page.emulate_media(media="screen")
+    page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+    page.emulate_media(color_scheme="light")
+    page.evaluate("document.documentElement.dataset.theme = 'light'")
+    page.set_viewport_size({"width": 1280, "height": 900})
+
+
+def channels(colour: str) -> list[int]:
+    """Red, green and blue of an opaque ground; none of one that lets the paper through."""
+    numbers = [float(number) for number in re.findall(r"[\d.]+", colour)]
+    return [] if len(numbers) == 4 and numbers[3] == 0 else [round(number) for number in numbers[:3]]
+
+
+def test_what_is_printed_itself_is_light(start: Visit) -> None:
+    start.page.emulate_media(color_scheme="dark")
+    start.go(f"{TOC['root']}.html")
+    theme = "document.documentElement.dataset.theme"
+    start.page.evaluate(f"addEventListener('beforeprint', () => (window.printing = {theme}))")
+    start.page.pdf()
+    assert start.page.evaluate(f"[window.printing, {theme}]") == ["light", "dark"]
 
 
 def test_it_asked_no_other_host(visit: Visit) -> None:

@@ -1,7 +1,7 @@
 // The map that shows of many units at which steps they are open.
 
 import { isDead, temporalGate, unitsOpen } from "./gate.js";
-import { html, line, number, svgNode, text } from "./page.js";
+import { html, lay, line, number, svgNode, text } from "./page.js";
 
 const MAP = { top: 24, right: 6, bottom: 98, left: 38 };
 const COUNTS = { top: 26, height: 30 }; // below the map: how many units are open
@@ -81,10 +81,9 @@ export function gateMap(names) {
     const height = gates.length * rowHeight(gates.length);
     const across = width - MAP.left - MAP.right;
     paint(canvas, gates, opens, strengths, length, across * (window.devicePixelRatio || 1));
-    canvas.style.cssText = `left: ${MAP.left}px; top: ${MAP.top}px; width: ${across}px; height: ${height}px`;
     canvas.setAttribute("aria-label", label);
     const whole = MAP.top + height + MAP.bottom;
-    overlay.setAttribute("height", whole);
+    lay(canvas, { left: MAP.left, top: MAP.top, width: across, height }, { width, height: whole });
     overlay.setAttribute("viewBox", `0 0 ${width} ${whole}`);
     overlay.replaceChildren(...frame(periods, opens, length, { width, height, names }));
   };

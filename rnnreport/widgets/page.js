@@ -1,8 +1,10 @@
 // What the widgets share: nodes, numbers and formulas, sliders, and how one stands in its page.
 
-/** A number with at most two decimals, or four where two would leave nothing of it. */
+/** A number with at most two decimals, or four where two would leave nothing of it; by its power of ten if that is far off. */
 export function number(value) {
-  const maximumFractionDigits = Math.abs(value) < 0.01 ? 4 : 2;
+  const size = Math.abs(value);
+  if (value && (size < 5e-5 || size >= 1e9)) return (value < 0 ? "-" : "") + power(Math.log(size));
+  const maximumFractionDigits = size < 0.01 ? 4 : 2;
   return value.toLocaleString("en", { maximumFractionDigits, useGrouping: false });
 }
 
@@ -61,6 +63,17 @@ export function button(words, onClick) {
   const node = html("button", { type: "button" }, words);
   node.addEventListener("click", onClick);
   return node;
+}
+
+/** Lays a canvas into a drawing, both measured in pixels, by shares of it: on paper, where nothing is drawn anew, both shrink. */
+export function lay(canvas, { left, top, width, height }, whole) {
+  const share = (length, of) => `${(100 * length) / of}%`;
+  Object.assign(canvas.style, {
+    left: share(left, whole.width),
+    top: share(top, whole.height),
+    width: share(width, whole.width),
+    height: share(height, whole.height),
+  });
 }
 
 /** A sample of how a line or an area is drawn. */

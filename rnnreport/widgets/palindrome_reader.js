@@ -2,7 +2,7 @@
 // the digit that each would say next. The weights come with the page, as float16; all is computed here, in float64.
 
 import {
-  button, choice, html, line, mount, number, percent, player, sigmoid, slider, svgNode, swatch, text, traits,
+  button, choice, html, lay, line, mount, number, percent, player, sigmoid, slider, svgNode, swatch, text, traits,
 } from "./page.js";
 import { decode } from "./weights.js";
 
@@ -56,10 +56,17 @@ export function softmax(logits) {
   return powers.map((power) => power / sum);
 }
 
-/** The left half of the digits and its mirror image: a palindrome of the same length. */
-export function mirror(digits) {
-  const left = digits.slice(0, Math.ceil(digits.length / 2));
-  return left + [...left].reverse().join("").slice(digits.length % 2);
+const reversed = (digits) => [...digits].reverse().join("");
+
+const isPalindrome = (digits) => digits === reversed(digits);
+
+/** The palindrome whose left half this is, the digit in the middle included where its length is odd. */
+const palindrome = (left, length) => left + reversed(left).slice(length % 2);
+
+/** The digits and, unless they are a palindrome, their mirror image after them: of even length, or the last not repeated. */
+export function mirror(digits, isEven) {
+  if (digits.length > 1 && isPalindrome(digits)) return digits;
+  return palindrome(digits, isEven || digits.length === 1 ? 0 : 1);
 }
 
 /** What a text field holds, as digits that can be read, and a word about what had to be left out. */
@@ -69,7 +76,7 @@ export function cleaned(typed) {
   const notes = [];
   if (found.length < typed.length) notes.push("Only the digits 0 to 9 are read; the rest was left out.");
   if (digits.length < found.length) notes.push(`At most ${MAX_DIGITS} digits are read; the rest was left out.`);
-  if (digits.length < 2) notes.push("Type at least two digits.");
+  if (digits.length < 2) notes.push("Type at least two digits; what was read last is still shown.");
   return { digits, note: notes.join(" ") };
 }
 
@@ -84,7 +91,7 @@ export function describe(answers, { digits, step, trained_length }) {
   });
   const after = read === 1 ? "the only digit read" : step < read ? `${step} of ${read} digits` : `all ${read} digits`;
   const sentences = [`After ${after} ${said.join(", ")}; the right answer is ${first}.`];
-  if (mirror(digits) !== digits) {
+  if (!isPalindrome(digits)) {
     const but = first === last ? "" : `, and the last is ${last}`;
     sentences.push(`These digits are no palindrome${but}: what was learned is to say the first one again.`);
   }
@@ -227,8 +234,7 @@ function panel(packed) {
   const { top, right, bottom, left } = MARGIN;
   const canvas = html("canvas", {});
   canvas.setAttribute("role", "img");
-  canvas.style.cssText = `left: ${left}px; top: ${top}px; width: calc(100% - ${left + right}px); height: ${height}px`;
-  const overlay = svgNode("svg", { "aria-hidden": "true", height: top + height + bottom });
+  const overlay = svgNode("svg", { "aria-hidden": "true" });
   const chart = svgNode("svg", { role: "img", height: BARS.height });
   const what = html("span", {});
   const colours = scale();
@@ -260,7 +266,9 @@ function panel(packed) {
       paint(canvas, steps, shown, order(network, Number(digits[0])));
       painted = shown + digits;
     }
-    overlay.setAttribute("viewBox", `0 0 ${width} ${top + height + bottom}`);
+    const whole = top + height + bottom;
+    lay(canvas, { left, top, width: width - left - right, height }, { width, height: whole });
+    overlay.setAttribute("viewBox", `0 0 ${width} ${whole}`);
     overlay.replaceChildren(...frame(state, width, height));
     chart.setAttribute("viewBox", `0 0 ${width} ${BARS.height}`);
     chart.replaceChildren(...bars(shares(state), state, model, width));
@@ -301,7 +309,7 @@ function digitField(trained_length, state, onDigits) {
   const field = html("input", { type: "text", inputMode: "numeric", autocomplete: "off", spellcheck: false });
   const note = html("span", { className: "note" });
   note.setAttribute("aria-live", "polite");
-  field.addEventListener("input", () => {
+  const read = () => {
     const { digits, note: words } = cleaned(field.value);
     if (field.value !== digits) {
       const before = cleaned(field.value.slice(0, field.selectionStart)).digits.length;
@@ -310,17 +318,27 @@ function digitField(trained_length, state, onDigits) {
     }
     note.textContent = words;
     if (digits.length >= 2) onDigits(digits);
-  });
+  };
+  field.addEventListener("input", ({ isComposing }) => isComposing || read());
+  field.addEventListener("compositionend", read); // what an input method has not finished is left alone
   const settle = () => {
     field.value = state().digits; // it may hold a single digit, or none
     note.textContent = "";
   };
-  const mirrored = button("Mirror", () => onDigits(mirror(state().digits)));
-  const random = button("Random", () => {
-    const lot = Array.from({ length: trained_length }, () => Math.floor(10 * Math.random()));
-    onDigits(mirror(lot.join("")));
+  const mirrored = button("Mirror", () => {
+    const whole = mirror(field.value, trained_length % 2 === 0);
+    if (whole.length > MAX_DIGITS) {
+      note.textContent = `At most ${MAX_DIGITS} digits are read; with their mirror image these are ${whole.length}.`;
+    } else if (whole) {
+      onDigits(whole);
+      settle();
+    }
   });
-  for (const control of [mirrored, random]) control.addEventListener("click", settle);
+  const random = button("Random", () => {
+    const left = Array.from({ length: Math.ceil(trained_length / 2) }, () => Math.floor(10 * Math.random()));
+    onDigits(palindrome(left.join(""), trained_length));
+    settle();
+  });
   let drawn; // a text that cannot be read stands until the digits change by other ways
   const show = ({ digits }) => {
     if (drawn !== digits && field.value !== digits) settle();

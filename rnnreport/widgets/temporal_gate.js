@@ -7,12 +7,16 @@ import {
   choice, html, inSteps, line, mount, number, percent, sigmoid, slider, svgNode, swatch, text, traits,
 } from "./page.js";
 
+/** When the gate first opens from t = 0 on: by a remainder, which stays exact and finite for any s and tau. */
+const firstOpening = (s, tau) => (s % tau < 0 ? (s % tau) + tau : s % tau);
+
 /** The corners [t, k] of the piecewise linear k(t) from t = 0 to t = steps; where it jumps, two at the same t. */
 export function corners({ tau, s, r_on, steps, leak = 0 }) {
   const inside = [];
   const every = Math.ceil(steps / tau / 1000); // of more than 1000 periods some: they are narrower than a pixel
-  for (let n = Math.floor(-s / tau); s + n * tau < steps; n += every) {
-    const opens = s + n * tau;
+  const first = firstOpening(s, tau) - tau;
+  for (let n = 0; first + n * tau < steps; n += every) {
+    const opens = first + n * tau;
     inside.push([opens, 0], [opens + (tau * r_on) / 2, 1], [opens + tau * r_on, 0]);
     if (leak > 0 && r_on < 1) inside.push([opens + tau * r_on, leak * r_on], [opens + tau, leak]);
   }
@@ -121,7 +125,7 @@ function drawing(state, width) {
   nodes.push(text(left - 6, top - 12, "end", "k(t)"));
 
   // τ, s and τ·r_on as dimensions, from the first opening that is in view.
-  const start = s >= 0 && s <= steps ? s : s - Math.floor(s / tau) * tau;
+  const start = s >= 0 && s <= steps ? s : firstOpening(s, tau);
   const dimension = (row, from, to, label, length) => {
     const [x1, x2] = [x(from), x(Math.min(to, steps))];
     for (const end of to <= steps ? [x1, x2] : [x1]) {
