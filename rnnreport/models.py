@@ -8,6 +8,8 @@ Nothing here knows of a task.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any, Literal, NamedTuple, Self
 
 import torch
@@ -18,7 +20,7 @@ from torch.nn.utils import parametrize
 
 from rnnreport import recurrence
 from rnnreport.backends import Backend, check_backend
-from rnnreport.cells import temporal_gate
+from rnnreport.cells import lstm_step, rnn_step, temporal_gate, temporal_gate_lstm_step
 
 ModelName = Literal["rnn", "lstm", "temporal-gate"]
 Encoding = Literal["scalar", "one-hot"]
@@ -28,14 +30,19 @@ Initialisation = Literal["normal", "normal-variance", "uniform", "orthogonal", "
 class _Recurrent(nn.Module):
     """Layers of one recurrence: parameters, shapes and checks. What a layer does is said by the subclasses.
 
+    The arguments are torch.nn's, in its order; two directions, projections and relu are refused.
+    dropout: of what a layer hands to the next, while training.
     backend: what runs the recurrence, see :mod:`rnnreport.backends`. There are native kernels for the LSTM and for the
     temporal gate, unless its times differ within the batch; anything else torch runs, whatever the backend.
-    dropout: of what a layer hands to the next, while training.
+    In autocast the input is cast to the weights' dtype, in which all is computed and given back.
+    Under torch.func, torch.compile, torch.export and torch.jit.trace a loop over :mod:`rnnreport.cells` runs.
     """
 
     gates: int  # rows of blocks in the stacked weights
     states: tuple[str, ...]  # what a layer hands from step to step
     counterpart: Any  # the class of torch.nn that does the same
+    per_unit: tuple[str, ...] = ()  # a layer's further parameters, (H,) each, without its number
+    bidirectional, proj_size, nonlinearity = False, 0, "tanh"  # options of torch.nn that allow nothing else here
 
     def __init__(
         self,
@@ -44,40 +51,88 @@ class _Recurrent(nn.Module):
         num_layers: int = 1,
         bias: bool = True,
         batch_first: bool = False,
-        backend: Backend = "torch",
         dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        backend: Backend = "torch",
     ) -> None:
         super().__init__()
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must be a number from 0 to below 1, not {dropout!r}")
         for name, value in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
-            if not isinstance(value, int) or value < 1:
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"{name} must be an integer of at least 1, not {value!r}")
+        for name, value in (("bias", bias), ("batch_first", batch_first)):
+            if not isinstance(value, bool):
+                raise ValueError(f"{name} must be True or False, not {value!r}")
+        if not isinstance(dropout, (int, float)) or not 0 <= dropout < 1:
+            raise ValueError(f"dropout must be a number from 0 to below 1, not {dropout!r}")
+        self._check_options(type(self).__name__, bidirectional=bidirectional, proj_size=proj_size)
         check_backend(backend)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.backend, self.dropout = bias, batch_first, backend, dropout
         rows = self.gates * hidden_size
         for layer in range(num_layers):
             columns = input_size if layer == 0 else hidden_size
-            shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, columns), "weight_hh": (rows, hidden_size)}
-            if bias:
-                shapes["bias"] = (rows,)
-            for name, shape in shapes.items():
-                parameter = nn.Parameter(torch.empty(shape))
-                nn.init.uniform_(parameter, -(hidden_size**-0.5), hidden_size**-0.5)  # as torch.nn does
-                self.register_parameter(f"{name}_l{layer}", parameter)
+            for name, shape in zip(self._names(layer), ((rows, columns), (rows, hidden_size), (rows,))):
+                self.register_parameter(name, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
+        for layer in range(num_layers):
+            for name in self.per_unit:
+                parameter = nn.Parameter(torch.empty(hidden_size, device=device, dtype=dtype))
+                self.register_parameter(f"{name}{layer}", parameter)
+        self.reset_parameters()
+
+    @classmethod
+    def _check_options(cls, name: str, **options: Any) -> None:
+        for option, value in options.items():
+            if value != getattr(cls, option):
+                raise ValueError(f"{name} does {option}={getattr(cls, option)!r} only, not {value!r}")
+
+    def reset_parameters(self) -> None:
+        """Draw weights and biases anew, uniformly from ±1/sqrt(H) as torch.nn does."""
+        for name, parameter in self.named_parameters():
+            if not name.startswith(self.per_unit):
+                nn.init.uniform_(parameter, -(self.hidden_size**-0.5), self.hidden_size**-0.5)
+
+    def flatten_parameters(self) -> None:
+        """Nothing: in torch.nn this lays the weights out for cuDNN, which runs none of these networks."""
 
     def extra_repr(self) -> str:
         return f"{self.input_size}, {self.hidden_size}, num_layers={self.num_layers}"
 
+    def _names(self, layer: int) -> list[str]:
+        return [f"{part}_l{layer}" for part in ("weight_ih", "weight_hh", "bias")[: 3 if self.bias else 2]]
+
+    @property
+    def all_weights(self) -> list[list[Tensor]]:
+        """weight_ih, weight_hh and, where there is one, bias of every layer."""
+        return [[getattr(self, name) for name in self._names(layer)] for layer in range(self.num_layers)]
+
     def weights(self, layer: int) -> tuple[Tensor, Tensor, Tensor]:
         """weight_ih, weight_hh and bias (zeros where there is none) of a layer, counted from 0."""
-        weight_ih, weight_hh = getattr(self, f"weight_ih_l{layer}"), getattr(self, f"weight_hh_l{layer}")
-        bias = getattr(self, f"bias_l{layer}") if self.bias else weight_hh.new_zeros(len(weight_hh))
-        return weight_ih, weight_hh, bias
+        weight_ih, weight_hh, *bias = (getattr(self, name) for name in self._names(layer))
+        return weight_ih, weight_hh, bias[0] if bias else weight_hh.new_zeros(len(weight_hh))
+
+    @property
+    def _weight(self) -> Tensor:
+        """One that tells the dtype and the device of all."""
+        return getattr(self, self._names(0)[1])
+
+    def _cast(self, value: Tensor) -> Tensor:
+        """In autocast, where layers hand half precision on: in the weights' dtype. Elsewhere as it is."""
+        return value.to(self._weight.dtype) if value.is_floating_point() and _in_autocast(value) else value
 
     def _time_first(self, input: Tensor) -> tuple[Tensor, bool]:
         """The input as (T, B, D), or (T, B) for symbols, and whether it came with a batch."""
+        if isinstance(input, nn.utils.rnn.PackedSequence):
+            raise ValueError(
+                "input must be a tensor, not a PackedSequence: torch.nn.utils.rnn.pad_packed_sequence makes one, and a "
+                "sequence's last output stands at its length - 1"
+            )
+        if not isinstance(input, Tensor) or input.is_complex() or input.dtype == torch.bool:
+            raise ValueError(f"input must be a tensor of real numbers, or of integers as symbols, not {_told(input)}")
+        input = self._cast(input)
         symbols = not input.is_floating_point()
         features = 0 if symbols else 1
         if input.dim() not in (1 + features, 2 + features):
@@ -87,6 +142,8 @@ class _Recurrent(nn.Module):
             )
         if not symbols and input.shape[-1] != self.input_size:
             raise ValueError(f"input must have {self.input_size} features (input_size), not {input.shape[-1]}")
+        if not symbols and _kind(input) != _kind(self._weight):
+            raise ValueError(f"input must be of the weights' kind, {_kind(self._weight)}, not {_kind(input)}")
         batched = input.dim() == 2 + features
         if not batched:
             input = input.unsqueeze(1)
@@ -96,22 +153,25 @@ class _Recurrent(nn.Module):
             raise ValueError(
                 f"input must hold at least one step and one sequence, not {tuple(input.shape[:2])} of them"
             )
-        if symbols and not 0 <= int(input.min()) <= int(input.max()) < self.input_size:
+        if symbols and not _followed() and not 0 <= int(input.min()) <= int(input.max()) < self.input_size:
             raise ValueError(f"symbols must lie in 0…{self.input_size - 1} (input_size)")
         return input.long() if symbols else input, batched
 
-    def _initial(self, name: str, state: Tensor | None, batch: int, batched: bool) -> Tensor:
-        """The initial state (L, B, H); zeros where none is given."""
-        if state is None:
-            return self.weights(0)[1].new_zeros(self.num_layers, batch, self.hidden_size)
-        if not batched and state.dim() == 2:
-            state = state.unsqueeze(1)
-        expected, dtype = (self.num_layers, batch, self.hidden_size), self.weights(0)[1].dtype
-        if tuple(state.shape) != expected:
-            raise ValueError(f"{name} must have the shape (L, B, H) = {expected}, not {tuple(state.shape)}")
-        if state.dtype != dtype:
-            raise ValueError(f"{name} must be of the weights' dtype, {dtype}, not {state.dtype}")
-        return state
+    def _initial(self, hx: Any, batch: int, batched: bool) -> list[Tensor]:
+        """The initial states, (L, B, H) each; zeros where none is given."""
+        shape = (self.num_layers, batch, self.hidden_size) if batched else (self.num_layers, self.hidden_size)
+        if hx is None:
+            return [self._weight.new_zeros(self.num_layers, batch, self.hidden_size) for _ in self.states]
+        pair = len(self.states) == 2
+        given = [self._cast(h) if isinstance(h, Tensor) else h for h in (hx if pair and _is_sequence(hx) else [hx])]
+        kind = _kind(self._weight)
+        if len(given) != len(self.states) or not all(
+            isinstance(h, Tensor) and tuple(h.shape) == shape and _kind(h) == kind for h in given
+        ):
+            what = "a pair of tensors (h_0, c_0), each" if pair else "a tensor h_0"
+            letters = "(L, B, H)" if batched else "(L, H)"
+            raise ValueError(f"the initial state must be {what} {letters} = {shape}, {kind}, not {_told(hx)}")
+        return given if batched else [state.unsqueeze(1) for state in given]
 
     def _layer(self, layer: int, x: Tensor, states: tuple[Tensor, ...], sequence: bool) -> tuple[Any, ...]:
         """One layer over (T, B, D), from its states (B, H): its output, (T, B, H), and its last states.
@@ -120,63 +180,60 @@ class _Recurrent(nn.Module):
         """
         raise NotImplementedError
 
-    def _run(
-        self, input: Tensor, initial: tuple[Tensor | None, ...], sequence: bool = True, **layer_options: Any
-    ) -> tuple[Tensor, ...]:
-        """All layers: the output and the last states, (L, B, H) each, in the shapes of the input."""
+    def _run(self, input: Tensor, hx: Any, sequence: bool = True, **layer_options: Any) -> tuple[Tensor, ...]:
+        """All layers: the output and the last states, (L, B, H) each, in the shapes of the input, contiguous."""
         x, batched = self._time_first(input)
-        states = [self._initial(f"{name}_0", state, x.shape[1], batched) for name, state in zip(self.states, initial)]
-        ends = []
-        for layer in range(self.num_layers):
-            wanted = sequence or layer < self.num_layers - 1
-            if layer and self.dropout:
-                x = F.dropout(x, self.dropout, self.training)
-            x, *end = self._layer(layer, x, tuple(state[layer] for state in states), wanted, **layer_options)
-            ends.append(end)
+        states, ends = self._initial(hx, x.shape[1], batched), []
+        with torch.autocast(x.device.type, enabled=False) if _in_autocast(x) else nullcontext():
+            for layer in range(self.num_layers):
+                wanted = sequence or layer < self.num_layers - 1
+                if layer and self.dropout:
+                    x = F.dropout(x, self.dropout, self.training)
+                x, *end = self._layer(layer, x, tuple(state[layer] for state in states), wanted, **layer_options)
+                ends.append(end)
         last = (torch.stack(parts) for parts in zip(*ends))
         if not batched:
             return (x.squeeze(1) if sequence else x), *(state.squeeze(1) for state in last)
-        return (x.transpose(0, 1) if self.batch_first and sequence else x), *last
+        return (x.transpose(0, 1).contiguous() if self.batch_first and sequence else x), *last
 
     def last_hidden(self, input: Tensor, **layer_options: Any) -> Tensor:
         """h(T) of the last layer, (B, H), from a zero state; the steps before it need not be kept."""
-        return self._run(input, (None,) * len(self.states), sequence=False, **layer_options)[1][-1]
+        return self._run(input, None, sequence=False, **layer_options)[1][-1]
 
     @classmethod
-    def from_torch(cls, module: nn.RNNBase) -> Self:
-        """A copy of a ``torch.nn`` module: its weights, dtype and device; its two biases summed.
+    def from_torch(cls, module: nn.RNNBase, **options: Any) -> Self:
+        """A copy of a ``torch.nn`` module, its two biases summed. options: what that does not have, such as backend.
 
-        Raises ValueError for what ours does not do: another recurrence, two directions, projections.
+        The weights, their dtype, device and ``requires_grad`` (a bias asks for a gradient if either of the two does)
+        and the training mode are the module's; gradients are not copied. Raises ValueError for what ours does not do
+        (another recurrence, two directions, projections) and for what a copy would lose, such as hooks.
         """
         name = f"{cls.__name__}.from_torch"
-        if not isinstance(module, cls.counterpart):
+        if getattr(module.forward, "__func__", None) is not cls.counterpart.forward:
             raise ValueError(f"{name} takes a torch.nn.{cls.counterpart.__name__}, not a {type(module).__name__}")
-        for option, allowed in (("bidirectional", False), ("proj_size", 0), ("nonlinearity", "tanh")):
-            value = getattr(module, option, allowed)
-            if value != allowed:
-                raise ValueError(f"{name} takes modules with {option}={allowed!r} only, not {value!r}")
-        weight = module.weight_hh_l0
+        for option in ("bidirectional", "proj_size", "nonlinearity"):
+            cls._check_options(name, **{option: getattr(module, option, getattr(cls, option))})
+        weight = next(module.parameters())
         ours = cls(
             module.input_size,
             module.hidden_size,
             module.num_layers,
-            module.bias,
-            module.batch_first,
+            bias=module.bias,
+            batch_first=module.batch_first,
             dropout=module.dropout,
+            device=weight.device,
+            dtype=weight.dtype,
+            **options,
         )
-        ours.to(device=weight.device, dtype=weight.dtype)
+        pairs = list(ours._pairs(module))
+        _check_plain(name, module, [parameter for _, theirs in pairs for parameter in theirs])
         with torch.no_grad():
-            for layer in range(module.num_layers):
-                for part in ("weight_ih", "weight_hh"):
-                    getattr(ours, f"{part}_l{layer}").copy_(getattr(module, f"{part}_l{layer}"))
-                if module.bias:
-                    both = getattr(module, f"bias_ih_l{layer}") + getattr(module, f"bias_hh_l{layer}")
-                    getattr(ours, f"bias_l{layer}").copy_(both)
-        return ours
+            for our, theirs in pairs:
+                our.copy_(torch.stack(theirs).sum(0)).requires_grad_(any(their.requires_grad for their in theirs))
+        return ours.train(module.training)
 
     def to_torch(self) -> nn.RNNBase:
-        """The ``torch.nn`` module with these weights: bias_ih is our bias, bias_hh is zero."""
-        weight = self.weights(0)[1]
+        """The ``torch.nn`` module with these weights: bias_ih is our bias, bias_hh is zero. All else as from_torch."""
         theirs = self.counterpart(
             self.input_size,
             self.hidden_size,
@@ -184,17 +241,26 @@ class _Recurrent(nn.Module):
             bias=self.bias,
             batch_first=self.batch_first,
             dropout=self.dropout,
-            device=weight.device,
-            dtype=weight.dtype,
+            device=self._weight.device,
+            dtype=self._weight.dtype,
         )
+        pairs = list(self._pairs(theirs))
+        _check_plain(f"{type(self).__name__}.to_torch", self, [our for our, _ in pairs], self.per_unit)
         with torch.no_grad():
-            for layer in range(self.num_layers):
-                for part in ("weight_ih", "weight_hh"):
-                    getattr(theirs, f"{part}_l{layer}").copy_(getattr(self, f"{part}_l{layer}"))
-                if self.bias:
-                    getattr(theirs, f"bias_ih_l{layer}").copy_(getattr(self, f"bias_l{layer}"))
-                    getattr(theirs, f"bias_hh_l{layer}").zero_()
-        return theirs
+            for our, (first, *second) in pairs:
+                first.copy_(our)
+                for bias in second:
+                    bias.zero_()
+                for parameter in (first, *second):
+                    parameter.requires_grad_(our.requires_grad)
+        return theirs.train(self.training)
+
+    def _pairs(self, theirs: nn.RNNBase) -> Iterator[tuple[Tensor, list[Tensor]]]:
+        """Each weight and bias with those of a torch.nn module that it stands for: a bias with two."""
+        for layer in range(self.num_layers):
+            for name in self._names(layer):
+                names = [name.replace("bias", f"bias_{part}") for part in (("ih", "hh") if "bias" in name else ("",))]
+                yield getattr(self, name), [getattr(theirs, name) for name in names]
 
 
 class RNN(_Recurrent):
@@ -206,12 +272,29 @@ class RNN(_Recurrent):
 
     gates, states, counterpart = 1, ("h",), nn.RNN
 
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        **options: Any,
+    ) -> None:
+        self._check_options("RNN", nonlinearity=nonlinearity)
+        super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, **options)
+
     def forward(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Output and h_n, see the class. Raises ValueError for shapes that do not fit."""
-        output, h_n = self._run(input, (hx,))
+        output, h_n = self._run(input, hx)
         return output, h_n
 
     def _layer(self, layer: int, x: Tensor, states: tuple[Tensor, ...], sequence: bool) -> tuple[Any, ...]:
+        if _followed():
+            return _by_steps(lambda *step: (rnn_step(*step),), x, states, self.weights(layer))
         (h_0,) = states
         return recurrence.rnn(x, h_0, *self.weights(layer))
 
@@ -228,10 +311,12 @@ class LSTM(_Recurrent):
 
     def forward(self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Output and (h_n, c_n), see the class. Raises ValueError for shapes that do not fit."""
-        output, h_n, c_n = self._run(input, hx or (None, None))
+        output, h_n, c_n = self._run(input, hx)
         return output, (h_n, c_n)
 
     def _layer(self, layer: int, x: Tensor, states: tuple[Tensor, ...], sequence: bool) -> tuple[Any, ...]:
+        if _followed():
+            return _by_steps(lstm_step, x, states, self.weights(layer))
         h_0, c_0 = states
         return recurrence.lstm(x, h_0, c_0, *self.weights(layer), backend=self.backend)
 
@@ -246,14 +331,18 @@ class TemporalGateLSTM(LSTM):
     Where it pays, only the units that are open at a step are computed: :func:`rnnreport.recurrence.sparse_pays`.
     """
 
+    per_unit = ("log_tau_l", "s_l", "logit_r_on_l")
+
     def __init__(self, *args: Any, leak: float = 0.0, **options: Any) -> None:
         super().__init__(*args, **options)
         if not 0 <= leak <= 1:
             raise ValueError(f"leak must be a number from 0 to 1, not {leak!r}")
         self.leak = leak
+
+    def reset_parameters(self) -> None:
+        """Draw weights, biases and gates anew, see the class."""
+        super().reset_parameters()
         for layer in range(self.num_layers):
-            for name in ("log_tau", "s", "logit_r_on"):
-                self.register_parameter(f"{name}_l{layer}", nn.Parameter(torch.zeros(self.hidden_size)))
             self.draw_gate(1, 100, 0.05, layer)
 
     def draw_gate(self, shortest: float, longest: float, r_on: float, layer: int = 0) -> None:
@@ -283,18 +372,24 @@ class TemporalGateLSTM(LSTM):
 
     def gate(self, layer: int = 0) -> tuple[Tensor, Tensor, Tensor]:
         """tau, s and r_on of a layer's units, (H,) each, differentiable."""
-        log_tau, s, logit_r_on = (getattr(self, f"{name}_l{layer}") for name in ("log_tau", "s", "logit_r_on"))
+        log_tau, s, logit_r_on = (getattr(self, f"{name}{layer}") for name in self.per_unit)
         return log_tau.exp(), s, logit_r_on.sigmoid()
 
     def openness(self, times: Tensor, layer: int = 0) -> Tensor:
-        """k at the times, (T,) to (T, H) or (T, B) to (T, B, H); with the leak while training."""
+        """k at the times, (T,) to (T, H) or (T, B) to (T, B, H); with the leak while training.
+
+        Raises ValueError for times that are not finite, or so large that their type does not tell whole units apart:
+        16,777,216 as float32. A period learned as float32 is exact to 1e-7 of itself, so after n periods the phase is
+        to n 1e-7: of times that began long ago, such as Unix's, subtract the first.
+        """
+        _check_times(times)
         return temporal_gate(times.unsqueeze(-1), *self.gate(layer), self.leak if self.training else 0.0)
 
     def forward(
         self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None, times: Tensor | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Output and (h_n, c_n). times: (T,) or (T, B), also with batch_first; 1…T by default."""
-        output, h_n, c_n = self._run(input, hx or (None, None), times=times)
+        """Output and (h_n, c_n). times: (T,) or (T, B), also with batch_first, in any order; 1…T by default."""
+        output, h_n, c_n = self._run(input, hx, times=times)
         return output, (h_n, c_n)
 
     def _layer(
@@ -304,11 +399,13 @@ class TemporalGateLSTM(LSTM):
         steps, batch = x.shape[:2]
         if times is None:
             times = torch.arange(1, steps + 1)
-        elif tuple(times.shape) not in ((steps,), (steps, batch)):
+        elif not isinstance(times, Tensor) or tuple(times.shape) not in ((steps,), (steps, batch)):
             raise ValueError(
-                f"times must have the shape (T,) = ({steps},) or (T, B) = ({steps}, {batch}), not {tuple(times.shape)}"
+                f"times must have the shape (T,) = ({steps},) or (T, B) = ({steps}, {batch}), not {_told(times)}"
             )
-        k = self.openness(times.to(h_0), layer)
+        k = self.openness(times.to(x.device), layer)  # in their own type: rounded to the weights' they lose the phase
+        if _followed():
+            return _by_steps(temporal_gate_lstm_step, x, states, self.weights(layer), k)
         if recurrence.sparse_pays(k, batch, self.backend):
             return recurrence.sparse_lstm(x, h_0, c_0, *self.weights(layer), k, sequence, self.backend)
         return recurrence.lstm(x, h_0, c_0, *self.weights(layer), k)
@@ -435,7 +532,9 @@ class SequenceNetwork(nn.Module):
         x, times, lengths = sequences
         options: dict[str, Any] = {}
         if self.reads_intervals and times is not None:
-            x = torch.cat([x, times.diff(dim=0, prepend=times[:1]).unsqueeze(-1)], -1)
+            _check_times(times)
+            intervals = times.diff(dim=0, prepend=times[:1]).to(x).reshape(len(x), -1, 1)
+            x = torch.cat([x, intervals.expand(-1, x.shape[1], -1)], -1)
         elif times is not None:
             options["times"] = times
         if lengths is None:
@@ -510,3 +609,77 @@ class _OfRows(nn.Module):
     def forward(self, weight: Tensor) -> Tensor:
         (layer,) = self.layers
         return weight @ layer.weight.T
+
+
+def _followed() -> bool:
+    """Whether torch records or transforms every operation: torch.func, torch.compile, torch.export, torch.jit.trace.
+
+    The recurrences, with their own backward pass and their kernels, are closed to it; the cells are not.
+    """
+    return torch.compiler.is_compiling() or torch.jit.is_tracing() or torch._C._are_functorch_transforms_active()
+
+
+def _by_steps(
+    cell: Callable[..., tuple[Tensor, ...]],
+    x: Tensor,
+    states: tuple[Tensor, ...],
+    weights: tuple[Tensor, Tensor, Tensor],
+    *gate: Tensor,
+) -> tuple[Tensor, ...]:
+    """The output, (T, B, H), and the last states of a cell in a loop. gate: k, (T, H) or (T, B, H), if there is one."""
+    if not x.is_floating_point():
+        x = F.one_hot(x, weights[0].shape[1]).to(weights[0])
+    output = []
+    for x_t, *k_t in zip(x.unbind(0), *(k.unbind(0) for k in gate)):
+        states = cell(x_t, *states, *k_t, *weights)
+        output.append(states[0])
+    return torch.stack(output), *states
+
+
+def _in_autocast(tensor: Tensor) -> bool:
+    return not tensor.is_meta and torch.is_autocast_enabled(tensor.device.type)
+
+
+def _kind(tensor: Tensor) -> str:
+    return f"{tensor.dtype} on {tensor.device}"
+
+
+def _is_sequence(value: Any) -> bool:
+    return isinstance(value, (tuple, list))
+
+
+def _told(value: Any) -> str:
+    """What was given, for messages: a tensor's shape and kind, the parts of a tuple, the type of anything else."""
+    if isinstance(value, Tensor):
+        return f"{tuple(value.shape)}, {_kind(value)}"
+    parts = f" [{'; '.join(map(_told, value))}]" if _is_sequence(value) else ""
+    return f"a {type(value).__name__}{parts}"
+
+
+def _check_times(times: Tensor) -> None:
+    if _followed():
+        return  # whatever is no number shows in the output
+    real = times.is_floating_point()
+    most = 2 / torch.finfo(times.dtype if real else torch.float64).eps  # beyond, whole units fall together
+    wrong = times[~(times.double().abs() <= most)]
+    if len(wrong):
+        raise ValueError(
+            f"times must be finite and, as {times.dtype}, from {-most:,.0f} to {most:,.0f}, not {wrong[0].item()}"
+            + ("; float64 holds larger ones, and the first can be subtracted" if wrong[0].isfinite() else "")
+        )
+
+
+def _check_plain(name: str, module: nn.Module, known: list[Tensor], further: tuple[str, ...] = ()) -> None:
+    """Raises ValueError for a module with more to it than these parameters: whatever that does, a copy would not."""
+    parameters = dict(module.named_parameters(remove_duplicate=False))
+    found = [
+        *(key for key, tensor in (parameters | dict(module.named_buffers())).items()
+          if not any(tensor is one for one in known) and not key.startswith(further)),
+        *(key.strip("_") for key, hooks in vars(module).items() if key.endswith("_hooks") and hooks),
+        *(f"hooks of {key}" for key, p in parameters.items() if p._backward_hooks or p._post_accumulate_grad_hooks),
+        *(["parameters that are one"] if len(set(map(id, parameters.values()))) < len(parameters) else []),
+    ]  # fmt: skip
+    if found:
+        raise ValueError(
+            f"{name} copies weights alone, and this module has more, which would be lost: {', '.join(found)}"
+        )

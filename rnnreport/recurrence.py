@@ -102,7 +102,7 @@ def once(backward: Callable[..., Gradients]) -> Callable[..., Gradients]:
         if torch.is_grad_enabled():
             raise RuntimeError(
                 "a recurrence of rnnreport.recurrence can be differentiated once: create_graph must be False; "
-                "for second derivatives, loop over rnnreport.cells"
+                "for second derivatives, put a network of rnnreport.models under torch.func, or loop over rnnreport.cells"
             )
         return backward(ctx, *gradients)
 
@@ -232,8 +232,9 @@ class _SparseLSTM(torch.autograd.Function):
         reads = W.new_ones(W.shape[2], 2, B)  # [:, 0]: what the gates read; [:H, 1]: c beside h
         state, h, x_row = reads[:H], reads[:, 0], reads[H:-1, 0]
         state[:, 0], state[:, 1] = h_0.t(), c_0.t()
+        h_row = state[:, 0].t()  # (B, H)
         a, old, new, z = W.new_empty(N, 4, B), W.new_empty(N, 2, B), W.new_empty(N, 2, B), W.new_empty(N, B)
-        output = W.new_empty(len(k), H, B) if sequence else None
+        output = W.new_empty(len(k), B, H) if sequence else None
         rows = (W, a, a[:, :3], *a.unbind(1), old, old[:, 1], new, *new.unbind(1), z, k_open, unit)
         steps = zip(_zip((x_rows, output)), *(row.split(openings) for row in rows))
         for (x_t, out), W_t, a_t, ifo, i, f, o, g, old_t, c_old, new_t, h_new, c_new, z_t, k_t, unit_t in steps:
@@ -246,12 +247,12 @@ class _SparseLSTM(torch.autograd.Function):
                 torch.mul(o, torch.tanh(c_new, out=z_t), out=h_new)  # (15)
                 state.index_copy_(0, unit_t, torch.lerp(old_t, new_t, k_t))  # (14), (16)
             if out is not None:
-                out.copy_(state[:, 0])
+                out.copy_(h_row)
         ctx.save_for_backward(x_rows, k, step, unit, W, k_open, a, old, new, z, reads)
         ctx.openings = openings
         ctx.set_materialize_grads(False)
-        h_last, c_last = (part.t().clone() for part in state.unbind(1))
-        return None if output is None else output.transpose(1, 2), h_last, c_last
+        h_last, c_last = (part.t().clone(memory_format=torch.contiguous_format) for part in state.unbind(1))
+        return output, h_last, c_last
 
     @staticmethod
     @once

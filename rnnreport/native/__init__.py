@@ -85,7 +85,8 @@ class _SparseLSTM(torch.autograd.Function):
         output, h, c, *kept = _kernels.sparse_lstm_forward(gate[0], h_0, c_0, *gate[1:], sequence)
         ctx.save_for_backward(k, step, *gate, h, *kept)
         ctx.set_materialize_grads(False)
-        return None if output is None else output.transpose(1, 2), h.t().clone(), c.t()
+        output = None if output is None else output.transpose(1, 2).contiguous()
+        return output, h.t().clone(memory_format=torch.contiguous_format), c.t().contiguous()
 
     @staticmethod
     @once
