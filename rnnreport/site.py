@@ -39,6 +39,8 @@ def build(book: Path, chapters: Sequence[Path], folder: Path) -> Path:
         print(f"Building the pages{named}", flush=True)
         built = _jupyter_book(_staged(book, chapters, folder / "stage"), folder / "site.log")
         storage.write(built / STAMP, _stamp(built, sources))
+        for left in folder.glob(".*.old"):  # by a build that was killed while it removed the site before
+            shutil.rmtree(left)
         storage.put(built, html)
     return html / "index.html"
 

@@ -196,4 +196,52 @@ def site(chromium: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         vendor.fetch(ROOT)
     except vendor.VendorError as error:
         require(False, str(error))
-    return build.book("quick", tmp_path_factory.mktemp("site")).parent
+    folder, execute = tmp_path_factory.mktemp("site"), build.execute
+    with pytest.MonkeyPatch.context() as patch:
+
+        def noting(chapter: str, *rest: Any) -> None:
+            patch.setenv("TESTS_OPENED", str(folder / f"{chapter}.opened"))
+            execute(chapter, *rest)
+
+        (folder / "sitecustomize.py").write_text(OPENED)
+        patch.setenv("PYTHONPATH", str(folder))
+        patch.setattr(build, "execute", noting)
+        return build.book("quick", folder).parent
+
+
+# Run by every Python that starts while the site is built: notes the files that it opens. The weights' library opens
+# them by itself, where Python does not see it.
+OPENED = """
+import os, sys
+if "TESTS_OPENED" in os.environ:
+    noted = os.open(os.environ["TESTS_OPENED"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    def note(event, what):
+        if event == "open" and isinstance(what[0], (str, os.PathLike)):
+            os.write(noted, os.path.abspath(what[0]).encode(errors="surrogateescape") + b"\\n")
+    sys.addaudithook(note)
+    import safetensors
+    unseen = safetensors.safe_open
+    def safe_open(file, *rest, **more):
+        sys.audit("open", os.fspath(file), "r", 0)
+        return unseen(file, *rest, **more)
+    safetensors.safe_open = safe_open
+"""
+
+
+@pytest.fixture(scope="session")
+def opened(site: Path) -> Callable[[str], set[Path]]:
+    """The files of the project that a chapter's processes opened, compiled ones by their sources."""
+    require("RNNREPORT_SITE" not in os.environ, "the site was built elsewhere")
+    elsewhere = [ROOT / name for name in (".venv", "_build", ".git")]
+
+    def opened(chapter: str) -> set[Path]:
+        lines = (site.parent / f"{chapter}.opened").read_text(errors="surrogateescape").splitlines()
+        found = set()
+        for path in map(Path, set(lines)):
+            if path.parent.name == "__pycache__":
+                path = path.parent.parent / f"{path.name.partition('.')[0]}.py"
+            if path.is_relative_to(ROOT) and not any(path.is_relative_to(place) for place in elsewhere):
+                found.add(path)
+        return found
+
+    return opened

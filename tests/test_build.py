@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import nbformat
+import psutil
 import pytest
+from conftest import ROOT
 from pydantic import Field
 
-from rnnreport import build, claims
+from rnnreport import build, claims, site, sweep, vendor
 from rnnreport.parameters import Count, ParameterError, Parameters, Seeds
 
 cell, words = nbformat.v4.new_code_cell, nbformat.v4.new_markdown_cell
@@ -43,6 +48,17 @@ def write(cells: list[nbformat.NotebookNode], path: Path) -> None:
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
 
 
+def pages(stage: Path, log: Path) -> Path:
+    """In place of Jupyter Book: a page for every source, and index.html."""
+    html = stage / "_build" / "html"
+    for path in [path for path in stage.rglob("*") if path.is_file()]:
+        page = html / path.relative_to(stage).with_suffix(".html")
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_bytes(b"page of " + path.read_bytes())
+    (html / "index.html").write_text("the book")
+    return html
+
+
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A book of one chapter, ``01_small``; returns its notebook."""
@@ -54,6 +70,8 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(build, "BOOK", book)
     monkeypatch.setattr(build, "BUILD", tmp_path / "_build")
     monkeypatch.setattr(build, "CHAPTERS", {"01_small": SmallParameters})
+    monkeypatch.setattr(vendor, "fetch", lambda root: None)
+    monkeypatch.setattr(site, "_jupyter_book", pages)
     monkeypatch.setenv("SMALL_LOG", str(tmp_path / "log"))
     return path
 
@@ -90,7 +108,7 @@ def test_an_executed_chapter_has_its_parameters_and_says_how_long_it_took(small:
     assert notebook.cells[-1].outputs[0].text == "14\n"
     assert build._recorded(output)["fingerprint"] == "print"
     assert build._recorded(output)["seconds"] > 0
-    shown = build._as_run(output)
+    shown = site.as_run(output)
     assert "size = 7  # a size" in shown.cells[1].source
     assert not any("injected-parameters" in c.metadata.get("tags", []) for c in shown.cells)
     assert list(output.parent.iterdir()) == [output]
@@ -130,7 +148,7 @@ def test_the_fingerprint_knows_notebook_and_claims(
     first = build._fingerprint("01_small", values)
     other = tmp_path / "claims.yml"
     other.write_text("[]")
-    monkeypatch.setattr(claims, "CLAIMS", other)
+    monkeypatch.setattr(claims, "READS", (other,))
     second = build._fingerprint("01_small", values)
     assert second != first
     write([*SMALL, words("More.")], small)
@@ -180,32 +198,383 @@ def test_tidy_keeps_only_the_outputs_of_checked_cells(small: Path) -> None:
     assert small.read_bytes() == before
 
 
+# What is shown is never older than what it was made from.
+
+# Edits a copy of the project file by file, and says after each what every chapter's and the site's hash is now. Chapter
+# 3 is run natively, by kernels that need not be compiled for that.
+FINGERPRINTS = """
+import json, sys
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+native = sys.modules["rnnreport.native"] = ModuleType("rnnreport.native")
+native.__path__ = ["rnnreport/native"]
+native.description = lambda: "native " + import_module("rnnreport.native.library").source_hash()
+from rnnreport import build, claims, provenance, site
+assert provenance.PROJECT == Path.cwd(), provenance.PROJECT
+wanted = {chapter: build.parameters(chapter) for chapter in build.CHAPTERS}
+wanted["03_temporal_gate"]["backend"] = "native"
+wanted["05_claims"]["verdicts_file"] = "_build/verdicts.json"
+chapters = [Path("_build", "chapters", chapter + ".ipynb") for chapter in wanted]
+def hashes():
+    provenance.code_version.cache_clear()
+    provenance._graph.cache_clear()
+    found = {chapter[:3].rstrip("_"): build._fingerprint(chapter, values) for chapter, values in wanted.items()}
+    return {**found, "site": site.source_hash(build.BOOK, chapters)}
+found = [hashes(), hashes()]
+for name in json.loads(sys.argv[1]):
+    old, _, new = name.partition(" -> ")
+    if new:
+        Path(old).rename(new)
+    else:
+        with open(old, "a") as file:
+            file.write("\\n")
+    found.append(hashes())
+print(json.dumps(found))
+"""
+ALL = {"01", "01b", "01c", "02", "03", "04", "05", "06"}
+JUDGING = ALL - {"01b", "06"}
+EDITED = {
+    "data/report_samples.yml": {"04"},
+    "data/claims.yml": JUDGING,
+    "data/rnn_versus_lstm.parquet": {"02"},
+    "data/temporal_gate.parquet": {"03"},
+    "data/text_generation.parquet": {"04"},
+    "data/backends.parquet": {"06"},
+    "data/benchmarks.json": {"06"},
+    **{f"data/text-500k/{name}": {"04"} for name in ("run.json", "table.parquet", "weights-2000.safetensors")},
+    **{f"data/text-short/{name}": {"04"} for name in ("run.json", "table.parquet", "weights-20000.safetensors")},
+    "data/text-short/table.parquet -> data/text-short/old.parquet": {"04"},
+    "data/README.md": set(),
+    "_build/verdicts.json": {"05"},
+    "requirements.lock": {*ALL, "site"},
+    "rnnreport/native/lstm.cpp": {"03"},
+    "rnnreport/native/kernels.h": {"03"},
+    "rnnreport/native/__init__.py": {"03"},
+    "rnnreport/experiments/text.py": {"04"},
+    "rnnreport/figures/text.py": {"04"},
+    "rnnreport/widgets/gate.js": {"01", "02", "03", "04"},
+    "rnnreport/widgets/widgets.css": {"01", "02", "03", "04"},
+    "rnnreport/claims.py": JUDGING,
+    "rnnreport/site.py": {"site"},
+    "rnnreport/cli.py": set(),
+    "book/05_claims.ipynb": {"05"},
+    "book/index.md": {"site"},
+    "book/references.bib": {"site"},
+    "book/_static/report.css": {"site"},
+    "book/_static/report.css -> book/report.css": {"site"},
+    "book/_static/vendor/anywidget.js": {"site"},
+    "book/_ext/quick_site.py": {"site"},
+    "_config.yml": {"site"},
+    "_toc.yml": {"site"},
+    "_build/chapters/04_text_generation.ipynb": {"site"},
+}
+
+
+@pytest.fixture(scope="module")
+def fingerprints(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
+    """The hashes at first, again, and after each edit."""
+    copy = tmp_path_factory.mktemp("project")
+    for name in ("rnnreport", "book", "data"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "vendor"))
+    for name in ("requirements.lock", "_config.yml", "_toc.yml"):
+        shutil.copy(ROOT / name, copy)
+    for name in ("book/_static/vendor/anywidget.js", "_build/verdicts.json"):
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).write_text("[]")
+    (copy / "_build" / "chapters").mkdir()
+    for chapter in build.CHAPTERS:
+        (copy / "_build" / "chapters" / f"{chapter}.ipynb").write_text("{}")
+    command = [sys.executable, "-c", FINGERPRINTS, json.dumps(list(EDITED))]
+    done = subprocess.run(command, cwd=copy, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_without_an_edit_the_fingerprints_stay(fingerprints: list[dict[str, str]]) -> None:
+    assert fingerprints[0] == fingerprints[1]
+    assert set(fingerprints[0]) == {*ALL, "site"}
+
+
+@pytest.mark.parametrize("name", EDITED)
+def test_an_edit_makes_the_chapters_run_again_that_read_it_and_no_others(
+    fingerprints: list[dict[str, str]], name: str
+) -> None:
+    place = list(EDITED).index(name) + 1
+    before, after = fingerprints[place], fingerprints[place + 1]
+    assert {what for what in before if before[what] != after[what]} == EDITED[name]
+
+
+@pytest.mark.parametrize("chapter", build.CHAPTERS)
+def test_a_chapter_reads_nothing_of_the_project_but_what_its_fingerprint_knows(
+    chapter: str, site: Path, opened: Callable[[str], set[Path]]
+) -> None:
+    values = build.parameters(chapter)
+    if chapter == build.LEDGER:
+        values["verdicts_file"] = str(site.parent / "verdicts.json")
+    known = [path.resolve() for path in build.may_read(chapter, values)]
+    code = {
+        ROOT / "rnnreport",
+        *(ROOT / module.replace(".", "/") for module in build.modules(*build._imports(chapter))),
+    }
+    read = opened(chapter)
+    assert ROOT / "rnnreport" / "__init__.py" in read  # that opened files are seen at all
+    assert all(any(path.is_relative_to(there) for path in read) for there in known), "declared and not read"
+    for path in read:
+        of_code = {path.with_suffix(""), *(() if path.suffix == ".py" and path.stem != "__init__" else [path.parent])}
+        assert of_code & code or any(path.is_relative_to(there) for there in known), path
+
+
+def _emptied(content: bytes) -> bytes:
+    return b""
+
+
+def _halved(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "emptied": _emptied,
+    "halved": _halved,
+    "of braces": lambda content: b"{}",
+    "of null": lambda content: b"null",
+    "of a list": lambda content: b"[1]",
+    "of no text": lambda content: b"\xff" + content,
+    "edited": lambda content: content.replace(b"10\\n", b"11\\n").replace(b"page of", b"pace of"),
+}
+
+
+@pytest.fixture
+def built(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
+    """What ``book`` says; it has been called once."""
+
+    def book() -> str:
+        index = build.book("report", tmp_path / "_build")
+        assert index.read_text() == "the book"
+        return capsys.readouterr().out
+
+    assert "01_small: running\n" in book()
+    return book
+
+
+def test_with_nothing_changed_nothing_is_built(built: Callable[[], str], small: Path) -> None:
+    said = built()
+    assert said.startswith("01_small: nothing changed")
+    assert "Building" not in said
+    assert ran(small) == 1
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_or_edited_chapter_runs_again_and_says_why(
+    damage: str, built: Callable[[], str], small: Path, tmp_path: Path
+) -> None:
+    executed = tmp_path / "_build" / "chapters" / "01_small.ipynb"
+    whole = executed.read_bytes()
+    executed.write_bytes(DAMAGES[damage](whole))
+    assert executed.read_bytes() != whole
+    assert "chapters/01_small.ipynb is damaged or was edited: the chapter runs again\n01_small: running\n" in built()
+    assert ran(small) == 2
+    assert "nothing changed" in built()
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_or_edited_page_is_built_again_and_named(
+    damage: str, built: Callable[[], str], tmp_path: Path
+) -> None:
+    page = tmp_path / "_build" / "html" / "book" / "01_small.html"
+    whole, times = page.read_bytes(), page.stat()
+    page.write_bytes(DAMAGES[damage](whole))
+    os.utime(page, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert "Building the pages, since book/01_small.html is not as it was built (1 of the site)" in built()
+    assert page.read_bytes() == whole
+    assert "Building" not in built()
+
+
+def test_a_missing_page_is_built_again(built: Callable[[], str], tmp_path: Path) -> None:
+    (tmp_path / "_build" / "html" / "index.html").unlink()
+    assert "since index.html is not as it was built" in built()
+
+
+def test_a_damaged_stamp_counts_as_none(built: Callable[[], str], tmp_path: Path) -> None:
+    stamp = tmp_path / "_build" / "html" / site.STAMP
+    whole = stamp.read_bytes()
+    checked = subprocess.run(["sha256sum", "--check", "--quiet", site.STAMP], cwd=stamp.parent, capture_output=True)
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
+    lines = whole.splitlines(keepends=True)
+    parts = [b"".join(lines[:count] + lines[count + 1 :]) for count in range(len(lines))]  # each without one line
+    for damaged in [damage(whole) for damage in DAMAGES.values() if damage(whole) != whole] + parts:
+        stamp.write_bytes(damaged)
+        assert "Building the pages\n" in built()
+        assert stamp.read_bytes() == whole
+
+
+def test_a_site_of_another_place_needs_no_building(built: Callable[[], str], small: Path, tmp_path: Path) -> None:
+    shutil.copytree(tmp_path / "_build", tmp_path / "elsewhere")
+    build.book("report", tmp_path / "elsewhere")
+    assert "nothing changed" in built()
+    assert ran(small) == 1
+    shutil.rmtree(tmp_path / "elsewhere" / "html" / "book")  # half of the copy came
+    build.book("report", tmp_path / "elsewhere")
+    assert (tmp_path / "elsewhere" / "html" / "book" / "01_small.html").exists()
+
+
+def test_no_half_of_a_site_stands_in_its_place(
+    built: Callable[[], str], small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    html, index = tmp_path / "_build" / "html", small.parent / "index.md"
+    chapters = [tmp_path / "_build" / "chapters" / "01_small.ipynb"]
+
+    def whole() -> bool:
+        return site.changed_files(html, site.source_hash(small.parent, chapters)) == []
+
+    class Killed(BaseException):
+        pass
+
+    rmtree = shutil.rmtree
+
+    def killed(path: Path, *rest: Any, **more: Any) -> None:
+        pages = list(path.rglob("*.html"))
+        if "stage" in path.parts or not pages:
+            return rmtree(path, *rest, **more)
+        pages[0].unlink()
+        raise Killed
+
+    index.write_text("A change, undone after the build was killed.")
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", killed)
+        with pytest.raises(Killed):
+            built()
+    assert whole()
+    index.unlink()
+    assert "Building the pages\n" in built()
+    assert whole()
+    assert not list((tmp_path / "_build").glob(".*.old"))
+    for kill in ("write", "put"):  # the stamp, or the site, does not come
+        index.write_text(kill)
+        with monkeypatch.context() as patch:
+            patch.setattr(site.storage, kill, lambda *_: (_ for _ in ()).throw(Killed))
+            with pytest.raises(Killed):
+                site.build(small.parent, chapters, tmp_path / "_build")
+        index.unlink()
+        assert whole()  # the one before
+        assert built().endswith(" s when it ran)\n")
+
+
+def test_a_chapter_that_is_renamed_leaves_no_page(
+    built: Callable[[], str], small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small.rename(small.with_stem("01_renamed"))
+    monkeypatch.setattr(build, "CHAPTERS", {"01_renamed": SmallParameters})
+    assert "Building the pages\n" in built()
+    assert [path.name for path in (tmp_path / "_build" / "html" / "book").glob("01*")] == ["01_renamed.html"]
+    assert "Building" not in built()
+
+
+def test_damaged_verdicts_are_collected_again(built: Callable[[], str], tmp_path: Path) -> None:
+    (tmp_path / "_build" / "verdicts.json").write_text("[{")
+    build.CHAPTERS[build.LEDGER] = claims.ClaimsParameters  # of the fixture's own dictionary
+    shutil.copy(ROOT / "book" / f"{build.LEDGER}.ipynb", build.BOOK)
+    assert f"{build.LEDGER}: running" in built()
+    assert json.loads((tmp_path / "_build" / "verdicts.json").read_text()) == []
+
+
+@pytest.mark.parametrize("content", ["", "[{", "{}", "[{}]", "null", "[1]", '[{"id": "fig1a"}]', None])
+def test_a_file_that_is_no_list_of_verdicts_is_refused(content: str | None, tmp_path: Path) -> None:
+    file = tmp_path / "verdicts.json"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(ParameterError, match="verdicts_file must be '' or a file that a build left"):
+        claims.ClaimsParameters.check({"verdicts": ["not run"], "verdicts_file": str(file)})
+
+
+def test_a_sweep_leaves_damaged_notebooks_out_of_its_table_and_makes_its_own_again(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(sweep.WORKERS, "1")
+    monkeypatch.setattr(sweep, "run", lambda calls, name: {name: None for name in calls if calls[name]()})
+    folder, points = tmp_path / "swept", [{"seeds": [0], "size": size, "fail": False} for size in (3, 4)]
+    table = build.sweep_chapter("01_small", points, folder)
+    assert table["status"].tolist() == ["done", "done"]
+    for name in table["notebook"]:
+        (folder / name).write_text("{}")
+    table = build.sweep_chapter("01_small", points[:1], folder)
+    assert table["size"].tolist() == [3]
+    assert ran(small) == 3
+    assert capsys.readouterr().out.count("is damaged or was edited") == 2
+
+
+# Cut, and two at once
+
 SCRIPT = """
-import sys, pathlib
+import os, sys, pathlib
 sys.path.insert(0, {tests!r})
 import test_build
-from rnnreport import build
+from rnnreport import build, cli, site, vendor
 build.BOOK, build.CHAPTERS = pathlib.Path({book!r}), {{"01_small": test_build.SmallParameters}}
-build.execute("01_small", {{"seeds": [0], "size": 3, "fail": False}}, pathlib.Path({output!r}))
+build.BUILD = pathlib.Path({output!r})
+build.book.__defaults__ = ("quick", build.BUILD)
+vendor.fetch, site._jupyter_book = lambda root: None, test_build.pages
+cli.main()
 """
 
 
-def test_a_killed_build_leaves_nothing_under_the_final_name_and_the_next_one_completes(
-    small: Path, tmp_path: Path
-) -> None:
-    slow = [*SMALL[:4], cell("import time\ntime.sleep(2)"), SMALL[4]]
-    write(slow, small)
-    output = tmp_path / "small.ipynb"
-    script = SCRIPT.format(tests=str(Path(__file__).parent), book=str(small.parent), output=str(output))
-    process = subprocess.Popen([sys.executable, "-c", script])
-    for _ in range(600):
-        if ran(small):
-            break
+@pytest.fixture
+def start(small: Path, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Starts the command line on a book whose chapter takes a while."""
+    write([*SMALL[:4], cell("import time\ntime.sleep(3)"), SMALL[4]], small)
+    script = SCRIPT.format(tests=str(Path(__file__).parent), book=str(small.parent), output=str(tmp_path / "_build"))
+
+    def start(*words: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", script, *words]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    return start
+
+
+def eventually(condition: Callable[[], object]) -> None:
+    for _ in range(1200):
+        if condition():
+            return
         time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert ran(small) == 1
-    assert not output.exists()
-    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
-    assert nbformat.read(output, as_version=4).cells[-1].outputs[0].text == "6\n"
-    assert not list(tmp_path.glob("*.unfinished*"))
+    raise AssertionError("not within a minute")
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT", "SIGKILL"])
+def test_a_build_that_is_stopped_leaves_nothing_and_no_kernel_and_the_next_one_completes(
+    name: str, small: Path, tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    number, output = getattr(signal, name), tmp_path / "out" / "01_small.ipynb"
+    words = ("run", "01_small", "-o", str(output.parent))
+    process = start(*words)
+    eventually(lambda: ran(small))
+    kernels = psutil.Process(process.pid).children(recursive=True)
+    assert kernels
+    process.send_signal(number)
+    said = process.communicate(timeout=60)[1]
+    assert not psutil.wait_procs(kernels, timeout=30)[1]
+    assert list(output.parent.iterdir()) == []
+    if number == signal.SIGKILL:
+        assert process.returncode == -number
+    else:
+        assert (process.returncode, said) == (128 + number, "rnnreport: stopped; the same command goes on from here\n")
+    assert start(*words).wait(timeout=120) == 0
+    assert nbformat.read(output, as_version=4).cells[-1].outputs[0].text == "4\n"
+    assert [path.name for path in output.parent.iterdir()] == ["01_small.ipynb"]
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["which ends", "which dies"])
+def test_a_second_build_says_that_it_waits_for_the_first(
+    killed: bool, small: Path, tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    first = start("book")
+    eventually(lambda: ran(small))
+    second = start("book")
+    assert second.stdout is not None
+    assert second.stdout.readline().startswith("Another build is under way in ")
+    if killed:
+        first.kill()
+    assert (first.wait(timeout=120) == 0) is not killed
+    said, complaints = second.communicate(timeout=120)
+    assert (second.returncode, complaints) == (0, "")
+    assert ("01_small: nothing changed" in said) is not killed
+    assert (tmp_path / "_build" / "html" / site.STAMP).exists()

@@ -14,7 +14,14 @@ from rnnreport.provenance import LIBRARIES, PROJECT, code_version, libraries, ma
 
 NAMES = ("palindromes", "rnn_versus_lstm", "temporal_gate", "text")
 EXPERIMENTS = [f"rnnreport.experiments.{name}" for name in NAMES]
-ASKED = [*EXPERIMENTS, "rnnreport.figures", "rnnreport.widgets", "rnnreport.gradients", "rnnreport.training"]
+ASKED = [
+    *EXPERIMENTS,
+    "rnnreport.figures",
+    "rnnreport.widgets",
+    "rnnreport.native",
+    "rnnreport.gradients",
+    "rnnreport.training",
+]
 
 # Edits a copy of the package file by file and says after each what every version is now.
 SCRIPT = """
@@ -39,6 +46,9 @@ EDITS = {
     "figures/__init__.py": {"figures"},
     "corpora.py": {"experiments.text"},
     "widgets/temporal_gate.js": {"widgets"},
+    "widgets/widgets.css": {"widgets"},
+    "native/lstm.cpp": {"native"},
+    "native/kernels.h": {"native"},
     "gradients/rnn.py": {"gradients"},
     "claims.py": set(),
     "build.py": set(),
