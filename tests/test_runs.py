@@ -3,11 +3,13 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -361,15 +363,111 @@ def test_a_run_that_was_cut_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
     assert not unfinished.exists()
 
 
-def test_a_damaged_checkpoint_is_named_with_what_to_do(tmp_path, monkeypatch):
-    monkeypatch.setenv(RUNS_DIR, str(tmp_path))
+# What cannot be read is missing
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", 0.5, "a bit"], ids=["empty", "{}", "half", "a bit"])
+@pytest.mark.parametrize("file", ["run.json", "table.parquet", "kept.txt", "SHA256SUMS"])
+def test_a_stored_run_that_is_not_as_it_was_written_is_made_again(work, caplog, file, content):
+    whole = run_all(work, numbers(3, 4))
+    path = whole[0].folder / file
+    damage(path, content)
+    again = run_all(work, numbers(3, 4))
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.getMessage().startswith("Of the stored runs 1 cannot be read and are made again; the first: ")
+    assert str(path.parent) in record.getMessage()
+    assert squares(again) == [9, 16]
+    assert work.ran.count(3) == 2
+    assert work.ran.count(4) == 1
+    assert (again[0].folder / "kept.txt").read_text() == "3"
+    caplog.clear()
+    run_all(work, numbers(3, 4))
+    assert not caplog.records
+
+
+def damage(path, content):
+    data = bytearray(path.read_bytes())
+    if content == "a bit":
+        data[len(data) // 2] ^= 1
+        content = data
+    path.write_bytes(data[: round(len(data) * content)] if isinstance(content, float) else content)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", 0.5], ids=["empty", "{}", "half"])
+@pytest.mark.parametrize("file", ["run.json", "table.parquet", "weights-6.safetensors", "checkpoint.safetensors"])
+def test_an_unfinished_run_goes_on_whatever_of_it_cannot_be_read(tmp_path, monkeypatch, file, content):
+    """As it may lie there after its last step; its manifest is of no use any more."""
     run = palindrome_run()
+    (tmp_path / "whole").mkdir()
+    table = train_palindromes(run, tmp_path / "whole")
+    runs.finish(tmp_path / "whole", train_palindromes, run, table)
+    monkeypatch.setenv(RUNS_DIR, str(tmp_path / "store"))
     unfinished = store() / f"{key_of(train_palindromes, run)}.unfinished"
-    unfinished.mkdir()
-    (unfinished / "checkpoint.safetensors").write_bytes(b"damaged")
-    with pytest.raises(RunError) as caught:
-        run_all(train_palindromes, [run])
-    assert f"{unfinished / 'checkpoint.safetensors'} does not hold" in str(caught.value)
-    assert "delete it" in str(caught.value)
-    (unfinished / "checkpoint.safetensors").unlink()
-    assert len(run_all(train_palindromes, [run])) == 1
+    shutil.copytree(tmp_path / "whole", unfinished)
+    damage(unfinished / file, content)
+    damage(unfinished / "SHA256SUMS", content)
+    store().joinpath(f"{key_of(train_palindromes, run)}.lock").write_bytes(b"{}")
+    (found,) = run_all(train_palindromes, [run])
+    pd.testing.assert_frame_equal(compared(found.table), compared(table), check_exact=True)
+    whole, again = (folder / "weights-6.safetensors" for folder in (tmp_path / "whole", found.folder))
+    assert again.read_bytes() == whole.read_bytes()
+    assert not list(found.folder.glob("checkpoint*"))
+
+
+def test_runs_of_equal_tables_have_equal_files(work, tmp_path, monkeypatch):
+    one, other = run_all(work, numbers(2))[0].folder, tmp_path / "other"
+    monkeypatch.setenv(RUNS_DIR, str(other))
+    for path in run_all(work, numbers(2))[0].folder.iterdir():
+        if path.name in ("kept.txt", "table.parquet"):
+            assert path.read_bytes() == (one / path.name).read_bytes()
+
+
+PULLED = """
+import os, sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+import test_runs as t
+print(t.squares(t.run_all(t.Work(Path({work!r})), t.numbers(1, 2, 3))), flush=True)
+with open({journal!r}, "w") as file:  # the names reach the disk, and of the contents what was synced
+    os.fsync(file.fileno())
+"""
+
+
+def test_a_pulled_plug_at_the_end_costs_nothing_but_what_is_made_again(work, tmp_path, monkeypatch, caplog):
+    """The store on a disk of its own, an image of which is copied without a sync: the same call goes on from that."""
+    image, pulled, disk = tmp_path / "image", tmp_path / "pulled", tmp_path / "disk"
+    disk.mkdir()
+    require_loop_devices(tmp_path)
+    with image.open("wb") as file:
+        file.truncate(32 * 2**20)
+    subprocess.run(["mkfs.ext4", "-q", "-F", image], check=True)
+    with mounted(image, disk):
+        monkeypatch.setenv(RUNS_DIR, str(disk / "store"))
+        script = PULLED.format(tests=str(Path(__file__).parent), work=str(work.folder), journal=str(disk / "journal"))
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+        shutil.copyfile(image, pulled)
+        assert done.stdout == "[1, 4, 9]\n", done.stderr
+    with mounted(pulled, disk):
+        assert (disk / "journal").exists()
+        assert squares(run_all(work, numbers(1, 2, 3))) == [1, 4, 9]
+    assert sorted(work.ran) == [1, 2, 3]  # all was on the disk
+    assert not caplog.records
+
+
+def require_loop_devices(folder):
+    """Skip where this machine, or this user of it, cannot mount a file."""
+    needed = ("mkfs.ext4", "mount", "umount", "losetup")
+    there = sys.platform == "linux" and os.geteuid() == 0 and all(map(shutil.which, needed))
+    there = there and subprocess.run(["losetup", "-f"], capture_output=True).returncode == 0
+    if not there:  # also in CI: a container may have none
+        pytest.skip("needs root, mkfs.ext4 and a free loop device")
+
+
+@contextmanager
+def mounted(image, place):
+    subprocess.run(["mount", "-o", "loop", image, place], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", place], check=True)  # lets go of the loop device, too

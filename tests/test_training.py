@@ -660,10 +660,11 @@ class Executes:
 
 
 @pytest.mark.parametrize("write", [torch.save, lambda what, path: path.write_bytes(pickle.dumps(what))])
-def test_a_pickle_in_disguise_is_named_and_never_executed(tmp_path, write):
+def test_a_pickle_in_disguise_is_named_and_never_executed(tmp_path, write, caplog):
     path, trace = tmp_path / "checkpoint.safetensors", tmp_path / "executed"
     write({"model.W_ph": Executes(trace)}, path)
-    refused(path)
+    begun_anew(path, caplog)
+    write({"model.W_ph": Executes(trace)}, path)
     with pytest.raises(TrainingError, match=re.escape(str(path))):
         load_weights(network(), path)
     assert not trace.exists()
@@ -750,16 +751,54 @@ def refused(path, **changes):
     return sentence
 
 
-@pytest.mark.parametrize("length", [0, 4, 100, -1])
-def test_a_truncated_checkpoint_is_refused(checkpoint, length):
+def begun_anew(path, caplog):
+    """The one line that says that what is there cannot be read; the training does not need it, and it is not lost."""
+    before = (path.parent / "checkpoint.safetensors").read_bytes()
+    caplog.clear()
+    assert_same(trained(path.parent, checkpoint_seconds=0), trained())
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.getMessage().startswith(f"{path} ")
+    assert record.getMessage().endswith("starts anew, its checkpoint is put aside as checkpoint.aside")
+    assert (path.parent / "checkpoint.aside").read_bytes() == before
+    assert opened(path.parent / "checkpoint.safetensors")[1]["step"] == "20"
+    return record.getMessage()
+
+
+@pytest.mark.parametrize("content", [b"{}", b"PK\x03\x04" + bytes(200), 0, 4, 100, 0.5, -1], ids=str)
+def test_a_checkpoint_that_cannot_be_read_is_as_good_as_missing(checkpoint, content, caplog):
     data = checkpoint.read_bytes()
-    checkpoint.write_bytes(data[:length])
-    refused(checkpoint)
+    length = round(len(data) * content) if isinstance(content, float) else content
+    checkpoint.write_bytes(content if isinstance(content, bytes) else data[:length])
+    begun_anew(checkpoint, caplog)
 
 
-def test_a_file_that_is_no_checkpoint_is_refused(checkpoint):
-    checkpoint.write_bytes(b"PK\x03\x04" + bytes(200))
-    refused(checkpoint)
+@pytest.mark.parametrize("content", [None, b"", b"{}"], ids=str)
+def test_a_training_whose_earlier_weights_cannot_be_read_starts_anew(tmp_path, content, caplog):
+    """Else it would end with weights that nobody can load."""
+    trained(tmp_path, steps=10, snapshots=(5, 20))
+    weights, whole = tmp_path / "weights-5.safetensors", (tmp_path / "weights-5.safetensors").read_bytes()
+    weights.unlink() if content is None else weights.write_bytes(content)
+    trained(tmp_path, snapshots=(5, 20))
+    assert weights.read_bytes() == whole
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"{weights} does not hold tensors that can be read")
+
+
+def test_what_a_killed_process_left_half_written_is_removed(tmp_path):
+    (tmp_path / ".0123456789abcdef.tmp").write_bytes(b"half")
+    trained(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.safetensors"]
+
+
+def test_equal_tensors_and_headers_give_equal_bytes(tmp_path):
+    header = {name: name for name in "abcdefgh"}
+    save_weights(network(), tmp_path / "weights-1.safetensors", header)
+    written = (tmp_path / "weights-1.safetensors").read_bytes()
+    for count in range(5):
+        save_weights(network(), tmp_path / f"{count}.safetensors", dict(sorted(header.items(), reverse=count % 2)))
+        assert (tmp_path / f"{count}.safetensors").read_bytes() == written
+    assert opened(tmp_path / "1.safetensors")[1].keys() == {*header, "sha256"}
 
 
 def test_weights_are_no_checkpoint(checkpoint):
@@ -815,20 +854,20 @@ def without(prefix):
         pytest.param(lambda tensors, header: tensors["model.b_p"].add_(1), id="another weight"),
     ],
 )
-def test_a_checkpoint_that_was_tampered_with_is_refused(checkpoint, tamper):
+def test_a_checkpoint_that_was_tampered_with_is_not_gone_on_with(checkpoint, tamper, caplog):
     tensors, header = opened(checkpoint)
     tamper(tensors, header)
     save_file(tensors, checkpoint, header)
-    refused(checkpoint)
+    assert "its content has another hash" in begun_anew(checkpoint, caplog)
 
 
-def test_a_checkpoint_with_a_flipped_bit_is_refused(checkpoint):
+def test_a_checkpoint_with_a_flipped_bit_is_not_gone_on_with(checkpoint, caplog):
     data = bytearray(checkpoint.read_bytes())
     tensors, _ = opened(checkpoint)
     place = data.index(tensors["model.W_ph"].numpy().tobytes())
     data[place + 2] ^= 0x10
     checkpoint.write_bytes(data)
-    refused(checkpoint)
+    begun_anew(checkpoint, caplog)
 
 
 def test_a_checkpoint_holds_no_pickle_and_names_its_step_and_recipe(checkpoint):
