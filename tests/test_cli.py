@@ -9,17 +9,19 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pandas as pd
 import pytest
 import yaml
 from conftest import ROOT
-from safetensors import SafetensorError
 
-from rnnreport import build, cli, outputs, training
+from rnnreport import build, cli, outputs
 from rnnreport.experiments import recorded
 from rnnreport.parameters import ParameterError
 
@@ -503,6 +505,7 @@ def long_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             sha256=cli.corpora.load(str(text)).sha256,
             hidden_size=3,
             recipe=cli.text_training.course_recipe(steps, seed, record_every=2),
+            snapshots=(4,),
         )
 
     monkeypatch.setitem(cli.TRAININGS, "text", (tiny_run, 4, tmp_path / "usual"))
@@ -533,6 +536,7 @@ def test_what_is_done_keeps_its_record(tmp_path: Path, long_run: None, monkeypat
     elsewhere = record.read_text().replace(cli.runs.machine(), "another machine")
     assert "another machine" in elsewhere
     record.write_text(elsewhere)
+    cli.checksums.seal(folder)
     before = {path: path.read_bytes() for path in folder.iterdir()}
     assert call(*words, "4", "--resume", monkeypatch=monkeypatch) == 0
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
@@ -546,39 +550,73 @@ def test_what_is_done_keeps_its_record(tmp_path: Path, long_run: None, monkeypat
 PICKLED = b"\x80\x04cbuiltins\nprint\n(S'executed'\ntR."  # prints where it is loaded
 
 
+@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: b"{}"])
+@pytest.mark.parametrize("file", ["run.json", "table.parquet", "SHA256SUMS", "weights-4.safetensors"])
+def test_what_cannot_be_read_of_a_training_is_made_again_by_the_same_command(
+    file: str, damage: Callable[[bytes], bytes], tmp_path: Path, long_run: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+    words = ["train", "text", "--folder", str(folder), "--steps", "4"]
+    call(*words, monkeypatch=monkeypatch)
+    path = folder / file
+    path.write_bytes(damage(path.read_bytes()))
+    assert call(*words, "--resume", monkeypatch=monkeypatch) == 0
+    assert cli.runs.damage_of(folder) == ""
+    assert cli.runs.load(folder, cli.text_training.TextRun).table["step"].tolist() == [2, 4]
+    assert not path.with_name("checkpoint.aside").exists() or file.startswith("weights")
+
+
 @pytest.mark.parametrize(
-    ("damage", "says"),
+    "damage",
     [
-        pytest.param(lambda data: data[:100], "does not hold tensors that can be read", id="truncated"),
-        pytest.param(lambda data: b"", "does not hold tensors that can be read", id="empty"),
-        pytest.param(lambda data: PICKLED, "does not hold tensors that can be read", id="pickle"),
-        pytest.param(
-            lambda data: data[:-9] + b"otherwise", "does not hold what was written into it", id="other numbers"
-        ),
+        pytest.param(lambda data: data[:100], id="truncated"),
+        pytest.param(lambda data: b"", id="empty"),
+        pytest.param(lambda data: PICKLED, id="pickle"),
+        pytest.param(lambda data: data[:-9] + b"otherwise", id="other numbers"),
     ],
 )
-def test_a_damaged_checkpoint_is_named_and_nothing_lost(
+def test_a_checkpoint_that_cannot_be_read_is_named_put_aside_and_made_again(
     damage: Callable[[bytes], bytes],
-    says: str,
     tmp_path: Path,
     long_run: None,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     folder = tmp_path / "run"
     words = ["train", "text", "--folder", str(folder), "--steps"]
     call(*words, "4", monkeypatch=monkeypatch)
     checkpoint = folder / "checkpoint.safetensors"
-    checkpoint.write_bytes(damage(checkpoint.read_bytes()))
-    before = {path: path.read_bytes() for path in folder.iterdir()}
-    capsys.readouterr()
-    assert call(*words, "6", "--resume", monkeypatch=monkeypatch) == 2
-    said = capsys.readouterr()
-    assert "executed" not in said.out
-    last = said.err.splitlines()[-1]  # below the progress bar
-    assert last.startswith(f"rnnreport: {checkpoint} {says}")
-    assert last.endswith("; delete it to start anew")
-    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    checkpoint.write_bytes(damaged := damage(checkpoint.read_bytes()))
+    assert call(*words, "6", "--resume", monkeypatch=monkeypatch) == 0
+    assert "executed" not in capsys.readouterr().out
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"{checkpoint} does not hold ")
+    assert (folder / "checkpoint.aside").read_bytes() == damaged
+    assert cli.runs.load(folder, cli.text_training.TextRun).table["step"].tolist() == [2, 4, 6]
+
+
+def test_the_second_training_into_a_folder_is_refused_at_once(
+    tmp_path: Path, long_run: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, train_text = tmp_path / "run", cli.text_training.train_text
+    words = ["train", "text", "--folder", str(folder), "--steps", "4"]
+
+    @wraps(train_text)
+    def meanwhile(*arguments: Any) -> pd.DataFrame:
+        with monkeypatch.context() as patch:
+            patch.setattr(cli.text_training, "train_text", lambda *arguments: pytest.fail("it trains"))
+            assert call(*words, "--seed", "1", monkeypatch=monkeypatch) == 2
+        return train_text(*arguments)
+
+    monkeypatch.setattr(cli.text_training, "train_text", meanwhile)
+    assert call(*words, monkeypatch=monkeypatch) == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("rnnreport: ")]
+    assert len(said) == 1
+    assert f"{folder / 'checkpoint.safetensors'} is being written by process {os.getpid()} on " in said[0]
+    assert " since 20" in said[0]
+    assert cli.runs.load(folder, cli.text_training.TextRun).configuration.seed == 0
+    assert call(*words, "--resume", monkeypatch=monkeypatch) == 0  # the lock is free again
 
 
 @pytest.mark.parametrize("name", ["file", "file/below", "n" * 400, "/proc/none"])
@@ -608,21 +646,28 @@ def test_a_folder_that_cannot_be_is_refused(
 def test_a_disk_that_is_full_in_the_middle_is_told(
     tmp_path: Path, long_run: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def full(*args: object) -> None:
-        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
-
     folder = tmp_path / "run"
     words = ["train", "text", "--folder", str(folder), "--steps"]
     call(*words, "4", monkeypatch=monkeypatch)
-    before = (folder / "checkpoint.safetensors").read_bytes()
+    before = {path: path.read_bytes() for path in folder.iterdir()}
     capsys.readouterr()
-    with monkeypatch.context() as patch:
-        patch.setattr(training, "save_file", full)
+    with files_of_at_most(5_000):
         assert call(*words, "6", "--resume", monkeypatch=monkeypatch) == 2
     last = capsys.readouterr().err.splitlines()[-1]
-    assert last.startswith(f"rnnreport: nothing more can be written into {folder}: ")
-    assert "No space left" in last
-    assert (folder / "checkpoint.safetensors").read_bytes() == before
+    assert last == f"rnnreport: File too large: {folder / 'checkpoint.safetensors'}"
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """For this process, as if the disk were full."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_what_a_chapter_shows_as_recorded_is_recorded_by_one_command(
