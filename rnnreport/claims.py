@@ -441,8 +441,8 @@ def k_zero(states: pd.DataFrame) -> Finding:
     if moved.empty:
         raise CannotTellError("The gate is closed at no step after the first.")
     return not moved.any(), (
-        f"At {(~moved).sum() or 'none'} of {_number(len(moved), 'closed step')} the state equals the previous one to "
-        "the bit."
+        f"The state equals the previous one to the bit at {(~moved).sum() or 'none'} of "
+        f"{_number(len(moved), 'closed step')}."
     )
 
 
@@ -521,7 +521,7 @@ def text_068(table: pd.DataFrame) -> Finding:
     step, ends = _at_last_step(table.dropna(subset=["accuracy"]), 500_000)
     reached = table.loc[table["accuracy"] >= 0.68, "step"]
     when = f"0.68 is reached for the first time at step {reached.min():,}" if len(reached) else "0.68 is never reached"
-    digits = max(digits_beside(ends["accuracy"], end) for end in (0.66, 0.70))
+    digits = max(digits_beside(ends["accuracy"], end) for end in (0.66, 0.68, 0.70))
     held_out = ends.get("held_out_accuracy", pd.Series(dtype=float)).dropna()
     return bool(ends["accuracy"].between(0.66, 0.70).all()), (
         f"After {step:,} steps, accuracy on training batches {_range(ends['accuracy'], digits)}, against 0.66 to 0.70; "
