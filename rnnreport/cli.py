@@ -335,7 +335,7 @@ def _recorded(folder: Path) -> text_training.TextRun | None:
 @app.command()
 def tidy(chapter: Annotated[str | None, typer.Argument(help="All of them by default.")] = None) -> None:
     """Put edited notebooks and the hashes of edited YAML in data/ into the form they are committed in."""
-    checksums.renew(*sorted((PROJECT / "data").glob("*.yml")), *sorted((PROJECT / "data").glob("*.md")))
+    checksums.renew(*(path for path in (PROJECT / "data").iterdir() if path.suffix in checksums.EDITED))
     for name in [Path(chapter).stem] if chapter else build.CHAPTERS:
         build.parameters(name)  # says which chapters there are
         build.tidy(name)
