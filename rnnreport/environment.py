@@ -53,15 +53,21 @@ def enter(arguments: list[str]) -> None:
 
 
 def settle() -> None:
-    """Make what is printed, and all processes that are started from here, independent of the locale and of pip's user.
+    """Make what is printed, and all processes that are started from here, independent of the shell they come from.
 
-    Python speaks UTF-8 everywhere, and pip installs into the environment that it is of, from where the user says.
+    Python speaks UTF-8 everywhere, pip installs into the environment that it is of, from where the user says, and a
+    stream that is closed (``>&-``) leads to nothing: kernels end where they have none.
     """
     for name in [name for name in os.environ if name.startswith("PIP_") and name[4:] not in PIP_SETTINGS]:
         del os.environ[name]
     os.environ["PIP_USER"] = "0"  # a configuration file may say otherwise
     os.environ.pop("PYTHONIOENCODING", None)
     os.environ["PYTHONUTF8"] = "1"
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number, which is this one
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # not where it is closed
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")

@@ -38,6 +38,14 @@ class _Located:
     """Marks the parameters that name something for :func:`located`."""
 
 
+def _utf8(name: str) -> str:
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # with surrogates, as the system gives names in other encodings; notebooks hold none
+        raise ValueError from None
+    return name
+
+
 DISTINCT = AfterValidator(_distinct)  # for lists: at least one, and none twice
 
 # Every type's description completes the sentence "… must be …".
@@ -47,12 +55,14 @@ Sample = Annotated[int, Field(strict=True, ge=100, description="an integer of at
 Real = Annotated[float, Field(strict=True, allow_inf_nan=False, description="a finite number")]
 Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False, description="a finite number > 0")]
 Ratio = Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False, description="a number > 0 and <= 1")]
-Text = Annotated[str, Field(strict=True, min_length=1, description="a UTF-8 text of at least one character")]
-# pydantic takes only names that are UTF-8, and so do the notebooks that hold them.
-TextName = Annotated[str, Field(strict=True, min_length=1, description="the name of a text, in UTF-8"), _Located()]
-FileName = Annotated[str, Field(strict=True, description="the name of a file, in UTF-8, or '' for none"), _Located()]
+UTF8 = AfterValidator(_utf8)
+Text = Annotated[str, Field(strict=True, min_length=1, description="a UTF-8 text of at least one character"), UTF8]
+TextName = Annotated[Text, Field(description="the name of a text, in UTF-8"), _Located()]
+FileName = Annotated[
+    str, Field(strict=True, description="the name of a file, in UTF-8, or '' for none"), UTF8, _Located()
+]
 FolderName = Annotated[
-    str, Field(strict=True, description="the name of a folder, in UTF-8, or '' for none"), _Located()
+    str, Field(strict=True, description="the name of a folder, in UTF-8, or '' for none"), UTF8, _Located()
 ]
 
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**32)]

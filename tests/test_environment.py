@@ -256,3 +256,14 @@ def test_ctrl_c_at_the_very_start_is_one_sentence() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 130
     assert done.stderr == "rnnreport: stopped; the same command goes on from here\n"
+
+
+@pytest.mark.parametrize("closed", [0, 1, 2])
+def test_a_closed_stream_leads_to_nothing(closed: int, tmp_path: Path) -> None:
+    """Also those of what is started from here; a kernel without its three streams ends."""
+    child = "import os, sys; [os.fstat(n) for n in range(3)]; open(sys.argv[1], 'w').write('all are there')"
+    script = "import subprocess, sys; from rnnreport import environment; environment.settle(); print('words'); "
+    script += f"subprocess.run([sys.executable, '-c', {child!r}, sys.argv[1]], check=True)"
+    said = tmp_path / "said"
+    subprocess.run([sys.executable, "-c", script, str(said)], cwd=ROOT, check=True, preexec_fn=lambda: os.close(closed))
+    assert said.read_text() == "all are there"

@@ -35,8 +35,8 @@ Record = dict[str, Any]  # ``conditions`` and ``comparisons``
 class SpeedParameters(Parameters):
     """What the appendix on speed can be told."""
 
-    benchmarks_file: Annotated[FileName, Field(min_length=1)]
-    learning_file: Annotated[FileName, Field(min_length=1)]
+    benchmarks_file: Annotated[FileName, Field(min_length=1, description="the name of a file, in UTF-8")]
+    learning_file: Annotated[FileName, Field(min_length=1, description="the name of a file, in UTF-8")]
 
     @model_validator(mode="after")
     def _readable(self) -> Self:
