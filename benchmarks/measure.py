@@ -114,7 +114,7 @@ def _jax() -> dict[str, str]:
 def _bfloat16() -> str:
     """The processor's instructions that multiply bfloat16, as Linux names them."""
     try:
-        words = set(Path("/proc/cpuinfo").read_text().split())
+        words = set(Path("/proc/cpuinfo").read_text("utf-8").split())
     except OSError:
         return "unknown"
     return ", ".join(sorted(words & {"amx_bf16", "avx512_bf16"})) or "none"

@@ -282,7 +282,7 @@ def train(
         typer.Argument(help="text: chapter 4's model at the course's defaults; text-short: its five-minute recipe."),
     ],
     steps: Annotated[int | None, typer.Option(min=1, help="500,000 or 20,000 by default.")] = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1)] = 0,
     given_folder: Annotated[
         str | None,
         typer.Option("--folder", help="Where its checkpoint and weights go; data/text-500k or data/text-short."),

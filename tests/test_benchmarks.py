@@ -215,7 +215,7 @@ def test_a_quick_run_records_everything(quick: Path) -> None:
 
 
 def test_the_page_reads_what_a_run_records(quick: Path, tmp_path: Path) -> None:
-    record = json.loads(quick.read_text())
+    record = json.loads(quick.read_text("utf-8"))
     partial = tmp_path / "partial.json"
     partial.write_text(json.dumps({**record, "comparisons": [c for c in record["comparisons"] if c["task"] == "C"]}))
     for file, expected in ((quick, 3), (partial, 1)):

@@ -78,7 +78,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def ran(path: Path) -> int:
     log = Path(os.environ["SMALL_LOG"])
-    return len(log.read_text().splitlines()) if log.exists() else 0
+    return len(log.read_text("utf-8").splitlines()) if log.exists() else 0
 
 
 @pytest.mark.parametrize("profile", ["quick", "report", "full"])

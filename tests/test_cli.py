@@ -240,7 +240,7 @@ def test_a_place_that_is_anothers_or_cannot_be_is_refused(
     Path("link").symlink_to(build.BOOK)
     for name in ("file.txt", "my.ipynb", "my.parquet", "my.json", "own/sweep.csv", "own/table.parquet"):
         Path(name).parent.mkdir(exist_ok=True)
-        Path(name).write_text("a, b")
+        Path(name).write_text("a, b", "utf-8")
     given = str(build.PROJECT / where) if where.startswith("book") else where
     if where == "own" and suffix:
         given = f"my{suffix}"
@@ -630,7 +630,7 @@ def test_a_folder_that_cannot_be_is_refused(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("file").write_text("kept")
+    Path("file").write_text("kept", "utf-8")
     assert call("train", "text", "--steps", "2", "--folder", name, *resume, monkeypatch=monkeypatch) == 2
     said = capsys.readouterr().err
     folder = Path(os.path.realpath(name))
@@ -640,7 +640,7 @@ def test_a_folder_that_cannot_be_is_refused(
     else:
         assert said.startswith(f"rnnreport: nothing can be written into {folder}: ")
     assert said.count("\n") == 1
-    assert Path("file").read_text() == "kept"
+    assert Path("file").read_text("utf-8") == "kept"
 
 
 def test_a_disk_that_is_full_in_the_middle_is_told(

@@ -15,7 +15,14 @@ NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
 
 
 @pytest.mark.parametrize(
-    "words", [["lint-imports", "--no-cache"], ["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]]
+    "words",
+    [
+        ["lint-imports", "--no-cache"],
+        ["ruff", "check", "."],
+        ["ruff", "check", "--preview", "--select", "PLW1514", "."],  # files are opened in no locale's encoding
+        ["ruff", "format", "--check", "."],
+        ["mypy"],
+    ],
 )
 def test_linters_find_nothing(words: list[str]) -> None:
     command = [str(Path(sys.executable).parent / words[0]), *words[1:]]

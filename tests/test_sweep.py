@@ -154,7 +154,7 @@ def test_the_bar_moves_while_a_call_is_under_way(tmp_path: Path, capfd: pytest.C
 
 
 def settings(file: Path) -> None:
-    file.write_text("\n".join(f"{name}={os.environ.get(name)}" for name in ("RNNREPORT_ONE", "RNNREPORT_TWO")))
+    file.write_text("\n".join(f"{name}={os.environ.get(name)}" for name in ("RNNREPORT_ONE", "RNNREPORT_TWO")), "utf-8")
 
 
 def test_workers_have_the_settings_of_the_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

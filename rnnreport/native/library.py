@@ -87,7 +87,7 @@ def _key() -> str:
 def _processor() -> str:
     """Its name and what it can do."""
     try:
-        lines = set(Path("/proc/cpuinfo").read_text().splitlines())
+        lines = set(Path("/proc/cpuinfo").read_text("utf-8").splitlines())
     except OSError:
         lines = {f"model name {platform.processor()}"}
     words = ("model name", "flags", "CPU implementer", "CPU part", "Features")
