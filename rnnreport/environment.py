@@ -86,7 +86,7 @@ def clean() -> None:
                 shutil.rmtree(folder)
                 print(f"removed {name}")
         except OSError as error:
-            _stop(f"{name} cannot be removed: {error.strerror}: {error.filename}")
+            _stop(f"{name} cannot be removed: {error.strerror}")
 
 
 def _stamp() -> Path:

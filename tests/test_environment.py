@@ -241,7 +241,7 @@ def test_what_clean_cannot_remove_is_told(
     with pytest.raises(SystemExit) as stop:
         environment.clean()
     assert stop.value.code == 2
-    assert capsys.readouterr().err.startswith("_build cannot be removed: Not a directory: ")
+    assert capsys.readouterr().err.startswith("_build cannot be removed: Not a directory")
 
 
 def test_ctrl_c_at_the_very_start_is_one_sentence() -> None:
