@@ -259,8 +259,12 @@ def _sweep_table(
     chapter: str, folder: Path, failed: Mapping[str, tuple[Mapping[str, Any], BaseException]]
 ) -> pd.DataFrame:
     """A row for each of a sweep's notebooks, and for each that failed without leaving one, by the notebooks' names."""
-    whole = (path for path in _notebooks(chapter, folder) if _recorded(path))
-    rows = {path.name.partition(".")[0]: _row(path) for path in whole}
+    rows = {}
+    for path in _notebooks(chapter, folder):
+        if record := _recorded(path):
+            rows[path.name.partition(".")[0]] = _row(path, record)
+        else:
+            print(f"{_relative(path)} is damaged or was edited: the table is without it", flush=True)
     for name, (values, error) in failed.items():
         if not isinstance(error, BuildError) or name not in rows:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
@@ -271,9 +275,8 @@ def _sweep_table(
     return table[[*(name for name in table if name not in last), *(name for name in last if name in table)]]
 
 
-def _row(path: Path) -> dict[str, Any]:
-    """An executed notebook's row in a sweep's table."""
-    record = _recorded(path)
+def _row(path: Path, record: Mapping[str, Any]) -> dict[str, Any]:
+    """An executed notebook's row in a sweep's table. record: what it says of its run."""
     return {
         **_parameters_row(record["parameters"]),
         **{verdict["id"]: verdict["verdict"] for verdict in _verdicts_in(path)},
