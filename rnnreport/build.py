@@ -17,8 +17,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, TextIO
@@ -26,11 +25,11 @@ from typing import Any, TextIO
 import nbformat
 import pandas as pd
 import papermill
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from rnnreport import claims, corpora, site, storage, sweep, vendor
+from rnnreport import claims, corpora, locks, site, storage, sweep, vendor
 from rnnreport.backends import Backend, in_use
 from rnnreport.experiments.cell_path import CellPathParameters
 from rnnreport.experiments.gradients import GradientParameters, LSTMGradientParameters
@@ -69,7 +68,8 @@ def book(profile: str = "report", folder: Path = BUILD) -> Path:
         check(chapter, values)
         settle_text(values)
     outputs = {chapter: folder / "chapters" / f"{chapter}.ipynb" for chapter in wanted}
-    with _alone(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    with locks.alone(folder / "html", wait=True):
         vendor.fetch(PROJECT)
         for chapter, values in wanted.items():
             if chapter == LEDGER:
@@ -340,8 +340,8 @@ def may_read(chapter: str, values: Mapping[str, Any]) -> list[Path]:
 
 
 def _named(chapter: str, values: Mapping[str, Any]) -> list[Path]:
-    """The files and folders that the parameters name."""
-    return [located(values[name]) for name in CHAPTERS[chapter].names_of_paths() if values.get(name)]
+    """The files and folders that the parameters name, as the notebook finds them, which runs in ``book/``."""
+    return [located(values[name], BOOK) for name in CHAPTERS[chapter].names_of_paths() if values.get(name)]
 
 
 def _read_by_code(chapter: str) -> list[Path]:
@@ -405,22 +405,6 @@ def _verdicts_in(notebook: Path) -> list[dict[str, Any]]:
     cells = json.loads(notebook.read_bytes())["cells"]
     shown = [output.get("metadata", {}).get(claims.METADATA) for cell in cells for output in cell.get("outputs", [])]
     return [verdict for verdict in shown if verdict]
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """No other build in this folder, for which it waits; the system lets go of a build that has died."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        print(f"Another build is under way in {_relative(folder)}; this one waits for its end", flush=True)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _relative(path: Path) -> Path:

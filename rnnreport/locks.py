@@ -1,4 +1,4 @@
-"""One process at a time: the second is refused, and told which the first is."""
+"""One process at a time: the second is refused, or waits, and is told which the first is."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ class BusyError(RuntimeError):
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Keep other processes from writing this file while the block runs. Raises BusyError where one already does.
+def alone(path: Path, wait: bool = False) -> Iterator[None]:
+    """Keep other processes from writing this file or folder while the block runs.
+
+    Where one already does, raises BusyError; with ``wait`` it says so and waits for it to end.
 
     The system lets go of the lock when its holder dies. The lock's own file, ``.<name>.lock``, stays beside ``path``.
     """
@@ -30,7 +32,10 @@ def alone(path: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout as error:
         who = owner.read_text("utf-8") if owner.exists() else "another process"
-        raise BusyError(f"{path} is being written by {who}; wait for it to end, or name another place") from error
+        if not wait:
+            raise BusyError(f"{path} is being written by {who}; wait for it to end, or name another place") from error
+        print(f"{path} is being written by {who}; waiting for it to end", flush=True)
+        lock.acquire(timeout=-1)
     try:
         since = datetime.now().astimezone().isoformat(" ", "seconds")
         storage.write(owner, f"process {os.getpid()} on {platform.node()} since {since}")

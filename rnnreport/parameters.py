@@ -28,10 +28,11 @@ def _distinct(values: list[Any]) -> list[Any]:
     return values
 
 
-def located(name: str) -> Path:
-    """Where the file or folder is that a parameter names: in the current folder, or else in the project."""
-    here = Path(os.path.expanduser(name))  # leaves a user that does not exist as it is
-    return here if os.path.exists(here) or not os.path.exists(PROJECT / here) else PROJECT / here
+def located(name: str, folder: Path = Path()) -> Path:
+    """Where the file or folder is that a parameter names: in this folder, the current one, or else in the project."""
+    name = os.path.expanduser(name)  # leaves a user that does not exist as it is
+    here, there = folder / name, PROJECT / name
+    return here if os.path.exists(here) or not os.path.exists(there) else there
 
 
 class _Located:

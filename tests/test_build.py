@@ -21,6 +21,7 @@ from conftest import ROOT
 from pydantic import Field
 
 from rnnreport import build, claims, site, sweep, vendor
+from rnnreport.checksums import MANIFEST
 from rnnreport.parameters import Count, ParameterError, Parameters, Seeds
 
 cell, words = nbformat.v4.new_code_cell, nbformat.v4.new_markdown_cell
@@ -305,6 +306,17 @@ def test_an_edit_makes_the_chapters_run_again_that_read_it_and_no_others(
     assert {what for what in before if before[what] != after[what]} == EDITED[name]
 
 
+def test_a_file_of_the_same_name_where_a_build_is_started_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = build.parameters("03_temporal_gate")
+    first = build._fingerprint("03_temporal_gate", values)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / values["recorded_file"]).parent.mkdir()
+    (tmp_path / values["recorded_file"]).write_text("of another project")
+    assert build._fingerprint("03_temporal_gate", values) == first
+
+
 @pytest.mark.parametrize("chapter", build.CHAPTERS)
 def test_a_chapter_reads_nothing_of_the_project_but_what_its_fingerprint_knows(
     chapter: str, site: Path, opened: Callable[[str], set[Path]]
@@ -320,7 +332,8 @@ def test_a_chapter_reads_nothing_of_the_project_but_what_its_fingerprint_knows(
     read = opened(chapter)
     assert ROOT / "rnnreport" / "__init__.py" in read  # that opened files are seen at all
     assert all(any(path.is_relative_to(there) for path in read) for there in known), "declared and not read"
-    for path in read:
+    sums = {path / MANIFEST for there in known for path in (there, there.parent)}  # they can but refuse what is read
+    for path in read - sums:
         of_code = {path.with_suffix(""), *(() if path.suffix == ".py" and path.stem != "__init__" else [path.parent])}
         assert of_code & code or any(path.is_relative_to(there) for there in known), path
 
@@ -570,7 +583,7 @@ def test_a_second_build_says_that_it_waits_for_the_first(
     eventually(lambda: ran(small))
     second = start("book")
     assert second.stdout is not None
-    assert second.stdout.readline().startswith("Another build is under way in ")
+    assert second.stdout.readline().startswith(f"{tmp_path}/_build/html is being written by process {first.pid} on ")
     if killed:
         first.kill()
     assert (first.wait(timeout=300) == 0) is not killed

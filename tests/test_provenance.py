@@ -56,8 +56,8 @@ EDITS = {
     "experiments/rnn_versus_lstm.py": {"experiments.rnn_versus_lstm"},
     "palindromes.py": {f"experiments.{name}" for name in NAMES if name != "text"},
     "cells.py": {f"experiments.{name}" for name in NAMES} | {"gradients", "widgets"},
-    "recurrence.py": {f"experiments.{name}" for name in NAMES} | {"widgets"},
-    "backends.py": {f"experiments.{name}" for name in NAMES} | {"widgets"},
+    "recurrence.py": {f"experiments.{name}" for name in NAMES} | {"native", "widgets"},
+    "backends.py": {f"experiments.{name}" for name in NAMES} | {"native", "widgets"},
     "training.py": {f"experiments.{name}" for name in NAMES} | {"training"},
 }
 
