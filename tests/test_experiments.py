@@ -4,6 +4,7 @@ import math
 import os
 import re
 import shutil
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 
@@ -1402,6 +1403,13 @@ def test_the_kept_short_training_is_what_the_command_trains(book):
         weight.numel() for weight in CharLSTM(len(book.vocabulary)).parameters()
     )
     assert kept.table["accuracy"].iloc[-1] > 0.68
+
+
+def test_weights_of_another_text_are_refused(book):
+    kept = text.kept_training("data/text-short")
+    turned = replace(book, text=book.text[::-1])  # of the same characters
+    with pytest.raises(corpora.CorpusError, match=r"is not the text that the training in .*text-short has read"):
+        text.kept_models(kept, turned)
 
 
 def test_a_text_of_one_kind_of_character_is_refused(chapter_4_many, tmp_path):

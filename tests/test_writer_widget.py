@@ -19,6 +19,7 @@ from traitlets import TraitError
 
 from rnnreport.models import CharLSTM
 from rnnreport.sampling import probabilities
+from rnnreport.shown import visible
 from rnnreport.training import load_weights
 from rnnreport.widgets import CharacterWriter
 from rnnreport.widgets.writer import Format, float24, pack
@@ -286,6 +287,12 @@ def test_the_page_gets_the_models() -> None:
     ("name", "value", "says"),
     [
         ("prompt", "é<b>", "prompt must hold characters of the vocabulary only, not 'b', 'é'."),
+        (
+            "prompt",
+            "".join(map(chr, range(0x4E00, 0x4E00 + 499))),
+            "prompt must hold characters of the vocabulary only, not "
+            f"{', '.join(repr(chr(0x4E00 + place)) for place in range(12))} and 487 more.",
+        ),
         ("prompt", "", "prompt must be 1 to 500 characters long, not 0."),
         ("prompt", "a" * 501, "prompt must be 1 to 500 characters long, not 501."),
         *[
@@ -339,8 +346,15 @@ def test_a_model_that_the_page_cannot_run_is_refused() -> None:
     with pytest.raises(TraitError, match=r"^words must be of it, not of LSTM\.$"):
         CharacterWriter({"it": model()}, VOCABULARY, "a", words={"LSTM": "two layers"})
     for vocabulary in ("", "aba", "".join(map(chr, range(1000, 1201)))):
-        with pytest.raises(TraitError, match=r"^vocabulary must be 1 to 200 different characters, not '"):
+        with pytest.raises(TraitError, match=r"^vocabulary must be 1 to 200 different characters, not '.{,130}$"):
             CharacterWriter({"it": model()}, vocabulary, "a")
+
+
+def test_a_character_without_a_sign_gets_the_one_that_python_gives(node: list[str]) -> None:
+    hidden = [character for character in map(chr, range(0x30000)) if visible(character) != character]
+    characters = [*hidden, *"aé|<💥", "\u200d", "\U0010ffff"]
+    texts = [f"a{character}b" for character in characters if not 0xD800 <= ord(character) < 0xE000]
+    assert in_node(node, CharacterWriter, "visible", [[text] for text in texts]) == list(map(visible, texts))
 
 
 # In a browser

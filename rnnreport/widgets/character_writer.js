@@ -118,8 +118,19 @@ export function generator(seed) {
   };
 }
 
+const HIDDEN =
+  /[\0-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\p{NChar}]/gu;
+
+/** A text with a sign for each character that has none, as rnnreport.shown.visible does it. */
+export const visible = (characters) =>
+  characters.replace(HIDDEN, (hidden) => {
+    const number = hidden.codePointAt(0);
+    if (number < 0x20) return hidden === "\n" ? "⏎" : String.fromCharCode(0x2400 + number);
+    return number === 0x7f ? "␡" : `⟨U+${number.toString(16).toUpperCase().padStart(4, "0")}⟩`;
+  });
+
 /** How a character is called: by name where it leaves no mark. */
-export const called = (character) => NAMES[character] ?? `“${character}”`;
+export const called = (character) => NAMES[character] ?? `“${visible(character)}”`;
 const NAMES = { "\n": "newline", " ": "space", "\t": "tab", "\u00a0": "no-break space" };
 
 const MAX_PROMPT = 500;
@@ -208,7 +219,7 @@ function session(vocabulary) {
     text() {
       const end = symbols.slice(-KEPT);
       const fromPrompt = Math.max(0, end.length - written);
-      const spelled = (part) => part.map((symbol) => vocabulary[symbol].replace("\n", "⏎\n")).join("");
+      const spelled = (part) => part.map((symbol) => visible(vocabulary[symbol]).replace("⏎", "⏎\n")).join("");
       return [spelled(end.slice(0, fromPrompt)), spelled(end.slice(fromPrompt))];
     },
   };
@@ -227,7 +238,7 @@ function bars({ first, others, share }, width) {
     if (kind === "bar lstm") label.setAttribute("class", "now");
     return [svgNode("path", { class: kind, d }), label, text(x(part) + 6, middle + 4.5, "start", inPercent(part))];
   };
-  const likely = first.map(([character, part], place) => row(NAMES[character] ?? character, part, place, "bar lstm"));
+  const likely = first.map(([character, part], place) => row(NAMES[character] ?? visible(character), part, place, "bar lstm"));
   return [...likely, others ? row(`${others} others`, share, first.length, "counts") : []].flat();
 }
 
