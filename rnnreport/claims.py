@@ -735,11 +735,11 @@ def _range(values: Iterable[float], digits: int = 2) -> str:
 def as_html(table: pd.DataFrame) -> str:
     """The ledger as a table for a page, each verdict linked to its evidence."""
     rows = []
-    for row in table.astype(str).to_dict("records"):
+    for row in table.astype(str).map(in_html).to_dict("records"):
         verdict = f'<span class="verdict-name">{row["verdict"]}</span>'
         if row["chapter"]:
             verdict = f'<a href="{row["chapter"]}.html#claim-{row["id"]}">{verdict}</a>'
-        cells = "</td><td>".join((row["section"], in_html(row["claim"]), verdict, in_html(row["evidence"])))
+        cells = "</td><td>".join((row["section"], row["claim"], verdict, row["evidence"]))
         rows.append(f'<tr class="{_css_class(row["verdict"])}"><td>{cells}</td></tr>')
     head = "".join(f'<th scope="col">{name}</th>' for name in ("section", "the report says", "verdict", "evidence"))
     return f'<table class="ledger"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from itertools import islice
@@ -15,6 +16,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from conftest import ROOT, require
+from safetensors import safe_open
 
 import benchmarks
 from benchmarks import measure, run, sweep
@@ -359,3 +361,13 @@ def test_a_sweep_and_plain_loops_do_the_same_runs(monkeypatch: pytest.MonkeyPatc
     rounds = [sweep.Round(10.0, engine) for engine in (10.5, 11.0, 12.0)]
     assert sweep.summary(rounds) == "overhead of the engine +10.0% (quartiles +7.5% to +15.0%)"
     assert sweep.summary(rounds[:1]) == "overhead of the engine +5.0% (quartiles +5.0% to +5.0%)"
+
+
+def test_the_page_says_how_many_characters_were_measured_and_how_many_the_book_has() -> None:
+    cells = nbformat.read(ROOT / "book" / "06_speed.ipynb", as_version=4).cells
+    said = re.findall(
+        r"(\d+) different characters \(the book of chapter 4 has (\d+)\)", "\n".join(cell.source for cell in cells)
+    )
+    with safe_open(ROOT / "data" / "text-500k" / "weights-0.safetensors", "pt") as weights_of_the_book:
+        vocabulary = json.loads(weights_of_the_book.metadata()["vocabulary"])
+    assert said == [(str(Characters().classes), str(len(vocabulary)))]

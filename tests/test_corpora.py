@@ -16,7 +16,7 @@ from conftest import ROOT, require
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnreport import corpora
+from rnnreport import build, corpora
 from rnnreport.corpora import BOOKS, DATA_DIR, REPORT_BOOK, SHAKESPEARE, Corpus, CorpusError, Streams, Windows
 
 GRIMM = "book_EN_grimms_fairy_tails.txt"
@@ -240,6 +240,14 @@ def test_what_is_cut_of_a_text_is_counted_and_said(text_file, whole, read, said)
     for count in re.findall(r"([\d,]+) characters were cut", corpus.changes):
         assert int(count.replace(",", "")) == len(whole) - len(read)
     assert str(corpus) == f"the file text.txt ({len(read):,} characters). {corpus.changes}".strip()
+
+
+def test_the_terminal_says_what_was_cut(text_file, capsys):
+    values = {"corpus": text_file(f"{START}one\n{END}{LICENCE}", "a\x1bb.txt")}
+    build.settle_text(values)
+    cut = len(START + END + LICENCE)
+    said = BOTH.format(cut, "a Project Gutenberg book")
+    assert capsys.readouterr().out == f"Text: the file a␛b.txt (4 characters). {said}\n"
 
 
 # The course's books
