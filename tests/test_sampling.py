@@ -242,6 +242,13 @@ def test_top_p_counts_what_top_k_leaves():
     )
 
 
+def test_top_p_of_a_batch_is_that_of_each_alone():
+    logits = torch.tensor([[0.0, 0, 0, 0, 0], [5.0, 0, 0, 0, 0]], dtype=torch.float64)
+    whole = probabilities(logits, 1.0, top_p=0.999)
+    assert torch.equal(whole, torch.stack([probabilities(row, 1.0, top_p=0.999) for row in logits]))
+    assert (whole[0] > 0).all()
+
+
 @pytest.mark.parametrize("how", [{"top_k": 1}, {"top_p": 1e-6}], ids=str)
 def test_the_tightest_choice_is_greedy(model, how):
     start = torch.tensor([[1, 2, 3], [4, 0, 6]])

@@ -589,6 +589,15 @@ def test_a_checkpoint_of_another_vocabulary_is_refused(whole_checkpoint):
     assert f"has another vocabulary than this: {HEADER['vocabulary']!r}, not 'abc'" in sentence
 
 
+def test_of_a_long_vocabulary_the_beginning_is_named(tmp_path):
+    path, many = tmp_path / "weights-1.safetensors", "".join(map(chr, range(0x4E00, 0x4E00 + 1897)))
+    save_weights(network(), path, {"vocabulary": many})
+    says = r"has another vocabulary than this: '一.*… \(1,899 characters\), not 'abc'$"
+    with pytest.raises(TrainingError, match=says) as caught:
+        load_weights(network(1), path, {"vocabulary": "abc"})
+    assert len(str(caught.value)) < 200 + len(str(path))
+
+
 def test_a_checkpoint_that_names_no_vocabulary_is_refused(checkpoint):
     with pytest.raises(TrainingError, match=r"has another vocabulary than this: None, not 'abc'; delete it"):
         train(network(), batches, recipe(), folder=checkpoint.parent, header={"vocabulary": "abc"})
