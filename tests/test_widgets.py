@@ -1,4 +1,4 @@
-"""The widgets without a browser: their mathematics in node, held against the library's, and their Python half."""
+"""The widgets: their mathematics in node, held against the library's, their Python half, and in a browser."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import base64
 import json
 import math
 import re
+from collections.abc import Callable
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
-from conftest import in_node
+from conftest import START, Shown, in_node, settle
+from conftest import in_page as page_state
 from traitlets import TraitError
 
 from rnnreport import gradients, widgets
@@ -29,6 +31,9 @@ from rnnreport.widgets import (
     TemporalGate,
     VanishingGradient,
 )
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
 
 WIDGETS = {
     "temporal_gate.js": TemporalGate,
@@ -90,6 +95,17 @@ def test_every_module_is_some_widget_s() -> None:
 )
 def test_powers_are_rounded_and_readable(node: list[str], value: float, digits: int, says: str) -> None:
     assert in_node(node, VanishingGradient, "power", [[math.log(value), digits]]) == [says]
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        *[(0.0, "0"), (6.0, "6"), (-7.25, "-7.25"), (0.005, "0.005"), (5e-5, "0.0001"), (123_456_789.0, "123456789")],
+        *[(4.4e-5, "4.4·10⁻⁵"), (-1e-9, "-1.0·10⁻⁹"), (1e9, "1.0·10⁹"), (1e300, "1.0·10³⁰⁰")],
+    ],
+)
+def test_no_number_shrinks_to_zero_or_grows_past_the_drawing(node: list[str], value: float, says: str) -> None:
+    assert in_node(node, VanishingGradient, "number", [[value]]) == [says]
 
 
 # The vanishing gradient
@@ -577,11 +593,19 @@ def test_the_units_are_ordered_by_their_weight_for_the_answer(node: list[str]) -
 
 
 @pytest.mark.parametrize(
-    ("digits", "mirrored"),
-    [("12", "11"), ("123", "121"), ("1234567", "1234321"), ("123456", "123321"), ("0990", "0990")],
+    ("digits", "even", "odd"),
+    [
+        ("31415", "3141551413", "314151413"),
+        ("12", "1221", "121"),
+        ("00100", "00100", "00100"),  # it is one already
+        ("11", "11", "11"),
+        ("10", "1001", "101"),
+        ("4", "44", "44"),
+        ("", "", ""),
+    ],
 )
-def test_the_left_half_is_mirrored(node: list[str], digits: str, mirrored: str) -> None:
-    assert in_node(node, PalindromeReader, "mirror", [[digits]]) == [mirrored]
+def test_what_is_typed_is_kept_and_mirrored_after_it(node: list[str], digits: str, even: str, odd: str) -> None:
+    assert in_node(node, PalindromeReader, "mirror", [[digits, True], [digits, False]]) == [even, odd]
 
 
 @pytest.mark.parametrize(
@@ -589,8 +613,16 @@ def test_the_left_half_is_mirrored(node: list[str], digits: str, mirrored: str) 
     [
         ("12321", "12321", "^$"),
         ("1 2-3", "123", r"^Only the digits 0 to 9 are read; the rest was left out\.$"),
-        ("<b>٣1</b>", "1", r"^Only the digits .* left out\. Type at least two digits\.$"),
-        ("", "", r"^Type at least two digits\.$"),
+        (
+            "<b>٣1</b>",
+            "1",
+            r"^Only the digits .* left out\. Type at least two digits; what was read last is still shown\.$",
+        ),
+        ("", "", r"^Type at least two digits; "),
+        ("0", "0", r"^Type at least two digits; "),
+        ("00", "00", "^$"),
+        ("0070", "0070", "^$"),
+        ("👩‍🔬 0 1️⃣", "01", r"^Only the digits"),
         ("7" * 60, "7" * 60, "^$"),
         ("7" * 61, "7" * 60, r"^At most 60 digits are read; the rest was left out\.$"),
     ],
@@ -626,6 +658,12 @@ def test_the_sentence_says_what_the_networks_say(
     state = {"digits": digits, "step": step, "trained_length": 20}
     sentence = f"After {after} the LSTM {says} 3 (92%), the RNN 5 (31%); the right answer is 3."
     assert in_node(node, PalindromeReader, "describe", [[answers, state]]) == [" ".join([sentence, *more])]
+
+
+def test_a_zero_is_an_answer_like_any_other(node: list[str]) -> None:
+    state = {"digits": "00", "step": 1, "trained_length": 2}
+    (sentence,) = in_node(node, PalindromeReader, "describe", [[[{"name": "RNN", "shares": sure(0, 0.5)}], state]])
+    assert sentence == "After the only digit read the RNN says 0 (50%); the right answer is 0."
 
 
 def test_what_is_nearly_certain_is_not_called_certain(node: list[str]) -> None:
@@ -723,3 +761,179 @@ def test_a_network_that_the_page_cannot_run_is_refused() -> None:
     for length in (1, 61):
         with pytest.raises(TraitError, match=rf"^trained_length must be an integer from 2 to 60, not {length}\.$"):
             PalindromeReader({"it": classifier("rnn", 2)}, length)
+
+
+# In a browser
+
+
+def typed(shown: Shown, text: str) -> tuple[Locator, Locator]:
+    widget = shown(reader())
+    field = widget.get_by_role("textbox", name="digits")
+    field.fill(text)
+    return widget, field
+
+
+def test_typed_zeros_are_read(shown: Shown) -> None:
+    widget, field = typed(shown, "0070")
+    assert (field.input_value(), widget.locator(".note").inner_text()) == ("0070", "")
+    assert widget.locator(".digit").all_inner_texts() == ["0", "0", "7", "?"]
+    assert widget.locator(".caption").inner_text() == "should be 0"
+    assert "the right answer is 0." in widget.get_by_role("status").inner_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"), [("31415", "3141551413"), ("0", "00"), ("1" * 29 + "0", "1" * 29 + "00" + "1" * 29)]
+)
+def test_mirror_extends_what_stands_in_the_field(shown: Shown, text: str, whole: str) -> None:
+    widget, field = typed(shown, text)
+    for _ in range(2):
+        widget.get_by_role("button", name="Mirror").click()
+        assert field.input_value() == whole
+        assert widget.locator(".digit").all_inner_texts() == [*whole[:-1], "?"]
+        assert widget.locator(".note").inner_text() == ""
+
+
+def test_mirror_throws_no_digit_away(shown: Shown) -> None:
+    long = "1" * 30 + "2"
+    widget, field = typed(shown, long)
+    widget.get_by_role("button", name="Mirror").click()
+    assert field.input_value() == long
+    says = "At most 60 digits are read; with their mirror image these are 62."
+    assert widget.locator(".note").inner_text() == says
+    field.fill("")
+    widget.get_by_role("button", name="Mirror").click()
+    assert field.input_value() == ""
+    assert widget.locator(".note").inner_text().startswith("Type at least two digits;")
+
+
+def test_an_input_method_may_finish_its_digits(shown: Shown) -> None:
+    """Changed in mid-composition, a field loses what the reader is about to choose."""
+    widget, field = typed(shown, "12")
+    compose = """(field) => {
+      field.dispatchEvent(new CompositionEvent("compositionstart"));
+      field.value = "12３";
+      field.dispatchEvent(new InputEvent("input", { isComposing: true }));
+      return field.value;
+    }"""
+    assert field.evaluate(compose) == "12３"
+    end = "(field) => { field.value = '123'; field.dispatchEvent(new CompositionEvent('compositionend')); }"
+    field.evaluate(end)
+    assert widget.locator(".digit").all_inner_texts() == ["1", "2", "?"]
+
+
+def replay() -> GateReplay:
+    return GateReplay([0, 9], [[2.0, 8.0], [3.0, 7.0]], np.zeros((2, 2)), np.full((2, 2), 0.1), length=20)
+
+
+EACH: dict[str, Callable[[], Any]] = {
+    "gradient": lambda: network(4, steps=100),
+    "derivation": lambda: Derivation(*gradients.draw(3, 1, 2, 3, 3, seed=0)),
+    "reader": reader,
+    "gate": TemporalGate,
+    "population": lambda: GatePopulation(units=16, length=20),
+    "replay": replay,
+}
+ENDS: dict[str, Callable[[], Any]] = {
+    **EACH,
+    "gradient of one step": lambda: VanishingGradient(*_small(1), length=1),
+    "gradient of 2,000 steps": lambda: VanishingGradient(*_small(2000), 0.05, 2000, 0.0),
+    "gradient without end": lambda: VanishingGradient(*_small(60), 10.0, 60, 10.0),
+    "least radius": lambda: VanishingGradient(*_small(60), 1e-300, 60, 0.0),
+    "all wrong": lambda: Derivation(*gradients.draw(3, 1, 2, 3, 3, seed=0), flips=list(FLIPS)),
+    "reader of two digits": lambda: PalindromeReader({"RNN": classifier("rnn", 1)}, 2),
+    "steep reader": lambda: PalindromeReader({"it": changed("W_ph", 65504)}, 60),
+    **{
+        f"gate with {name} {value:g}": (lambda name=name, value=value: TemporalGate(**{name: value}))
+        for name, values in {"tau": (5e-324, 1e300), "s": (1e17, 1e300, -1e300), "r_on": (5e-324,)}.items()
+        for value in values
+    },
+    "gate of one step": lambda: TemporalGate(steps=1),
+    "all periods": lambda: GatePopulation(units=16, shortest=5e-324, longest=1.7e308, length=1),
+    "replay of the range of floats": lambda: GateReplay(
+        [-5, 1], [[1e-40], [3e38]], [[-1e30], [1e30]], [[1e-40], [1]], 1
+    ),
+}
+NO_NUMBER = """() => [...document.querySelectorAll(".rnnreport-widget, .rnnreport-widget *")].flatMap((node) => [
+  ...[...node.attributes].map(({ name, value }) => `${name}=${value}`),
+  ...[...node.childNodes].filter(({ nodeType }) => nodeType === Node.TEXT_NODE).map(({ data }) => data),
+]).filter((words) => /NaN|Infinity|undefined|null/.test(words))"""
+
+
+def _small(steps: int) -> tuple[Any, Any]:
+    x, _, weights = gradients.draw(steps, 1, 3, 4, 2, seed=0)
+    return x, weights
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_whatever_is_moved_to_its_ends_stays_a_number(shown: Shown, page: Page, name: str) -> None:
+    widget = shown(ENDS[name]())
+    assert page.evaluate(NO_NUMBER) == []
+    for slider in widget.get_by_role("slider").all():
+        for key in ("End", "Home", "PageUp"):
+            slider.press(key)
+            assert page.evaluate(NO_NUMBER) == [], key
+    for control in widget.locator("input:is([type=radio], [type=checkbox])").all():
+        control.evaluate("control => control.click()")
+        assert page.evaluate(NO_NUMBER) == []
+    for width in (90, 320, 2000):
+        page.set_viewport_size({"width": width, "height": 600})
+        settle(page)
+        assert page.evaluate(NO_NUMBER) == [], width
+
+
+PICTURES = """(widget) => [...widget.querySelectorAll("svg, canvas, p, .digits, .lines")]
+  .map((node) => node.toDataURL?.() ?? node.outerHTML).join()"""
+
+
+@pytest.mark.parametrize("name", EACH)
+def test_two_copies_in_a_page_leave_each_other_alone(shown: Shown, page: Page, name: str) -> None:
+    shown(EACH[name]())
+    state = EACH[name]().get_state()
+    page.evaluate("document.querySelector('div').before(document.createElement('div'))")
+    page.evaluate(START, [state["_esm"], page_state(EACH[name]())])
+    settle(page)
+    first, other = page.locator(".rnnreport-widget").all()
+    before, drawn = other.evaluate(PICTURES), first.evaluate(PICTURES)
+    assert before == drawn, "the same"
+    for control in first.locator("input:is([type=range], [type=radio], [type=checkbox])").all():
+        control.evaluate(
+            """(control) => {
+              if (control.type !== "range") return control.click();
+              control.valueAsNumber = control.valueAsNumber === Number(control.max) ? control.min : control.max;
+              control.dispatchEvent(new Event("input"));
+            }"""
+        )
+    assert first.evaluate(PICTURES) != drawn
+    assert other.evaluate(PICTURES) == before
+    for copy in (first, other):
+        groups = copy.get_by_role("radiogroup").all()
+        assert [group.get_by_role("radio", checked=True).count() for group in groups if group.is_visible()] == [
+            1 for group in groups if group.is_visible()
+        ]
+    first.get_by_role("button", name="Reset").click()
+    assert first.evaluate(PICTURES) == before
+
+
+@pytest.mark.parametrize("name", EACH)
+def test_on_paper_stands_what_was_set_and_nothing_to_press(shown: Shown, page: Page, name: str) -> None:
+    widget = shown(EACH[name]())
+    readouts = widget.locator(".readout").all_inner_texts()
+    page.emulate_media(media="print")
+    assert widget.locator("button, input[type=range]").filter(visible=True).count() == 0
+    assert widget.locator(".readout").filter(visible=True).all_inner_texts() == readouts
+    page.emulate_media(media="screen")
+
+
+def test_a_map_shrinks_with_what_is_drawn_around_it(shown: Shown, page: Page) -> None:
+    """On paper a page is narrower, and no script draws anew."""
+    for name in ("population", "reader"):
+        widget, apart = shown(EACH[name]()), []
+        for scale in (1, 0.7):
+            widget.locator(".heat").evaluate_all(
+                "(maps, scale) => maps.forEach((map) => (map.style.width = `${100 * scale}%`))", scale
+            )
+            canvas, border = (widget.locator(f".heat {part}").first.bounding_box() for part in ("canvas", ".border"))
+            assert canvas is not None
+            assert border is not None
+            apart.append([abs(canvas[side] - border[side]) for side in ("x", "y", "width", "height")])
+        assert max(max(each) for each in apart) <= 5, f"{apart}: more than the width of its lines"

@@ -12,6 +12,7 @@ from sphinx.application import Sphinx
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
+    """Called by Sphinx."""
     app.connect("html-page-context", escape, priority=900)  # after MyST-NB's own
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
