@@ -664,3 +664,25 @@ def test_a_cell_that_fails_fails_the_build(checkout: Path) -> None:
     assert built.returncode != 0
     assert "ZeroDivisionError" in built.stdout + built.stderr
     assert "quick site" not in built.stdout
+
+
+def test_what_a_widget_carries_ends_no_script(checkout: Path, browser: Browser) -> None:
+    """A prompt or a corpus may hold "</SCRIPT >", and MyST-NB escapes one spelling of it only."""
+    import nbformat
+
+    text = "</SCRIPT ><p id=broken>markup</p> <!-- <script> </script> & ü"
+    source = f"import ipywidgets\nipywidgets.Text({text!r})"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Title")])
+    notebook.cells.append(nbformat.v4.new_code_cell(source))
+    (checkout / "book" / "index.md").unlink()
+    nbformat.write(notebook, checkout / "book" / "index.ipynb")
+    built = jupyter_book(checkout)
+    assert built.returncode == 0, built.stderr
+    page = browser.new_page()
+    page.goto((checkout / "_build" / "quick" / "html" / "book" / "index.html").as_uri())
+    state = page.locator("script[type='application/vnd.jupyter.widget-state+json']").evaluate(
+        "script => JSON.parse(script.textContent).state"
+    )
+    assert text in [widget["state"].get("value") for widget in state.values()]
+    assert page.locator("#broken").count() == 0
+    page.close()
