@@ -157,8 +157,8 @@ class _Recurrent(nn.Module):
             raise ValueError(f"symbols must lie in 0…{self.input_size - 1} (input_size)")
         return input.long() if symbols else input, batched
 
-    def _initial(self, hx: Any, batch: int, batched: bool) -> list[Tensor]:
-        """The initial states, (L, B, H) each; zeros where none is given."""
+    def initial_state(self, hx: Any, batch: int, batched: bool = True) -> list[Tensor]:
+        """h_0 or h_0 and c_0, (L, B, H) each; zeros for None. Raises ValueError for anything else than these."""
         shape = (self.num_layers, batch, self.hidden_size) if batched else (self.num_layers, self.hidden_size)
         if hx is None:
             return [self._weight.new_zeros(self.num_layers, batch, self.hidden_size) for _ in self.states]
@@ -183,7 +183,7 @@ class _Recurrent(nn.Module):
     def _run(self, input: Tensor, hx: Any, sequence: bool = True, **layer_options: Any) -> tuple[Tensor, ...]:
         """All layers: the output and the last states, (L, B, H) each, in the shapes of the input, contiguous."""
         x, batched = self._time_first(input)
-        states, ends = self._initial(hx, x.shape[1], batched), []
+        states, ends = self.initial_state(hx, x.shape[1], batched), []
         with torch.autocast(x.device.type, enabled=False) if _in_autocast(x) else nullcontext():
             for layer in range(self.num_layers):
                 wanted = sequence or layer < self.num_layers - 1
@@ -628,7 +628,8 @@ def _by_steps(
 ) -> tuple[Tensor, ...]:
     """The output, (T, B, H), and the last states of a cell in a loop. gate: k, (T, H) or (T, B, H), if there is one."""
     if not x.is_floating_point():
-        x = F.one_hot(x, weights[0].shape[1]).to(weights[0])
+        symbols = torch.arange(weights[0].shape[1], device=x.device)
+        x = (x.unsqueeze(-1) == symbols).to(weights[0])  # one-hot; F.one_hot reads values, which vmap refuses
     output = []
     for x_t, *k_t in zip(x.unbind(0), *(k.unbind(0) for k in gate)):
         states = cell(x_t, *states, *k_t, *weights)

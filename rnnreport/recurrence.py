@@ -102,7 +102,7 @@ def once(backward: Callable[..., Gradients]) -> Callable[..., Gradients]:
         if torch.is_grad_enabled():
             raise RuntimeError(
                 "a recurrence of rnnreport.recurrence can be differentiated once: create_graph must be False; "
-                "for second derivatives, put a network of rnnreport.models under torch.func, or loop over rnnreport.cells"
+                "for second derivatives, take torch.func of a network, or loop over rnnreport.cells"
             )
         return backward(ctx, *gradients)
 

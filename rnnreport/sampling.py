@@ -63,9 +63,7 @@ def sample(
         )
     symbols = start.long() if start.dim() == 2 else start.long().unsqueeze(1)
     weights, shape = _laid_out(model), (model.lstm.num_layers, symbols.shape[1], model.lstm.hidden_size)
-    h, c = state or (weights.table.new_zeros(shape), weights.table.new_zeros(shape))
-    if not tuple(h.shape) == tuple(c.shape) == shape:
-        raise ValueError(f"state must be h and c of the shape (L, B, H) = {shape}, not {(*h.shape,)} and {(*c.shape,)}")
+    h, c = model.lstm.initial_state(state, symbols.shape[1])
     if not all(bool(values.isfinite().all()) for values in (*model.parameters(), h, c)):
         raise ValueError("the model's weights and the state must be finite numbers")
     with torch.inference_mode():

@@ -158,7 +158,8 @@ def test_the_gate_reaches_1_in_the_middle_of_its_open_part(tau, s, r_on, number)
     middle = s + (number + r_on / 2) * tau
     k = gate(middle, tau, s, r_on).item()
     assert k <= 1
-    assert 1 - k <= 4 * rounding(middle, tau, s) / r_on
+    # The middle is rounded three times, t - s and the quotient as `rounding` says; k falls by 2 / r_on a period.
+    assert 1 - k <= 2 * (rounding(middle, tau, s) + 3 * 2.0**-53 * (abs(middle) + abs(s)) / tau) / r_on
 
 
 @settings(max_examples=200, deadline=None)
@@ -196,6 +197,25 @@ def test_figure_3s_gate_reaches_a_third_at_integer_steps():
     k = gate(torch.arange(1, 31), 6.0, 3.0, 0.2)
     opened = {int(step) + 1: k[step].item() for step in k.nonzero().flatten()}
     assert opened == pytest.approx(dict.fromkeys((4, 10, 16, 22, 28), 1 / 3), abs=1e-15)
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.float64], ids=str)
+@pytest.mark.parametrize("start", [0, 2**30, 1_700_000_000])
+@pytest.mark.parametrize("leak", [0.0, 0.25])
+@pytest.mark.parametrize("shape", [(200, 1), (200, 3, 1)], ids=str)
+def test_large_times_keep_their_phase_behind_parameters_in_float32(dtype, start, leak, shape):
+    """The phase is computed before anything is rounded to the parameters' type, also where one time stands alone."""
+    tau, s, r_on = torch.tensor([7.3, 60.1]), torch.tensor([2.7, -11.2]), torch.tensor([0.3, 0.9])
+    times = (start + torch.arange(200, dtype=torch.int64)).to(dtype)
+    exact = [
+        [float(exact_gate(t, *values, leak)) for values in zip(tau.tolist(), s.tolist(), r_on.tolist())]
+        for t in times.tolist()
+    ]
+    expected = torch.tensor(exact)
+    k = temporal_gate(times.view(200, *[1] * (len(shape) - 1)).expand(shape), tau, s, r_on, leak)
+    assert k.dtype == torch.float32
+    torch.testing.assert_close(k[:, 0] if len(shape) == 3 else k, expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(temporal_gate(times[7], tau, s, r_on, leak), expected[7], rtol=0, atol=1e-5)
 
 
 def test_times_and_units_broadcast():

@@ -1,6 +1,9 @@
 """The networks held against torch.nn's and against the recurrences they are made of."""
 
+import copy
 import math
+import pickle
+import re
 
 import pytest
 import torch
@@ -8,17 +11,31 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn.utils import prune
 
 import rnnreport
 from rnnreport import recurrence
 from rnnreport.cells import lstm_step, rnn_step, temporal_gate, temporal_gate_lstm_step
-from rnnreport.models import LSTM, RECURRENCES, RNN, CharLSTM, PalindromeClassifier, TemporalGateLSTM
+from rnnreport.models import (
+    LSTM,
+    RECURRENCES,
+    RNN,
+    CharLSTM,
+    PalindromeClassifier,
+    SequenceNetwork,
+    Sequences,
+    TemporalGateLSTM,
+)
 
 quickly = settings(max_examples=20, deadline=None)
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-6}
 PAIRS = [(RNN, nn.RNN), (LSTM, nn.LSTM)]
 MODELS = [RNN, LSTM, TemporalGateLSTM]
 T, B, D, H = 2, 3, 4, 5
+WANTED = {  # of an initial state, by whether it is the RNN's
+    True: "^the initial state must be a tensor h_0",
+    False: r"^the initial state must be a pair of tensors \(h_0, c_0\), each",
+}
 
 
 def draw(*shape, seed=0, dtype=torch.float64):
@@ -72,7 +89,7 @@ def test_as_torch_nn(ours, theirs, dtype, sizes, num_layers, bias, batch_first, 
     steps, batch, features, units = sizes
     torch.manual_seed(sum(sizes))
     if copy_back:
-        our = ours(features, units, num_layers, bias, batch_first).to(dtype)
+        our = ours(features, units, num_layers, bias=bias, batch_first=batch_first).to(dtype)
         their = our.to_torch()
     else:
         their = theirs(features, units, num_layers, bias=bias, batch_first=batch_first, dtype=dtype)
@@ -146,6 +163,94 @@ def test_a_copy_keeps_dtype_options_and_weights_and_shares_nothing(ours, theirs,
     assert copy.weight_hh_l0.abs().min() > 0
 
 
+@pytest.mark.parametrize(("ours", "theirs"), [*PAIRS, (TemporalGateLSTM, nn.LSTM)])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_a_copy_keeps_mode_device_and_what_is_trained(ours, theirs, training, device):
+    module = theirs(D, H, 2, dropout=0.5, device=device).train(training)
+    for name in ("weight_ih_l1", "bias_ih_l0", "bias_hh_l0", "bias_hh_l1"):
+        getattr(module, name).requires_grad_(False)
+    module.weight_hh_l0.grad = torch.ones_like(module.weight_hh_l0)
+    copied = ours.from_torch(module)
+    assert (copied.training, copied.dropout) == (training, 0.5)
+    assert {weight.device.type for weight in copied.parameters()} == {device}
+    frozen = {name for name, weight in copied.named_parameters() if not weight.requires_grad}
+    assert frozen == {"weight_ih_l1", "bias_l0"}  # the bias of layer 1 is a sum of which one part is trained
+    assert all(weight.grad is None for weight in copied.parameters())
+    back = copied.to_torch()
+    assert (back.training, back.dropout) == (training, 0.5)
+    assert {weight.device.type for weight in back.parameters()} == {device}
+    frozen = {name for name, weight in back.named_parameters() if not weight.requires_grad}
+    assert frozen == {"weight_ih_l1", "bias_ih_l0", "bias_hh_l0"}
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("training", [True, False])
+def test_there_and_back_is_the_same_module(kind, training):
+    net = network(kind, D, H, 2, batch_first=True, dropout=0.25, backend="native").train(training)
+    net.weight_hh_l1.requires_grad_(False)
+    net.bias_l0.requires_grad_(False)
+    options = {"leak": 0.5} if kind is TemporalGateLSTM else {}
+    back = kind.from_torch(net.to_torch(), backend="native", **options)
+    for option in ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "backend", "training"):
+        assert getattr(back, option) == getattr(net, option), option
+    assert getattr(back, "leak", 0.5) == 0.5
+    for (name, weight), (other, found) in zip(net.named_parameters(), back.named_parameters(), strict=True):
+        assert (name, weight.dtype, weight.requires_grad) == (other, found.dtype, found.requires_grad)
+        assert torch.equal(weight, found) or name.startswith(net.per_unit)
+
+
+class Peephole(nn.LSTM):
+    def forward(self, input, hx=None):
+        return super().forward(input, hx)
+
+
+def with_buffer(module):
+    module.register_buffer("mask", torch.ones(1))
+
+
+def with_shared_weights(module):
+    module.weight_hh_l1 = module.weight_hh_l0
+
+
+@pytest.mark.parametrize("kind", [LSTM, nn.LSTM])
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        (lambda m: nn.utils.parametrizations.weight_norm(m, "weight_hh_l0"), "parametrizations.weight_hh_l0.original0"),
+        (lambda m: prune.l1_unstructured(m, "weight_hh_l0", 0.5), "weight_hh_l0_orig"),
+        (lambda m: m.register_forward_hook(lambda *_: None), "forward_hooks"),
+        (lambda m: m.register_full_backward_pre_hook(lambda *_: None), "backward_pre_hooks"),
+        (lambda m: m.weight_hh_l0.register_hook(lambda d: d.clamp(-1, 1)), "hooks of weight_hh_l0"),
+        (lambda m: m.register_parameter("peephole", nn.Parameter(torch.ones(1))), "peephole"),
+        (with_buffer, "mask"),
+        (with_shared_weights, "parameters that are one"),
+    ],
+    ids=["weight norm", "pruning", "hook", "backward hook", "gradient's hook", "parameter", "buffer", "shared"],
+)
+def test_what_a_copy_would_lose_is_refused(kind, more, named):
+    module = kind(D, H, 2)
+    more(module)
+    with pytest.raises(ValueError, match=r"LSTM\.(from|to)_torch copies weights alone.*" + re.escape(named)):
+        module.to_torch() if kind is LSTM else LSTM.from_torch(module)
+
+
+def test_a_hook_that_was_removed_is_no_hindrance():
+    module = nn.LSTM(D, H)
+    module.register_forward_hook(lambda *_: None).remove()
+    module.weight_hh_l0.register_hook(lambda d: d).remove()
+    assert torch.equal(LSTM.from_torch(module).weight_hh_l0, module.weight_hh_l0)
+
+
+def test_a_module_whose_forward_is_another_is_refused():
+    class Named(nn.LSTM):
+        pass
+
+    LSTM.from_torch(Named(D, H))
+    with pytest.raises(ValueError, match=r"from_torch takes a torch\.nn\.LSTM, not a Peephole"):
+        LSTM.from_torch(Peephole(D, H))
+
+
 @pytest.mark.parametrize(("kind", "theirs"), [*PAIRS, (TemporalGateLSTM, nn.LSTM)])
 def test_a_torch_module_with_our_weights_has_one_bias_and_a_zero(kind, theirs):
     net = network(kind, D, H, 2, dtype=torch.float32)
@@ -196,6 +301,85 @@ def test_a_size_that_is_no_positive_integer_is_refused(kind, name, value):
 
 
 @pytest.mark.parametrize("kind", MODELS)
+def test_arguments_are_torch_nns_in_its_order(kind):
+    options = {"num_layers": 2, "bias": False, "batch_first": True, "dropout": 0.5, "bidirectional": False}
+    options |= {"device": "cpu", "dtype": torch.float64} | (
+        {"nonlinearity": "tanh"} if kind is RNN else {"proj_size": 0}
+    )
+    by_name = kind(input_size=D, hidden_size=H, **options)
+    by_place = kind(D, H, 2, *(["tanh"] if kind is RNN else []), False, True, 0.5, False)
+    assert [(name, weight.shape) for name, weight in by_name.named_parameters()] == [
+        (name, weight.shape) for name, weight in by_place.named_parameters()
+    ]
+    for net, dtype in ((by_name, torch.float64), (by_place, torch.float32)):
+        assert (net.num_layers, net.bias, net.batch_first, net.dropout) == (2, False, True, 0.5)
+        assert (net.bidirectional, net.proj_size, net.backend) == (False, 0, "torch")
+        assert {weight.dtype for weight in net.parameters()} == {dtype}
+        theirs = net.counterpart(D, H, 2, bias=False)
+        assert [[weight.shape for weight in layer] for layer in net.all_weights] == [
+            [weight.shape for weight in layer] for layer in theirs.all_weights
+        ]
+        assert net.all_weights[1][0] is net.weight_ih_l1
+        assert net.flatten_parameters() is None
+    assert kind(D, H, device="meta").weight_hh_l0.is_meta
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *[("bidirectional", True), ("proj_size", 2), ("dropout", "torch"), ("dropout", 1), ("bias", 0.5)],
+        *[("bias", None), ("batch_first", 1), ("num_layers", True), ("backend", 0.5)],
+    ],
+)
+def test_an_option_that_ours_does_not_have_is_refused(kind, option, value):
+    with pytest.raises(ValueError, match=f"{option}.* not {value!r}"):
+        kind(D, H, **{option: value})
+
+
+def test_another_nonlinearity_is_refused():
+    for arguments in ((D, H, 1, "relu"), (D, H, 1, True)):  # in its place the LSTM has the bias
+        with pytest.raises(ValueError, match=f"RNN does nonlinearity='tanh' only, not {arguments[-1]!r}"):
+            RNN(*arguments)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_parameters_are_reset_as_they_were_drawn(kind):
+    torch.manual_seed(3)
+    net = kind(D, H, 2)
+    drawn = copy.deepcopy(net.state_dict())
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.zero_()
+    torch.manual_seed(3)
+    net.reset_parameters()
+    assert all(torch.equal(net.state_dict()[name], weight) for name, weight in drawn.items())
+    net = CharLSTM(D, H, tied=True).lstm
+    before = [weight.clone() for weight in net.parameters()]
+    net.reset_parameters()
+    assert not any(torch.equal(*pair) for pair in zip(before, net.parameters()))
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize(
+    ("input", "message"),
+    [
+        (nn.utils.rnn.pack_padded_sequence(torch.zeros(T, B, D), [2, 2, 1]), "not a PackedSequence: .*pad_packed_sequ"),
+        (torch.zeros(T, B, D).numpy(), "input must be a tensor of real numbers, .* not a ndarray"),
+        (torch.zeros(T, B, D, dtype=torch.complex64), "input must be a tensor of real numbers, .*complex64"),
+        (torch.zeros(T, B, dtype=torch.bool), "input must be a tensor of real numbers, .*bool"),
+        (torch.zeros(T, B, D).double(), "the weights' kind, torch.float32 on cpu, not torch.float64 on cpu"),
+        (torch.zeros(T, B, D).half(), "the weights' kind, torch.float32 on cpu, not torch.float16 on cpu"),
+        (torch.zeros(T, B, D).to("meta"), "the weights' kind, torch.float32 on cpu, not torch.float32 on meta"),
+    ],
+    ids=["packed", "numpy", "complex", "bool", "float64", "float16", "meta"],
+)
+def test_an_input_of_another_kind_is_refused(kind, input, message):
+    with pytest.raises(ValueError, match=message):
+        kind(D, H)(input)
+
+
+@pytest.mark.parametrize("kind", MODELS)
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
@@ -222,12 +406,49 @@ def test_a_symbol_outside_the_vocabulary_is_refused(kind, symbol):
 @pytest.mark.parametrize("shape", [(B, H), (1, B + 1, H), (2, B, H), (1, B, H + 1), (1, 1, H)], ids=str)
 def test_a_state_of_another_shape_is_refused(kind, shape):
     net = kind(D, H)
-    with pytest.raises(ValueError, match=r"h_0 must have the shape"):
+    with pytest.raises(ValueError, match=WANTED[kind is RNN]):
         net(torch.zeros(T, B, D), states_of(net, *shape, dtype=torch.float32))
     if kind is not RNN:
         states = torch.zeros(1, B, H), torch.zeros(shape)
-        with pytest.raises(ValueError, match=r"c_0 must have the shape"):
+        with pytest.raises(ValueError, match=re.escape(f"(1, 3, 5), torch.float32 on cpu; {shape}, torch.float32")):
             net(torch.zeros(T, B, D), states)
+
+
+state = torch.zeros(1, B, H)
+
+
+@pytest.mark.parametrize("kind", [*MODELS, CharLSTM])
+@pytest.mark.parametrize(
+    ("hx", "told"),
+    [
+        ((state, state, state), "a tuple [(1, 3, 5), torch.float32 on cpu; "),
+        ([state], "a list [(1, 3, 5), torch.float32 on cpu]"),
+        ((), "a tuple []"),
+        ((None, None), "a tuple [a NoneType; a NoneType]"),
+        (0, "a int"),
+        (state.numpy(), "a ndarray"),
+        ((state, state.double()), "(1, 3, 5), torch.float64 on cpu]"),
+        ((state, state.to("meta")), "(1, 3, 5), torch.float32 on meta]"),
+    ],
+    ids=["three", "one", "none", "None", "0", "numpy", "dtype", "device"],
+)
+def test_what_is_no_initial_state_is_refused_in_one_sentence(kind, hx, told):
+    read = CharLSTM(D, H, num_layers=1).run if kind is CharLSTM else kind(D, H)
+    wanted = WANTED[kind is RNN] + r" \(L, B, H\) = \(1, 3, 5\), torch.float32 on cpu, not "
+    with pytest.raises(ValueError, match=wanted + ".*" + re.escape(told)):
+        read(torch.zeros(T, B, dtype=torch.int64), hx)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_state_of_the_other_network_is_refused(kind):
+    pair = (state, state)
+    with pytest.raises(ValueError, match=WANTED[kind is RNN]):
+        kind(D, H)(torch.zeros(T, B, D), pair if kind is RNN else state)
+    with pytest.raises(ValueError, match=r"\(L, H\) = \(1, 5\), torch.float32 on cpu, not .*\(1, 3, 5\)"):
+        kind(D, H)(torch.zeros(T, D), state if kind is RNN else pair)
+    two = kind(D, H, 2)  # a tensor whose first dimension, L, could be taken for the pair
+    with pytest.raises(ValueError, match=WANTED[kind is RNN]):
+        two(torch.zeros(T, B, D), torch.zeros(2, 2, B, H))
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -298,6 +519,153 @@ def test_the_networks_are_importable_from_the_package():
     assert {getattr(rnnreport, name).__name__ for name in rnnreport.__all__} == set(rnnreport.__all__)
     with pytest.raises(AttributeError, match="GRU"):
         rnnreport.GRU  # noqa: B018
+
+
+# As torch.nn's are used
+
+
+def opened(kind, *args, **options):
+    """A network whose gates, if it has any, are open at every step, some of the units at least."""
+    torch.manual_seed(0)
+    net = kind(*args, **options)
+    if isinstance(net, TemporalGateLSTM):
+        for layer in range(net.num_layers):
+            tau, s = torch.linspace(1.3, 7, net.hidden_size), torch.linspace(0.13, 3.07, net.hidden_size)
+            net.set_gate(tau, s, 0.3, layer)
+    return net
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("backend", ["torch", "native"])
+@pytest.mark.parametrize("given", [True, False])
+def test_in_autocast_the_weights_dtype_is_kept(kind, backend, given):
+    """A layer before hands bfloat16 on, to the input and to the state; the gradient goes back to it."""
+    net, below = opened(kind, D, H, 2, backend=backend), nn.Linear(D, D)
+    x, h = torch.randn(6, B, D), torch.randn(2, B, H)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        read = below(x)
+        hx = None if not given else h.bfloat16() if kind is RNN else (h.bfloat16(), h)
+        output, last = net(read, hx)
+    assert read.dtype == torch.bfloat16
+    assert {part.dtype for part in (output, *listed(last))} == {torch.float32}
+    outside = None if not given else h.bfloat16().float() if kind is RNN else (h.bfloat16().float(), h)
+    assert torch.equal(output, net(read.float(), outside)[0])
+    output.sum().backward()
+    assert below.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("backend", ["torch", "native"])
+@pytest.mark.parametrize("batch_first", [True, False])
+@pytest.mark.parametrize("shape", [(7, 150, D), (7, 1, D), (7, D)], ids=str)  # a batch in which few open units pay
+def test_what_comes_out_is_contiguous(kind, backend, batch_first, shape):
+    output, last = opened(kind, D, 20, 2, batch_first=batch_first, backend=backend)(torch.zeros(shape))
+    assert all(part.is_contiguous() for part in (output, *listed(last)))
+    output.view(-1)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("backend", ["torch", "native"])
+@pytest.mark.parametrize("batch_first", [True, False])
+@pytest.mark.parametrize("batch", [1, 150])
+@pytest.mark.parametrize("changed", [0, 1, 2], ids=["output", "h", "c"])
+@pytest.mark.parametrize("silently", [True, False])
+def test_what_is_changed_in_place_is_noticed_or_does_no_harm(kind, backend, batch_first, batch, changed, silently):
+    if kind is RNN and changed == 2:
+        return
+    net = opened(kind, D, 20, batch_first=batch_first, backend=backend)
+    x = torch.randn((batch, 5, D) if batch_first else (5, batch, D))
+
+    def gradients_of(double):
+        output, last = net(x)
+        parts = [output, *listed(last)]
+        parts = [double(part) if place == changed else part for place, part in enumerate(parts)]
+        return torch.autograd.grad(sum((part * part.detach().cos()).sum() for part in parts), list(net.parameters()))
+
+    def in_place(part):
+        with torch.set_grad_enabled(not silently):
+            return part.mul_(2)
+
+    expected = gradients_of(lambda part: part * (1 if silently else 2) + (part.detach() if silently else 0))
+    found, refusal = [], "modified inplace"
+    try:
+        found = gradients_of(in_place)
+    except RuntimeError as error:
+        refusal = str(error)
+    assert re.search("modified (by an )?inplace", refusal)
+    for one, other in zip(found, expected):
+        same(one, other, 1e-5)
+
+
+FOLLOWED = [(kind, backend) for kind in MODELS for backend in ("torch", "native")]
+
+
+@pytest.mark.parametrize(("kind", "backend"), FOLLOWED)
+@pytest.mark.parametrize("symbols", [True, False])
+def test_torch_func_sees_through(kind, backend, symbols):
+    net = opened(kind, D, H, 2, backend=backend)
+    weights = dict(net.named_parameters())
+    x = torch.randint(D, (4, 6, B)) if symbols else torch.randn(4, 6, B, D)
+
+    def loss(weights, x):
+        output, last = torch.func.functional_call(net, weights, (x,))
+        return output.square().sum() + sum(part.sin().sum() for part in listed(last))
+
+    by_func = torch.func.grad(loss)(weights, x[0])
+    expected = dict(zip(weights, torch.autograd.grad(loss(weights, x[0]), list(weights.values()))))
+    each = torch.vmap(torch.func.grad(loss), (None, 0))(weights, x)
+    for name, gradient in expected.items():
+        same(by_func[name], gradient, 1e-5)
+        same(each[name][0], gradient, 1e-5)
+    same(torch.vmap(lambda x: net(x)[0])(x)[2], net(x[2])[0], 1e-5)
+
+
+@pytest.mark.parametrize(("kind", "backend"), FOLLOWED)
+def test_torch_func_goes_forward_and_twice(kind, backend):
+    net = opened(kind, 2, 3, backend=backend).double()
+    x = torch.randn(3, 2, 2, dtype=torch.float64)
+
+    def loss(x):
+        return net(x)[0].square().sum()
+
+    d = torch.randn_like(x)
+    _, along = torch.func.jvp(loss, (x,), (d,))
+    (gradient,) = torch.autograd.grad(loss(x.requires_grad_()), x)
+    same(along, (gradient * d).sum())
+    x = x.detach()
+    curved = torch.func.hessian(loss)(x).reshape(12, 12)
+    step = 1e-5 * d
+    slopes = [torch.autograd.grad(loss(y), y)[0] for y in ((x + step).requires_grad_(), (x - step).requires_grad_())]
+    same(curved @ d.flatten(), (slopes[0] - slopes[1]).flatten() / 2e-5, 1e-7)
+
+
+@pytest.mark.parametrize(("kind", "backend"), FOLLOWED)
+@pytest.mark.filterwarnings("ignore")  # of jit's, which is deprecated, and of its tracer at every check
+def test_a_module_can_be_traced_exported_and_compiled(kind, backend):
+    net, x = opened(kind, D, H, 2, backend=backend).eval(), torch.randn(6, B, D)
+    expected = net(x)
+    traced, other = torch.jit.trace(net, (x,)), torch.randn(6, 2 * B, D)
+    same(traced(other)[0], net(other)[0], 1e-5)
+    with pytest.raises(RuntimeError, match="Expected 6 elements in a list but found 5"):
+        traced(x[:5])  # the number of steps is the traced one: not a wrong answer
+    forms = [torch.export.export(net, (x,)).module(), torch.compile(net, backend="eager", fullgraph=True)]
+    for found in (form(x) for form in (traced, *forms)):
+        for one, two in zip([found[0], *listed(found[1])], [expected[0], *listed(expected[1])], strict=True):
+            same(one, two, 1e-5)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))], ids=["copy", "pickle"])
+def test_a_module_can_be_copied_and_stored(kind, again):
+    net, x = opened(kind, D, H, 2, backend="native", dropout=0.5).eval(), torch.randn(6, B, D)
+    other = again(net)
+    assert torch.equal(other(x)[0], net(x)[0])
+    assert (other.backend, other.dropout, other.training) == ("native", 0.5, False)
+    fresh = kind(D, H, 2).eval()
+    fresh.load_state_dict(net.state_dict())
+    same(fresh(x)[0], net(x)[0], 2**-7)
+    with pytest.raises(RuntimeError, match="bias_hh_l0"):  # one bias a gate: from_torch sums the two
+        fresh.load_state_dict(net.to_torch().state_dict())
 
 
 # The temporal gate
@@ -374,6 +742,80 @@ def test_openness_is_equation_12_for_every_unit():
     assert net.openness(times[:, 0]).shape == (T, H)
 
 
+@pytest.mark.parametrize("backend", ["torch", "native"])
+@pytest.mark.parametrize("dtype", [torch.int64, torch.float64], ids=str)
+@pytest.mark.parametrize("by_sequence", [True, False])
+@pytest.mark.parametrize("training", [True, False])
+def test_unix_seconds_keep_their_phase(backend, dtype, by_sequence, training):
+    """In float32 those of 200 seconds would be 3 distinct times."""
+    net = opened(TemporalGateLSTM, D, 20, 2, backend=backend, leak=0.1).train(training)
+    exact = copy.deepcopy(net).double()
+    exact.gate = lambda layer: [value.double() for value in net.gate(layer)]  # another exp would be other periods
+    times = (1_700_000_000 + torch.arange(200)).to(dtype)
+    times = times[:, None].expand(200, B) if by_sequence else times
+    x = torch.randn(200, B, D)
+    assert len(net.openness(times).flatten(1).unique(dim=0)) > 150
+    same(net(x, times=times)[0], exact(x.double(), times=times)[0].float(), 2**-6 if backend == "native" else 1e-4)
+
+
+@pytest.mark.parametrize("model", ["lstm", "temporal-gate"])
+@pytest.mark.parametrize(
+    ("times", "told"),
+    [
+        (torch.tensor([1.0, math.nan]), "float32.* not nan$"),
+        (torch.tensor([[1.0] * B, [2.0, math.inf, 3.0]]), "float32.* not inf$"),
+        (torch.tensor([1.0, -math.inf]).double(), "float64.* not -inf$"),
+        (torch.tensor([1.0, 1.7e9]), r"as torch\.float32, from -16,777,216 to 16,777,216, not 17000.*subtracted"),
+        (torch.tensor([1.0, 2100]).half(), r"as torch\.float16, from -2,048 to 2,048, not 2100"),
+        (torch.tensor([1, 1_700_000_000_000_000_000]), r"as torch\.int64, from -9,007.* not 1700000000000000000;"),
+        (torch.tensor([1, -(2**63)]), r"as torch\.int64, from -9,007.* not -9223372036854775808;"),
+    ],
+    ids=["nan", "inf", "-inf", "float32", "float16", "nanoseconds", "least"],
+)
+def test_times_that_are_no_numbers_or_lost_their_units_are_refused(model, times, told):
+    net = SequenceNetwork(model, D, 1, H, timed=True)
+    with pytest.raises(ValueError, match="^times must be finite and, .*" + told):
+        net(Sequences(torch.zeros(T, B, D), times))
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.float64, torch.float32], ids=str)
+@pytest.mark.parametrize("model", ["lstm", "temporal-gate"])
+def test_a_network_reads_times_of_any_type_shared_or_not(model, dtype):
+    """Intervals are taken before they are rounded to the weights' type."""
+    torch.manual_seed(0)
+    net, x = SequenceNetwork(model, D, 1, H, timed=True), torch.randn(4, B, D)
+    times = torch.tensor([2, 3, 7, 8])
+    expected = net(Sequences(x, times[:, None].expand(4, B).float()))
+    same(net(Sequences(x, times.to(dtype))), expected, 1e-6)
+    if model == "lstm" and dtype != torch.float32:
+        same(net(Sequences(x, times.to(dtype) + 1_700_000_000)), expected, 1e-6)
+
+
+def test_the_leak_is_of_training_alone():
+    net = opened(TemporalGateLSTM, D, 20, leak=0.5)
+    times = torch.arange(1, 30)
+    leaking, tight = net.openness(times), net.eval().openness(times)
+    shut = tight == 0
+    assert 0 < shut.double().mean() < 1
+    assert torch.equal(leaking[~shut], tight[~shut])
+    assert (leaking[shut] > 0).all()
+    assert torch.equal(tight, temporal_gate(times[:, None], *net.gate()))
+
+
+def test_gates_are_drawn_for_the_first_layer_unless_another_is_named():
+    net = TemporalGateLSTM(D, H, 2)
+    before = {name: weight.clone() for name, weight in net.state_dict().items()}
+
+    def moved():
+        return {name for name, weight in net.state_dict().items() if not torch.equal(weight, before[name])}
+
+    net.draw_gate(200, 300, 0.5)
+    assert moved() == {"log_tau_l0", "s_l0", "logit_r_on_l0"}
+    assert ((net.gate()[0] > 199) & (net.gate()[0] < 301)).all()
+    net.draw_gate(200, 300, 0.5, 1)
+    assert {name[-1] for name in moved()} == {"0", "1"}
+
+
 @pytest.mark.parametrize("shape", [(T + 1,), (B, T), (T, B + 1), (T, B, H), (1,), ()], ids=str)
 def test_times_of_another_shape_are_refused(shape):
     with pytest.raises(ValueError, match=r"times must have the shape"):
@@ -440,8 +882,11 @@ def test_the_uniform_initialisation_is_torch_nns():
 @pytest.mark.parametrize("model", RECURRENCES)
 def test_the_orthogonal_initialisation_makes_every_gates_whh_orthogonal(model):
     net = PalindromeClassifier(model, 7, initialisation="orthogonal")
-    for block in net.recurrence.weight_hh_l0.split(7):
+    blocks = net.recurrence.weight_hh_l0.detach().split(7)
+    for block in blocks:
         same(block @ block.T, torch.eye(7), 1e-5)
+        assert (block - torch.eye(7)).abs().max() > 0.1  # the identity is one too
+    assert len({block[0, 0].item() for block in blocks}) == len(blocks)  # each gate's is drawn
 
 
 @pytest.mark.parametrize("model", ["lstm", "temporal-gate"])
@@ -568,7 +1013,7 @@ def test_an_evaluation_starts_from_zero_and_leaves_the_carried_state():
 def test_a_batch_of_another_size_than_the_carried_state_is_refused():
     net = character_model()
     net.carry(3)
-    with pytest.raises(ValueError, match=r"h_0 must have the shape \(L, B, H\) = \(2, 2, 5\), not \(2, 3, 5\)"):
+    with pytest.raises(ValueError, match=r"\(L, B, H\) = \(2, 2, 5\), .* not a tuple \[\(2, 3, 5\)"):
         net(characters(6, batch=2))
     assert not any(part.any() for part in net.carried)
 
@@ -689,13 +1134,6 @@ def test_a_layer_calls_the_recurrence_once_for_the_whole_sequence(monkeypatch):
 def test_a_backend_that_does_not_exist_is_refused_by_name(network):
     with pytest.raises(ValueError, match="backend must be one of torch, native, auto, not 'cuda'"):
         network(D, H, backend="cuda")
-
-
-@pytest.mark.parametrize("network", [RNN, LSTM])
-def test_a_state_of_another_dtype_is_refused(network):
-    state = torch.zeros(1, B, H, dtype=torch.float64)
-    with pytest.raises(ValueError, match=r"h_0 must be of the weights' dtype, torch\.float32, not torch\.float64"):
-        network(D, H)(torch.zeros(3, B, D), state if network is RNN else (state, state))
 
 
 def test_the_gate_s_way_of_computing_does_not_show():

@@ -174,7 +174,7 @@ def test_a_start_outside_the_vocabulary_is_refused(model, symbol):
 
 def test_a_state_of_another_batch_is_refused(model):
     _, state = sample(model, torch.zeros(1, 2, dtype=torch.long), 3, generator=seeded())
-    with pytest.raises(ValueError, match="state must be h and c of the shape"):
+    with pytest.raises(ValueError, match=r"state must be a pair of tensors \(h_0, c_0\), each \(L, B, H\) ="):
         sample(model, torch.tensor([1]), 3, state=state)
 
 

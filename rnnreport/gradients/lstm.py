@@ -182,7 +182,7 @@ def gate_branch(t: Tensor, tau: Tensor, s: Tensor, r_on: Tensor) -> GateBranch:
 
     A corner belongs to the branch that begins there: φ = 0 rises, φ = r_on/2 falls, φ = r_on is closed.
     """
-    t, tau, s, r_on = torch.broadcast_tensors(t, tau, s, r_on)
+    t, tau, s, r_on = torch.broadcast_tensors(t.double(), tau, s, r_on)  # as in the cell
     phi = torch.remainder(t - s, tau) / tau
     rising, is_open = phi < r_on / 2, phi < r_on
     alpha = 2.0 * (is_open & ~rising)
