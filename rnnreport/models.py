@@ -282,10 +282,13 @@ class RNN(_Recurrent):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
         **options: Any,
     ) -> None:
         self._check_options("RNN", nonlinearity=nonlinearity)
-        super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, **options)
+        options |= {"bidirectional": bidirectional, "device": device, "dtype": dtype}
+        super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, **options)
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Output and h_n, see the class. Raises ValueError for shapes that do not fit."""
@@ -401,7 +404,8 @@ class TemporalGateLSTM(LSTM):
             times = torch.arange(1, steps + 1)
         elif not isinstance(times, Tensor) or tuple(times.shape) not in ((steps,), (steps, batch)):
             raise ValueError(
-                f"times must have the shape (T,) = ({steps},) or (T, B) = ({steps}, {batch}), not {_told(times)}"
+                f"times must have the shape (T,) = ({steps},) or (T, B) = ({steps}, {batch}), also with batch_first, "
+                f"not {_told(times)}"
             )
         k = self.openness(times.to(x.device), layer)  # in their own type: rounded to the weights' they lose the phase
         if _followed():
@@ -628,8 +632,7 @@ def _by_steps(
 ) -> tuple[Tensor, ...]:
     """The output, (T, B, H), and the last states of a cell in a loop. gate: k, (T, H) or (T, B, H), if there is one."""
     if not x.is_floating_point():
-        symbols = torch.arange(weights[0].shape[1], device=x.device)
-        x = (x.unsqueeze(-1) == symbols).to(weights[0])  # one-hot; F.one_hot reads values, which vmap refuses
+        x = F.embedding(x, torch.eye(weights[0].shape[1]).to(weights[0]))  # one-hot; vmap refuses F.one_hot
     output = []
     for x_t, *k_t in zip(x.unbind(0), *(k.unbind(0) for k in gate)):
         states = cell(x_t, *states, *k_t, *weights)

@@ -620,6 +620,15 @@ def test_torch_func_sees_through(kind, backend, symbols):
     same(torch.vmap(lambda x: net(x)[0])(x)[2], net(x[2])[0], 1e-5)
 
 
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("symbol", [-1, D])
+def test_a_symbol_outside_the_vocabulary_is_noticed_there_too(kind, symbol):
+    net, symbols = kind(D, H), torch.tensor([[0, symbol, 1]])
+    for read in (torch.vmap(lambda x: net(x)[0]), torch.compile(lambda x: net(x[0])[0], backend="eager")):
+        with pytest.raises((IndexError, RuntimeError), match="index out of range"):
+            read(symbols.unsqueeze(0))
+
+
 @pytest.mark.parametrize(("kind", "backend"), FOLLOWED)
 def test_torch_func_goes_forward_and_twice(kind, backend):
     net = opened(kind, 2, 3, backend=backend).double()
