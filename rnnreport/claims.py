@@ -171,8 +171,8 @@ def grad_wph(gaps: pd.DataFrame) -> Finding:
     """gaps: relative differences of the report's lines for ∂L/∂Wph from autograd."""
     read_well, summed = gaps["line 3, l = i"].max(), gaps["line 3, l summed"].max()
     return bool(read_well < EQUAL), (
-        f"Relative difference from autograd, the largest of {_number(len(gaps), 'problem')}: {_tiny(read_well)} if the "
-        f"index l that nothing binds in the last line is read as i, {_tiny(summed)} if it is still summed over; below "
+        f"Relative difference from autograd, the largest of {_number(len(gaps), 'problem')}: {_gap(read_well)} if the "
+        f"index l that nothing binds in the last line is read as i, {_gap(summed)} if it is still summed over; below "
         f"{EQUAL} is equal."
     )
 
@@ -184,8 +184,8 @@ def grad_whh(gaps: pd.DataFrame) -> Finding:
         gaps[column].max() for column in ("single product for the sum over k", "every letter as printed", "repaired")
     )
     return None if kindest < EQUAL else False, (
-        f"Relative difference from autograd, the largest of {_number(len(gaps), 'problem')}: {_tiny(kindest)} read "
-        f"most kindly, {_tiny(literal)} read to the letter, {_tiny(repaired)} once repaired; below {EQUAL} is equal."
+        f"Relative difference from autograd, the largest of {_number(len(gaps), 'problem')}: {_gap(kindest)} read "
+        f"most kindly, {_gap(literal)} read to the letter, {_gap(repaired)} once repaired; below {EQUAL} is equal."
     )
 
 
@@ -197,8 +197,8 @@ def wph_local(gaps: pd.DataFrame) -> Finding:
     )
     return bool(cut < EQUAL), (
         f"Largest relative change over {_number(len(gaps), 'problem')}: with h(T) given and the earlier steps cut off, "
-        f"{_tiny(cut)} of ∂L/∂Wph and {_tiny(whh_cut)} of ∂L/∂Whh; with another x(1), which reaches h(T), "
-        f"{_tiny(other)} of ∂L/∂Wph; below {EQUAL} is equal."
+        f"{_gap(cut)} of ∂L/∂Wph and {_gap(whh_cut)} of ∂L/∂Whh; with another x(1), which reaches h(T), "
+        f"{_gap(other)} of ∂L/∂Wph; below {EQUAL} is equal."
     )
 
 
@@ -703,8 +703,9 @@ def _number(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
-def _tiny(difference: float) -> str:
-    return f"{difference:.{digits_beside([difference], EQUAL, form='g')}g}"
+def _gap(value: float) -> str:
+    """A relative difference, of rounding or of another formula."""
+    return f"{value:.2f}" if value >= 0.01 else f"{value:.{digits_beside([value], EQUAL, form='g')}g}"
 
 
 def _mean(values: Iterable[float], against: float | None = None, *, share: bool = False) -> str:
