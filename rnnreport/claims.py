@@ -7,7 +7,6 @@ A chapter shows a verdict where its evidence is; the last chapter collects them.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -18,13 +17,13 @@ from typing import Annotated, Any, Literal, get_args
 import numpy as np
 import pandas as pd
 import yaml
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError
 
 from rnnreport import checksums
 from rnnreport.intervals import digits_beside, exceeds, in_words, interval
-from rnnreport.parameters import DISTINCT, FileName, Parameters, located
+from rnnreport.parameters import DISTINCT, FileName, ParameterError, Parameters, located
 from rnnreport.provenance import PROJECT
-from rnnreport.shown import in_html
+from rnnreport.shown import brief, in_html
 
 CLAIMS = PROJECT / "data" / "claims.yml"
 READS = (CLAIMS,)  # what this module reads by itself, for the fingerprints of the chapters that judge
@@ -39,12 +38,7 @@ EQUAL = 1e-12  # a relative difference from autograd below this is none, in floa
 
 
 def _collected(file: str) -> str:
-    try:
-        _verdicts(file)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"verdicts_file must be '' or a file that a build left, verdicts.json, not {file!r}"
-        ) from error
+    _verdicts(file)
     return file
 
 
@@ -63,6 +57,15 @@ class ClaimsParameters(Parameters):
 def claims() -> dict[str, dict[str, str]]:
     """The claims by their id: section and claim."""
     return {claim["id"]: claim for claim in yaml.safe_load(checksums.verify(CLAIMS).read_text(encoding="utf-8"))}
+
+
+class Collected(BaseModel):
+    """A verdict as a build collects it, with the chapter that shows it."""
+
+    id: str
+    verdict: VerdictName
+    evidence: str
+    chapter: str
 
 
 @dataclass(frozen=True)
@@ -111,13 +114,14 @@ def ledger(verdicts_file: str, only: list[str] | None = None) -> pd.DataFrame:
 
 
 def _verdicts(file: str) -> dict[str, dict[str, str]]:
-    """By their claims' ids: id, verdict, evidence and chapter. Raises where the file is no list of these."""
-    found = json.loads(located(file).read_text(encoding="utf-8")) if file else []
-    if not isinstance(found, list):
-        raise TypeError
-    return {
-        verdict["id"]: {name: verdict[name] for name in ("id", "verdict", "evidence", "chapter")} for verdict in found
-    }
+    """What a build collected, by the claims' ids. Raises ParameterError where the file does not hold that."""
+    try:
+        found = located(file).read_bytes() if file else b"[]"
+        return {verdict.id: verdict.model_dump() for verdict in TypeAdapter(list[Collected]).validate_json(found)}
+    except (OSError, ValidationError) as error:
+        raise ParameterError(
+            f"verdicts_file must be '' or a file that a build left, verdicts.json, not {brief(file)}"
+        ) from error
 
 
 class CannotTellError(Exception):

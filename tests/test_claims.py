@@ -8,6 +8,7 @@ import json
 import math
 import re
 from itertools import product
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -16,6 +17,7 @@ import torch
 from rnnreport import claims
 from rnnreport.cells import temporal_gate
 from rnnreport.claims import METADATA, PREDICATES, VERDICTS, Verdict, as_html, judge, ledger
+from rnnreport.parameters import ParameterError
 
 NAMES = {True: "reproduced", False: "contradicted", None: "underpowered"}
 SPREAD = (-0.01, 0.0, 0.01)  # what three seeds differ by
@@ -695,9 +697,8 @@ def collected(tmp_path):
     return str(path)
 
 
-@pytest.mark.parametrize("name", ["", "_build/there/is/none.json"])
-def test_without_verdicts_nothing_is_run(name):
-    table = ledger(name)
+def test_without_verdicts_nothing_is_run():
+    table = ledger("")
     assert list(table["id"]) == list(claims.claims())
     assert set(table["verdict"]) == {"not run"}
     assert set(table["evidence"]) == set(table["chapter"]) == {""}
@@ -714,6 +715,15 @@ def test_the_ledger_has_every_claim_and_what_was_collected(collected):
         "chapter": "02_rnn_versus_lstm",
     }
     assert table["verdict"].value_counts().to_dict() == {"not run": 26, "reproduced": 1, "contradicted": 1}
+
+
+@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:-20], lambda data: b"{}", lambda data: b"[1]"])
+def test_damaged_verdicts_are_not_taken_for_none(collected, damage):
+    path = Path(collected)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ParameterError, match="verdicts_file must be '' or a file that a build left") as caught:
+        ledger(collected)
+    assert "\n" not in str(caught.value)
 
 
 def test_the_ledger_may_list_some_verdicts_only(collected):
