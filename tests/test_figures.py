@@ -51,8 +51,8 @@ def optimizers(seeds=(0, 1)):
     return pd.concat(parts, ignore_index=True)
 
 
-def k_of(tau=6.0, s=3.0, r_on=0.2):
-    t = torch.arange(241, dtype=torch.float64) / 10
+def k_of(tau=6.0, s=3.0, r_on=0.2, until=24):
+    t = torch.arange(10 * until + 1, dtype=torch.float64) / 10
     k = cells.temporal_gate(t, *(torch.tensor(value, dtype=torch.float64) for value in (tau, s, r_on)))
     return pd.DataFrame({"t": t, "k": k, "integer": t == t.round()})
 
@@ -530,6 +530,57 @@ def test_a_panel_is_drawn_where_it_is_told_or_anew(draw):
     _, ax = figures.new()
     assert draw(ax) is ax
     assert isinstance(draw(None), Axes)
+
+
+def long(rows, columns):
+    """A table of so many rows, each column from 0 to 1 or one value."""
+    table = {name: np.linspace(0.1, 1, rows) if value is None else value for name, value in columns.items()}
+    return pd.DataFrame(table, index=range(rows))
+
+
+LONG = {
+    "curve": lambda rows: figures.figure_1a(
+        long(rows, {"seed": 0, "test_accuracy": None, "accuracy": 0.5}).assign(step=range(rows))
+    ),
+    "kept": lambda rows: figures.kept_by_units(
+        long(rows, {"network": "LSTM", "seed": 0, "when": "after", "kept": None}),
+    ),
+    "updates": lambda rows: gate.updates(
+        long(rows, {"r_on": 0.2, "expected": 3.0}).assign(updates=np.arange(rows) % 97)
+    ),
+    "leaked": lambda rows: gate.leaked_gradients(
+        long(rows, {"leak": 0.0, "dead": False, "weights": None, "gate": None}),
+    ),
+    "carriers": lambda rows: temporal_gate.carriers(long(rows, {"margin": None}).assign(first_open=range(rows))),
+    "step sizes": lambda rows: memory.step_sizes(
+        long(
+            rows, dict.fromkeys(("effective_rate", "effective_rate_low", "effective_rate_high", "update"), 0.1)
+        ).assign(optimizer="sgd", step=range(rows)),
+        {"sgd": 0.1},
+    ),
+    "temporal gate": lambda rows: gate.temporal_gate(k_of(tau=rows / 10, until=rows), rows / 10, 3.0, 0.2),
+}
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_the_size_of_a_figure_does_not_grow_with_what_is_drawn(name):
+    short, much = (len(shown(LONG[name](rows)).svg) for rows in (4_000, 20_000))
+    assert much < 1.2 * short + 20_000
+    assert much < 800_000
+
+
+def test_the_states_of_the_longest_period_fit_a_page():
+    table = long(3_000, dict.fromkeys(("k", "h", "c", "gated h", "gated c"))).assign(t=range(3_000))
+    assert len(shown(gate.states(table)).svg) < 800_000
+
+
+def test_a_long_line_keeps_its_ends():
+    rows = pd.DataFrame({"step": range(100_001)})
+    kept = figures.thinned(rows)["step"]
+    assert len(kept) == figures.MOST
+    assert (kept.iloc[0], kept.iloc[-1]) == (0, 100_000)
+    assert kept.diff().max() == kept.diff().min() + 1
+    assert figures.thinned(rows[:5])["step"].tolist() == [0, 1, 2, 3, 4]
 
 
 # What is drawn

@@ -160,13 +160,16 @@ NO_NUMBER = ["5", None, True, [1], 1j]
 INTEGER = [0, -1, 2.5, 5.0, math.nan, math.inf, *NO_NUMBER]
 POSITIVE = [0, 0.0, -1e-3, math.nan, math.inf, -math.inf, *NO_NUMBER]
 LIST = [[], 5, "5", None, {5: 5}]
+RATE = [1e-10, 10.1, *POSITIVE]
+RATES = "from 1e-09 to 10"
+SIZE = [10**9, *INTEGER]
 INTEGER_LIST = [*LIST, [5, 5], [5, 10, 5], [2.5], ["5"], [True], [None], [[5]], [5, math.nan]]
 POSITIVE_LIST = [*LIST, [0.1, 0.1], [1, 1.0], [0.1, 0], [-0.1], [math.nan], [math.inf], ["0.1"], [True]]
 NO_TEXT = ["", 5, None, True, ["text"], b"text", "caf\udce9"]  # the last as the system gives what is no UTF-8
 REFUSED = {
     "seeds": ([*INTEGER_LIST, [-1], [2**32], [0.0]], "different integers from 0"),
-    "lengths": ([*INTEGER_LIST, [1], [5, 1], [0], [-3], [5.0]], "different integers of at least 2"),
-    "length": ([2, *INTEGER], "an integer of at least 3"),
+    "lengths": ([*INTEGER_LIST, [1], [5, 1], [0], [-3], [5.0], [10**9]], "different integers from 2 to "),
+    "length": ([2, *SIZE], "an integer from 3 to 1,000"),
     "train_steps": (INTEGER, "an integer of at least 1"),
     "recipes": ([*LIST, ["ours"], ["state carried", "state carried"], [""], [5]], "\"the course's\", 'state carried'"),
     "recipe_steps": (INTEGER, "an integer of at least 1"),
@@ -174,50 +177,50 @@ REFUSED = {
     "long_folder": ([5, None, ["a"], "caf\udce9"], "the name of a folder, in UTF-8"),
     "short_folder": ([5, None, ["a"], "caf\udce9"], "the name of a folder, in UTF-8"),
     "early_steps": (INTEGER, "an integer of at least 1"),
-    "optimizer_length": ([1, *INTEGER], "an integer of at least 2"),
+    "optimizer_length": ([1, *SIZE], "an integer from 2 to 10,000"),
     "optimizer_steps": (INTEGER, "an integer of at least 1"),
-    "ladder": ([*INTEGER_LIST, [2], [5, 1], [0], [-3], [5.0]], "different integers of at least 3"),
-    "far_ladder": ([*INTEGER_LIST, [2], [5, 1], [0], [-3], [5.0]], "different integers of at least 3"),
+    "ladder": ([*INTEGER_LIST, [2], [5, 1], [0], [-3], [5.0], [10**9]], "different integers from 3 to 10,000"),
+    "far_ladder": ([*INTEGER_LIST, [2], [5, 1], [0], [-3], [5.0], [10**9]], "different integers from 3 to 10,000"),
     "far_steps": (INTEGER, "an integer of at least 1"),
-    "lstm_ladder": ([*INTEGER_LIST, [2], [5, 1], [0], [-3], [5.0]], "different integers of at least 3"),
+    "lstm_ladder": ([*INTEGER_LIST, [2], [5, 1], [0], [-3], [5.0], [10**9]], "different integers from 3 to 10,000"),
     "ladder_steps": (INTEGER, "an integer of at least 1"),
     "burst_steps": (INTEGER, "an integer of at least 1"),
-    "period_starts": (POSITIVE_LIST, "different finite numbers > 0"),
-    "marked_length": ([1, *INTEGER], "an integer of at least 2"),
+    "period_starts": ([*POSITIVE_LIST, [1e-46], [1, 51]], "different numbers from 0.05 to 50"),
+    "marked_length": ([1, *SIZE], "an integer from 2 to 10,000"),
     "marked_steps": (INTEGER, "an integer of at least 1"),
-    "adding_length": ([19, *INTEGER], "an integer of at least 20"),
+    "adding_length": ([19, *SIZE], "an integer from 20 to 10,000"),
     "adding_steps": (INTEGER, "an integer of at least 1"),
     "samplings": ([*LIST, ["daily"], ["standard", "standard"], [""], [5]], "'standard', 'high-resolution'"),
     "frequency_steps": (INTEGER, "an integer of at least 1"),
-    "kept_length": ([2, *INTEGER], "an integer of at least 3"),
+    "kept_length": ([2, *SIZE], "an integer from 3 to 10,000"),
     "kept_steps": (INTEGER, "an integer of at least 1"),
-    "longest_rate": (POSITIVE, "a finite number > 0"),
+    "longest_rate": (RATE, RATES),
     "backend": (["cuda", "", 5, None, ["torch"]], "'torch', 'native', 'auto'"),
     "recorded_file": ([5, None, ["a"], "caf\udce9"], "the name of a file, in UTF-8"),
-    "input_size": (INTEGER, "an integer of at least 1"),
-    "hidden_size": (INTEGER, "an integer of at least 1"),
-    "batch_size": (INTEGER, "an integer of at least 1"),
-    "sample_length": (INTEGER, "an integer of at least 1"),
-    "classes": ([1, *INTEGER], "an integer of at least 2"),
-    "horizon": ([1, *INTEGER], "an integer of at least 2"),
-    "test_palindromes": ([99, *INTEGER], "an integer of at least 100"),
-    "measured_palindromes": (INTEGER, "an integer of at least 1"),
-    "rnn_learning_rate": (POSITIVE, "a finite number > 0"),
-    "learning_rate": (POSITIVE, "a finite number > 0"),
-    "learning_rates": (POSITIVE_LIST, "different finite numbers > 0"),
-    "spectral_radii": (POSITIVE_LIST, "different finite numbers > 0"),
-    "taus": (POSITIVE_LIST, "different finite numbers > 0"),
-    "temperatures": ([*POSITIVE_LIST, "warm", ["warm"], 0.5], "different finite numbers > 0"),
-    "tau": (POSITIVE, "a finite number > 0"),
-    "s": ([math.nan, math.inf, -math.inf, *NO_NUMBER], "a finite number"),
-    "r_on": ([1.0001, 2, *POSITIVE], "> 0 and <= 1"),
+    "input_size": (SIZE, "an integer from 1 to 64"),
+    "hidden_size": (SIZE, "an integer from 1 to "),
+    "batch_size": (SIZE, "an integer from 1 to "),
+    "sample_length": (INTEGER, "an integer from 1 to 10,000"),
+    "classes": ([1, *SIZE], "an integer from 2 to 64"),
+    "horizon": ([1, *SIZE], "an integer from 2 to 1,000"),
+    "test_palindromes": ([99, *SIZE], "an integer from 100 to 100,000"),
+    "measured_palindromes": (SIZE, "an integer from 1 to 100"),
+    "rnn_learning_rate": (RATE, RATES),
+    "learning_rate": (RATE, RATES),
+    "learning_rates": ([*POSITIVE_LIST, [1e-10], [0.1, 11]], RATES),
+    "spectral_radii": ([*POSITIVE_LIST, [1e-300], [1, 1e300]], "different numbers from 0.01 to 10"),
+    "taus": ([*POSITIVE_LIST, [1e-46], [0.9], [1e300]], "different numbers from 1 to 1,000"),
+    "temperatures": ([*POSITIVE_LIST, "warm", ["warm"], 0.5], "different numbers from 0.01 to 100"),
+    "tau": ([1e-46, 0.49, 20_000, 1e300, *POSITIVE], "a number from 0.5 to 1,000"),
+    "s": ([1e300, -10_001, math.nan, math.inf, -math.inf, *NO_NUMBER], "a number from -10,000 to 10,000"),
+    "r_on": ([1.0001, 2, 1e-300, 0.0009, *POSITIVE], "a number from 0.0"),
     "models": ([*LIST, ["gru"], ["lstm", "lstm"], ["LSTM"], [5], ["rnn", None], ["lstm"]], "'rnn', 'lstm'"),
     "optimizers": ([*LIST, ["adagrad"], ["adam", "adam"], [""], [5]], "'sgd'"),
     "encoding": (["onehot", "", 5, None, ["scalar"]], "'scalar' or 'one-hot'"),
     "verdicts": ([*LIST, ["maybe"], ["not run", "not run"]], "'reproduced', 'contradicted'"),
     "verdicts_file": ([5, None, True, ["file"], "caf\udce9"], "the name of a file, in UTF-8"),
     "corpus": (NO_TEXT, "the name of a text, in UTF-8"),
-    "prompt": (NO_TEXT, "a UTF-8 text of at least one character"),
+    "prompt": (NO_TEXT, "a UTF-8 text of 1 to 500 characters"),
     "device": ([5, None, True, ["cpu"], "gpu", "", "cpu:x"], "device"),
 }
 CASES = [
@@ -313,7 +316,9 @@ def test_an_integer_is_a_number(chapter, name, value):
         ("models", list(RECURRENCES)),
         ("optimizers", list(OPTIMIZERS)),
         ("encoding", "one-hot"),
-        ("learning_rate", 5e-324),
+        ("learning_rate", 1e-9),
+        ("learning_rate", 10),
+        ("lengths", [10_000]),
         ("test_palindromes", 100),
     ],
 )
@@ -322,10 +327,21 @@ def test_the_edges_of_what_is_allowed(name, value):
     assert getattr(chapter.check({**values, name: value}), name) == value
 
 
+def test_finite_differences_are_taken_at_a_short_length():
+    chapter, values = Chapter.lstm_gradients
+    assert chapter.check({**values, "lengths": [100, 5]}).lengths == [100, 5]
+    assert refused(chapter, {**values, "lengths": [6, 100]}) == (
+        "lengths must hold one of at most 5, at which finite differences are taken, not [6, 100]"
+    )
+
+
 def test_of_several_bad_values_one_is_named():
     chapter, values = Chapter.gate
     sentence = refused(chapter, {**values, "tau": -1.0, "r_on": 0.0})
-    assert sentence in ("tau must be a finite number > 0, not -1.0", "r_on must be a number > 0 and <= 1, not 0.0")
+    assert sentence in (
+        "tau must be a number from 0.5 to 1,000, not -1.0",
+        "r_on must be a number from 0.001 to 1, not 0.0",
+    )
 
 
 @pytest.mark.parametrize(("chapter", "values"), CHAPTERS)
@@ -376,12 +392,8 @@ def test_a_prompt_is_of_the_texts_characters_whatever_they_are(tmp_path):
 # The least and the most that chapter 4 takes, and what is next below and above.
 RANGES = {
     "lengths": ([1], [2], [1_000], [1_001]),
-    "train_steps": (0, 1, 10**7, 10**7 + 1),
-    "recipe_steps": (0, 1, 10**7, 10**7 + 1),
-    "longest_steps": (0, 1, 10**7, 10**7 + 1),
-    "learning_rate": (9e-9, 1e-8, 1, 1.01),
-    "hidden_size": (0, 1, 1_024, 1_025),
-    "batch_size": (0, 1, 1_024, 1_025),
+    "learning_rate": (9e-10, 1e-9, 10, 10.01),
+    "hidden_size": (0, 1, 4_096, 4_097),
     "sample_length": (0, 1, 10_000, 10_001),
     "temperatures": ([0.009], [0.01, 100], [0.01 + step for step in range(20)], [0.01 + step for step in range(21)]),
     "prompt": ("", "T", 500 * "e", 501 * "e"),

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from rnnreport.parameters import Count, Lengths, Parameters, Positive, Seeds
+from rnnreport.parameters import Count, Lengths, Parameters, Rate, Seeds, Size
 from rnnreport.training import check_device
 
 
@@ -19,9 +19,9 @@ class TrainingParameters(Parameters):
     seeds: Seeds
     lengths: Lengths
     train_steps: Count
-    learning_rate: Positive
-    hidden_size: Count
-    batch_size: Count
+    learning_rate: Rate
+    hidden_size: Size
+    batch_size: Size
     device: Annotated[
         str, Field(strict=True, description="a text that names a device, such as 'cpu'"), AfterValidator(_present)
     ]

@@ -14,7 +14,7 @@ from torch import Tensor
 from rnnreport import cell_path, gradients
 from rnnreport.experiments.palindromes import PalindromeRun, new_network, test_set, train_palindromes, trained_network
 from rnnreport.models import PalindromeClassifier
-from rnnreport.parameters import Count, Parameters, Positive, Sample, Seeds
+from rnnreport.parameters import Count, Parameters, Rate, Sample, Seeds, Size
 from rnnreport.runs import Run, run_all
 from rnnreport.training import Recipe
 
@@ -23,14 +23,14 @@ class CellPathParameters(Parameters):
     """What the page on the LSTM's cell path can be told."""
 
     seeds: Seeds
-    length: Annotated[int, Field(strict=True, ge=3, description="an integer of at least 3")]
+    length: Annotated[int, Field(strict=True, ge=3, le=1_000, description="an integer from 3 to 1,000")]
     train_steps: Count
-    learning_rate: Positive
-    rnn_learning_rate: Positive
-    hidden_size: Count
-    batch_size: Count
+    learning_rate: Rate
+    rnn_learning_rate: Rate
+    hidden_size: Annotated[int, Field(strict=True, ge=1, le=256, description="an integer from 1 to 256")]
+    batch_size: Size
     test_palindromes: Sample
-    measured_palindromes: Count
+    measured_palindromes: Annotated[int, Field(strict=True, ge=1, le=100, description="an integer from 1 to 100")]
 
     @model_validator(mode="after")
     def _measured_ones_exist(self) -> Self:

@@ -31,9 +31,9 @@ def _exact(value: Any) -> Tensor:
 
 
 def openness(tau: float, s: float, r_on: float, until: float) -> pd.DataFrame:
-    """k over time from 0 on, on a fine grid and at the integer steps (the first 1,000): t, k, and whether t is one."""
+    """k over time from 0 on, on a fine grid and at the integer steps: t, k, and whether t is one."""
     grid = torch.linspace(0, until, 2401, dtype=torch.float64)
-    t = torch.cat([grid, torch.arange(min(int(until), 1_000) + 1, dtype=torch.float64)]).unique()
+    t = torch.cat([grid, torch.arange(int(until) + 1, dtype=torch.float64)]).unique()
     k = temporal_gate(t, _exact(tau), _exact(s), _exact(r_on))
     return pd.DataFrame({"t": t, "k": k, "integer": t == t.round()})
 

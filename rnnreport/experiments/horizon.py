@@ -13,15 +13,15 @@ from pydantic import Field
 from rnnreport.backends import Backend
 from rnnreport.experiments.palindromes import PalindromeRun, train_palindromes
 from rnnreport.models import ModelName
-from rnnreport.parameters import DISTINCT
+from rnnreport.parameters import DISTINCT, Length3
 from rnnreport.runs import Run, run_all, tabulate
 
 SOLVED = 0.99  # of at least 2,000 fresh palindromes …
 IN_SEEDS = 0.8  # … in this share of the seeds: 4 of 5
 
 Ladder = Annotated[
-    list[Annotated[int, Field(strict=True, ge=3)]],
-    Field(description="a list of different integers of at least 3"),
+    list[Length3],
+    Field(description="a list of different integers from 3 to 10,000"),
     DISTINCT,
 ]
 

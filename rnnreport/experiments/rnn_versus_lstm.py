@@ -17,7 +17,7 @@ from rnnreport.cells import lstm_step, rnn_step
 from rnnreport.experiments import TrainingParameters, horizon, kept, recorded
 from rnnreport.experiments.palindromes import PalindromeRun, new_network, test_set, train_palindromes, trained_network
 from rnnreport.models import LSTM, RECURRENCES, Encoding, ModelName
-from rnnreport.parameters import DISTINCT, Count, Counts2, ParameterError, Positive, Positives, Sample
+from rnnreport.parameters import DISTINCT, Count, Length, Length3, ParameterError, Rate, Rates, Sample
 from rnnreport.runs import Run, run_all, tabulate
 from rnnreport.training import OPTIMIZERS, OptimizerName
 
@@ -44,16 +44,16 @@ class RNNVersusLSTMParameters(TrainingParameters):
         AfterValidator(_with_rnn),
     ]
     early_steps: Count
-    longest_rate: Positive
-    learning_rates: Positives
+    longest_rate: Rate
+    learning_rates: Rates
     optimizers: Annotated[list[OptimizerName], Field(description=_listed("optimizers", OPTIMIZERS)), DISTINCT]
-    optimizer_length: Counts2
+    optimizer_length: Length
     optimizer_steps: Count
     ladder: horizon.Ladder
     ladder_steps: Count
     far_ladder: horizon.Ladder
     far_steps: Count
-    kept_length: Annotated[int, Field(strict=True, ge=3, description="an integer of at least 3")]
+    kept_length: Length3
     kept_steps: Count
     encoding: Annotated[Encoding, Field(description="'scalar' or 'one-hot'")]
     test_palindromes: Sample

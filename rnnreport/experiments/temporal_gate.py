@@ -18,7 +18,7 @@ from rnnreport.experiments.horizon import Climbed, Setting, climb
 from rnnreport.experiments.palindromes import PalindromeRun, test_set, train_palindromes, trained_network
 from rnnreport.experiments.sequences import Gate, SequenceRun, train_sequences
 from rnnreport.models import ModelName, TemporalGateLSTM
-from rnnreport.parameters import DISTINCT, Count, Counts2, Positive, Positives, Ratio, Real, Sample
+from rnnreport.parameters import DISTINCT, Count, Length, Sample
 from rnnreport.runs import Run, run_all, tabulate
 from rnnreport.sequences import Adding, Bursts, MarkedDigit, SineWaves, Task
 
@@ -56,18 +56,22 @@ Sampling = Literal["standard", "high-resolution", "asynchronous"]
 class TemporalGateParameters(TrainingParameters):
     """What chapter 3 can be told."""
 
-    tau: Positive
-    s: Real
-    r_on: Ratio
+    tau: Annotated[float, Field(strict=True, ge=0.5, le=1_000, description="a number from 0.5 to 1,000")]
+    s: Annotated[float, Field(strict=True, ge=-10_000, le=10_000, description="a number from -10,000 to 10,000")]
+    r_on: Annotated[float, Field(strict=True, ge=0.001, le=1, description="a number from 0.001 to 1")]
     test_palindromes: Sample
     ladder: horizon.Ladder
     lstm_ladder: horizon.Ladder
     ladder_steps: Count
     burst_steps: Count
-    period_starts: Positives
-    marked_length: Counts2
+    period_starts: Annotated[
+        list[Annotated[float, Field(strict=True, ge=0.05, le=50)]],
+        Field(description="a list of different numbers from 0.05 to 50"),
+        DISTINCT,
+    ]
+    marked_length: Length
     marked_steps: Count
-    adding_length: Annotated[int, Field(strict=True, ge=20, description="an integer of at least 20")]
+    adding_length: Annotated[int, Field(strict=True, ge=20, le=10_000, description="an integer from 20 to 10,000")]
     adding_steps: Count
     samplings: Annotated[
         list[Sampling],

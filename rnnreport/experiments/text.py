@@ -24,7 +24,7 @@ from rnnreport.experiments.text_training import (
     train_text,
 )
 from rnnreport.models import CharLSTM
-from rnnreport.parameters import DISTINCT, FolderName, ParameterError, TextName, located
+from rnnreport.parameters import DISTINCT, Count, FolderName, ParameterError, Text, TextName, located
 from rnnreport.provenance import PROJECT
 from rnnreport.runs import Run, load, run_all, tabulate
 from rnnreport.sampling import probabilities, sample
@@ -82,10 +82,6 @@ SAMPLES = PROJECT / "data" / "report_samples.yml"
 READS = (SAMPLES,)  # what this module reads by itself, for the chapter's fingerprint
 
 # Beyond these a page takes days or more memory than there is, or its numbers leave those of float32.
-Steps = Annotated[
-    int, Field(strict=True, ge=1, le=10**7, description="an integer of at least 1 and at most 10,000,000")
-]
-Size = Annotated[int, Field(strict=True, ge=1, le=1_024, description="an integer of at least 1 and at most 1,024")]
 Length = Annotated[int, Field(strict=True, ge=2, le=1_000)]
 Temperature = Annotated[float, Field(strict=True, ge=0.01, le=100)]
 MAX_CHARACTERS = 2**16  # of a training step
@@ -95,15 +91,7 @@ class TextParameters(TrainingParameters):
     """What chapter 4 can be told."""
 
     corpus: TextName
-    lengths: Annotated[
-        list[Length], Field(description="a list of different integers of at least 2 and at most 1,000"), DISTINCT
-    ]
-    train_steps: Steps
-    learning_rate: Annotated[
-        float, Field(strict=True, ge=1e-8, le=1, description="a finite number > 0, from 1e-8 to 1")
-    ]
-    hidden_size: Size
-    batch_size: Size
+    lengths: Annotated[list[Length], Field(description="a list of different integers from 2 to 1,000"), DISTINCT]
     optimizers: Annotated[
         list[OptimizerName],
         Field(description=f"a list of different optimizers among {', '.join(map(repr, get_args(OptimizerName)))}"),
@@ -114,25 +102,15 @@ class TextParameters(TrainingParameters):
         Field(description=f"a list of different recipes among {', '.join(map(repr, RECIPES))}"),
         DISTINCT,
     ]
-    recipe_steps: Steps
-    longest_steps: Steps
+    recipe_steps: Count
+    longest_steps: Count
     temperatures: Annotated[
         list[Temperature],
-        Field(max_length=20, description="a list of 1 to 20 different finite numbers > 0, each from 0.01 to 100"),
+        Field(max_length=20, description="a list of 1 to 20 different numbers from 0.01 to 100"),
         DISTINCT,
     ]
-    prompt: Annotated[
-        str,
-        Field(
-            strict=True,
-            min_length=1,
-            max_length=500,
-            description="a UTF-8 text of at least one character and at most 500",
-        ),
-    ]
-    sample_length: Annotated[
-        int, Field(strict=True, ge=1, le=10_000, description="an integer of at least 1 and at most 10,000")
-    ]
+    prompt: Annotated[Text, Field(max_length=500, description="a UTF-8 text of 1 to 500 characters")]
+    sample_length: Annotated[int, Field(strict=True, ge=1, le=10_000, description="an integer from 1 to 10,000")]
     backend: Annotated[Backend, Field(description=f"one of {', '.join(map(repr, get_args(Backend)))}")]
     long_folder: FolderName
     short_folder: FolderName

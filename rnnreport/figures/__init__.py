@@ -8,9 +8,10 @@ from __future__ import annotations
 import base64
 import io
 import itertools
+import math
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import matplotlib.style
 import numpy as np
@@ -89,6 +90,25 @@ def show(figure: Figure, *, label: str, caption: str, alt: str, provenance: str)
     return Shown(buffer.getvalue(), label, caption, alt, provenance)
 
 
+Rows = TypeVar("Rows", pd.DataFrame, "pd.Series[Any]")
+MOST = 400  # points of a line in a figure, whose size must not grow with what is drawn
+
+
+def thinned(rows: Rows, most: int = MOST) -> Rows:
+    """The rows, or so many of them at even distances, the first and the last among them."""
+    return rows if len(rows) <= most else rows.iloc[np.linspace(0, len(rows) - 1, most).round().astype(int)]
+
+
+def falling(values: pd.Series[Any]) -> pd.Series[Any]:
+    """The values, the largest first, by the share of them that is no smaller."""
+    return thinned(pd.Series(np.sort(values)[::-1], index=np.arange(1, len(values) + 1) / max(len(values), 1)))
+
+
+def dots(rows: pd.DataFrame) -> dict[str, Any]:
+    """What makes a line through these rows show its points: all of them, or at even distances as many as fit."""
+    return {"marker": "o", "ms": 3, "markevery": math.ceil(len(rows) / 100)}
+
+
 def end_label(ax: Axes, x: float, y: float, text: str, colour: str) -> None:
     """Write a line's name at its end, in its colour: direct labels rather than a legend."""
     ax.annotate(text, (x, y), xytext=(4, 0), textcoords="offset points", color=colour, va="center", fontsize=9)
@@ -112,7 +132,8 @@ def curves(
     """
     if ax is None:
         _, ax = new()
-    statistics = over_seeds(table, [by, "step"], value)
+    shown = pd.concat(thinned(steps) for _, steps in table[[by, "step"]].drop_duplicates().groupby(by))
+    statistics = over_seeds(table.merge(shown), [by, "step"], value)
     groups = list(dict.fromkeys(table[by]))
     labels = []
     for place, group in enumerate(groups):
@@ -318,10 +339,9 @@ def kept_by_units(table: pd.DataFrame, lowest: float = 1e-6) -> Figure:
     for ax, network in zip(axes[0], networks):
         for when, part in _before_and_after(table[table["network"] == network]):
             for place, (_, rows) in enumerate(part.groupby("seed")):
-                kept = rows["kept"].clip(lower=lowest).sort_values(ascending=False)
-                share = np.arange(1, len(kept) + 1) / len(kept)
+                kept = falling(rows["kept"].clip(lower=lowest))
                 label = None if place else f"{when} training"
-                ax.semilogy(share, kept, color=_colour(network, when), lw=1, label=label)
+                ax.semilogy(kept.index, kept, color=_colour(network, when), lw=1, label=label)
         ax.axhline(1, color="black", lw=0.7, ls=":")
         ax.set(xlabel="share of units and palindromes", xlim=(0, 1), ylim=(lowest, 2))
         ax.set_title(network, fontsize=10)

@@ -7,7 +7,19 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rnnreport.figures import GATED, GUIDE, LSTM, SEQUENCE, end_label, end_labels, in_style, log_ticks, new
+from rnnreport.figures import (
+    GATED,
+    GUIDE,
+    LSTM,
+    SEQUENCE,
+    dots,
+    end_label,
+    end_labels,
+    falling,
+    in_style,
+    log_ticks,
+    new,
+)
 
 
 @in_style
@@ -15,8 +27,8 @@ def temporal_gate(k: pd.DataFrame, tau: float, s: float, r_on: float) -> Figure:
     """Figure 3: k over time, with tau, s and r_on drawn in as dimensions; dots where a network samples it."""
     figure, ax = new(figsize=(6.8, 2.9))
     ax.plot(k["t"], k["k"], color=GATED)
-    dots = k[k["integer"]]
-    ax.plot(dots["t"], dots["k"], "o", color=GATED, ms=4)
+    sampled = k[k["integer"]]
+    ax.plot(sampled["t"], sampled["k"], **dots(sampled), ls="", color=GATED)
     until = k["t"].max()
 
     def dimension(left: float, right: float, y: float, text: str) -> None:
@@ -39,15 +51,15 @@ def states(table: pd.DataFrame) -> Figure:
     """c and h of one unit over time, with and without the gate, above the gate itself."""
     figure, axes = new(1, 3, sharex=True, figsize=(6.8, 4.6), height_ratios=[2, 2, 1])
     for ax, state in zip(axes, ("c", "h")):
-        ax.plot(table["t"], table[state], color=LSTM, marker="o", ms=3)
+        ax.plot(table["t"], table[state], **dots(table), color=LSTM)
         ax.step(table["t"], table[f"gated {state}"], where="mid", color=GATED, lw=1)
-        ax.plot(table["t"], table[f"gated {state}"], "o", color=GATED, ms=3)
+        ax.plot(table["t"], table[f"gated {state}"], **dots(table), ls="", color=GATED)
         ax.set(ylabel=f"{state}(t)")
         last = table.iloc[-1]
         end_labels(
             ax, last["t"], [(last[state], "without", LSTM), (last[f"gated {state}"], "with gate", GATED)], gap=0.1
         )
-    axes[2].bar(table["t"], table["k"], width=0.7, color=GATED)
+    axes[2].fill_between(table["t"], table["k"], step="mid", color=GATED, lw=0)
     axes[2].set(ylabel="k(t)", xlabel="step t", ylim=(0, 1))
     return figure
 
@@ -79,9 +91,9 @@ def updates(table: pd.DataFrame) -> Figure:
     figure, ax = new(figsize=(6.0, 3.4))
     labels = []
     for colour, (ratio, rows) in zip(SEQUENCE, table.groupby("r_on")):
-        counts = rows["updates"].sort_values(ascending=False)
+        counts = falling(rows["updates"])
         expected = rows["expected"].iloc[0]
-        ax.plot(np.arange(1, len(counts) + 1) / len(counts), counts, color=colour, drawstyle="steps-pre")
+        ax.plot(counts.index, counts, color=colour, drawstyle="steps-pre")
         ax.axhline(expected, color=colour, lw=0.9, ls=":")
         labels.append((expected, f"$r_\\mathrm{{on}}$ = {ratio:g}", colour))
     ax.set_yscale("symlog", linthresh=1)
@@ -245,11 +257,10 @@ def leaked_gradients(table: pd.DataFrame) -> Figure:
     for ax, (column, title) in zip(axes, titles.items()):
         for style, (leak, rows) in zip(("-", "--", ":"), table.groupby("leak")):
             for dead, colour, name in ((False, GATED, "open at some step"), (True, GUIDE, "never open")):
-                norms = rows.loc[rows["dead"] == dead, column].sort_values(ascending=False)
-                share = np.arange(1, len(norms) + 1) / max(len(norms), 1)
+                norms = falling(rows.loc[rows["dead"] == dead, column])
                 label = f"{name}, leak {leak:g}" + (", all zero" if len(norms) and not norms.max() else "")
-                shown = norms > 0
-                ax.plot(share[shown], norms[shown], color=colour, ls=style, label=label)
+                shown = norms[norms > 0]
+                ax.plot(shown.index, shown, color=colour, ls=style, label=label)
         ax.set(yscale="log", xlabel="share of units", xlim=(0, 1))
         ax.set_title(title, fontsize=10)
     axes[0].set(ylabel="norm of the gradient")

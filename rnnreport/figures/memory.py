@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from rnnreport.figures import COLOURS, GUIDE, NAMES, SEQUENCE, curves, end_labels, error_bars, in_style, new
+from rnnreport.figures import COLOURS, GUIDE, NAMES, SEQUENCE, curves, end_labels, error_bars, in_style, new, thinned
 from rnnreport.intervals import over_seeds
 
 DIGITS = [*SEQUENCE, "#8C6D31", "#5254A3"]
@@ -235,7 +235,7 @@ def state_space(tables: Mapping[str, pd.DataFrame]) -> Figure:
         for digit, part in last.groupby("digit"):
             colour = DIGITS[int(digit)]
             ax.plot(part["x"], part["y"], "o", color=colour, ms=2.5, alpha=0.6)
-            way = table[table["palindrome"] == part["palindrome"].iloc[0]]
+            way = thinned(table[table["palindrome"] == part["palindrome"].iloc[0]])
             ax.plot(way["x"], way["y"], color=colour, lw=0.7, alpha=0.7)
             ax.annotate(
                 str(digit), (part["x"].median(), part["y"].median()), color="black", fontsize=11, fontweight="bold",
@@ -257,12 +257,12 @@ def step_sizes(table: pd.DataFrame, rates: Mapping[str, float]) -> Figure:
     figure, (left, right) = new(2, figsize=(7.4, 3.4))
     for colour, (optimizer, rate) in zip(SEQUENCE, rates.items()):
         steps = table[(table["optimizer"] == optimizer) & (table["step"] > 0)].groupby("step")
-        rate_of, update = steps["effective_rate"].median(), steps["update"]
-        low, high = (steps[f"effective_rate_{end}"].median() for end in ("low", "high"))
+        low, rate_of, high = (thinned(steps[f"effective_rate{end}"].median()) for end in ("_low", "", "_high"))
+        least, update, most = (thinned(getattr(steps["update"], which)()) for which in ("min", "median", "max"))
         left.fill_between(rate_of.index, low, high, color=colour, alpha=0.15, lw=0)
         left.semilogy(rate_of.index, rate_of, color=colour, label=f"{optimizer}, {rate:g}")
-        right.fill_between(rate_of.index, update.min(), update.max(), color=colour, alpha=0.2, lw=0)
-        right.semilogy(rate_of.index, update.median(), color=colour)
+        right.fill_between(update.index, least, most, color=colour, alpha=0.2, lw=0)
+        right.semilogy(update.index, update, color=colour)
     for ax, title in ((left, "effective rate"), (right, "step (root mean square)")):
         ax.set(xlabel="training step", xlim=(0, table["step"].max()))
         ax.set_title(title, fontsize=10)

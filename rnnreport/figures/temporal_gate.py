@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from rnnreport.figures import COLOURS, GATED, GUIDE, LSTM, NAMES, SEQUENCE, curves, in_style, new
+from rnnreport.figures import COLOURS, GATED, GUIDE, LSTM, NAMES, SEQUENCE, curves, in_style, new, thinned
 
 # What the gates on the noise bursts are called on the page, and their colours: the LSTM's for none.
 BURST_NAMES = {
@@ -78,6 +78,7 @@ def carriers(units: pd.DataFrame) -> Figure:
     units: columns first_open (0: never) and margin; a dot a unit, of all seeds.
     """
     figure, ax = new(figsize=(6.4, 3.2))
+    units = thinned(units, 5_000)
     opened, dead = units[units["first_open"] > 0], units[units["first_open"] == 0]
     first = opened[opened["first_open"] == 1]
     later = opened[opened["first_open"] > 1]
