@@ -8,25 +8,28 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from rnnreport import words
+
 ROUNDING = 1e-9  # nearer than this, a mean and a threshold are equal: 0.3 - 0.1 is not below 0.2
 
 
-def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float, float]:
+def interval(values: Sequence[float], level: float = 0.95, *, share: bool = False) -> tuple[float, float, float]:
     """Mean and its confidence interval by Student's t, taking the seeds as independent draws.
 
-    A single value says nothing of the spread: its interval is the whole line.
+    A single value says nothing of the spread: its interval is the whole line. Of a share, which lies between 0 and 1,
+    the interval of several values does so too.
     """
     mean = float(np.mean(values))
     if len(values) < 2:
         return mean, -np.inf, np.inf
     half = float(stats.t.ppf((1 + level) / 2, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5)
-    return mean, mean - half, mean + half
+    return (mean, max(mean - half, 0.0), min(mean + half, 1.0)) if share else (mean, mean - half, mean + half)
 
 
-def over_seeds(table: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:
-    """The table's ``value`` over the seeds: ``by``, mean, low, high and the number of seeds."""
+def over_seeds(table: pd.DataFrame, by: list[str], value: str, *, share: bool = False) -> pd.DataFrame:
+    """The table's ``value`` over the seeds: ``by``, mean, low and high of :func:`interval`, and the number of seeds."""
     rows = [
-        (*key, *interval(group[value].tolist()), group["seed"].nunique())
+        (*key, *interval(group[value].tolist(), share=share), group["seed"].nunique())
         for key, group in table.dropna(subset=[value]).groupby(by, sort=True)
     ]
     return pd.DataFrame(rows, columns=[*by, "mean", "low", "high", "seeds"])
@@ -45,12 +48,10 @@ def in_words(values: Iterable[float], *, share: bool = False, against: float | N
 
     against: what it is held against; as many digits are shown as :func:`digits_beside` takes.
     """
-    mean, *ends = interval(list(values))
+    mean, *ends = interval(list(values), share=share)
     digits = digits_beside(ends, against)
-    if np.isinf(ends[0]):
-        return f"{mean:.{digits}f}"
-    low, high = (max(ends[0], 0.0), min(ends[1], 1.0)) if share else ends
-    return f"{mean:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+    shown = [words.share(value, digits) if share else f"{value:.{digits}f}" for value in (mean, *ends)]
+    return shown[0] if np.isinf(ends[0]) else f"{shown[0]} ({shown[1]} to {shown[2]})"
 
 
 def digits_beside(values: Iterable[float], against: float | None, least: int = 2, form: str = "f") -> int:

@@ -609,8 +609,23 @@ def test_a_curve_is_the_mean_over_the_seeds_and_its_band_the_interval():
     for step, (_, low, high) in zip(STEPS, expected):
         drawn = edges[edges[:, 0] == step, 1]
         assert drawn.min() == pytest.approx(max(low, 0))
-        assert drawn.max() == pytest.approx(high)
+        assert drawn.max() == pytest.approx(min(high, 1))
     assert {"RNN", "LSTM", "chance"} == set(words(ax))
+
+
+def test_the_band_of_a_share_stays_between_0_and_1_and_that_of_a_loss_need_not():
+    table = runs(seeds=(0, 1)).assign(test_accuracy=lambda t: 0.6 + 0.4 * t["seed"])
+    heights = [
+        figures.curves(table, "model", share=share).collections[0].get_paths()[0].vertices[:, 1]
+        for share in (True, False)
+    ]
+    assert (heights[0].min(), heights[0].max()) == (0, 1)
+    assert heights[1].max() > 1
+
+
+def test_nothing_is_drawn_of_what_was_not_measured_yet():
+    ax = figures.figure_1a(runs(steps=(0,))).axes[0]
+    assert "training\nbatches" not in words(ax)
 
 
 def test_a_single_seed_has_no_band():

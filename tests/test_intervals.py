@@ -129,3 +129,19 @@ def test_what_is_shown_never_goes_against_a_verdict(values, threshold):
 )
 def test_as_many_digits_as_tell_a_number_from_the_one_beside_it(values, against, form, digits):
     assert digits_beside(values, against, form=form) == digits
+
+
+def test_the_interval_of_a_share_stays_between_0_and_1():
+    assert interval([0.9, 1.0])[2] > 1
+    assert interval([0.9, 1.0], share=True)[2] == 1
+    assert interval([0.0, 0.1], share=True)[1] == 0
+    assert interval([0.7], share=True) == (0.7, -math.inf, math.inf)
+    table = pd.DataFrame({"seed": [0, 1], "step": 5, "accuracy": [0.9, 1.0]})
+    assert over_seeds(table, ["step"], "accuracy", share=True)["high"].item() == 1
+    assert over_seeds(table, ["step"], "accuracy")["high"].item() > 1
+
+
+def test_a_share_in_words_is_not_rounded_to_a_bound():
+    assert in_words([0.9996], share=True) == "0.9996"
+    assert in_words([1.0, 1.0], share=True) == "1.00 (1.00 to 1.00)"
+    assert in_words([0.9996]) == "1.00"

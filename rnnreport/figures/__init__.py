@@ -125,19 +125,23 @@ def curves(
     names: Mapping[Any, str] | None = None,
     chance: float | None = 0.1,
     ylim: tuple[float, float] = (0, 1.03),
+    share: bool = True,
 ) -> Axes:
     """``value`` over the steps, a line for each group: the mean over the seeds, with its 95% interval as a band.
 
-    table: columns step, seed, ``by`` and ``value``. Names stand at the lines' ends, in their colours.
+    table: columns step, seed, ``by`` and ``value``; a ``share`` lies between 0 and 1, and so does its band. Names stand
+    at the lines' ends, in their colours.
     """
     if ax is None:
         _, ax = new()
     shown = pd.concat(thinned(steps) for _, steps in table[[by, "step"]].drop_duplicates().groupby(by))
-    statistics = over_seeds(table.merge(shown), [by, "step"], value)
+    statistics = over_seeds(table.merge(shown), [by, "step"], value, share=share)
     groups = list(dict.fromkeys(table[by]))
     labels = []
     for place, group in enumerate(groups):
         rows = statistics[statistics[by] == group]
+        if rows.empty:  # nothing was measured yet
+            continue
         colour = (colours or {}).get(group, SEQUENCE[place % len(SEQUENCE)])
         ax.plot(rows["step"], rows["mean"], color=colour)
         band(ax, rows, colour)
@@ -157,11 +161,11 @@ def band(ax: Axes, rows: pd.DataFrame, colour: str) -> None:
         ax.fill_between(rows["step"], rows["low"].clip(0), rows["high"], color=colour, alpha=0.1, lw=0)
 
 
-def error_bars(rows: pd.DataFrame, highest: float) -> list[pd.Series] | None:
-    """The interval around means between 0 and ``highest``, as errorbar wants it; a single seed has none."""
+def error_bars(rows: pd.DataFrame) -> list[pd.Series] | None:
+    """The interval around means of at least 0, as errorbar wants it; a single seed has none."""
     if not np.isfinite(rows["low"]).all():
         return None
-    return [rows["mean"] - rows["low"].clip(0), rows["high"].clip(upper=highest) - rows["mean"]]
+    return [rows["mean"] - rows["low"].clip(0), rows["high"] - rows["mean"]]
 
 
 def end_labels(ax: Axes, x: float, labels: list[tuple[float, str, str]], gap: float = 0.07) -> None:
@@ -212,11 +216,16 @@ def models_against_length(table: pd.DataFrame) -> Figure:
     labels = []
     for place, model in enumerate(dict.fromkeys(last["model"])):
         rows = last[last["model"] == model]
-        means = over_seeds(rows, ["length", "learning_rate"], "test_accuracy")
+        means = over_seeds(rows, ["length", "learning_rate"], "test_accuracy", share=True)
         best = means.loc[means.groupby("length")["mean"].idxmax()]
-        spread = (best["mean"] - best["low"].clip(0, 1), best["high"].clip(0, 1) - best["mean"])
         ax.errorbar(
-            best["length"] + 0.3 * place, best["mean"], yerr=spread, color=COLOURS[model], marker="o", ms=4, capsize=3
+            best["length"] + 0.3 * place,
+            best["mean"],
+            yerr=error_bars(best),
+            color=COLOURS[model],
+            marker="o",
+            ms=4,
+            capsize=3,
         )
         labels.append((best["mean"].iloc[-1], NAMES[model], COLOURS[model]))
     ax.axhline(0.1, color=GUIDE, ls=":", lw=1)

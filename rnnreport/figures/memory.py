@@ -29,11 +29,14 @@ def accuracy_by_rate(table: pd.DataFrame) -> Figure:
         labels = []
         for place, length in enumerate(lengths):
             rows = over_seeds(
-                last[(last["model"] == model) & (last["length"] == length)], ["learning_rate"], "test_accuracy"
+                last[(last["model"] == model) & (last["length"] == length)],
+                ["learning_rate"],
+                "test_accuracy",
+                share=True,
             )
             colour = SEQUENCE[place % len(SEQUENCE)]
             x = rows["learning_rate"] * 1.04 ** (place - len(lengths) / 2)  # side by side
-            ax.errorbar(x, rows["mean"], yerr=error_bars(rows, 1), color=colour, marker="o", ms=4, capsize=2)
+            ax.errorbar(x, rows["mean"], yerr=error_bars(rows), color=colour, marker="o", ms=4, capsize=2)
             labels.append((rows["mean"].iloc[-1], f"T = {length}", colour))
         ax.axhline(0.1, color=GUIDE, ls=":", lw=1)
         ax.set(xscale="log", xlabel="learning rate", ylim=(0, 1.03))

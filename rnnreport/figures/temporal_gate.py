@@ -165,7 +165,9 @@ def adding(tables: Mapping[str, pd.DataFrame]) -> Figure:
     figure, axes = _side_by_side(tables, 2.8)
     for ax, table in zip(axes, tables.values()):
         names = NAMES if ax is axes[-1] else dict.fromkeys(NAMES, "")
-        curves(table, "model", "test_loss", ax=ax, colours=COLOURS, names=names, chance=None, ylim=(0, 0.22))
+        curves(
+            table, "model", "test_loss", ax=ax, colours=COLOURS, names=names, chance=None, ylim=(0, 0.22), share=False
+        )
         _bound(ax, 1 / 6, "always 1", ls=":")
     axes[0].set(ylabel="mean squared error")
     return figure

@@ -34,7 +34,7 @@ def curves_of_first_steps(table: pd.DataFrame) -> Figure:
         for column, name, colour in zip(pair, ("training", "held out"), (LSTM, HELD_OUT)):
             if column not in table:
                 continue
-            rows = over_seeds(table, ["step"], column)
+            rows = over_seeds(table, ["step"], column, share=ax is right)
             ax.plot(rows["step"], rows["mean"], color=colour)
             band(ax, rows, colour)
             labels.append((rows["mean"].iloc[-1], name, colour))
@@ -54,10 +54,8 @@ def diversity(table: pd.DataFrame) -> Figure:
         "words": "words the book has (share)",
     }
     for ax, (column, title) in zip(axes, titles.items()):
-        rows = over_seeds(table, ["temperature"], column)
-        ax.errorbar(
-            rows["temperature"], rows["mean"], yerr=error_bars(rows, np.inf), color=LSTM, marker="o", ms=4, capsize=3
-        )
+        rows = over_seeds(table, ["temperature"], column, share=column != "entropy")
+        ax.errorbar(rows["temperature"], rows["mean"], yerr=error_bars(rows), color=LSTM, marker="o", ms=4, capsize=3)
         ax.set(xlabel="temperature", ylim=(0, None if column == "entropy" else 1.03))
         ax.set_title(title, fontsize=10)
     return figure
@@ -74,7 +72,7 @@ def long_training(runs: Mapping[str, tuple[pd.DataFrame, str]], reported: Sequen
     labels, last = [], max(table["step"].max() for table, _ in runs.values())
     for name, (table, colour) in runs.items():
         for column, style in (("accuracy", "-"), ("held_out_accuracy", "--")):
-            rows = over_seeds(table[table["step"] >= 1_000], ["step"], column)
+            rows = over_seeds(table[table["step"] >= 1_000], ["step"], column, share=True)
             ax.plot(rows["step"], rows["mean"], color=colour, ls=style, lw=1.3, label=name if style == "-" else None)
             band(ax, rows, colour)
             if rows["step"].max() == last:
@@ -194,7 +192,7 @@ def over_training(table: pd.DataFrame, columns: Mapping[str, str], levels: Mappi
     zero = steps[1] / 3 if steps[0] == 0 and len(steps) > 1 else 1
     labels = []
     for colour, (column, name) in zip(SEQUENCE, columns.items()):
-        rows = over_seeds(table, ["step"], column)
+        rows = over_seeds(table, ["step"], column, share=True)
         rows["step"] = rows["step"].replace(0, zero)
         ax.plot(rows["step"], rows["mean"], "o-", color=colour, ms=3)
         band(ax, rows, colour)

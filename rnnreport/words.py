@@ -1,0 +1,44 @@
+"""How numbers become words, at their edges too: one and many, nothing and all, and what only rounding would reach."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+
+def share(value: float, digits: int = 2) -> str:
+    """A share with so many decimals, or as many as it takes not to be called 0 or 1 where it is neither."""
+    return _between(value, digits, "f", "")
+
+
+def percent(value: float, digits: int = 0) -> str:
+    """A share in percent, with more decimals where it would be called 0% or 100% and is neither."""
+    return _between(value, digits, "%", "%")
+
+
+def _between(value: float, digits: int, kind: str, unit: str) -> str:
+    text = f"{value:.{digits}{kind}}"
+    if not 0 < value < 1:
+        return text
+    if value < 1e-4:
+        return text if float(text.removesuffix("%")) else f"{value * (100 if unit else 1):.0e}{unit}"
+    whole = 100 if unit else 1
+    while not 0 < float(text.removesuffix("%")) < whole:
+        digits += 1
+        text = f"{value:.{digits}{kind}}"
+    return text
+
+
+def counted(number: int, what: str) -> str:
+    """So many of them: "1 seed", "3 seeds"."""
+    return f"{number:,} {what}{'s' * (number != 1)}"
+
+
+def from_to(values: Iterable[float], spec: str = ".2g") -> str:
+    """The least and the largest, "0.1 to 0.3"; one of them where they read alike."""
+    values = list(values)
+    return " to ".join(dict.fromkeys(format(end, spec) for end in (min(values), max(values))))
+
+
+def listed(words: Sequence[str], nothing: str = "none") -> str:
+    """ "a", "a and b", "a, b and c"; of no words, ``nothing``."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]])) or nothing
