@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from rnnreport import words
 from rnnreport.backends import Backend
 from rnnreport.experiments.palindromes import PalindromeRun, train_palindromes
 from rnnreport.models import ModelName
@@ -44,6 +45,7 @@ BASES: dict[BaseName, dict[ModelName, dict[str, Any]]] = {
         },
     },
 }
+GATES_BIASES = "gates' biases"
 FACTORS: dict[str, dict[str, dict[str, Any]]] = {
     "digits": {"one number": {"encoding": "scalar"}, "one-hot": {"encoding": "one-hot"}},
     "initial weights": {
@@ -53,7 +55,7 @@ FACTORS: dict[str, dict[str, dict[str, Any]]] = {
         "orthogonal": {"initialisation": "orthogonal"},
         "identity": {"initialisation": "identity"},
     },
-    "gates' biases": {
+    GATES_BIASES: {
         "as drawn": {"forget_bias": 0.0, "chrono": False},
         "forget bias 1": {"forget_bias": 1.0, "chrono": False},
         "chrono": {"forget_bias": 0.0, "chrono": True},
@@ -104,7 +106,7 @@ def one_factor_at_a_time(models: Sequence[ModelName] = ("rnn", "lstm")) -> list[
 
 def _moved(base: Setting) -> Iterator[Setting]:
     for factor, values in FACTORS.items():
-        if factor == "gates' biases" and base.model == "rnn":
+        if factor == GATES_BIASES and base.model == "rnn":
             continue
         for value, change in values.items():
             settings = {**base.settings, **change}
@@ -181,6 +183,72 @@ def in_words(horizon: int, ladder: Sequence[int]) -> str:
     return f"at least T = {horizon}" if horizon == max(ladder) else f"T = {horizon}"
 
 
+def budgets(table: pd.DataFrame) -> list[float]:
+    """The budgets of steps at which a horizon may change: none, those in which some seed solved a length, and all."""
+    steps = steps_to_solve(table)["steps"]
+    return sorted({0.0, *steps[np.isfinite(steps)], float(table["steps"].max())})
+
+
+def reached(table: pd.DataFrame, ladder: Sequence[int]) -> str:
+    """How far each network of this table gets and by which step as many seeds as are needed have solved that length."""
+    wanted, steps, parts = needed(table["seed"].nunique()), steps_to_solve(table), []
+    for model, horizon in horizons(table).set_index("model")["horizon"].items():
+        if horizon:
+            taken = sorted(steps.loc[(steps["model"] == model) & (steps["length"] == horizon), "steps"])
+            how = f"gets to {in_words(horizon, ladder)}, by step {taken[wanted - 1]:,.0f}"
+        else:
+            how = f"does not solve T = {min(ladder)}"
+        parts.append(f"the {str(model).upper()} {how}")
+    return words.listed(parts)
+
+
+def moved(table: pd.DataFrame, base: str, model: str, factor: str, ladder: Sequence[int]) -> str:
+    """What moving this factor alone does to a network, in words: "take the RNN to T = 20 (identity)".
+
+    table: of :func:`horizons` at one budget, with the base itself.
+    """
+    part = table[(table["base"] == base) & (table["model"] == model)]
+    own, tried = part.loc[part["factor"] == "", "horizon"].item(), part[part["factor"] == factor]
+    best = tried["horizon"].max()
+    if best == own:
+        return f"leave the {model.upper()} where it was"
+    how = ", ".join(tried.loc[tried["horizon"] == best, "value"])
+    verb = "take" if best > own else "set"
+    return f"{verb} the {model.upper()}{'' if best > own else ' back'} to {in_words(best, ladder)} ({how})"
+
+
+def start_or_architecture(table: pd.DataFrame, ladder: Sequence[int]) -> str:
+    """What the comparison of 2018 measured, in words, from the horizons of both bases and of all moves at one budget.
+
+    Raises KeyError where a base lacks one of the two networks.
+    """
+    own = table[table["factor"] == ""].set_index(["base", "model"])["horizon"]
+    pairs = {base: (int(own[base, "rnn"]), int(own[base, "lstm"])) for base in ("report", "better start")}
+    said = {}
+    for base, (rnn, lstm) in pairs.items():
+        leader = "neither is ahead" if rnn == lstm else f"the {'LSTM' if lstm > rnn else 'RNN'} is ahead"
+        said[base] = f"the RNN reaches {in_words(rnn, ladder)} and the LSTM {in_words(lstm, ladder)}: {leader}"
+    first, better = said.values()
+    answer = (
+        f"From the report's start {first}. Other initial weights alone, all else as in the report, "
+        f"{moved(table, 'report', 'rnn', 'initial weights', ladder)} and "
+        f"{moved(table, 'report', 'lstm', 'initial weights', ladder)}; other gate biases alone "
+        f"{moved(table, 'report', 'lstm', GATES_BIASES, ladder)}. From the better start {better}."
+    )
+    gains = [after / before for before, after in zip(*pairs.values()) if before]
+    apart = [max(pair) / min(pair) for pair in pairs.values() if min(pair)]
+    if not gains or not apart:
+        return answer
+    architecture = "changes nothing" if max(apart) == 1 else f"multiplies it by {words.from_to(apart, '.3g')}"
+    answer += (
+        f" Changing the start multiplies the horizon by {words.from_to(gains, '.3g')}; "
+        f"changing the architecture at the same start {architecture}"
+    )
+    if min(gains) > max(apart):
+        return f"{answer}: a comparison at one start, as in 2018, measures that start more than the architectures."
+    return f"{answer}."
+
+
 def strongest(table: pd.DataFrame) -> pd.DataFrame:
     """For each base and model the factors whose move changes the horizon most: columns base, model, up and down.
 
@@ -197,7 +265,7 @@ def strongest(table: pd.DataFrame) -> pd.DataFrame:
             (moved["horizon"].min(), moved["horizon"] < own),
         ):
             named = moved[(moved["horizon"] == extreme) & beyond]
-            words = ", ".join(f"{row.factor}: {row.value}" for row in named.itertuples())
-            ends.append(f"{words} ({extreme or 'none'})" if words else "")
+            moves = ", ".join(f"{row.factor}: {row.value}" for row in named.itertuples())
+            ends.append(f"{moves} ({extreme or 'none'})" if moves else "")
         rows.append((base, model, *ends))
     return pd.DataFrame(rows, columns=["base", "model", "up", "down"])

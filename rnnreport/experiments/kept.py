@@ -150,6 +150,7 @@ def state_space(run: Run, palindromes_used: int = 300) -> Plane:
     mean = state[-1].mean(0)
     _, size, axes = torch.linalg.svd(state[-1] - mean, full_matrices=False)
     plane = (state - mean) @ axes[:2].T
+    plane = F.pad(plane, (0, 2 - plane.shape[-1]))  # of a single unit
     step, palindrome = torch.ones(plane.shape[:2]).nonzero().T
     x, y = plane.flatten(0, 1).T
     table = pd.DataFrame({"palindrome": palindrome, "digit": digits[0, palindrome], "step": step + 1, "x": x, "y": y})

@@ -150,7 +150,7 @@ def curves(
     if chance is not None:
         ax.axhline(chance, color=GUIDE, ls=":", lw=1)
         labels.append((chance, "chance", GUIDE))
-    ax.set(xlabel="training step", ylim=ylim, xlim=(0, last))
+    ax.set(xlabel="training step", ylim=ylim, xlim=(0, max(last, 1)))
     end_labels(ax, last, labels)
     return ax
 
