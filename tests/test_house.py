@@ -11,6 +11,7 @@ import nbformat
 import pytest
 from conftest import ROOT
 
+SET_UP = ("environment", "vendor", "storage")
 NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
 
 
@@ -30,21 +31,18 @@ def test_linters_find_nothing(words: list[str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("module", ["environment", "vendor"])
+@pytest.mark.parametrize("module", SET_UP)
 def test_the_set_up_needs_the_standard_library_only(module: str) -> None:
     tree = ast.parse((ROOT / "rnnreport" / f"{module}.py").read_text(encoding="utf-8"))
-    imported = {
-        name.partition(".")[0]
-        for node in ast.walk(tree)
-        for name in (
-            [alias.name for alias in node.names]
-            if isinstance(node, ast.Import)
-            else [node.module or ""]
-            if isinstance(node, ast.ImportFrom)
-            else []
-        )
-    }
-    assert imported <= set(sys.stdlib_module_names) | {"__future__"}
+    imported = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module == "rnnreport":
+            imported |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported.add((node.module or "").partition(".")[0])
+    assert imported <= set(sys.stdlib_module_names) | {"__future__", *SET_UP}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
