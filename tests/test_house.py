@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 import pytest
 from conftest import ROOT
 
-SET_UP = ("environment", "vendor", "storage")
 NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
 
 
@@ -31,18 +31,64 @@ def test_linters_find_nothing(words: list[str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("module", SET_UP)
+@pytest.mark.parametrize("module", ["environment", "vendor", "storage"])
 def test_the_set_up_needs_the_standard_library_only(module: str) -> None:
     tree = ast.parse((ROOT / "rnnreport" / f"{module}.py").read_text(encoding="utf-8"))
-    imported = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            imported |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module == "rnnreport":
-            imported |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            imported.add((node.module or "").partition(".")[0])
-    assert imported <= set(sys.stdlib_module_names) | {"__future__", *SET_UP}
+    imported = {
+        name if name == "rnnreport.storage" else name.partition(".")[0]
+        for node in ast.walk(tree)
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [f"{node.module}.{alias.name}" for alias in node.names]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    assert imported <= {*sys.stdlib_module_names, "__future__", "rnnreport.storage"}
+
+
+SOURCES = [*sorted((ROOT / "rnnreport").rglob("*.py")), *sorted((ROOT / "benchmarks").glob("*.py"))]
+# Files that nobody reads unless all of them are there: the site's stage, removed before each build.
+IN_A_STAGE = {"site.py": {"write_text"}}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_come_into_place_through_storage_only(path: Path) -> None:
+    """Else a pulled plug leaves them emptied, or a killed process half written."""
+    found = set(_written(ast.parse(path.read_text(encoding="utf-8")))) - IN_A_STAGE.get(path.name, set())
+    assert bool(found) == (path == ROOT / "rnnreport" / "storage.py"), found
+
+
+def _written(node: ast.AST) -> Iterator[str]:
+    """The calls that rename, or that write a file elsewhere than in the block of ``storage.writing`` or the like."""
+    if isinstance(node, ast.With) and any("writing(" in ast.unparse(item) for item in node.items):
+        return
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        name, arguments = node.func.attr, len(node.args)
+        renames = name in ("renames", "move") or (name in ("rename", "replace") and arguments == 1)
+        renames = renames or (name in ("rename", "replace") and ast.unparse(node.func.value) == "os")
+        if renames or name in ("write_text", "write_bytes", "to_parquet", "save_file"):
+            yield name
+    for child in ast.iter_child_nodes(node):
+        yield from _written(child)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "os.replace(a, b)",
+        "a.rename(b)",
+        "a.replace(b)",
+        "shutil.move(a, b)",
+        "def f(a):\n    with open(a) as b:\n        a.write_text(b)",
+        "table.to_parquet(path)",
+    ],
+)
+def test_that_search_finds_what_it_is_for(code: str) -> None:
+    assert list(_written(ast.parse(code)))
+    innocent = "with storage.writing(p) as t:\n    table.to_parquet(t)\n'a'.replace('b', 'c')"
+    assert not list(_written(ast.parse(innocent)))
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -12,7 +12,9 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import pooch
 import pytest
 import torch
 from conftest import ROOT, require
@@ -369,7 +371,7 @@ import sys
 class Gone:
     def find_spec(name, path=None, target=None):
         if name.startswith("rnnreport.native"):
-            raise ModuleNotFoundError(f"No module named {name!r}")
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Gone)
 """
     fell_back(start(gone + TRAIN), expected, "No module named 'rnnreport.native'")
@@ -386,12 +388,70 @@ def test_with_a_compiler_that_fails_torch_does_the_work(compiled, tmp_path, expe
     broken.write_text('#!/bin/sh\n[ "$1" = -MMD ] && echo "fatal error: out of order" >&2 && exit 1\nexec c++ "$@"\n')
     broken.chmod(0o755)
     fell_back(start(RNNREPORT_NATIVE_DIR=tmp_path, CXX=broken), expected, "fatal error: out of order")
-    assert not list(tmp_path.glob("*.so"))
+    assert not list(tmp_path.glob("*/*.so"))
 
 
-def test_a_damaged_library_leaves_the_work_to_torch(compiled, tmp_path, expected):
-    (tmp_path / f"{compiled.library._key()}.so").write_bytes(b"\x7fELF and no more")
-    fell_back(start(RNNREPORT_NATIVE_DIR=tmp_path), expected, str(tmp_path))
+@pytest.fixture
+def damaged(compiled, tmp_path):
+    """Damages a file of a copy of this machine's kernels, and returns their folder, which is alone in a cache."""
+    cache = Path(os.environ.get("RNNREPORT_NATIVE_DIR") or pooch.os_cache("rnnreport") / "native")
+    kept = tmp_path / "native" / compiled.library._key()
+    shutil.copytree(cache / kept.name, kept)
+
+    def damage(name, how):
+        data = bytearray((kept / name).read_bytes())
+        data[len(data) // 2] ^= 4
+        (kept / name).write_bytes({"empty": b"", "half": data[: len(data) // 2], "a bit": data, "{}": b"{}"}[how])
+        return kept
+
+    return damage
+
+
+@pytest.mark.parametrize("how", ["empty", "half", "a bit", "{}"])
+@pytest.mark.parametrize("name", ["rnnreport_native.so", "SHA256SUMS"])
+def test_damaged_kernels_are_never_loaded(compiled, damaged, name, how, monkeypatch):
+    folder = damaged(name, how)
+    monkeypatch.setattr(torch.ops, "load_library", lambda path: pytest.fail(f"{path} is loaded"))
+    assert not compiled.library._load_kept(folder)
+
+
+def test_damaged_kernels_are_built_anew_with_one_line(damaged, expected):
+    folder = damaged("rnnreport_native.so", "empty")
+    out, lines = finish(start(RNNREPORT_NATIVE_DIR=folder.parent))
+    assert out == expected.replace("torch", "native")
+    assert lines == [f"The native kernels kept in {folder} are damaged; compiling them anew"]
+    assert finish(start(RNNREPORT_NATIVE_DIR=folder.parent)) == (out, [])
+    assert sorted(path.name for path in folder.parent.iterdir()) == [folder.name, f"{folder.name}.lock"]
+
+
+def test_without_a_compiler_damaged_kernels_are_told_of_all_the_same(damaged, tmp_path):
+    folder = damaged("rnnreport_native.so", "half")
+    _, lines = finish(start(TRAIN.replace('"native"', '"auto"'), RNNREPORT_NATIVE_DIR=folder.parent, PATH=tmp_path))
+    assert lines == [f"The native kernels kept in {folder} are damaged; compiling them anew"]
+
+
+@pytest.mark.parametrize("backend", ["native", "auto"])
+@pytest.mark.parametrize(
+    ("error", "broken"),
+    [
+        (ModuleNotFoundError("No module named 'rnnreport.native'", name="rnnreport.native"), False),
+        (ImportError("there is no C++ compiler 'c++' on this machine", name="rnnreport.native"), False),
+        (ModuleNotFoundError("No module named 'setuptools'", name="setuptools"), True),
+        (RuntimeError("Error building extension\nfatal error: out of order"), True),
+        (OSError("rnnreport_native.so: undefined symbol"), True),
+    ],
+)
+def test_what_is_broken_is_told_louder_than_what_is_absent(backend, error, broken, caplog, monkeypatch):
+    def fails(name):
+        raise error
+
+    monkeypatch.setattr(backends, "_said", set())
+    monkeypatch.setattr(backends, "_native", backends._native.__wrapped__)
+    with monkeypatch.context() as patch, caplog.at_level(logging.INFO, "rnnreport"):
+        patch.setattr(importlib, "import_module", fails)
+        assert kernels(backend) is None
+    (record,) = caplog.records
+    assert record.levelno == (logging.WARNING if broken or backend == "native" else logging.INFO)
 
 
 def test_without_a_cache_to_write_to_and_with_a_plain_compiler(compiled, tmp_path):
@@ -412,15 +472,15 @@ def test_a_killed_builder_stops_nobody_and_two_at_once_build_one_library(compile
     time.sleep(1)  # in the middle of compiling
     os.killpg(killed.pid, signal.SIGKILL)
     killed.communicate()
-    assert not list(tmp_path.glob("*.so"))
+    assert not list(tmp_path.glob("*/*.so"))
     told = "import logging; logging.basicConfig(); logging.getLogger('rnnreport').setLevel('INFO')\n" + TRAIN
     together = [start(told, RNNREPORT_NATIVE_DIR=tmp_path) for _ in range(2)]
     texts = [finish(process) for process in together]
     assert len({out for out, _ in texts}) == 1
     assert texts[0][0].startswith("native ")
     assert sorted(len(lines) for _, lines in texts) == [0, 1]  # one of them compiled
-    assert len(list(tmp_path.glob("*.so"))) == 1
-    assert not list(tmp_path.glob("*.tmp"))
+    assert len(list(tmp_path.glob("*/*.so"))) == 1
+    assert not list(tmp_path.rglob("*.tmp"))
 
 
 @pytest.mark.parametrize("isa", ["AVX2", "SSE41"])
