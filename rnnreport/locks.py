@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -31,11 +31,15 @@ def alone(path: Path, wait: bool = False) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout as error:
-        who = owner.read_text("utf-8") if owner.exists() else "another process"
+        who = "another process"
+        with suppress(OSError):  # it may have ended by now
+            who = owner.read_text("utf-8")
         if not wait:
             raise BusyError(f"{path} is being written by {who}; wait for it to end, or name another place") from error
         print(f"{path} is being written by {who}; waiting for it to end", flush=True)
         lock.acquire(timeout=-1)
+    except OSError as error:  # a file system without locks
+        raise BusyError(f"nobody can be kept from writing {path} at the same time: {error.strerror}") from error
     try:
         since = datetime.now().astimezone().isoformat(" ", "seconds")
         storage.write(owner, f"process {os.getpid()} on {platform.node()} since {since}")

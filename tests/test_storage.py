@@ -445,3 +445,24 @@ def test_recording_into_a_file_that_is_being_recorded_is_refused_at_once(
         cli.main()
     assert end.value.code == 2
     assert f"{path} is being written by process {os.getpid()}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP], ids=errno.errorcode.get)
+def test_a_file_system_without_locks_has_others_or_is_refused(
+    error: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """filelock goes over to files that only exist where there are no locks at all."""
+    fcntl = pytest.importorskip("fcntl")
+
+    def flock(descriptor: int, how: int) -> None:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    path = tmp_path / "table.parquet"
+    if error == errno.ENOSYS:
+        busy = pytest.raises(locks.BusyError, match=f"process {os.getpid()} on ")
+        with pytest.warns(UserWarning, match="flock not supported"), locks.alone(path), busy, locks.alone(path):
+            pytest.fail("both write")
+    else:
+        with pytest.raises(locks.BusyError, match="nobody can be kept from writing"), locks.alone(path):
+            pytest.fail("it writes")
