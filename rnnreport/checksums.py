@@ -28,7 +28,7 @@ class DamagedError(ValueError):
 
 def verify(path: Path) -> Path:
     """The path of a file that is as it was written, as far as its folder can tell. Raises DamagedError, OSError."""
-    if _manifest(path).exists():
+    if os.path.exists(path) and _manifest(path).exists():  # of a name too long, Path's exists raises OSError
         _compare(path, _read(path.parent))
     return path
 

@@ -117,9 +117,9 @@ def test_an_interrupted_fetch_is_done_again(root: Path, npm: Npm, monkeypatch: p
     vendor.fetch(root)
     lock = root / "package-lock.json"
     lock.write_text(lock.read_text() + "\n")
-    write, written = vendor._write, 0
+    write, written = vendor.storage.write, 0
 
-    def cut(target: Path, content: bytes) -> None:
+    def cut(target: Path, content: str | bytes) -> None:
         nonlocal written
         if written == at:
             raise KeyboardInterrupt
@@ -127,7 +127,7 @@ def test_an_interrupted_fetch_is_done_again(root: Path, npm: Npm, monkeypatch: p
         write(target, content)
 
     with monkeypatch.context() as patch:
-        patch.setattr(vendor, "_write", cut)
+        patch.setattr(vendor.storage, "write", cut)
         with pytest.raises(KeyboardInterrupt):
             vendor.fetch(root)
     assert not vendor.is_complete(root / vendor.VENDOR)
