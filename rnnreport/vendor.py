@@ -61,15 +61,20 @@ def fetch(root: Path) -> None:
     for name, content in files.items():
         (vendor / name).parent.mkdir(parents=True, exist_ok=True)
         storage.write(vendor / name, content)
-    storage.write(vendor / STAMP, json.dumps({"of": wanted, "files": sorted(files)}, indent=1))
+    storage.write(
+        vendor / STAMP,
+        json.dumps({"of": wanted, "files": {name: _sha256(files[name]) for name in sorted(files)}}, indent=1),
+    )
 
 
 def is_complete(vendor: Path, wanted: str | None = None) -> bool:
-    """Whether everything was fetched into the folder; with ``wanted``, whether it is of that fingerprint."""
+    """Whether all is in the folder as it was fetched; with ``wanted``, whether it is of that fingerprint."""
     try:
         stamp = json.loads((vendor / STAMP).read_text("utf-8"))
-        return wanted in (None, stamp["of"]) and all((vendor / name).is_file() for name in stamp["files"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return wanted in (None, stamp["of"]) and all(
+            _sha256((vendor / name).read_bytes()) == sha256 for name, sha256 in stamp["files"].items()
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 
 
@@ -81,7 +86,11 @@ def _fingerprint(root: Path) -> str:
         metadata.version("anywidget").encode(),
         Path(__file__).read_bytes(),
     ]
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+    return _sha256(b"\0".join(parts))
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _anywidget() -> Path:

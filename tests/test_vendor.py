@@ -96,9 +96,11 @@ def test_a_new_anywidget_fetches_again(root: Path, npm: Npm, monkeypatch: pytest
     assert len(npm.commands) == 2
 
 
-def test_a_file_that_is_gone_is_fetched_again(root: Path, npm: Npm) -> None:
+@pytest.mark.parametrize("content", [None, b"", b"{}"], ids=["gone", "empty", "{}"])
+def test_a_file_that_is_gone_or_damaged_is_fetched_again(root: Path, npm: Npm, content: bytes | None) -> None:
     vendor.fetch(root)
-    (root / vendor.VENDOR / "anywidget.js").unlink()
+    file = root / vendor.VENDOR / "anywidget.js"
+    file.unlink() if content is None else file.write_bytes(content)
     assert not vendor.is_complete(root / vendor.VENDOR)
     vendor.fetch(root)
     assert vendor.is_complete(root / vendor.VENDOR)
