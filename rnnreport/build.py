@@ -155,12 +155,14 @@ def is_executed(notebook: Path) -> bool:
         return False
 
 
-def is_sweep_table(file: Path) -> bool:
-    """Whether the file is a table that :func:`sweep_chapter` left."""
+def is_sweep_table(file: Path, chapter: str) -> bool:
+    """Whether the file is a table that :func:`sweep_chapter` left for that chapter."""
     try:
-        return "status" in pd.read_csv(file, nrows=0).columns
+        table = pd.read_csv(file)
     except (OSError, ValueError):  # pandas' are ValueErrors
         return False
+    notebooks = table["notebook"].dropna() if "notebook" in table else ()
+    return "status" in table and all(str(name).startswith(f"{chapter}-") for name in notebooks)
 
 
 def sweep_chapter(chapter: str, points: Sequence[dict[str, Any]], folder: Path) -> pd.DataFrame:

@@ -113,6 +113,7 @@ def _install(root: Path, folder: Path) -> Path:
     for name in ("package.json", "package-lock.json"):
         shutil.copy(root / name, folder / name)
     npm = [*_npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
+    npm += ["--location=project", "--no-global", "--no-dry-run", "--no-workspaces"]  # whatever the user has set
     patience = ["--fetch-retry-mintimeout=2000", "--fetch-retry-maxtimeout=10000"]
     packages = ", ".join(json.loads((root / "package.json").read_text("utf-8"))["dependencies"])
     _run([*npm, *patience], f"the pages' JavaScript ({packages})", cwd=folder)

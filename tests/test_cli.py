@@ -11,7 +11,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
@@ -307,12 +307,13 @@ def test_what_a_command_wrote_is_written_again(tmp_path: Path) -> None:
     recorded.save(frame, table)
     record.write_text(json.dumps({"conditions": {}, "comparisons": []}))
     sweep_table = tmp_path / "sweep.csv"
-    sweep_table.write_text("seeds,status\n1,done\n")
+    sweep_table.write_text("seeds,status,notebook\n1,done,02_x-0.ipynb\n2,failed,\n")
+    assert not build.is_sweep_table(sweep_table, "03_x")
     kinds = {
         executed: build.is_executed,
         table: recorded.is_recorded,
         record: cli.speed.is_record,
-        sweep_table: build.is_sweep_table,
+        sweep_table: partial(build.is_sweep_table, chapter="02_x"),
     }
     for path, is_own in kinds.items():
         assert is_own(path)

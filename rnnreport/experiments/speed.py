@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 
 from rnnreport import checksums, corpora
 from rnnreport.backends import Backend, kernels
+from rnnreport.experiments import recorded
 from rnnreport.experiments.text_training import TextRun, course_recipe, train_text
 from rnnreport.parameters import FileName, ParameterError, Parameters, located
 from rnnreport.runs import RunError, provenance, run_all, tabulate
@@ -41,6 +42,7 @@ class SpeedParameters(Parameters):
     @model_validator(mode="after")
     def _readable(self) -> Self:
         read(self.benchmarks_file)
+        recorded.read(self.learning_file)
         return self
 
 
