@@ -106,7 +106,9 @@ def new_model(run: TextRun, corpus: corpora.Corpus) -> CharLSTM:
 
 
 def snapshot(run: TextRun, corpus: corpora.Corpus, folder: Path, step: int) -> CharLSTM:
-    """The model as it was at that step of a finished run."""
+    """The model as it was at that step of a finished run. Raises CorpusError where that has read another text."""
+    if corpus.sha256 != run.sha256:
+        raise corpora.CorpusError(f"{corpus.source} is not the text that the training in {folder} has read")
     model = new_model(run, corpus)
     load_weights(model, folder / f"weights-{step}.safetensors", {"vocabulary": corpus.vocabulary})
     return model.eval()
