@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from html import unescape
-from itertools import product
+from itertools import combinations, product
 from xml.etree import ElementTree
 
 import matplotlib
@@ -21,12 +21,16 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from rnnreport import cells, figures
+from rnnreport.experiments.text import learning_steps
 from rnnreport.figures import gate, memory, temporal_gate
 from rnnreport.figures import text as text_figures
 from rnnreport.intervals import interval
+from rnnreport.shown import visible
 
 pytestmark = pytest.mark.filterwarnings("error")
 STEPS = (0, 50, 100)
+# What XML forbids or a page could take for something else, and what fonts may lack.
+CHARACTERS = "".join(map(chr, range(0xA1))) + "\u2028\u202e\ud800\ufeff\uffff日本ש👨‍👩‍👧e\u0301𝒳"
 
 
 def runs(models=("rnn",), lengths=(5,), rates=(1e-3,), seeds=(0, 1, 2), steps=STEPS, **columns):
@@ -835,6 +839,38 @@ def test_what_units_keep_is_sorted_and_stops_at_the_lowest():
     assert len([line for line in figure.axes[0].lines if to_hex(line.get_color()) == figures.LSTM.lower()]) == 2
 
 
+@pytest.mark.parametrize("start", range(0, len(CHARACTERS), 50))
+def test_below_a_tracked_passage_stands_every_character_or_a_box(start):
+    text = CHARACTERS[start : start + 50]
+    figure = text_figures.tracked(text, {"place": (range(len(text)), range(len(text)))})
+    ElementTree.fromstring(shown(figure).svg)  # without a warning, too
+    labels = [label.get_text() for label in figure.axes[-1].get_xticklabels()]
+    assert labels == text_figures.signs(text)
+    assert all(len(label) == 1 for label in labels)
+    assert text_figures.signs("a$\n\x1b\r日\ud800") == ["a", "$", "⏎", "□", "□", "□", "□"]
+
+
+@pytest.mark.parametrize("last", [20, 50, 3_000, 50_000, 10**7])
+@pytest.mark.parametrize("draw", ["over training", "memory"])
+def test_ticks_over_the_steps_do_not_cover_each_other(draw, last):
+    steps = learning_steps(last)
+    if draw == "memory":
+        table = pd.DataFrame({"step": steps[1:], "training": 1.0, "held_out": 2.0})
+        figure = text_figures.memory_of_the_book(table)
+    else:
+        habits = pd.DataFrame({"step": steps, "seed": 0, "newlines": 0.2, "zero_state": 0.0})
+        names = {"newlines": "newlines written", "zero_state": "at zero state"}
+        figure = text_figures.over_training(habits, names, {"newlines": 0.1}, "share")
+    figure.draw_without_rendering()
+    (ax,) = figure.axes
+    labels = [*ax.get_xticklabels(), *ax.texts]
+    boxes = [label.get_window_extent() for label in labels]
+    assert not [(one, other) for one, other in combinations(boxes, 2) if one.overlaps(other)]
+    words = [label.get_text() for label in ax.get_xticklabels()]
+    assert words[0] == ("20" if draw == "memory" else "0")
+    assert words[-1] == f"{last:,}"
+
+
 def test_a_shown_figure_is_an_img_with_alt_caption_and_provenance():
     drawn = shown(figures.by_length(runs()))
     html = drawn._repr_html_()
@@ -875,6 +911,12 @@ def test_a_coloured_text_is_the_text_and_never_markup():
     assert grounds[2] == grounds[3]  # at most so dark
     assert len(set(grounds)) == 4
     assert [span.get("title") for span in root] == ["1.0 bits", "4.0 bits", "8.0 bits", "20.0 bits", "0.0 bits"]
+
+
+def test_of_a_coloured_text_every_character_can_be_seen():
+    html = text_figures.coloured(CHARACTERS, [1.0] * (len(CHARACTERS) - 1))
+    root = ElementTree.fromstring(html.replace("<br>", "<br/>"))
+    assert "".join(root.itertext()) == visible(CHARACTERS)
 
 
 def test_a_coloured_text_has_a_cost_for_every_character_but_the_first():

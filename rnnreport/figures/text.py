@@ -146,7 +146,7 @@ def memory_of_the_book(table: pd.DataFrame) -> Figure:
         end_label(ax, table["step"].iloc[-1], table[column].iloc[-1], name, colour)
     ax.fill_between(table["step"], table["training"], table["held_out"], color=GUIDE, alpha=0.15, lw=0)
     ax.set(xscale="log", xlabel="training step", ylabel="bits a character")
-    _steps(ax, table["step"].tolist())
+    _steps(ax, {step: f"{step:,}" for step in table["step"]})
     return figure
 
 
@@ -201,9 +201,8 @@ def over_training(table: pd.DataFrame, columns: Mapping[str, str], levels: Mappi
             ax.axhline(levels[column], color=colour, ls=":", lw=1)
     ax.set(xscale="log", xlabel="training step", ylabel=ylabel, xlim=(zero, max(steps[-1], 3 * zero)))
     ax.set_ylim(0, ax.get_ylim()[1])
-    _steps(ax, [step or zero for step in steps])
-    ax.set_xticks(ax.get_xticks(), ["0" if tick == zero else f"{tick:,.0f}" for tick in ax.get_xticks()])
     end_labels(ax, max(steps[-1], 3 * zero), labels, gap=0.075)
+    _steps(ax, {step or zero: f"{step:,}" for step in steps})
     return figure
 
 
@@ -263,11 +262,20 @@ def coloured(text: str, bits: Sequence[float], most: float = 8.0) -> str:
     return f'<p class="coloured-text">{"".join(signs)}</p>'
 
 
-def _steps(ax: Axes, steps: Sequence[float]) -> None:
-    """Ticks at some of these steps on a logarithmic axis, not closer than their labels are wide."""
-    kept: list[float] = []
-    for step in sorted(steps):
-        if not kept or step / kept[-1] > 2.4:
-            kept.append(step)
-    ax.set_xticks(kept, [f"{step:,.0f}" for step in kept])
+def _steps(ax: Axes, labels: Mapping[float, str]) -> None:
+    """Ticks on a logarithmic axis where these labels have room: the first, the last, then from the left.
+
+    To be called when all else is drawn: it measures.
+    """
     ax.xaxis.set_minor_locator(NullLocator())
+    places = sorted(labels)
+    ax.set_xticks(places, [labels[place] for place in places])
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    figure.draw_without_rendering()
+    boxes = {place: label.get_window_extent().padded(4) for place, label in zip(places, ax.get_xticklabels())}
+    kept: list[float] = []
+    for place in dict.fromkeys([places[0], places[-1], *places]):
+        if not any(boxes[place].overlaps(boxes[other]) for other in kept):
+            kept.append(place)
+    ax.set_xticks(sorted(kept), [labels[place] for place in sorted(kept)])
