@@ -850,6 +850,28 @@ def test_below_a_tracked_passage_stands_every_character_or_a_box(start):
     assert text_figures.signs("a$\n\x1b\r日\ud800") == ["a", "$", "⏎", "□", "□", "□", "□"]
 
 
+@pytest.mark.parametrize(("accuracy", "loss"), [(0.02, 7.0), (0.6, 1.3), (1.0, 0.0)])
+def test_the_end_of_a_training_is_within_the_figure_whatever_the_text(accuracy, loss):
+    table = pd.DataFrame({"accuracy": [np.nan, accuracy], "loss": [np.nan, loss]})
+    figure = text_figures.bound({"it": (table, figures.LSTM)}, (0.68, 0.126))
+    (ax,) = figure.axes
+    for x, y in ((accuracy, loss), (0.68, 0.126)):
+        assert ax.get_xlim()[0] < x < ax.get_xlim()[1]
+        assert ax.get_ylim()[0] <= y < ax.get_ylim()[1]
+
+
+@pytest.mark.parametrize("level", [0.3, 1.9, 12.0])
+def test_what_is_to_be_beaten_is_within_the_figure_however_bad_it_is(level):
+    table = pd.DataFrame(
+        {"recipe": "one", "seed": 0, "step": [0, 1], "minutes": [0.0, 1.0], "held_out_bits": [4.0, 2.0]}
+    )
+    figure = text_figures.recipes(table, {"Markov": level})
+    shown(figure)  # without a warning
+    (ax,) = figure.axes
+    assert ax.get_ylim()[0] < level < ax.get_ylim()[1]
+    assert ax.get_ylim()[0] < 2.0 < ax.get_ylim()[1]
+
+
 @pytest.mark.parametrize("last", [20, 50, 3_000, 50_000, 10**7])
 @pytest.mark.parametrize("draw", ["over training", "memory"])
 def test_ticks_over_the_steps_do_not_cover_each_other(draw, last):

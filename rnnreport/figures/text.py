@@ -93,7 +93,7 @@ def bound(tables: Mapping[str, tuple[pd.DataFrame, str]], reported: tuple[float,
     tables: by their names, with the columns accuracy and loss, and a colour; reported: accuracy and loss.
     """
     figure, ax = new(figsize=(6.4, 3.6))
-    line = np.array([0.2, 1.0])
+    line = np.array([0.0, 1.0])
     ax.plot(line, (1 - line) * math.log(2), color=GUIDE, lw=1.2)
     ax.fill_between(line, 0, (1 - line) * math.log(2), color=GUIDE, alpha=0.15, lw=0)
     ax.annotate("impossible", (0.45, 0.12), color=GUIDE, fontsize=9)
@@ -101,7 +101,15 @@ def bound(tables: Mapping[str, tuple[pd.DataFrame, str]], reported: tuple[float,
         rows = table.dropna(subset=["loss"])
         ax.plot(rows["accuracy"], rows["loss"], ".", color=colour, ms=4, mew=0, label=name)
     ax.plot(*reported, "x", color="black", ms=8, mew=2, label="the report")
-    ax.set(xlabel="accuracy on training batches", ylabel="loss (nats a character)", xlim=(0.2, 0.8), ylim=(0, 3))
+    # Where training ends lies within, whatever the text; where it starts need not.
+    ends = np.array([rows[["accuracy", "loss"]].dropna().iloc[-1] for rows, _ in tables.values()])
+    (lowest, _), (highest, most) = ends.min(0), ends.max(0)
+    ax.set(
+        xlabel="accuracy on training batches",
+        ylabel="loss (nats a character)",
+        xlim=(min(0.2, lowest - 0.05), max(0.8, highest + 0.05)),
+        ylim=(0, max(3, 1.1 * most)),
+    )
     ax.legend(fontsize=9)
     return figure
 
@@ -174,7 +182,7 @@ def recipes(table: pd.DataFrame, levels: Mapping[str, float]) -> Figure:
     ax.set(
         xlabel="minutes of one core",
         ylabel="bits a held-out character",
-        ylim=(lowest - 0.05, max(2.3, ends.max() + 0.1)),
+        ylim=(lowest - 0.05, max(2.3, *(level + 0.1 for level in [*levels.values(), ends.max()]))),
         xlim=(0, table["minutes"].max()),
     )
     ax.legend(loc="upper right", fontsize=8, labelspacing=0.2)
