@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 import torch
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
@@ -323,8 +324,9 @@ def sought(starts=(16.0, 20.0), seeds=(0, 1)):
     )
 
 
-def on_task(seeds=(0, 1), **columns):
-    return runs(("lstm", "temporal-gate"), seeds=seeds, **columns).assign(test_loss=lambda t: 0.2 - t["step"] / 1000)
+def on_task(seeds=(0, 1), **settings):
+    table = runs(("lstm", "temporal-gate"), seeds=seeds, **settings)
+    return table.assign(test_loss=0.2 - 0.2 * table["step"] / table["step"].max())
 
 
 def marked(seeds=(0, 1)):
@@ -534,6 +536,59 @@ def test_a_panel_is_drawn_where_it_is_told_or_anew(draw):
     _, ax = figures.new()
     assert draw(ax) is ax
     assert isinstance(draw(None), Axes)
+
+
+def tick_labels(axis):
+    """Where the labels of an axis's ticks stand and what they say."""
+    low, high = sorted(axis.get_view_interval())
+    ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
+    labels = [tick.label1 for tick in ticks if low <= tick.get_loc() <= high]
+    return [
+        (label.get_window_extent(), label.get_text()) for label in labels if label.get_visible() and label.get_text()
+    ]
+
+
+WIDE = {
+    "activity": lambda: memory.activity({name: active()["LSTM"] for name in ("RNN", "LSTM")}),
+    "sine waves": lambda: temporal_gate.sine_waves(
+        {name: on_task(steps=(0, 10_900)) for name in ("standard,\nlive", "standard", "asynchronous", "other")},
+        PUBLISHED,
+    ),
+    "adding": lambda: temporal_gate.adding({name: on_task(steps=(0, 30_000)) for name in ("live", "recorded")}),
+    "race": lambda: temporal_gate.race(runs(("lstm", "temporal-gate"), (20, 50, 100), steps=(0, 1_600))),
+    "decoded": lambda: memory.decoded(readings().assign(step=lambda t: 300 * t["step"])),
+    "accuracy by rate": lambda: memory.accuracy_by_rate(runs(("rnn", "lstm"), (5,), (3e-4, 1e-3, 3e-3, 1e-2))),
+    "updates": lambda: gate.updates(counted()),
+    "states": lambda: gate.states(states()),
+}
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_the_labels_of_ticks_do_not_cover_each_other(name):
+    figure = WIDE[name]()
+    figures.in_style(FigureCanvasAgg(figure).draw)()
+    for kind in ("xaxis", "yaxis"):
+        found = [label for ax in figure.axes for label in tick_labels(getattr(ax, kind))]
+        assert found
+        for (one, a), (other, b) in combinations(found, 2):
+            apart = max(other.x0 - one.x1, one.x0 - other.x1, other.y0 - one.y1, one.y0 - other.y1)
+            assert apart > 1, f"{a!r} and {b!r}"
+
+
+@pytest.mark.parametrize(
+    "drawing",
+    [
+        lambda: figures.gradient_reach(reach(("RNN", "LSTM")), {"jacobian": "all ways"}),
+        lambda: figures.kept_by_units(kept()),
+    ],
+)
+def test_a_legend_names_every_line_of_every_panel(drawing):
+    figure = drawing()
+    (legend,) = figure.legends
+    named = {(to_hex(line.get_color()), line.get_linestyle()) for line in legend.get_lines()}
+    drawn = [line for ax in figure.axes for line in ax.lines if line.get_linestyle() != ":"]
+    assert {(to_hex(line.get_color()), line.get_linestyle()) for line in drawn} == named
+    assert len({text.get_text() for text in legend.get_texts()}) == len(named)
 
 
 def long(rows, columns):

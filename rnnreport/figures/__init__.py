@@ -109,6 +109,12 @@ def dots(rows: pd.DataFrame) -> dict[str, Any]:
     return {"marker": "o", "ms": 3, "markevery": math.ceil(len(rows) / 100)}
 
 
+def legend_below(figure: Figure, ncols: int = 2, **where: Any) -> None:
+    """One legend for all panels of a figure, below them: whatever has a name in any of them, once."""
+    named = {name: handle for ax in figure.axes for handle, name in zip(*ax.get_legend_handles_labels())}
+    figure.legend(named.values(), named, **{"loc": "outside lower center", "ncols": ncols, "fontsize": 9, **where})
+
+
 def end_label(ax: Axes, x: float, y: float, text: str, colour: str) -> None:
     """Write a line's name at its end, in its colour: direct labels rather than a legend."""
     ax.annotate(text, (x, y), xytext=(4, 0), textcoords="offset points", color=colour, va="center", fontsize=9)
@@ -326,14 +332,13 @@ def gradient_reach(table: pd.DataFrame, names: Mapping[str, str]) -> Figure:
             lags = part[part[column] > 0].groupby("lag")[column]  # what has underflowed has no place on a log scale
             middle, colour = lags.median(), _colour(network, when)
             ax.fill_between(middle.index, lags.min(), lags.max(), color=colour, alpha=0.25, linewidth=0)
-            ax.semilogy(middle.index, middle, color=colour, ls=style, label=f"{when} training, {names[column]}")
+            label = f"{when} training, {names[column]}{_whose(networks, network, when)}"
+            ax.semilogy(middle.index, middle, color=colour, ls=style, label=label)
         ax.axhline(1, color="black", lw=0.7, ls=":")
         ax.set(xlabel="lag (steps back from the end)", xlim=(0, table["lag"].max()))
         ax.set_title(network, fontsize=10)
     axes[0, 0].set(ylabel="‖∂ state at the end / ∂ state‖₂")
-    figure.legend(
-        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9, frameon=False
-    )
+    legend_below(figure)
     return figure
 
 
@@ -349,15 +354,13 @@ def kept_by_units(table: pd.DataFrame, lowest: float = 1e-6) -> Figure:
         for when, part in _before_and_after(table[table["network"] == network]):
             for place, (_, rows) in enumerate(part.groupby("seed")):
                 kept = falling(rows["kept"].clip(lower=lowest))
-                label = None if place else f"{when} training"
+                label = None if place else f"{when} training{_whose(networks, network, when)}"
                 ax.semilogy(kept.index, kept, color=_colour(network, when), lw=1, label=label)
         ax.axhline(1, color="black", lw=0.7, ls=":")
         ax.set(xlabel="share of units and palindromes", xlim=(0, 1), ylim=(lowest, 2))
         ax.set_title(network, fontsize=10)
     axes[0, 0].set(ylabel="product of forget gates")
-    figure.legend(
-        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9, frameon=False
-    )
+    legend_below(figure)
     return figure
 
 
@@ -372,6 +375,11 @@ def _colour(network: str, when: str) -> str:
 
 
 @in_style
+def _whose(networks: list[str], network: str, when: str) -> str:
+    """What a legend adds to a line's name where the networks' lines differ in colour."""
+    return f", {network}" if len({_colour(name, when) for name in networks}) > 1 else ""
+
+
 def speed_of_contenders(table: pd.DataFrame) -> Figure:
     """How many times as fast as the baseline each contender is, a panel for each part that was timed."""
     parts = list(dict.fromkeys(table["part"]))
@@ -399,9 +407,7 @@ def speed_by_length(table: pd.DataFrame) -> Figure:
         ax.set_title(NAMES[cell], fontsize=10)
         ax.set(xlabel="palindrome length T")
     axes[0, 0].set(ylabel="times as fast as torch.nn")
-    figure.legend(
-        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9, frameon=False
-    )
+    legend_below(figure, 4)
     return figure
 
 
@@ -416,7 +422,7 @@ def speed_of_gate(table: pd.DataFrame) -> Figure:
         ax.set_title(name, fontsize=10)
         ax.set(xlabel="open ratio $r_\\mathrm{on}$")
     axes[0, 0].set(ylabel="times as fast as the dense pass")
-    axes[0, -1].legend(title="length T", fontsize=9, frameon=False)
+    legend_below(figure, len(lengths), title="length T")
     return figure
 
 

@@ -17,6 +17,7 @@ from rnnreport.figures import (
     end_labels,
     falling,
     in_style,
+    legend_below,
     log_ticks,
     new,
 )
@@ -124,9 +125,7 @@ def mod_derivatives(table: pd.DataFrame, by_mod: pd.DataFrame) -> Figure:
     left.set(yscale="log", xlabel="periods since s", ylabel="relative error of ∂k/∂τ")
     right.set(xscale="log", xlabel="periods seen, T/τ", ylabel="gates found again (share)", ylim=(-0.03, 1.03))
     log_ticks(right.xaxis)
-    figure.legend(
-        *right.get_legend_handles_labels(), loc="outside lower center", ncols=len(names), fontsize=9, frameon=False
-    )
+    legend_below(figure, len(names))
     return figure
 
 
@@ -188,13 +187,7 @@ def recovery(table: pd.DataFrame) -> Figure:
                 log_ticks(ax.xaxis)
                 ax.set_title(f"T = {n:g} τ", fontsize=10)
         row[0].set(ylabel="found again (share)")
-    figure.legend(
-        *axes[0, 0].get_legend_handles_labels(),
-        loc="outside lower center",
-        ncols=len(remedies),
-        fontsize=9,
-        frameon=False,
-    )
+    legend_below(figure, len(remedies))
     return figure
 
 
@@ -264,5 +257,5 @@ def leaked_gradients(table: pd.DataFrame) -> Figure:
         ax.set(yscale="log", xlabel="share of units", xlim=(0, 1))
         ax.set_title(title, fontsize=10)
     axes[0].set(ylabel="norm of the gradient")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9, frameon=False)
+    legend_below(figure)
     return figure

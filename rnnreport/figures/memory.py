@@ -7,9 +7,21 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import FormatStrFormatter, NullLocator
 
-from rnnreport.figures import COLOURS, GUIDE, NAMES, SEQUENCE, curves, end_labels, error_bars, in_style, new, thinned
+from rnnreport.figures import (
+    COLOURS,
+    GUIDE,
+    NAMES,
+    SEQUENCE,
+    curves,
+    end_labels,
+    error_bars,
+    in_style,
+    legend_below,
+    new,
+    thinned,
+)
 from rnnreport.intervals import over_seeds
 
 DIGITS = [*SEQUENCE, "#8C6D31", "#5254A3"]
@@ -113,7 +125,7 @@ def horizon_by_factor(table: pd.DataFrame) -> Figure:
         axes[0, 0].annotate(
             factor, (0, first - 0.95), xycoords=("axes fraction", "data"), fontsize=8, fontweight="bold", **place
         )
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9)
+    legend_below(figure)
     return figure
 
 
@@ -203,7 +215,10 @@ def activity(found: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
         )  # fmt: skip
         ax.set_title(f"{name}\n{GATES[part]}", fontsize=9)
         ax.set(xlabel="step t")
-        bar = figure.colorbar(image, ax=ax, orientation="horizontal", pad=0.02, aspect=12)
+        ends = [-limit, 0, limit] if signed else [0, 0.5, 1]
+        bar = figure.colorbar(
+            image, ax=ax, orientation="horizontal", pad=0.02, aspect=12, ticks=ends, format=FormatStrFormatter("%.2g")
+        )
         bar.ax.tick_params(labelsize=7)
     axes[0, 0].set(ylabel="unit")
     return figure
@@ -269,5 +284,5 @@ def step_sizes(table: pd.DataFrame, rates: Mapping[str, float]) -> Figure:
     for ax, title in ((left, "effective rate"), (right, "step (root mean square)")):
         ax.set(xlabel="training step", xlim=(0, table["step"].max()))
         ax.set_title(title, fontsize=10)
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9, frameon=False)
+    legend_below(figure, 3)
     return figure

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from rnnreport.figures import COLOURS, GATED, GUIDE, LSTM, NAMES, SEQUENCE, curves, in_style, new, thinned
 
@@ -205,4 +205,5 @@ def _side_by_side(tables: Mapping[str, pd.DataFrame], width: float) -> tuple[Fig
     figure, axes = new(len(tables), sharey=True, squeeze=False, figsize=(width * len(tables) + 1.6, 3.1))
     for ax, title in zip(axes[0], tables):
         ax.set_title(title, fontsize=10)
+        ax.xaxis.set_major_locator(MaxNLocator(4))  # five-digit steps fit side by side
     return figure, list(axes[0])
