@@ -17,7 +17,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import product
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 import yaml
@@ -508,7 +508,7 @@ def test_the_keys_of_a_widget_stay_in_it(visit: Visit) -> None:
 
 def test_it_fits_and_can_be_read_in_light_and_dark_wide_and_narrow(visit: Visit) -> None:
     visit.page.add_style_tag(content="* { transition: none !important }")  # no sliding about after a change of size
-    for theme, width in product(("light", "dark"), (1280, 360)):
+    for theme, width in product(("light", "dark"), (1280, 320)):  # 320: also a laptop's window at 400%
         visit.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
         visit.page.set_viewport_size({"width": width, "height": 900})
         visit.page.evaluate("() => new Promise(requestAnimationFrame)")
@@ -576,6 +576,38 @@ def test_what_is_printed_itself_is_light(start: Visit) -> None:
     start.page.evaluate(f"addEventListener('beforeprint', () => (window.printing = {theme}))")
     start.page.pdf()
     assert start.page.evaluate(f"[window.printing, {theme}]") == ["light", "dark"]
+
+
+def test_a_long_name_breaks(start: Visit) -> None:
+    start.page.set_viewport_size({"width": 320, "height": 900})
+    start.go(f"{TOC['root']}.html")
+    start.page.locator(".bd-article").evaluate(
+        "article => ['p', 'li', 'h2'].forEach((tag) => article.append(Object.assign("
+        "document.createElement(tag), { textContent: 'my_book_'.repeat(40) + '.txt' })))"
+    )
+    assert start.page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_forced_colours_leave_pictures_whole(start: Visit, theme: Literal["light", "dark"]) -> None:
+    """As in Windows' contrast themes: figures on the ground they are made for, maps not covered, scales not emptied."""
+    start.page.emulate_media(color_scheme=theme, forced_colors="active")
+    start.go("book/02_rnn_versus_lstm.html")
+    style = "(node, name) => getComputedStyle(node)[name]"
+    article = start.page.locator(".bd-article")
+    assert article.locator(".report-figure img").first.evaluate(style, "backgroundColor") == "rgb(255, 255, 255)"
+    assert article.locator(".heat > svg").first.evaluate(style, "backgroundColor") == "rgba(0, 0, 0, 0)"
+    assert article.locator(".strip").first.evaluate(style, "backgroundImage") != "none"
+
+
+def test_without_scripts_a_page_says_what_is_missing(browser: Browser, homes: dict[str, str]) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{homes['file']}book/01_gradients.html")
+    place = page.locator(".cell_output:has(script[type$='widget-view+json'])").first
+    says = "node => getComputedStyle(node, '::before').content"
+    assert place.evaluate(says) == '"What moves here needs JavaScript."'
+    context.close()
 
 
 def test_it_asked_no_other_host(visit: Visit) -> None:
