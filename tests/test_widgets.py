@@ -881,6 +881,12 @@ def test_whatever_is_moved_to_its_ends_stays_a_number(shown: Shown, page: Page, 
         assert page.evaluate(NO_NUMBER) == [], width
 
 
+def test_an_axis_has_its_powers_however_long(shown: Shown) -> None:
+    widget = shown(ENDS["gradient of 2,000 steps"]())
+    labels = widget.locator("svg[role=img] text").all_text_contents()
+    assert {"1", "10⁻¹⁰⁰⁰", "10⁻²⁰⁰⁰"} <= set(labels)
+
+
 PICTURES = """(widget) => [...widget.querySelectorAll("svg, canvas, p, .digits, .lines")]
   .map((node) => node.toDataURL?.() ?? node.outerHTML).join()"""
 

@@ -169,7 +169,8 @@ function drawing({ logNorms, norm, steepest }, { spectral_radius, length }, widt
   for (let lag = 0; lag <= length; lag += lags) {
     nodes.push(line("tick", x(lag), bottom, x(lag), bottom + 5), text(x(lag), bottom + 18, "middle", String(lag)));
   }
-  const between = [1, 2, 5, 10, 20, 50, 100, 200].find((step) => (high - low) / step <= 7);
+  const apart = [1, 2, 5, 10, 20, 50, 100, 200].find((step) => (high - low) / step <= 7);
+  const between = apart ?? 10 ** Math.ceil(Math.log10((high - low) / 7));
   for (let decade = Math.ceil(low / between) * between; decade <= high; decade += between) {
     const at = y(decade * Math.LN10);
     nodes.push(line(decade ? "grid" : "axis", left, at, right, at));
