@@ -600,6 +600,27 @@ def test_forced_colours_leave_pictures_whole(start: Visit, theme: Literal["light
     assert article.locator(".strip").first.evaluate(style, "backgroundImage") != "none"
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_colours_that_a_widget_names_are_those_it_shows(
+    browser: Browser, homes: dict[str, str], theme: Literal["light", "dark"]
+) -> None:
+    page = browser.new_page(color_scheme=theme)
+    page.goto(f"{homes['file']}book/02_rnn_versus_lstm.html")
+    widget = page.locator(".rnnreport-widget", has=page.get_by_role("textbox"))
+    assert "green at the top and purple at the bottom" in widget.locator(".key").last.inner_text()
+    gradient = widget.locator(".strip").first.evaluate("strip => getComputedStyle(strip).backgroundImage")
+    colours = [channels(colour) for colour in re.findall(r"rgb\([^)]*\)", gradient)]
+    (purple, green) = colours[0], colours[-1]
+    assert purple[1] < min(purple[0], purple[2])
+    assert green[1] > max(green[0], green[2])
+    painted = "canvas => [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data]"
+    data = widget.locator("canvas").first.evaluate(painted)
+    pixels = {tuple(data[at : at + 3]) for at in range(0, len(data), 4) if data[at + 3] > 50}
+    assert all(any(max(abs(a - b) for a, b in zip(pixel, named)) < 8 for named in (purple, green)) for pixel in pixels)
+    assert pixels
+    page.close()
+
+
 def test_without_scripts_a_page_says_what_is_missing(browser: Browser, homes: dict[str, str]) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
