@@ -881,6 +881,20 @@ def test_whatever_is_moved_to_its_ends_stays_a_number(shown: Shown, page: Page, 
         assert page.evaluate(NO_NUMBER) == [], width
 
 
+MARKUP = "<img src=x onerror=window.broken=1>&lt;_{b}"
+NAMED: dict[str, Callable[[], Any]] = {
+    "reader": lambda: PalindromeReader({MARKUP: classifier("lstm", 2)}, 4, words={MARKUP: MARKUP}),
+    "replay": lambda: GateReplay([0, 9], *([[value] * 2] * 2 for value in (2.0, 0.0, 0.1)), length=20, words=MARKUP),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_names_and_words_stay_text(shown: Shown, page: Page, name: str) -> None:
+    widget = shown(NAMED[name]())
+    assert MARKUP in (widget.text_content() or "")
+    assert (widget.locator("img").count(), page.evaluate("window.broken")) == (0, None)
+
+
 def test_an_axis_has_its_powers_however_long(shown: Shown) -> None:
     widget = shown(ENDS["gradient of 2,000 steps"]())
     labels = widget.locator("svg[role=img] text").all_text_contents()
