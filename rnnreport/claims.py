@@ -369,7 +369,7 @@ def lstm_better(table: pd.DataFrame, horizons: pd.DataFrame) -> Finding:
         f"Beyond T = 15, after {step:,} steps at the report's settings, each at its best rate: LSTM {_share(lstm)}, "
         f"RNN {_share(rnn)}, the LSTM's lead {_mean(ahead, 0.0)}."
     )
-    longest = dict(zip(horizons["model"], horizons["horizon"])) if len(horizons) else {}
+    longest = dict(horizons[["model", "horizon"]].dropna().to_numpy()) if len(horizons) else {}
     if not {"rnn", "lstm"} <= set(longest):
         return _every([exceeds(ahead, 0.0), None]), f"{words} From a better start they were not compared."
     ahead_too = None if longest["lstm"] == longest["rnn"] else longest["lstm"] > longest["rnn"]
