@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from scipy import stats
 
 from rnnreport.models import SequenceNetwork, Sequences
 from rnnreport.sequences import Adding, Bursts, MarkedDigit, SineWaves
@@ -23,6 +25,11 @@ TASKS = [
 
 def generator(seed=0):
     return torch.Generator().manual_seed(seed)
+
+
+def test_the_sizes_of_the_tasks():
+    sizes = {type(task): (task.inputs, task.outputs) for task in TASKS}
+    assert sizes == {SineWaves: (1, 2), Adding: (2, 1), Bursts: (1, 2), MarkedDigit: (11, 10)}
 
 
 @pytest.mark.parametrize("task", TASKS, ids=repr)
@@ -125,6 +132,13 @@ def test_the_bounds_on_the_bursts_are_what_deciders_reach():
     by_clock = ((x[~task.in_burst()].sum((0, 2)) > 0) == (up == 1)).double().mean().item()
     assert by_clock == pytest.approx(task.best_possible(), abs=0.003)
     without = task.best_without_clock(generator(2))
+    (x_2, _, _), up_2 = task.batch(20_000, generator(2))
+    share = task.in_burst().double().mean().item()
+    likelihoods = [
+        (share * stats.norm.pdf(x_2, 0, 2.0) + (1 - share) * stats.norm.pdf(x_2, level, 1.0)) for level in (0.4, -0.4)
+    ]
+    says_up = np.log(likelihoods[0] / likelihoods[1]).sum((0, 2)) > 0
+    assert without == pytest.approx((says_up == (up_2 == 1).numpy()).mean(), abs=1e-4)
     plain_sum = ((x.sum((0, 2)) > 0) == (up == 1)).double().mean().item()
     clipped = ((x.clamp(-1, 1).sum((0, 2)) > 0) == (up == 1)).double().mean().item()
     assert max(plain_sum, clipped) < without + 0.01 < by_clock
