@@ -234,7 +234,8 @@ def _papermill(chapter: str, values: Mapping[str, Any], output: Path, stderr: Te
             kernel_name="python3",
             progress_bar=False,
             stderr_file=stderr,
-            extra_arguments=["--log-level=ERROR"],  # else each kernel warns that it talks to this process unencrypted
+            # Else each kernel warns that it talks to this process unencrypted, and has a traceback when it is stopped.
+            extra_arguments=["--log-level=CRITICAL"],
         )
     except PapermillExecutionError as error:
         return " ".join(f"{error.ename}: {error.evalue}".split())

@@ -531,8 +531,9 @@ cli.main()
 
 @pytest.fixture
 def start(small: Path, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
-    """Starts the command line on a book whose chapter takes a while."""
-    write([*SMALL[:4], cell("import time\ntime.sleep(3)"), SMALL[4]], small)
+    """Starts the command line on a book whose chapter waits until there is a file, ``go``."""
+    wait = f"import time\nwhile not os.path.exists({str(tmp_path / 'go')!r}):\n    time.sleep(0.05)"
+    write([*SMALL[:4], cell(wait), SMALL[4]], small)
     script = SCRIPT.format(tests=str(Path(__file__).parent), book=str(small.parent), output=str(tmp_path / "_build"))
 
     def start(*words: str) -> subprocess.Popen[str]:
@@ -568,6 +569,7 @@ def test_a_build_that_is_stopped_leaves_nothing_and_no_kernel(
         assert (process.returncode, said) == (128 + number, "rnnreport: stopped; the same command goes on from here\n")
         return
     assert process.returncode == -number
+    (tmp_path / "go").touch()
     assert start(*words).wait(timeout=300) == 0
     assert nbformat.read(output, as_version=4).cells[-1].outputs[0].text == "4\n"
     assert [path.name for path in output.parent.iterdir()] == ["01_small.ipynb"]
@@ -584,6 +586,7 @@ def test_a_second_build_says_that_it_waits_for_the_first(
     assert second.stdout.readline().startswith(f"{tmp_path}/_build/html is being written by process {first.pid} on ")
     if killed:
         first.kill()
+    (tmp_path / "go").touch()
     assert (first.wait(timeout=300) == 0) is not killed
     said, complaints = second.communicate(timeout=300)
     assert (second.returncode, complaints) == (0, "")
