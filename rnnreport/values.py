@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from rnnreport.parameters import ParameterError
+from rnnreport.shown import brief
 
 KINDS = "a number, true or false, a text, or a list of these"
 
@@ -68,8 +69,8 @@ def read(text: str) -> Any:
     except yaml.MarkedYAMLError as error:
         raise ParameterError(f"{text!r} is not YAML: {error.problem}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # such as 5,000 digits, or as many brackets
-        raise ParameterError(f"{_short(text)} cannot be read: {str(error).splitlines()[0]}") from None
-    return _checked(text, value)
+        raise ParameterError(f"{brief(text)} cannot be read: {str(error).splitlines()[0]}") from None
+    return _checked(brief(text), value)
 
 
 def profiles(text: str, chapters: Collection[str]) -> dict[str, dict[str, dict[str, Any]]]:
@@ -102,10 +103,5 @@ def _checked(what: str, value: Any) -> Any:
         return [_checked(what, item) for item in value]
     if not isinstance(value, (bool, int, float, str)):
         given = {type(None): "empty or null", dict: "a dictionary"}.get(type(value), f"a {type(value).__name__}")
-        raise ParameterError(f"{_short(what)} is {given}; it must be {KINDS}")
+        raise ParameterError(f"{what} is {given}; it must be {KINDS}")
     return value
-
-
-def _short(text: str) -> str:
-    """As much of it as a sentence can hold."""
-    return repr(text) if len(text) <= 80 else f"{text[:60]!r} ..."

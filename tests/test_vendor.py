@@ -74,6 +74,12 @@ def test_everything_is_brought_and_nothing_else_is_left(root: Path, npm: Npm) ->
     assert list((root / "_build").iterdir()) == []
 
 
+def test_npm_follows_no_setting_of_the_users_out_of_the_project(root: Path, npm: Npm) -> None:
+    """NPM_CONFIG_GLOBAL=true, or ``global=true`` in ~/.npmrc, is refused by ``npm ci``; dry-run installs nothing."""
+    vendor.fetch(root)
+    assert {"--location=project", "--no-global", "--no-dry-run", "--no-workspaces"} <= set(npm.commands[-1])
+
+
 def test_a_second_call_does_nothing(root: Path, npm: Npm) -> None:
     vendor.fetch(root)
     vendor.fetch(root)
