@@ -120,7 +120,7 @@ def draw_gates(units: int, longest: float, r_on: float, seed: int) -> tuple[Tens
 
 def _opened(units: int, longest: float, r_on: float, steps: int, seed: int) -> Tensor:
     """Whether each unit is open at steps 1…``steps``, (steps, units)."""
-    return temporal_gate(torch.arange(1, steps + 1).float()[:, None], *draw_gates(units, longest, r_on, seed)) > 0
+    return temporal_gate(torch.arange(1, steps + 1)[:, None], *draw_gates(units, longest, r_on, seed)) > 0
 
 
 def updates(
