@@ -656,8 +656,8 @@ def _told(value: Any) -> str:
     """What was given, for messages: a tensor's shape and kind, the parts of a tuple, the type of anything else."""
     if isinstance(value, Tensor):
         return f"{tuple(value.shape)}, {_kind(value)}"
-    parts = f" [{'; '.join(map(_told, value))}]" if _is_sequence(value) else ""
-    return f"a {type(value).__name__}{parts}"
+    parts = f" [{'; '.join(map(_told, value[:3]))}{'; …' * (len(value) > 3)}]" if _is_sequence(value) else ""
+    return f"{type(value).__name__}{parts}"
 
 
 def _check_times(times: Tensor) -> None:

@@ -365,7 +365,7 @@ def test_parameters_are_reset_as_they_were_drawn(kind):
     ("input", "message"),
     [
         (nn.utils.rnn.pack_padded_sequence(torch.zeros(T, B, D), [2, 2, 1]), "not a PackedSequence: .*pad_packed_sequ"),
-        (torch.zeros(T, B, D).numpy(), "input must be a tensor of real numbers, .* not a ndarray"),
+        (torch.zeros(T, B, D).numpy(), "input must be a tensor of real numbers, .* not ndarray"),
         (torch.zeros(T, B, D, dtype=torch.complex64), "input must be a tensor of real numbers, .*complex64"),
         (torch.zeros(T, B, dtype=torch.bool), "input must be a tensor of real numbers, .*bool"),
         (torch.zeros(T, B, D).double(), "the weights' kind, torch.float32 on cpu, not torch.float64 on cpu"),
@@ -421,20 +421,24 @@ state = torch.zeros(1, B, H)
 @pytest.mark.parametrize(
     ("hx", "told"),
     [
-        ((state, state, state), "a tuple [(1, 3, 5), torch.float32 on cpu; "),
-        ([state], "a list [(1, 3, 5), torch.float32 on cpu]"),
-        ((), "a tuple []"),
-        ((None, None), "a tuple [a NoneType; a NoneType]"),
-        (0, "a int"),
-        (state.numpy(), "a ndarray"),
+        ((state, state, state), "tuple [(1, 3, 5), torch.float32 on cpu; "),
+        ([state], "list [(1, 3, 5), torch.float32 on cpu]"),
+        ((), "tuple []"),
+        ((None, None), "tuple [NoneType; NoneType]"),
+        (0, "not int"),
+        (state.numpy(), "not ndarray"),
+        (
+            [state[0]] * 9,
+            "list [(3, 5), torch.float32 on cpu; (3, 5), torch.float32 on cpu; (3, 5), torch.float32 on cpu; …]",
+        ),
         ((state, state.double()), "(1, 3, 5), torch.float64 on cpu]"),
         ((state, state.to("meta")), "(1, 3, 5), torch.float32 on meta]"),
     ],
-    ids=["three", "one", "none", "None", "0", "numpy", "dtype", "device"],
+    ids=["three", "one", "none", "None", "0", "numpy", "many", "dtype", "device"],
 )
 def test_what_is_no_initial_state_is_refused_in_one_sentence(kind, hx, told):
     read = CharLSTM(D, H, num_layers=1).run if kind is CharLSTM else kind(D, H)
-    wanted = WANTED[kind is RNN] + r" \(L, B, H\) = \(1, 3, 5\), torch.float32 on cpu, not "
+    wanted = WANTED[kind is RNN] + r" \(L, B, H\) = \(1, 3, 5\), torch.float32 on cpu, "
     with pytest.raises(ValueError, match=wanted + ".*" + re.escape(told)):
         read(torch.zeros(T, B, dtype=torch.int64), hx)
 
@@ -1022,7 +1026,7 @@ def test_an_evaluation_starts_from_zero_and_leaves_the_carried_state():
 def test_a_batch_of_another_size_than_the_carried_state_is_refused():
     net = character_model()
     net.carry(3)
-    with pytest.raises(ValueError, match=r"\(L, B, H\) = \(2, 2, 5\), .* not a tuple \[\(2, 3, 5\)"):
+    with pytest.raises(ValueError, match=r"\(L, B, H\) = \(2, 2, 5\), .* not tuple \[\(2, 3, 5\)"):
         net(characters(6, batch=2))
     assert not any(part.any() for part in net.carried)
 
