@@ -132,6 +132,15 @@ def _check_writable(*folders: Path) -> None:
         sweep.check_folder(folder)
 
 
+def _named(chapter: str) -> str:
+    """The name of a chapter, given by that or by a path to its notebook. Raises ParameterError for another notebook."""
+    name = Path(chapter).name.removesuffix(".ipynb")
+    own = build.BOOK / f"{name}.ipynb"
+    if os.path.isfile(chapter) and os.path.exists(own) and not os.path.samefile(chapter, own):
+        raise ParameterError(f"{chapter} is not the book's own notebook, and only those are run; papermill runs others")
+    return name
+
+
 def _given(chapter: str, profile: str, parameter: list[str] | None) -> dict[str, Any]:
     """The chapter's parameters in that profile, and over them the given ones. Raises ParameterError."""
     values = build.parameters(chapter, profile)
@@ -196,7 +205,7 @@ def run(
     ] = None,
 ) -> None:
     """Run one chapter at other parameters; its figures are left beside the executed notebook as SVG."""
-    chapter = Path(chapter).stem
+    chapter = _named(chapter)
     values = _checked(chapter, _given(chapter, profile, parameter))
     notebook = destination(output, build.BUILD / "run" / f"{chapter}.ipynb", ".ipynb", build.is_executed)
     _check_writable(notebook.parent)
@@ -227,7 +236,7 @@ def sweep_chapter(
     wait: Wait = sweep.WAIT,
 ) -> None:
     """Run one chapter over a grid of parameters, on this machine or on many: a notebook and a row of a table a run."""
-    chapter = Path(chapter).stem
+    chapter = _named(chapter)
     values = _given(chapter, profile, parameter)
     fixed = {name.partition("=")[0] for name in parameter or []}
     axes = grid.points(grid_words or [], values)
@@ -263,7 +272,7 @@ def record(
     wait: Wait = sweep.WAIT,
 ) -> None:
     """Train what a chapter shows as recorded: hours of one core, on this machine or on many."""
-    chapter = Path(chapter).stem
+    chapter = _named(chapter)
     values = _given(chapter, profile, parameter)
     if chapter not in RECORDS:
         raise ParameterError(f"{chapter} shows no runs that this records: say {' or '.join(RECORDS)}")
@@ -337,7 +346,7 @@ def _recorded(folder: Path) -> text_training.TextRun | None:
 def tidy(chapter: Annotated[str | None, typer.Argument(help="All of them by default.")] = None) -> None:
     """Put edited notebooks and the hashes of edited YAML in data/ into the form they are committed in."""
     checksums.renew(*(path for path in (PROJECT / "data").iterdir() if path.suffix in checksums.EDITED))
-    for name in [Path(chapter).stem] if chapter else build.CHAPTERS:
+    for name in [_named(chapter)] if chapter else build.CHAPTERS:
         build.parameters(name)  # says which chapters there are
         build.tidy(name)
         print(f"tidied {name}")

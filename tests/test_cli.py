@@ -333,6 +333,21 @@ def test_what_a_command_wrote_is_written_again(tmp_path: Path) -> None:
         assert not is_own(path)
 
 
+def test_a_chapter_is_the_books_own_notebook_and_no_copy_of_it(
+    idle: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    own = build.BOOK / "01_gradients.ipynb"
+    Path("01_gradients.ipynb").write_bytes(own.read_bytes())
+    for command in ("run", "sweep", "record", "tidy"):
+        assert call(command, "01_gradients.ipynb", monkeypatch=monkeypatch) == 2
+        assert "01_gradients.ipynb is not the book's own notebook" in capsys.readouterr().err
+    for given in ("01_gradients", "book/01_gradients", str(own)):
+        assert cli._named(given) == "01_gradients"
+    assert call("run", "01_gradients.v2", monkeypatch=monkeypatch) == 2
+    assert "there is no chapter '01_gradients.v2'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_a_named_file_is_looked_for_where_the_caller_is_and_then_in_the_project(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
