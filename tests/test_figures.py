@@ -1,6 +1,7 @@
 """The figures: each draws what a small table made by hand says, without a warning, and shows itself with its words."""
 
 import base64
+import json
 import math
 import os
 import re
@@ -8,6 +9,7 @@ import subprocess
 import sys
 from html import unescape
 from itertools import combinations, product
+from pathlib import Path
 from xml.etree import ElementTree
 
 import matplotlib
@@ -999,3 +1001,13 @@ def test_of_a_coloured_text_every_character_can_be_seen():
 def test_a_coloured_text_has_a_cost_for_every_character_but_the_first():
     with pytest.raises(ValueError, match="shorter"):
         text_figures.coloured("abc", [1.0])
+
+
+@pytest.mark.parametrize(
+    "chapter", sorted((Path(__file__).parents[1] / "book").glob("0[1236]*.ipynb")), ids=lambda path: path.stem
+)
+def test_what_is_said_of_colours_holds_in_the_dark_theme_too_which_inverts_figures(chapter):
+    cells = json.loads(chapter.read_text(encoding="utf-8"))["cells"]
+    drawing = [source for cell in cells if "figures.show(" in (source := "".join(cell["source"]))]
+    assert drawing
+    assert not re.findall(r"\b(?:black|white|dark\w*|light|lighter|pale\w*)\b", "".join(drawing))
