@@ -1003,11 +1003,9 @@ def test_a_coloured_text_has_a_cost_for_every_character_but_the_first():
         text_figures.coloured("abc", [1.0])
 
 
-@pytest.mark.parametrize(
-    "chapter", sorted((Path(__file__).parents[1] / "book").glob("0[1236]*.ipynb")), ids=lambda path: path.stem
-)
-def test_what_is_said_of_colours_holds_in_the_dark_theme_too_which_inverts_figures(chapter):
-    cells = json.loads(chapter.read_text(encoding="utf-8"))["cells"]
+def test_what_is_said_of_colours_holds_in_the_dark_theme_too_which_inverts_figures():
+    chapters = (Path(__file__).parents[1] / "book").glob("0*.ipynb")
+    cells = [cell for chapter in chapters for cell in json.loads(chapter.read_text(encoding="utf-8"))["cells"]]
     drawing = [source for cell in cells if "figures.show(" in (source := "".join(cell["source"]))]
-    assert drawing
+    assert len(drawing) > 30
     assert not re.findall(r"\b(?:black|white|dark\w*|light|lighter|pale\w*)\b", "".join(drawing))
