@@ -139,6 +139,25 @@ def test_the_test_sequences_are_drawn_from_another_seed_than_those_of_training(t
     assert torch.isin(numbers, other).float().mean() < 0.01
 
 
+def test_a_trained_network_is_that_of_the_last_step(tmp_path):
+    small = {"hidden_size": 4, "batch_size": 3, "test_sequences": 10, "record_every": 1}
+    for of, run, function in (
+        (sequences, sequences.SequenceRun.of(Adding(length=20), None, seed=0, steps=3, **small), "train_sequences"),
+        (palindromes, palindrome_run(steps=6), "train_palindromes"),
+    ):
+        folder = tmp_path / function
+        table = trained(run, folder, getattr(of, function))
+        network, expected = of.trained_network(Run(run, table, {}, folder)), of.new_network(run)
+        of.load_weights(expected, folder / f"weights-{run.steps}.safetensors")
+        assert len(table) > 3
+        assert all(map(torch.equal, network.parameters(), expected.parameters()))
+
+
+@pytest.mark.parametrize(("steps", "every"), [(8, 10), (439, 10), (440, 11), (4_000, 100)])
+def test_a_run_on_sequences_has_forty_records_at_most(steps, every):
+    assert sequences.SequenceRun.of(Adding(length=20), None, seed=0, steps=steps).recipe.record_every == every
+
+
 def test_no_two_streams_of_a_run_and_of_others_meet():
     streams = [palindromes.own_stream(seed, number).initial_seed() for seed in range(300) for number in range(4)]
     assert len({*streams, *range(300)}) == len(streams) + 300
