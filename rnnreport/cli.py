@@ -27,7 +27,7 @@ from rnnreport.outputs import destination, keep_others
 from rnnreport.parameters import ParameterError, located
 from rnnreport.provenance import PROJECT
 from rnnreport.serve import SiteServer
-from rnnreport.training import CHECKPOINT, TrainingError, use_one_thread
+from rnnreport.training import CHECKPOINT, TrainingError, is_readable, use_one_thread
 from rnnreport.values import read
 
 app = typer.Typer(
@@ -57,6 +57,8 @@ TRAININGS: dict[str, tuple[Callable[[int, int], text_training.TextRun], int, Pat
     "text": (text_training.long_run, 500_000, PROJECT / "data" / "text-500k"),
     "text-short": (text.short_run, 20_000, PROJECT / "data" / "text-short"),
 }
+
+ELSEWHERE = "another --folder starts anew"
 
 # Options that several commands have.
 Given = Annotated[
@@ -307,11 +309,13 @@ def train(
     checkpoint = folder / CHECKPOINT
     there = os.path.exists(checkpoint)  # of a name too long, Path's exists raises OSError
     if there and not resume:
-        raise ParameterError(f"{checkpoint} exists; --resume goes on from it, another --folder starts anew")
+        raise ParameterError(f"{checkpoint} exists; --resume goes on from it, {ELSEWHERE}")
     if resume and not there:
         raise ParameterError(f"there is no {checkpoint} to resume from; leave --resume out to start")
     if not there and _recorded(folder):
-        raise ParameterError(f"{folder} holds a training that is done; another --folder starts anew")
+        raise ParameterError(f"{folder} holds a training that is done; {ELSEWHERE}")
+    if there and not is_readable(checkpoint) and _recorded(folder):  # a new one would overwrite what is done
+        raise ParameterError(f"{checkpoint} cannot be read, but {folder} holds a training that is done; {ELSEWHERE}")
     keep_others(folder / "table.parquet", lambda _: there)
     configuration = run_of(steps, seed)
     sweep.check_folder(folder)

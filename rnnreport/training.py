@@ -255,6 +255,15 @@ def load_weights(model: nn.Module, path: Path, header: Mapping[str, Any] = Mappi
         raise TrainingError(f"{path} does not hold the weights of this {type(model).__name__}") from error
 
 
+def is_readable(path: Path) -> bool:
+    """Whether the file is a checkpoint, or weights, as they were written."""
+    try:
+        _read(path)
+    except TrainingError:
+        return False
+    return True
+
+
 def _evaluated(model: nn.Module, evaluate: Callable[[nn.Module], dict[str, float]] | None) -> dict[str, float]:
     if evaluate is None:
         return {}

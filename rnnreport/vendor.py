@@ -61,10 +61,8 @@ def fetch(root: Path) -> None:
     for name, content in files.items():
         (vendor / name).parent.mkdir(parents=True, exist_ok=True)
         storage.write(vendor / name, content)
-    storage.write(
-        vendor / STAMP,
-        json.dumps({"of": wanted, "files": {name: _sha256(files[name]) for name in sorted(files)}}, indent=1),
-    )
+    hashes = {name: _sha256(files[name]) for name in sorted(files)}
+    storage.write(vendor / STAMP, json.dumps({"of": wanted, "files": hashes}, indent=1))
 
 
 def is_complete(vendor: Path, wanted: str | None = None) -> bool:

@@ -630,6 +630,15 @@ def test_a_checkpoint_that_cannot_be_read_is_named_put_aside_and_made_again(
     call(*words, "4", monkeypatch=monkeypatch)
     checkpoint = folder / "checkpoint.safetensors"
     checkpoint.write_bytes(damaged := damage(checkpoint.read_bytes()))
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    capsys.readouterr()
+    assert call(*words, "6", "--resume", monkeypatch=monkeypatch) == 2  # what is done is not overwritten
+    assert capsys.readouterr().err == (
+        f"rnnreport: {checkpoint} cannot be read, but {folder} holds a training that is done; "
+        "another --folder starts anew\n"
+    )
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    (folder / "run.json").unlink()  # as where it was killed
     assert call(*words, "6", "--resume", monkeypatch=monkeypatch) == 0
     assert "executed" not in capsys.readouterr().out
     (record,) = caplog.records
