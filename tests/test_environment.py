@@ -55,6 +55,15 @@ def test_the_environment_is_made_once_and_entered(checkout: list[list[str]], tmp
     assert checkout == [["exec", python, "-m", "rnnreport", "test"]]
 
 
+@pytest.mark.parametrize("stamp", [b"", b"{}", b"\xff"], ids=str)
+def test_a_stamp_that_cannot_be_read_counts_as_none(checkout: list[list[str]], tmp_path: Path, stamp: bytes) -> None:
+    environment.enter([])
+    checkout.clear()
+    (tmp_path / ".venv" / "rnnreport-installed").write_bytes(stamp)
+    environment.enter([])
+    assert any("install" in command for command in checkout)
+
+
 def test_another_lock_is_installed_again(checkout: list[list[str]], tmp_path: Path) -> None:
     environment.enter([])
     checkout.clear()
