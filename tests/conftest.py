@@ -202,6 +202,7 @@ def site(chromium: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         def noting(chapter: str, *rest: Any) -> None:
             patch.setenv("TESTS_OPENED", str(folder / f"{chapter}.opened"))
             execute(chapter, *rest)
+            patch.delenv("TESTS_OPENED")
 
         (folder / "sitecustomize.py").write_text(OPENED)
         patch.setenv("PYTHONPATH", str(folder))
