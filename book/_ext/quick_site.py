@@ -1,9 +1,8 @@
-"""What a plain ``jupyter-book build .`` needs; of this the site that ``make book`` builds notices the last only.
+"""What a plain ``jupyter-book build .`` needs; the site that ``make book`` builds does not notice this extension.
 
 * The pages' JavaScript is fetched if it is not there yet.
 * The quick site goes to ``_build/quick/html``: ``_build/html`` belongs to ``make book``. A ``--path-output`` is obeyed.
 * A change in the library or the data runs the notebooks again, which Sphinx would not do by itself.
-* The widgets' data cannot end the script that holds them, whatever text they carry.
 """
 
 from __future__ import annotations
@@ -34,16 +33,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("library_fingerprint", fingerprint(root), "env", str)
     if checkout and Path(app.outdir) == root / "_build" / "html" and not path_output_given():
         divert(app, root / "_build" / "quick")
-    app.connect("html-page-context", close_data, priority=900)  # after MyST-NB's
     return {"parallel_read_safe": True, "parallel_write_safe": True}
-
-
-def close_data(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object) -> None:
-    """In data that come with a page as JSON, escape what could be markup: MyST-NB knows only one way to write it."""
-    for script in context.get("script_files", ()):
-        attributes = getattr(script, "attributes", {})
-        if attributes.get("type", "").endswith("json"):
-            attributes["body"] = attributes["body"].replace("<", "\\u003c")
 
 
 def bring_javascript(root: Path, checkout: bool) -> None:
