@@ -878,7 +878,7 @@ def test_the_reach_of_a_gradient_is_the_median_over_the_seeds():
     figure = figures.gradient_reach(table, WAYS)
     rnn, lstm, _ = figure.axes
     assert [ax.get_title() for ax in figure.axes] == ["RNN", "LSTM", "LSTM with forget bias 1"]
-    (after,) = (line for line in lstm.lines if line.get_label() == "after training, all ways")
+    (after,) = (line for line in lstm.lines if line.get_label() == "after training, all ways, LSTM")
     np.testing.assert_allclose(np.column_stack(after.get_data()), [(lag, 1.2**lag * 1.1) for lag in range(5)])
     (dashed,) = (line for line in lstm.lines if line.get_label() == "before training, along the cell")
     assert dashed.get_linestyle() == "--"

@@ -204,7 +204,7 @@ REFUSED = {
     "classes": ([1, *SIZE], "an integer from 2 to 64"),
     "horizon": ([1, *SIZE], "an integer from 2 to 1,000"),
     "test_palindromes": ([99, *SIZE], "an integer from 100 to 100,000"),
-    "measured_palindromes": (SIZE, "an integer from 1 to 100"),
+    "measured_palindromes": (SIZE, "an integer from 1 to 1,000"),
     "rnn_learning_rate": (RATE, RATES),
     "learning_rate": (RATE, RATES),
     "learning_rates": ([*POSITIVE_LIST, [1e-10], [0.1, 11]], RATES),

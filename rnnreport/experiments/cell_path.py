@@ -30,7 +30,7 @@ class CellPathParameters(Parameters):
     hidden_size: Annotated[int, Field(strict=True, ge=1, le=256, description="an integer from 1 to 256")]
     batch_size: Size
     test_palindromes: Sample
-    measured_palindromes: Annotated[int, Field(strict=True, ge=1, le=100, description="an integer from 1 to 100")]
+    measured_palindromes: Annotated[int, Field(strict=True, ge=1, le=1_000, description="an integer from 1 to 1,000")]
 
     @model_validator(mode="after")
     def _measured_ones_exist(self) -> Self:
