@@ -8,7 +8,6 @@ import platform
 import sys
 from functools import cache
 from importlib import metadata
-from importlib.util import find_spec
 from pathlib import Path
 
 import grimp
@@ -40,10 +39,8 @@ def code_version(*names: str) -> str:
     """
     digest = hashlib.sha256()
     for module in modules(*names):
-        spec = find_spec(module)
-        if spec is None or spec.origin is None:
-            continue
-        source = Path(spec.origin)
+        place = PROJECT.joinpath(*module.split("."))  # looked up by find_spec, its package would be imported
+        source = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
         beside = [path for path in source.parent.iterdir() if _is_data(path)] if source.name == "__init__.py" else []
         for path in (source, *sorted(beside)):
             digest.update(f"{module}/{path.name}\n".encode() + path.read_bytes())
