@@ -336,7 +336,7 @@ def test_profiles_are_printed_by_the_command_line() -> None:
     ("words", "says"),
     [
         (["--only", "C;P"], "--only must name tasks among C, P, gate, sampling, not 'C;P'"),
-        (["-o", "."], "--output must name a file"),
+        (["-o", str(ROOT / "book")], "would lie among the book's own files"),
     ],
 )
 def test_the_command_line_refuses_in_one_sentence(
