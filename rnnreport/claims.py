@@ -24,6 +24,7 @@ from rnnreport.intervals import digits_beside, exceeds, in_words, interval
 from rnnreport.parameters import DISTINCT, FileName, ParameterError, Parameters, located
 from rnnreport.provenance import PROJECT
 from rnnreport.shown import brief, in_html
+from rnnreport.words import counted
 
 CLAIMS = PROJECT / "data" / "claims.yml"
 READS = (CLAIMS,)  # what this module reads by itself, for the fingerprints of the chapters that judge
@@ -161,7 +162,7 @@ def _checked(table: Any, columns: Sequence[str]) -> Any:
         missing = int((table[column].isna() | table[column].isin([math.inf, -math.inf])).sum())
         if missing == len(table) or (missing and column == name):
             raise CannotTellError(
-                f"{missing:,} of {_number(len(table), 'row')} of these results have no finite {column!r}."
+                f"{missing:,} of {counted(len(table), 'row')} of these results have no finite {column!r}."
             )
     return table
 
@@ -175,7 +176,7 @@ def grad_wph(gaps: pd.DataFrame) -> Finding:
     """gaps: relative differences of the report's lines for ∂L/∂Wph from autograd."""
     read_well, summed = gaps["line 3, l = i"].max(), gaps["line 3, l summed"].max()
     return bool(read_well < EQUAL), (
-        f"Relative difference from autograd, the largest of {_number(len(gaps), 'problem')}: {_gap(read_well)} if the "
+        f"Relative difference from autograd, the largest of {counted(len(gaps), 'problem')}: {_gap(read_well)} if the "
         f"index l that nothing binds in the last line is read as i, {_gap(summed)} if it is still summed over; below "
         f"{EQUAL} is equal."
     )
@@ -188,7 +189,7 @@ def grad_whh(gaps: pd.DataFrame) -> Finding:
         gaps[column].max() for column in ("single product for the sum over k", "every letter as printed", "repaired")
     )
     return None if kindest < EQUAL else False, (
-        f"Relative difference from autograd, the largest of {_number(len(gaps), 'problem')}: {_gap(kindest)} read "
+        f"Relative difference from autograd, the largest of {counted(len(gaps), 'problem')}: {_gap(kindest)} read "
         f"most kindly, {_gap(literal)} read to the letter, {_gap(repaired)} once repaired; below {EQUAL} is equal."
     )
 
@@ -200,7 +201,7 @@ def wph_local(gaps: pd.DataFrame) -> Finding:
         gaps[column].max() for column in ("Wph, history cut off", "Whh, history cut off", "Wph, other x(1)")
     )
     return bool(cut < EQUAL), (
-        f"Largest relative change over {_number(len(gaps), 'problem')}: with h(T) given and the earlier steps cut off, "
+        f"Largest relative change over {counted(len(gaps), 'problem')}: with h(T) given and the earlier steps cut off, "
         f"{_gap(cut)} of ∂L/∂Wph and {_gap(whh_cut)} of ∂L/∂Whh; with another x(1), which reaches h(T), "
         f"{_gap(other)} of ∂L/∂Wph; below {EQUAL} is equal."
     )
@@ -297,7 +298,7 @@ def gate_range(values: pd.DataFrame) -> Finding:
     extreme = ((gates < 0.05) | (gates > 0.95)).mean()
     return outside == 0, (
         f"g in {g.min():.2f}…{g.max():.2f}, gates in {gates.min():.2f}…{gates.max():.2f}; outside -1…1 and 0…1: "
-        f"{outside or 'none'} of {_number(len(values), 'value')}. Of the gates' values {extreme:.0%} come within 0.05 "
+        f"{outside or 'none'} of {counted(len(values), 'value')}. Of the gates' values {extreme:.0%} come within 0.05 "
         "of 0 or 1; the others weigh."
     )
 
@@ -308,7 +309,7 @@ def param_count(counts: pd.DataFrame) -> Finding:
     agree = counts[counts["counted in the model"] == counts["(9d² + 4d)n, the report's"]]
     sizes = "; ".join(f"d = {d}, n = {n}" for d, n in zip(agree["d"], agree["n"]))
     return len(agree) == len(counts), (
-        f"The report's formula gives the model's number at {len(agree) or 'none'} of {_number(len(counts), 'size')}"
+        f"The report's formula gives the model's number at {len(agree) or 'none'} of {counted(len(counts), 'size')}"
         f"{f' ({sizes})' if sizes else ''}; it can only where n = 9d²/4 - 1."
     )
 
@@ -446,7 +447,7 @@ def k_zero(states: pd.DataFrame) -> Finding:
         raise CannotTellError("The gate is closed at no step after the first.")
     return not moved.any(), (
         f"The state equals the previous one to the bit at {(~moved).sum() or 'none'} of "
-        f"{_number(len(moved), 'closed step')}."
+        f"{counted(len(moved), 'closed step')}."
     )
 
 
@@ -471,7 +472,7 @@ def learnable(searched: pd.DataFrame, arrived: pd.DataFrame) -> Finding:
     return exceeds(best.tolist(), 0.5), (
         f"Share of the starts from which a gate is found again from its output: {_share(shares['as it is'].dropna())} "
         f"without a remedy, {_share(best, 0.5)} with the best ({best.name}); against 0.5. Learned with a network's "
-        f"weights, the period is found in most seeds from {(found > 0.5).sum()} of {_number(len(found), 'start')}."
+        f"weights, the period is found in most seeds from {(found > 0.5).sum()} of {counted(len(found), 'start')}."
     )
 
 
@@ -543,7 +544,7 @@ def text_loss(table: pd.DataFrame) -> Finding:
         raise AssertionError("a mean cross-entropy below its bound: the loss or the accuracy is computed wrongly")
     return bound <= 0.126, (
         f"Impossible in nats: an accuracy of 0.68 leaves a loss of at least {bound:.2f}, not 0.126; of "
-        f"{_number(len(rows), 'recorded point')} none is below the bound (the nearest lies {above.min():.2f} above)."
+        f"{counted(len(rows), 'recorded point')} none is below the bound (the nearest lies {above.min():.2f} above)."
     )
 
 
@@ -559,7 +560,7 @@ def fig4(table: pd.DataFrame) -> Finding:
     loss, accuracy = (_range(change, digits_beside(change, 0.0)) for change in changes)
     return bool((changes[0] < 0).all() and (changes[1] > 0).all()), (
         f"From step {rows['step'].min():,} to step {step:,} the loss changed by {loss}, the accuracy by {accuracy} "
-        f"({_number(len(ends), 'seed')})."
+        f"({counted(len(ends), 'seed')})."
     )
 
 
@@ -605,7 +606,7 @@ def frequent_words_first(emerged: pd.DataFrame) -> Finding:
     return _of_seeds(
         bool(in_order.all()) if there.all() else None,
         f"Written at least half as often as in the book, median over the seeds: {words}. The commoner come first in "
-        f"{in_order.sum() or 'none'} of {_number(len(emerged), 'seed')}"
+        f"{in_order.sum() or 'none'} of {counted(len(emerged), 'seed')}"
         f"{'' if there.all() else f'; the commonest never come in {(~there).sum()}'}.",
         len(emerged),
     )
@@ -701,10 +702,6 @@ def _every(verdicts: Iterable[bool | None]) -> bool | None:
 
 def _not(verdict: bool | None) -> bool | None:
     return None if verdict is None else not verdict
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def _gap(value: float) -> str:

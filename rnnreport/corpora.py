@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from rnnreport.parameters import located
-from rnnreport.shown import brief, listed, visible
+from rnnreport.shown import brief, first_few, visible
 
 DATA_DIR = "RNNREPORT_DATA_DIR"
 REPORT_BOOK = "book_EN_democracy_in_the_US.txt"
@@ -104,7 +104,7 @@ class Corpus:
         if unknown:
             size = len(self.vocabulary)
             raise CorpusError(
-                f"the model knows no {listed(unknown)}; its {size:,} characters are {listed(self.vocabulary)}"
+                f"the model knows no {first_few(unknown)}; its {size:,} characters are {first_few(self.vocabulary)}"
             )
         place = {character: symbol for symbol, character in enumerate(self.vocabulary)}
         return torch.tensor([place[character] for character in text], dtype=torch.long)

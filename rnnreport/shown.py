@@ -48,7 +48,7 @@ def brief(value: object) -> str:
     return words if len(words) <= LONGEST else f"{words[:LONGEST]}… ({len(words):,} characters)"
 
 
-def listed(values: Iterable[object], most: int = 12) -> str:
+def first_few(values: Iterable[object], most: int = 12) -> str:
     """Values for a sentence, each as ``repr`` has it: the first few, and how many more there are."""
     every = list(values)
     words = ", ".join(map(brief, every[:most]))

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_pages import checkout, jupyter_book  # noqa: F401
 
-from rnnreport.shown import brief, in_html, in_table, listed, visible
+from rnnreport.shown import brief, first_few, in_html, in_table, visible
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -75,8 +75,8 @@ def test_long_values_are_shortened_and_say_how_long_they_are() -> None:
     assert brief(list(range(100_000))).startswith("[0, 1, 2,")
     assert brief("x" * 1_000).endswith("… (1,002 characters)")
     assert len(brief("x" * 10**6)) < 200
-    assert listed("ab") == "'a', 'b'"
-    assert listed(range(1_000), most=2) == "0, 1 and 998 more"
+    assert first_few("ab") == "'a', 'b'"
+    assert first_few(range(1_000), most=2) == "0, 1 and 998 more"
 
 
 def test_on_a_page_a_text_is_a_text(checkout: Path, browser: Browser) -> None:  # noqa: F811

@@ -10,7 +10,7 @@ import anywidget
 import numpy as np
 from traitlets import Dict, Float, Int, List, TraitError, Unicode, validate
 
-from rnnreport.shown import brief, listed
+from rnnreport.shown import brief, first_few
 from rnnreport.widgets.page import CSS, array, checked, module
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class CharacterWriter(anywidget.AnyWidget):
     @validate("prompt")
     def _check_prompt(self, proposal: Any) -> str:
         if unknown := set(proposal.value) - set(self.vocabulary):
-            raise TraitError(f"prompt must hold characters of the vocabulary only, not {listed(sorted(unknown))}.")
+            raise TraitError(f"prompt must hold characters of the vocabulary only, not {first_few(sorted(unknown))}.")
         if not 1 <= len(proposal.value) <= MAX_PROMPT:
             raise TraitError(f"prompt must be 1 to {MAX_PROMPT} characters long, not {len(proposal.value)}.")
         return proposal.value
