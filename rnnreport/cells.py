@@ -48,15 +48,15 @@ def temporal_gate(t: Tensor, tau: Tensor, s: Tensor, r_on: Tensor, leak: float =
     but r_on, which is a share of the period. They broadcast against each other: times (T, 1) and parameters (H,) give
     (T, H). ``mod`` is floored, so that phi lies in [0, 1) before the shift as well. leak: alpha of the Phased LSTM,
     whose shut gate is open by alpha phi, and jumps at r_on and at the end of the period; 0 in (12). The phase is
-    computed in float64 from the times as given, integers too; k has the type of tau.
+    computed in float64 from the times as given, integers too; k has tau's type and device.
     """
-    dtype = tau.dtype
-    t, tau, s, r_on = (value.double() for value in (t, tau, s, r_on))  # in float32, large times would lose their phase
+    like, place = tau, "cpu" if tau.device.type == "mps" else tau.device  # MPS has no float64
+    t, tau, s, r_on = (value.to(place).double() for value in (t, tau, s, r_on))  # float32 loses the phase of large t
     phi = torch.remainder(t - s, tau) / tau
     rising = 2 * phi / r_on
     falling = 2 - 2 * phi / r_on
     k = torch.where(phi < r_on / 2, rising, falling)
-    return torch.where(phi < r_on, k, leak * phi).to(dtype)  # (12), with leak = 0
+    return torch.where(phi < r_on, k, leak * phi).to(like)  # (12), with leak = 0
 
 
 def temporal_gate_lstm_step(

@@ -24,7 +24,7 @@ from rnnreport.intervals import digits_beside, exceeds, in_words, interval
 from rnnreport.parameters import DISTINCT, FileName, ParameterError, Parameters, located
 from rnnreport.provenance import PROJECT
 from rnnreport.shown import brief, in_html
-from rnnreport.words import counted
+from rnnreport.words import counted, from_to, percent
 
 CLAIMS = PROJECT / "data" / "claims.yml"
 READS = (CLAIMS,)  # what this module reads by itself, for the fingerprints of the chapters that judge
@@ -298,8 +298,8 @@ def gate_range(values: pd.DataFrame) -> Finding:
     extreme = ((gates < 0.05) | (gates > 0.95)).mean()
     return outside == 0, (
         f"g in {g.min():.2f}…{g.max():.2f}, gates in {gates.min():.2f}…{gates.max():.2f}; outside -1…1 and 0…1: "
-        f"{outside or 'none'} of {counted(len(values), 'value')}. Of the gates' values {extreme:.0%} come within 0.05 "
-        "of 0 or 1; the others weigh."
+        f"{outside or 'none'} of {counted(len(values), 'value')}. Of the gates' values {percent(extreme)} come within "
+        "0.05 of 0 or 1; the others weigh."
     )
 
 
@@ -433,7 +433,7 @@ def fig3(k: pd.DataFrame, tau: float, s: float, r_on: float) -> Finding:
     digits = max(2, round(-math.log10(spacing)))
     return bool(max(apart) <= 2 * spacing), (
         f"Computed from (12): k leaves zero at t = {', '.join(f'{start:.{digits}f}' for start in starts)} and stays "
-        f"open for {_range(widths, digits)}; asked for are {s:g}, every {tau:g} from there, and r_on τ = "
+        f"open for {from_to(widths, f'.{digits}f')}; asked for are {s:g}, every {tau:g} from there, and r_on τ = "
         f"{r_on * tau:g}, to within {2 * spacing:.1g}."
     )
 
@@ -529,8 +529,8 @@ def text_068(table: pd.DataFrame) -> Finding:
     digits = max(digits_beside(ends["accuracy"], end) for end in (0.66, 0.68, 0.70))
     held_out = ends.get("held_out_accuracy", pd.Series(dtype=float)).dropna()
     return bool(ends["accuracy"].between(0.66, 0.70).all()), (
-        f"After {step:,} steps, accuracy on training batches {_range(ends['accuracy'], digits)}, against 0.66 to 0.70; "
-        f"{when}." + (f" On held-out text {_range(held_out)}." if len(held_out) else "")
+        f"After {step:,} steps, accuracy on training batches {from_to(ends['accuracy'], f'.{digits}f')}, against 0.66 "
+        f"to 0.70; {when}." + (f" On held-out text {from_to(held_out, '.2f')}." if len(held_out) else "")
     )
 
 
@@ -557,7 +557,7 @@ def fig4(table: pd.DataFrame) -> Finding:
     if ends["step"].nunique().min() < 2:
         raise CannotTellError("It takes more than one recorded step.")
     changes = [ends[column].last() - ends[column].first() for column in ("loss", "accuracy")]
-    loss, accuracy = (_range(change, digits_beside(change, 0.0)) for change in changes)
+    loss, accuracy = (from_to(change, f".{digits_beside(change, 0.0)}f") for change in changes)
     return bool((changes[0] < 0).all() and (changes[1] > 0).all()), (
         f"From step {rows['step'].min():,} to step {step:,} the loss changed by {loss}, the accuracy by {accuracy} "
         f"({counted(len(ends), 'seed')})."
@@ -623,7 +623,7 @@ def temp_confidence(table: pd.DataFrame) -> Finding:
 def temp_diversity(table: pd.DataFrame) -> Finding:
     """table: temperature, distinct (sequences of four) and words (share that the book knows)."""
     grows, words, ordered = _by_temperature(table, "distinct")
-    known = ", ".join(f"{share:.0%}" for share in ordered["words"])
+    known = ", ".join(percent(share) for share in ordered["words"])
     return grows, f"Share of distinct four-character sequences: {words}; of the words the book has {known}."
 
 
@@ -728,10 +728,6 @@ def _spread(values: pd.Series, against: float) -> str:
     digits = digits_beside(values, against)
     words = [f"{value:.{digits}f}" for value in (values.median(), values.min(), values.max())]
     return _with_interval(words, len(values))
-
-
-def _range(values: Iterable[float], digits: int = 2) -> str:
-    return " to ".join(dict.fromkeys(f"{value:.{digits}f}" for value in (min(values), max(values))))
 
 
 def as_html(table: pd.DataFrame) -> str:

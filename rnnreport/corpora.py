@@ -22,6 +22,7 @@ from torch import Tensor
 
 from rnnreport.parameters import located
 from rnnreport.shown import brief, first_few, visible
+from rnnreport.words import counted
 
 DATA_DIR = "RNNREPORT_DATA_DIR"
 REPORT_BOOK = "book_EN_democracy_in_the_US.txt"
@@ -196,7 +197,7 @@ def load(name: str = REPORT_BOOK) -> Corpus:
     pin, _ = BOOKS[name]
     if folder := os.environ.get(DATA_DIR):
         path = Path(folder) / name
-        if not _is_file(path):
+        if not os.path.isfile(path):
             raise CorpusError(f"{DATA_DIR} is set, but there is no {name} in {visible(folder)}")
         return _read(name, path, f"{name}, from {DATA_DIR}", pin)
     downloaded = _download(name, pin)
@@ -225,16 +226,9 @@ def _download(name: str, sha256: str) -> Path | None:
     return Path(path)
 
 
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # such as a name too long
-        return False
-
-
 def _read(name: str, path: Path, source: str, pin: str = "") -> Corpus:
     """The text in that file; pin: the SHA-256 that it must have. Raises CorpusError."""
-    if not _is_file(path):
+    if not os.path.isfile(path):
         books = ", ".join([*BOOKS, SHAKESPEARE])
         raise CorpusError(f"corpus {brief(str(path))} is neither a text file nor one of {books}")
     which = visible(str(path))
@@ -269,7 +263,7 @@ def _as_read(text: str) -> tuple[str, str]:
         said += ["A byte-order mark was left out."]
     if ends := text.count("\r\n"):
         text = text.replace("\r\n", "\n")
-        said += [f"{ends:,} Windows line end{'s' * (ends > 1)} became newlines."]
+        said += [f"{counted(ends, 'Windows line end')} became newlines."]
     text, cut = _without_licences(text)
     return text, " ".join([*said, cut]).strip()
 

@@ -386,6 +386,9 @@ class TemporalGateLSTM(LSTM):
         to n 1e-7: of times that began long ago, such as Unix's, subtract the first.
         """
         _check_times(times)
+        return self._openness(times, layer)
+
+    def _openness(self, times: Tensor, layer: int) -> Tensor:
         return temporal_gate(times.unsqueeze(-1), *self.gate(layer), self.leak if self.training else 0.0)
 
     def forward(
@@ -407,7 +410,9 @@ class TemporalGateLSTM(LSTM):
                 f"times must have the shape (T,) = ({steps},) or (T, B) = ({steps}, {batch}), also with batch_first, "
                 f"not {_told(times)}"
             )
-        k = self.openness(times.to(x.device), layer)  # in their own type: rounded to the weights' they lose the phase
+        elif layer == 0:
+            _check_times(times)
+        k = self._openness(times, layer)  # in their own type: rounded to the weights' they lose the phase
         if _followed():
             return _by_steps(temporal_gate_lstm_step, x, states, self.weights(layer), k)
         if recurrence.sparse_pays(k, batch, self.backend):
@@ -664,8 +669,9 @@ def _check_times(times: Tensor) -> None:
     if _followed():
         return  # whatever is no number shows in the output
     real = times.is_floating_point()
-    most = 2 / torch.finfo(times.dtype if real else torch.float64).eps  # beyond, whole units fall together
-    wrong = times[~(times.double().abs() <= most)]
+    most = 2 / torch.finfo(times.dtype).eps if real else 2**53  # beyond, whole units fall together
+    values = times if real else times.long()
+    wrong = times[~((values >= -most) & (values <= most))]
     if len(wrong):
         raise ValueError(
             f"times must be finite and, as {times.dtype}, from {-most:,.0f} to {most:,.0f}, not {wrong[0].item()}"

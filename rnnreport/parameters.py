@@ -57,7 +57,6 @@ Length = Annotated[int, Field(strict=True, ge=2, le=10_000, description="an inte
 Length3 = Annotated[int, Field(strict=True, ge=3, le=10_000, description="an integer from 3 to 10,000")]
 Sample = Annotated[int, Field(strict=True, ge=100, le=100_000, description="an integer from 100 to 100,000")]
 Rate = Annotated[float, Field(strict=True, ge=1e-9, le=10, description="a number from 1e-09 to 10")]  # of learning
-Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False, description="a finite number > 0")]
 UTF8 = AfterValidator(_utf8)
 Text = Annotated[str, Field(strict=True, min_length=1, description="a UTF-8 text of at least one character"), UTF8]
 TextName = Annotated[Text, Field(description="the name of a text, in UTF-8"), _Located()]
@@ -72,7 +71,6 @@ Seed = Annotated[int, Field(strict=True, ge=0, lt=2**32)]
 Seeds = Annotated[list[Seed], Field(description="a list of different integers from 0 to 4294967295"), DISTINCT]
 Lengths = Annotated[list[Length], Field(description="a list of different integers from 2 to 10,000"), DISTINCT]
 Rates = Annotated[list[Rate], Field(description="a list of different numbers from 1e-09 to 10"), DISTINCT]
-Positives = Annotated[list[Positive], Field(description="a list of different finite numbers > 0"), DISTINCT]
 
 
 class Parameters(BaseModel):

@@ -7,24 +7,21 @@ from collections.abc import Iterable, Sequence
 
 def share(value: float, digits: int = 2) -> str:
     """A share with so many decimals, or as many as it takes not to be called 0 or 1 where it is neither."""
-    return _between(value, digits, "f", "")
+    return _below(1, value, digits)
 
 
 def percent(value: float, digits: int = 0) -> str:
     """A share in percent, with more decimals where it would be called 0% or 100% and is neither."""
-    return _between(value, digits, "%", "%")
+    return f"{_below(100, 100 * value, digits)}%"
 
 
-def _between(value: float, digits: int, kind: str, unit: str) -> str:
-    text = f"{value:.{digits}{kind}}"
-    if not 0 < value < 1:
-        return text
-    if value < 1e-4:
-        return text if float(text.removesuffix("%")) else f"{value * (100 if unit else 1):.0e}{unit}"
-    whole = 100 if unit else 1
-    while not 0 < float(text.removesuffix("%")) < whole:
+def _below(whole: int, value: float, digits: int) -> str:
+    text = f"{value:.{digits}f}"
+    while 0 < value < whole and float(text) in (0, whole):
+        if digits == 6 and value < 0.5:
+            return f"{value:.0e}"
         digits += 1
-        text = f"{value:.{digits}{kind}}"
+        text = f"{value:.{digits}f}"
     return text
 
 

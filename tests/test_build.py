@@ -475,6 +475,7 @@ def test_a_chapter_that_is_renamed_leaves_no_page(
     built: Callable[[], str], small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small.rename(small.with_stem("01_renamed"))
+    (small.parent / "profiles.yml").write_text("quick: {}\nreport: {}\n")
     monkeypatch.setattr(build, "CHAPTERS", {"01_renamed": SmallParameters})
     assert "Building the pages\n" in built()
     assert [path.name for path in (tmp_path / "_build" / "html" / "book").glob("01*")] == ["01_renamed.html"]
@@ -517,7 +518,8 @@ def test_a_sweep_leaves_damaged_notebooks_out_of_its_table_and_makes_its_own_aga
 # Cut, and two at once
 
 SCRIPT = """
-import os, sys, pathlib
+import os, signal, sys, pathlib
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup has ignored
 sys.path.insert(0, {tests!r})
 import test_build
 from rnnreport import build, cli, site, vendor

@@ -37,7 +37,8 @@ def test_a_share_is_not_rounded_to_a_bound_that_it_does_not_reach(value, expecte
         (0.996, 0, "99.6%"),
         (0.9996, 1, "99.96%"),
         (0.002, 0, "0.2%"),
-        (0.00004, 1, "4e-03%"),
+        (0.00004, 1, "0.004%"),
+        (2e-10, 0, "2e-08%"),
     ],
 )
 def test_percent_are_not_rounded_to_nothing_or_all(value, digits, expected):

@@ -374,12 +374,12 @@ def _colour(network: str, when: str) -> str:
     return GUIDE if when == "before" else RNN if network == "RNN" else LSTM
 
 
-@in_style
 def _whose(networks: list[str], network: str, when: str) -> str:
     """What a legend adds to a line's name where the networks' lines differ in colour."""
     return f", {network}" if len({_colour(name, when) for name in networks}) > 1 else ""
 
 
+@in_style
 def speed_of_contenders(table: pd.DataFrame) -> Figure:
     """How many times as fast as the baseline each contender is, a panel for each part that was timed."""
     parts = list(dict.fromkeys(table["part"]))
