@@ -161,8 +161,8 @@ def is_sweep_table(file: Path, chapter: str) -> bool:
         table = pd.read_csv(file)
     except (OSError, ValueError):  # pandas' are ValueErrors
         return False
-    notebooks = table["notebook"].dropna() if "notebook" in table else ()
-    return "status" in table and all(str(name).startswith(f"{chapter}-") for name in notebooks)
+    columns = {"status", "notebook", "error"} <= set(table)
+    return columns and all(str(name).startswith(f"{chapter}-") for name in table["notebook"].dropna())
 
 
 def sweep_chapter(chapter: str, points: Sequence[dict[str, Any]], folder: Path) -> pd.DataFrame:
@@ -271,7 +271,7 @@ def _sweep_table(
     for name, (values, error) in failed.items():
         if not isinstance(error, BuildError) or name not in rows:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
-            rows[name] = {**_parameters_row(values), "status": "failed", "error": reason}
+            rows[name] = {**_parameters_row(values), "status": "failed", "notebook": None, "error": reason}
     rows = dict(sorted(rows.items(), key=lambda item: _order(item[1])))
     table = pd.DataFrame(list(rows.values()), index=list(rows))
     last = ("status", "seconds", "code", "machine", "notebook", "error")  # after parameters and verdicts

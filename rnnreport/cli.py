@@ -246,7 +246,8 @@ def sweep_chapter(
         raise ParameterError(f"{both[0]} is given by -p and by --grid; one of them is enough")
     points = [_checked(chapter, {**values, **point}) for point in axes]
     folder = destination(output, build.BUILD / "sweep" / chapter)
-    keep_others(folder / "sweep.csv", partial(build.is_sweep_table, chapter=chapter))
+    if output:
+        keep_others(folder / "sweep.csv", partial(build.is_sweep_table, chapter=chapter))
     _check_writable(folder)
     with sweep.on(scheduler, slurm, workers, wait, SLURM_LOGS):
         table = build.sweep_chapter(chapter, points, folder)

@@ -35,8 +35,9 @@ def destination(
 
 
 def keep_others(path: Path, is_own: Callable[[Path], bool]) -> None:
-    """Raise ParameterError where there is something at the path that this command did not write."""
-    if os.path.lexists(path) and not is_own(path):
+    """Raise ParameterError where something but an empty file is at the path that this command did not write."""
+    empty = os.path.isfile(path) and not os.path.getsize(path)
+    if os.path.lexists(path) and not empty and not is_own(path):
         raise ParameterError(
             f"{path} was not written by this command and is kept; choose another name, or move it away"
         )

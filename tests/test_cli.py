@@ -315,8 +315,11 @@ def test_what_a_command_wrote_is_written_again(tmp_path: Path) -> None:
     recorded.save(frame, table)
     record.write_text(json.dumps({"conditions": {}, "comparisons": []}))
     sweep_table = tmp_path / "sweep.csv"
-    sweep_table.write_text("seeds,status,notebook\n1,done,02_x-0.ipynb\n2,failed,\n")
-    assert not build.is_sweep_table(sweep_table, "03_x")
+    for another in ("seed,status\n1,ok\n", "seed,status,error,notebook\n1,done,,03_x-0.ipynb\n"):
+        sweep_table.write_text(another)
+        assert not build.is_sweep_table(sweep_table, "02_x")
+    of_no_notebook = build._sweep_table("02_x", tmp_path, {"02_x-0": ({"seeds": [0]}, OSError("the worker died"))})
+    of_no_notebook.to_csv(sweep_table, index=False)
     kinds = {
         executed: build.is_executed,
         table: recorded.is_recorded,
@@ -331,6 +334,24 @@ def test_what_a_command_wrote_is_written_again(tmp_path: Path) -> None:
         path.unlink()
         path.mkdir()
         assert not is_own(path)
+
+
+@pytest.mark.parametrize(
+    ("given", "content"), [([], "dam"), ([], ""), (["-o", "out"], "")], ids=["usual, damaged", "usual, empty", "empty"]
+)
+def test_a_damaged_table_of_a_sweep_is_made_again(
+    given: list[str], content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RNNREPORT_RUNS_DIR", str(tmp_path / "store"))
+    monkeypatch.setattr(build, "BUILD", tmp_path)
+    table = Path(given[-1] if given else "sweep/01_gradients", "sweep.csv")
+    table.parent.mkdir(parents=True)
+    table.write_text(content)
+    begun: list[Path] = []
+    monkeypatch.setattr(build, "sweep_chapter", lambda *words: begun.append(words[2]) or pd.DataFrame({"status": []}))
+    assert call("sweep", "01_gradients", "--grid", "seed=1,2", *given, monkeypatch=monkeypatch) == 0
+    assert begun == [table.parent.absolute()]
 
 
 def test_a_chapter_is_the_books_own_notebook_and_no_copy_of_it(
