@@ -44,7 +44,9 @@ from rnnreport.values import profiles as read_profiles
 
 BOOK = PROJECT / "book"
 BUILD = PROJECT / "_build"
+FIGURE_MARK = b"<!-- by rnnreport -->\n"  # at the end of each SVG file, by which it is known as ours
 LEDGER = "05_claims"  # reads the other chapters' verdicts, so it comes last
+FAILED = ".failed.ipynb"  # how the name of a notebook ends that came to an error
 CHAPTERS: dict[str, type[Parameters]] = {
     "01_gradients": GradientParameters,
     "01b_lstm_gradients": LSTMGradientParameters,
@@ -129,7 +131,7 @@ def execute(
     ``<output>.failed.ipynb``. stderr: where the chapter's progress bars are shown. Raises BuildError.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
-    failed = output.with_suffix(".failed.ipynb")
+    failed = output.with_suffix(FAILED)
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this environment's kernel, not one of the user's of the same name
     logging.getLogger("papermill").setLevel(logging.ERROR)
     record = {"fingerprint": fingerprint, "parameters": dict(values), "code": _code(chapter), "machine": machine()}
@@ -152,6 +154,14 @@ def is_executed(notebook: Path) -> bool:
     try:
         return "rnnreport" in json.loads(notebook.read_bytes())["metadata"]
     except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def is_figure(file: Path) -> bool:
+    """Whether the file is a figure that :func:`export_figures` left."""
+    try:
+        return file.read_bytes().endswith(FIGURE_MARK)
+    except OSError:
         return False
 
 
@@ -195,7 +205,7 @@ def export_figures(notebook: Path) -> list[Path]:
             html = output.get("data", {}).get("text/html", "")
             for name, data in re.findall(r'class="report-figure" id="([^"]+)".*?base64,([^"]+)"', html, re.S):
                 path = notebook.parent / f"{notebook.stem}-{name}.svg"
-                storage.write(path, base64.b64decode(data))
+                storage.write(path, base64.b64decode(data) + FIGURE_MARK)
                 written.append(path)
     return written
 

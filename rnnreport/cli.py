@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import json
 import os
 import shlex
@@ -211,6 +212,10 @@ def run(
     values = _checked(chapter, _given(chapter, profile, parameter))
     notebook = destination(output, build.BUILD / "run" / f"{chapter}.ipynb", ".ipynb", build.is_executed)
     _check_writable(notebook.parent)
+    if output:
+        keep_others(notebook.with_suffix(build.FAILED), build.is_executed)
+        for figure in notebook.parent.glob(f"{glob.escape(notebook.stem)}-figure-*.svg"):
+            keep_others(figure, build.is_figure)
     build.settle_text(values)
     build.execute(chapter, values, notebook)
     print(f"Executed notebook: {notebook}")

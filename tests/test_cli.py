@@ -274,6 +274,17 @@ def test_a_place_that_is_anothers_or_cannot_be_is_refused(
     assert of_folder(build.BOOK) == books
 
 
+@pytest.mark.parametrize("name", ["my[1].failed.ipynb", "my[1]-figure-2.svg"])
+def test_what_a_reader_has_beside_the_notebook_is_kept(
+    name: str, idle: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RNNREPORT_RUNS_DIR", str(tmp_path / "store"))
+    (tmp_path / name).write_text("<svg/>")
+    assert call("run", "01_gradients", "-o", str(tmp_path / "my[1].ipynb"), monkeypatch=monkeypatch) == 2
+    assert f"{tmp_path / name} was not written by this command and is kept" in capsys.readouterr().err
+    assert (tmp_path / name).read_text() == "<svg/>"
+
+
 @pytest.mark.parametrize(
     ("given", "place"),
     [
