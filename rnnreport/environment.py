@@ -97,7 +97,7 @@ def _stamp() -> Path:
 def _said() -> str:
     try:
         return _stamp().read_text(encoding="utf-8")
-    except OSError:
+    except (OSError, ValueError):  # not there, or not UTF-8
         return ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from functools import partial
 from http import HTTPStatus
@@ -28,10 +29,9 @@ class _Handler(SimpleHTTPRequestHandler):
 
     def send_head(self) -> Any:
         """Refuse what a browser is made to ask for under another site's name, and what lies outside of the site."""
-        port = self.server.server_port
-        hosts = {f"{name}{at}" for name in ("127.0.0.1", "localhost") for at in (f":{port}", *[""] * (port == 80))}
-        if self.headers.get("Host", "").lower() not in hosts:
-            self.send_error(HTTPStatus.MISDIRECTED_REQUEST, f"This is http://127.0.0.1:{port}/ only")
+        # Any port: a tunnel such as SSH's may have another at its other end.
+        if not re.fullmatch(r"(127\.0\.0\.1|localhost|\[::1\])(:\d+)?", self.headers.get("Host", ""), re.IGNORECASE):
+            self.send_error(HTTPStatus.MISDIRECTED_REQUEST, f"This is http://127.0.0.1:{self.server.server_port}/ only")
             return None
         site = os.path.realpath(self.directory)
         try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Collection, ItemsView
 from typing import Any
 
 import yaml
@@ -38,7 +38,7 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Refuse a name that is there twice, of which PyYAML would take the last."""
-        names = [key.value for key, _ in node.value]
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         if twice := sorted(name for name in set(names) if names.count(name) > 1):
             raise ValueError(f"{twice[0]} is there twice")
         return super().construct_mapping(node, deep)
@@ -82,7 +82,7 @@ def profiles(text: str, chapters: Collection[str]) -> dict[str, dict[str, dict[s
     try:
         found = yaml.load(text, _Loader)
         settings = {
-            name: {chapter: dict(each or {}) for chapter, each in (of or {}).items()} for name, of in found.items()
+            profile: {chapter: dict(_items(each)) for chapter, each in _items(of)} for profile, of in found.items()
         }
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ParameterError(f"{where} cannot be read: {' '.join(str(error).split())}") from None
@@ -95,6 +95,11 @@ def profiles(text: str, chapters: Collection[str]) -> dict[str, dict[str, dict[s
             for name, value in parameters.items():
                 _checked(f"{where}: {profile}, {chapter}: {name}", value)
     return settings
+
+
+def _items(mapping: Any) -> ItemsView[Any, Any]:
+    """Those of a mapping, none of one that is left empty. Raises AttributeError for all else."""
+    return ({} if mapping is None else mapping).items()
 
 
 def _checked(what: str, value: Any) -> Any:
