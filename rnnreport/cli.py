@@ -46,6 +46,8 @@ DISK = (  # and what the system says of disks
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.ENOLCK),
     *(errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG),
 )
+SAME = "; the same command goes on from here"  # what is said where one is stopped, but for these
+AGAIN = {"serve": "", "bench": "", "test": "", "tidy": "", "train": f"; with --resume {SAME[2:]}"}
 FOLDERS = (corpora.DATA_DIR, runs.RUNS_DIR, "RNNREPORT_NATIVE_DIR")  # variables that name them
 
 RECORDS: dict[str, Callable[[Any], pd.DataFrame]] = {
@@ -88,7 +90,7 @@ def main() -> None:
     """Run the command line; a mistake of the caller's is one sentence and the exit status 2."""
     environment.settle()
     if sys.getfilesystemencoding() != "utf-8":  # names would be others to the processes that are started from here
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # the first -X counts
     for name in ("SIGTERM", "SIGHUP"):  # as Ctrl-C: nothing half done is left, and no kernel. Windows has one of them
         if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
             signal.signal(getattr(signal, name), lambda number, _: sys.exit(128 + number))
@@ -105,7 +107,7 @@ def main() -> None:
         sys.exit(2)
     except SystemExit as end:
         if end.code in (129, 130, 143):  # of SIGHUP, Ctrl-C and SIGTERM
-            print("rnnreport: stopped; the same command goes on from here", file=sys.stderr)
+            print(f"rnnreport: stopped{AGAIN.get(''.join(sys.argv[1:2]), SAME)}", file=sys.stderr)
         raise
 
 

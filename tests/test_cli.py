@@ -465,6 +465,32 @@ def test_a_current_folder_that_is_not_utf8_or_gone_is_told(
     assert capsys.readouterr().err == "rnnreport: the current folder is not there any more; change to another\n"
 
 
+def test_where_python_is_told_to_speak_no_utf8_it_is_started_once_more() -> None:
+    command = [sys.executable, "-E", "-X", "utf8=0", "-c", "from rnnreport import cli; cli.main()", "--help"]
+    done = subprocess.run(command, env=os.environ | {"LC_ALL": "C"}, capture_output=True, text=True, timeout=100)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("run", "; the same command goes on from here"),
+        ("train", "; with --resume the same command goes on from here"),
+        ("serve", ""),
+        ("bench", ""),
+    ],
+)
+def test_what_is_stopped_says_whether_it_goes_on(
+    command: str, says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(_: object) -> None:
+        raise SystemExit(130)
+
+    monkeypatch.setattr(cli, "app", stopped)
+    assert call(command, monkeypatch=monkeypatch) == 130
+    assert capsys.readouterr().err == f"rnnreport: stopped{says}\n"
+
+
 def figures(path: Path) -> list[str]:
     """The figures' images in an executed notebook."""
     return [

@@ -6,6 +6,7 @@ it, and the last ones look at what all of them have made it ask for.
 
 from __future__ import annotations
 
+import importlib
 import re
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import product
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Literal
 
 import pytest
@@ -677,6 +679,26 @@ def checkout(tmp_path: Path) -> Path:
     (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: book/index\n")
     (tmp_path / "book" / "index.md").write_text("# Title\n\n## Section\n\n$x$\n")
     return tmp_path
+
+
+def test_an_extension_passes_over_what_is_not_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that are hidden, such as locks, do not run the notebooks again; a script of JSON may be a file."""
+    monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
+    quick_site, widget_data = map(importlib.import_module, ("quick_site", "widget_data"))
+    (tmp_path / "data").mkdir()
+    before = quick_site.fingerprint(tmp_path)
+    (tmp_path / "data" / ".lock").touch()
+    assert quick_site.fingerprint(tmp_path) == before
+    (tmp_path / "data" / "table").touch()
+    assert quick_site.fingerprint(tmp_path) != before
+    kinds: list[dict[str, str | None]] = [
+        {"type": "a+json"},
+        {"type": None, "body": "<"},
+        {"type": "a+json", "body": "<"},
+    ]
+    scripts = [SimpleNamespace(attributes=kind) for kind in kinds]
+    widget_data.escape(None, "page", "template", {"script_files": scripts}, None)
+    assert [script.attributes.get("body") for script in scripts] == [None, "<", "\\u003c"]
 
 
 def jupyter_book(checkout: Path, *options: str) -> subprocess.CompletedProcess[str]:

@@ -50,7 +50,7 @@ def bring_javascript(root: Path, checkout: bool) -> None:
 def fingerprint(root: Path) -> str:
     """A hash of what the notebooks call and read."""
     digest = hashlib.sha256()
-    files = (file for pattern in SOURCES for file in root.glob(pattern))
+    files = (file for pattern in SOURCES for file in root.glob(pattern) if file.name[0] != ".")
     for file in sorted(file for file in files if file.is_file() and file.suffix != ".pyc"):
         digest.update(file.relative_to(root).as_posix().encode())
         digest.update(file.read_bytes())

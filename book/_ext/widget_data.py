@@ -21,5 +21,5 @@ def escape(app: Sphinx, page: str, template: str, context: dict[str, Any], doctr
     """Write each "<" of the page's JSON, which stands in its strings alone, as JSON's escape for it."""
     for script in context.get("script_files", []):
         attributes = getattr(script, "attributes", {})
-        if attributes.get("type", "").endswith("+json"):
+        if "body" in attributes and str(attributes.get("type")).endswith("+json"):
             attributes["body"] = attributes["body"].replace("<", "\\u003c")
