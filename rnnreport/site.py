@@ -39,16 +39,19 @@ def build(book: Path, chapters: Sequence[Path], folder: Path) -> Path:
         print(f"Building the pages{named}", flush=True)
         built = _jupyter_book(_staged(book, chapters, folder / "stage"), folder / "site.log")
         storage.write(built / STAMP, _stamp(built, sources))
-        for left in folder.glob(".*.old"):  # by a build that was killed while it removed the site before
-            shutil.rmtree(left)
+        storage.clear(html.resolve().parent, files=False)  # others may be writing theirs there
+        for place in {chapter.parent for chapter in chapters}:
+            storage.clear(place)
         storage.put(built, html)
     return html / "index.html"
 
 
 def source_hash(book: Path, chapters: Sequence[Path]) -> str:
     """A hash of all that the site is made from: pages, chapters, configuration, vendored JavaScript and this module."""
-    pages = [path for path in sorted(book.rglob("*")) if path.is_file() and path.suffix not in (".ipynb", ".pyc")]
-    named = {path.relative_to(book).as_posix(): path for path in pages}
+    pages = {path.relative_to(book).as_posix(): path for path in sorted(book.rglob("*")) if path.is_file()}
+    named = {
+        name: path for name, path in pages.items() if "/." not in f"/{name}" and path.suffix not in (".ipynb", ".pyc")
+    }
     named |= {path.name: path for path in (*CONFIGURATION, *chapters)}
     lines = [f"{content_hash(path)}  {name}\n" for name, path in named.items()]
     return hashlib.sha256("".join([code_version(__name__), *lines]).encode()).hexdigest()
@@ -80,7 +83,7 @@ def _seal(lines: Sequence[str], sources: str) -> str:
 def _staged(book: Path, chapters: Sequence[Path], stage: Path) -> Path:
     """What Jupyter Book is given: the pages' sources, and the chapters as they were run."""
     shutil.rmtree(stage, ignore_errors=True)
-    shutil.copytree(book, stage / "book", ignore=shutil.ignore_patterns("*.ipynb", "__pycache__"))
+    shutil.copytree(book, stage / "book", ignore=shutil.ignore_patterns("*.ipynb", "__pycache__", ".*"))
     shutil.copy(PROJECT / "_toc.yml", stage)
     config = yaml.safe_load((PROJECT / "_config.yml").read_text(encoding="utf-8"))
     config["execute"]["execute_notebooks"] = "off"

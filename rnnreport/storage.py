@@ -45,7 +45,7 @@ def put(new: Path, place: Path) -> None:
     A folder goes into the place of a folder, which is put aside by another rename and then removed: no half of it is
     ever in place. A file goes into the place of a file. Where a symbolic link stands, what it leads to is replaced.
     """
-    place, old = place.resolve(), _beside(place, "old")
+    place, old, copy = place.resolve(), _beside(place, "old"), _beside(place, "tmp")
     for path in sorted(new.rglob("*"), reverse=True) if new.is_dir() else []:
         _sync(path)
     _sync(new)
@@ -53,18 +53,30 @@ def put(new: Path, place: Path) -> None:
         os.replace(place, old)
     try:
         os.replace(new, place)
-    except OSError:
+    except OSError as error:
         if old.exists():
             os.replace(old, place)
-        raise
+        if error.errno != errno.EXDEV or not new.is_dir():
+            raise
+        try:  # a link leads to another file system
+            shutil.copytree(new, copy, symlinks=True)
+            put(copy, place)
+        finally:
+            shutil.rmtree(copy, ignore_errors=True)
+        shutil.rmtree(new, ignore_errors=True)
     _sync(place.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
-def clear(folder: Path) -> None:
-    """Remove what killed processes have left of files that they wrote here; nobody may be writing now."""
-    for path in folder.glob(".*.tmp"):
-        path.unlink(missing_ok=True)
+def clear(folder: Path, files: bool = True) -> None:
+    """Remove what killed processes have left of folders, and of files, that they put here; nobody may be writing such
+    now.
+    """
+    for path in folder.glob(f".{'[0-9a-f]' * 16}.*"):
+        if path.suffix in (".tmp", ".old") and path.is_dir():
+            shutil.rmtree(path)
+        elif path.suffix == ".tmp" and files:
+            path.unlink(missing_ok=True)
 
 
 def _beside(path: Path, ending: str) -> Path:

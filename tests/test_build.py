@@ -409,6 +409,16 @@ def test_a_missing_page_is_built_again(built: Callable[[], str], tmp_path: Path)
     assert "since index.html is not as it was built" in built()
 
 
+def test_what_a_killed_writer_left_among_the_pages_is_no_page(built: Callable[[], str], small: Path) -> None:
+    for name in (".0123456789abcdef.tmp", "_static/.hidden/page.css"):
+        (small.parent / name).parent.mkdir(parents=True, exist_ok=True)
+        (small.parent / name).touch()
+    assert "Building" not in built()
+    (small.parent / "index.md").write_text("changed")
+    assert "Building" in built()
+    assert not list(site._staged(small.parent, [], small.parent.parent / "stage").rglob(".*"))
+
+
 def test_a_damaged_stamp_counts_as_none(built: Callable[[], str], tmp_path: Path) -> None:
     stamp = tmp_path / "_build" / "html" / site.STAMP
     whole = stamp.read_bytes()

@@ -110,6 +110,41 @@ def test_what_a_link_leads_to_is_replaced_and_the_link_stays(tmp_path: Path) -> 
     assert (tmp_path / "link").is_symlink()
 
 
+def test_what_a_link_leads_to_may_be_on_another_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace = os.replace
+
+    def within(old: Path, new: Path) -> None:
+        if Path(old).parent != Path(new).parent:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        replace(old, new)
+
+    for kind in ("far/html", "near/built"):
+        (tmp_path / kind).mkdir(parents=True)
+        (tmp_path / kind / "page").write_text(kind)
+    (tmp_path / "near" / "html").symlink_to(tmp_path / "far" / "html")
+    monkeypatch.setattr(os, "replace", within)
+    storage.put(tmp_path / "near" / "built", tmp_path / "near" / "html")
+    assert (tmp_path / "far" / "html" / "page").read_text() == "near/built"
+    assert (names(tmp_path / "far"), names(tmp_path / "near")) == (["html"], ["html"])
+    (tmp_path / "near" / "built").mkdir()
+    monkeypatch.setattr(shutil, "copytree", lambda *_, **__: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+    with pytest.raises(OSError, match="full"):
+        storage.put(tmp_path / "near" / "built", tmp_path / "near" / "html")
+    assert (tmp_path / "far" / "html" / "page").read_text() == "near/built"
+    assert names(tmp_path / "near") == ["built", "html"]
+
+
+def test_only_what_killed_writers_have_left_is_cleared(tmp_path: Path) -> None:
+    ours, others = [f".{'0123456789abcdef'}.{ending}" for ending in ("tmp", "old")], [".mine.tmp", ".0123.tmp", "a.tmp"]
+    for name in (ours[0], *others):
+        (tmp_path / name).touch()
+    (tmp_path / ours[1] / "page").mkdir(parents=True)
+    storage.clear(tmp_path, files=False)
+    assert names(tmp_path) == sorted([ours[0], *others])
+    storage.clear(tmp_path)
+    assert names(tmp_path) == sorted(others)
+
+
 @pytest.mark.parametrize("name", ["n" * 255, "é" * 127, "-o", "a b\nc"])
 def test_any_name_that_a_file_may_have(tmp_path: Path, name: str) -> None:
     (tmp_path / MANIFEST).write_text(f"{'0' * 64}  another\n")
