@@ -527,7 +527,7 @@ def test_run_and_plain_papermill_from_any_folder_make_the_same_figures(
         (
             "04_text_generation",
             ["-p", "corpus", "latin.txt", "-y", "recorded_file: ''"],
-            "latin.txt is not UTF-8 text: see the byte at offset 3",
+            "latin.txt is not UTF-8 text: see the byte 0xe9 at offset 3; save it as UTF-8",
         ),
     ],
 )
