@@ -383,11 +383,11 @@ CASES = [
      "It takes rmsprop and adam for more than 300 steps."),
     ("lr-decay", [optimizers(names=("adam", "sgd"), steps=(300, 600)).assign(effective_rate=growing)], None),
     ("identity-grad", [reach((0.9, 0.95), (0.8, 0.85))], True,
-     "Along the cell of the most open unit, 10 steps leave 0.9 (0.88 to 0.92) in the LSTM, 0.95 (0.93 to 0.97) in "
-     "the open LSTM before training, 0.8 (0.78 to 0.82) in the LSTM, 0.85 (0.83 to 0.87) in the open LSTM after "
-     "it; against 0.5 everywhere. All ways together leave 2.1 (1.9 to 2.3) in the LSTM, 3.1 (2.9 to 3.3) in the "
-     "open LSTM, 4.1 (3.9 to 4.3) in the RNN before, 5.1 (4.9 to 5.3) in the LSTM, 6.1 (5.9 to 6.3) in the open "
-     "LSTM, 7.1 (6.9 to 7.3) in the RNN after."),
+     "Means over the seeds with their 95% intervals. Along the cell of the most open unit, 10 steps leave, before "
+     "training, 0.9 (0.88 to 0.92) in the LSTM, 0.95 (0.93 to 0.97) in the open LSTM; after it, 0.8 (0.78 to 0.82) in the LSTM, "
+     "0.85 (0.83 to 0.87) in the open LSTM; each against 0.5. All ways together leave, before training, 2.1 (1.9 "
+     "to 2.3) in the LSTM, 3.1 (2.9 to 3.3) in the open LSTM, 4.1 (3.9 to 4.3) in the RNN; after it, 5.1 (4.9 to "
+     "5.3) in the LSTM, 6.1 (5.9 to 6.3) in the open LSTM, 7.1 (6.9 to 7.3) in the RNN."),
     ("identity-grad", [reach((0.9, 0.95), (0.8, 0.85), lag=5)], True),
     ("identity-grad", [reach((0.9, 0.95), (0.8, 0.85), lag=4)], None,
      "It takes at least 5 steps between the first digit and the end."),
@@ -397,11 +397,11 @@ CASES = [
     ("identity-grad", [reach((0.9, 0.95), (0.8, 0.513))], True),
     ("identity-grad", [reach((0.9, 0.95), (0.8, 0.512))], None),
     ("identity-grad", [reach((0.9, 0.95), (0.487, 0.85))], False,
-     "Along the cell of the most open unit, 10 steps leave 0.9 (0.88 to 0.92) in the LSTM, 0.95 (0.93 to 0.97) in "
-     "the open LSTM before training, 0.487 (0.475 to 0.499) in the LSTM, 0.85 (0.83 to 0.87) in the open LSTM "
-     "after it; against 0.5 everywhere. All ways together leave 2.1 (1.9 to 2.3) in the LSTM, 3.1 (2.9 to 3.3) in "
-     "the open LSTM, 4.1 (3.9 to 4.3) in the RNN before, 5.1 (4.9 to 5.3) in the LSTM, 6.1 (5.9 to 6.3) in the "
-     "open LSTM, 7.1 (6.9 to 7.3) in the RNN after."),
+     "Means over the seeds with their 95% intervals. Along the cell of the most open unit, 10 steps leave, before "
+     "training, 0.9 (0.88 to 0.92) in the LSTM, 0.95 (0.93 to 0.97) in the open LSTM; after it, 0.487 (0.475 to 0.499) in the LSTM, "
+     "0.85 (0.83 to 0.87) in the open LSTM; each against 0.5. All ways together leave, before training, 2.1 (1.9 "
+     "to 2.3) in the LSTM, 3.1 (2.9 to 3.3) in the open LSTM, 4.1 (3.9 to 4.3) in the RNN; after it, 5.1 (4.9 to "
+     "5.3) in the LSTM, 6.1 (5.9 to 6.3) in the open LSTM, 7.1 (6.9 to 7.3) in the RNN."),
     ("identity-grad", [reach((0.9, 0.95), (0.488, 0.85))], None),
     ("identity-grad", [reach((0.002, 0.95), (0.8, 0.85))], False),
     ("identity-grad", [reach((0.9, 0.07), (0.8, 0.85))], False),
@@ -506,13 +506,15 @@ CASES = [
     ("text-068", [long_text({499_999: 0.68})], None,
      "The claim is about 500,000 steps; the shortest of these runs has 499,999."),
     ("newlines-first", [habits({0: (0.9, 0.8, 0.7), 20: (0.65, 0.6, 0.12), 1000: (0.1, 0.11, 0.13)}), 0.02], True,
-     "Newlines make up at most 65.0% of the samples of 30 characters, at step 20 (2.0% of the book); there a zero "
-     "state gives a newline a probability of 60.0%, and 12.0% once a first character is read. It takes more than "
-     "half of the samples, and more than half in one of the two."),
+     "After the start of training newlines make up at most 65.0% of the samples of 30 characters, in the mean over "
+     "the seeds, at step 20 (2.0% of the book); there a zero state gives a newline a probability of 60.0%, and 12.0% "
+     "once a first character is read. The claim takes more than half of the samples, and a probability of more than "
+     "half."),
     ("newlines-first", [habits({20: (0.5004, 0.1, 0.5003)}), 0.02], True,
-     "Newlines make up at most 50.04% of the samples of 30 characters, at step 20 (2.0% of the book); there a zero"
-     " state gives a newline a probability of 10.0%, and 50.03% once a first character is read. It takes more than"
-     " half of the samples, and more than half in one of the two."),
+     "After the start of training newlines make up at most 50.04% of the samples of 30 characters, in the mean over "
+     "the seeds, at step 20 (2.0% of the book); there a zero state gives a newline a probability of 10.0%, and 50.03% "
+     "once a first character is read. The claim takes more than half of the samples, and a probability of more than "
+     "half."),
     ("newlines-first", [habits({20: (0.5004, 0.1, 0.5)}), 0.02], None),
     ("newlines-first", [habits({20: (0.5, 0.5004, 0.1)}), 0.02], None),
     ("newlines-first", [habits({0: (0.9, 0.9, 0.9), 20: (0.5, 0.5, 0.3)}), 0.02], False),
@@ -685,8 +687,10 @@ def test_the_identity_path_is_judged_by_what_has_learnt_the_task():
     table.loc[table["seed"] == 2, ["cell", "test_accuracy"]] = 0.001, 0.1
     assert judge("identity-grad", table).verdict == "reproduced"
     evidence = judge("identity-grad", reach((0.002, 0.9), (0.8, 0.9), spread=0.1)).evidence
-    assert "10 steps leave 0.002 (0.0015 to 0.0025) in the LSTM, 0.9 (0.68 to 1.1) in the open LSTM before" in evidence
-    assert "All ways together leave 2.1 (1.9 to 2.3) in the LSTM" in evidence
+    assert (
+        "before training, 0.002 (0.0015 to 0.0025) in the LSTM, 0.9 (0.68 to 1.1) in the open LSTM; after" in evidence
+    )
+    assert "All ways together leave, before training, 2.1 (1.9 to 2.3) in the LSTM" in evidence
     assert "in the RNN" in evidence.partition("All ways")[2]
 
 
