@@ -17,8 +17,8 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -185,9 +185,9 @@ def sweep_chapter(chapter: str, points: Sequence[dict[str, Any]], folder: Path) 
     sweep.check_folder(folder)
     settle_text(*points)
     wanted = {f"{chapter}-{_hash(values)[:12]}": values for values in points}
-    calls, source, hashed = {}, _source(chapter), cache(content_hash)
+    calls, source = {}, _source(chapter)
     for name, values in wanted.items():
-        output, fingerprint = folder / f"{name}.ipynb", _fingerprint(chapter, values, source, hashed)
+        output, fingerprint = folder / f"{name}.ipynb", _fingerprint(chapter, values, source)
         if not _is_done(output, fingerprint):
             calls[name] = partial(_execute_alone, chapter, values, output, fingerprint)
     errors = sweep.run(calls, chapter) if calls else {}
@@ -321,19 +321,17 @@ def _inspected(chapter: str) -> dict[str, Any]:
     return papermill.inspect_notebook(str(BOOK / f"{chapter}.ipynb"))
 
 
-def _fingerprint(
-    chapter: str, values: Mapping[str, Any], source: str = "", hashed: Callable[[Path], str] = content_hash
-) -> str:
+def _fingerprint(chapter: str, values: Mapping[str, Any], source: str = "") -> str:
     """A hash of all that the chapter's results depend on: parameters, what they name, and its source.
 
-    source: of :func:`_source`, where the caller has it already; hashed: its :func:`content_hash`, if it keeps them.
+    source: of :func:`_source`, where the caller has it already.
     """
     fields = CHAPTERS[chapter].model_fields
     backends = [values[name] for name in fields if fields[name].annotation == Backend and name in values]
     return _hash(
         {
             "source": source or _source(chapter),
-            "read": [hashed(path) for path in _named(chapter, values)],
+            "read": [content_hash(path) for path in _named(chapter, values)],
             "corpus": _hash(repr(corpora.load(values["corpus"]))) if "corpus" in values else None,
             "kernels": [in_use(backend) for backend in backends],
             "parameters": dict(values),

@@ -132,9 +132,10 @@ def _check_surroundings() -> None:
 
 
 def _check_writable(*folders: Path) -> None:
-    """Raise SweepError where nothing can be written into one of these folders or into the store of runs."""
+    """Raise SweepError where nothing can be written into these folders or the store of runs, or DamagedError."""
     for folder in (runs.store(), *folders):
         sweep.check_folder(folder)
+        checksums.check_folder(folder)
 
 
 def _named(chapter: str) -> str:
@@ -324,9 +325,13 @@ def train(
         raise ParameterError(f"{folder} holds a training that is done; {ELSEWHERE}")
     if there and not is_readable(checkpoint) and _recorded(folder):  # a new one would overwrite what is done
         raise ParameterError(f"{checkpoint} cannot be read, but {folder} holds a training that is done; {ELSEWHERE}")
-    keep_others(folder / "table.parquet", lambda _: there)
-    configuration = run_of(steps, seed)
     sweep.check_folder(folder)
+    if not there:
+        for name in ("run.json", "table.parquet", checksums.MANIFEST):
+            keep_others(folder / name, lambda _: False)
+        for weights in folder.glob("weights-*.safetensors"):  # of a training that was killed before its checkpoint
+            keep_others(weights, is_readable)
+    configuration = run_of(steps, seed)
     use_one_thread()
     with locks.alone(checkpoint):
         checksums.mend(folder)
@@ -336,7 +341,7 @@ def train(
             runs.finish(folder, text_training.train_text, configuration, table)
         elif runs.damage_of(folder):
             runs.write_table(table, folder / "table.parquet")
-            checksums.seal(folder)
+            checksums.seal(folder, *runs.FILES)
     print(f"{steps:,} steps are done: {folder}")
 
 
@@ -350,7 +355,7 @@ def _recorded(folder: Path) -> text_training.TextRun | None:
         return text_training.TextRun.model_validate(configuration)
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())
-        print(f"{record} cannot be read and is made again: {reason}", file=sys.stderr)
+        print(f"{record} cannot be read: {reason}", file=sys.stderr)
         return None
 
 

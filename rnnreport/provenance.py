@@ -6,13 +6,15 @@ import hashlib
 import os
 import platform
 import sys
-from functools import cache
+import time
+from functools import cache, lru_cache
 from importlib import metadata
 from pathlib import Path
 
 import grimp
 
 PROJECT = Path(__file__).resolve().parent.parent
+TICK = 2 * 10**9  # nanoseconds in which a file may change twice and have the same times, on any file system
 LIBRARIES = ("torch", "numpy", "pandas", "matplotlib")
 
 
@@ -54,7 +56,10 @@ def _is_data(path: Path) -> bool:
 def content_hash(path: Path) -> str:
     """A hash of a file's content, or of what is in a folder and not hidden, with its names; "" where there is none."""
     if os.path.isfile(path):  # of a name too long, Path's is_file raises OSError
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        of = os.stat(path)
+        settled = time.time_ns() - of.st_ctime_ns > TICK
+        hash_of = _hash_of if settled else _hash_of.__wrapped__
+        return hash_of(path, of.st_ino, of.st_size, of.st_mtime_ns, of.st_ctime_ns)
     if not os.path.isdir(path):
         return ""
     parts = [
@@ -63,6 +68,13 @@ def content_hash(path: Path) -> str:
         if not inside.name.startswith(".")
     ]
     return hashlib.sha256("".join(parts).encode()).hexdigest()
+
+
+@lru_cache(4096)
+def _hash_of(path: Path, *version: int) -> str:
+    """The hash of a file's content, read once for each version of the file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @cache

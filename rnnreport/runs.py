@@ -29,6 +29,7 @@ from rnnreport.provenance import PROJECT, code_version, libraries, machine
 from rnnreport.training import CHECKPOINT, Recipe, use_one_thread
 
 RUNS_DIR = "RNNREPORT_RUNS_DIR"
+FILES = ("run.json", "table.parquet", "weights-*.safetensors")  # of a finished run, with hashes beside them
 
 OnSteps = Callable[[int], None]
 RunFunction = Callable[[Any, Path, OnSteps], pd.DataFrame]
@@ -109,14 +110,14 @@ def load(folder: Path, configuration: type[Configuration]) -> Run:
 def damage_of(folder: Path) -> str:
     """Why the run in this folder cannot be used, in one sentence; nothing where it can."""
     try:
-        checksums.verify_folder(folder)
+        checksums.verify_folder(folder, "run.json", "table.parquet")
     except (OSError, ValueError) as error:
         return str(error)
     return ""
 
 
 def finish(folder: Path, function: RunFunction, configuration: Configuration, table: pd.DataFrame) -> None:
-    """Write a run's table, its record and the hashes of all its files into its folder, in this order."""
+    """Write a run's table, its record and the hashes of its files into its folder, in this order."""
     record = {
         "configuration": configuration.model_dump(mode="json"),
         "provenance": {
@@ -131,7 +132,7 @@ def finish(folder: Path, function: RunFunction, configuration: Configuration, ta
     }
     write_table(table, folder / "table.parquet")
     checksums.write(folder / "run.json", json.dumps(record, indent=1) + "\n")
-    checksums.seal(folder)
+    checksums.seal(folder, *FILES)
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:

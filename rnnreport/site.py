@@ -15,10 +15,10 @@ from typing import Any
 import nbformat
 import yaml
 
-from rnnreport import storage
+from rnnreport import checksums, storage
 from rnnreport.provenance import PROJECT, code_version, content_hash
 
-STAMP = "SHA256SUMS"  # `sha256sum -c` reads it; its last line, a comment to that, says what the site was made from
+STAMP = checksums.MANIFEST  # its last line, a comment to `sha256sum -c`, says what the site was made from
 CONFIGURATION = (PROJECT / "_config.yml", PROJECT / "_toc.yml", PROJECT / "requirements.lock")
 
 
@@ -60,24 +60,23 @@ def source_hash(book: Path, chapters: Sequence[Path]) -> str:
 def changed_files(html: Path, sources: str) -> list[str] | None:
     """The site's files that are missing or are not as they were built; None where there is no site of these sources."""
     try:
-        *lines, last = (html / STAMP).read_text(encoding="utf-8").splitlines()
+        content = (html / STAMP).read_text(encoding="utf-8")
+        lines = content[: content.rindex("# ")]
     except (OSError, ValueError):
         return None
-    if last != _seal(lines, sources):
+    if content != lines + _seal(lines, sources):
         return None
-    listed = (line.split("  ", 1) for line in lines)
-    return [name for digest, name in listed if content_hash(html / name) != digest]
+    return [name for name, hashes in checksums.parsed(lines).items() if content_hash(html / name) not in hashes]
 
 
 def _stamp(html: Path, sources: str) -> str:
-    files = sorted(path for path in html.rglob("*") if path.is_file())
-    lines = [f"{content_hash(path)}  {path.relative_to(html).as_posix()}" for path in files]
-    return "\n".join([*lines, _seal(lines, sources)]) + "\n"
+    files = {path.relative_to(html).as_posix(): [content_hash(path)] for path in html.rglob("*") if path.is_file()}
+    return (lines := checksums.written(files)) + _seal(lines, sources)
 
 
-def _seal(lines: Sequence[str], sources: str) -> str:
+def _seal(lines: str, sources: str) -> str:
     """The stamp's last line, without which it says nothing: so that half a stamp does not vouch for half a site."""
-    return "# " + hashlib.sha256("\n".join([sources, *lines]).encode()).hexdigest()
+    return f"# {hashlib.sha256((sources + lines).encode()).hexdigest()}\n"
 
 
 def _staged(book: Path, chapters: Sequence[Path], stage: Path) -> Path:

@@ -636,7 +636,7 @@ def test_what_is_done_keeps_its_record(tmp_path: Path, long_run: None, monkeypat
     elsewhere = record.read_text().replace(cli.runs.machine(), "another machine")
     assert "another machine" in elsewhere
     record.write_text(elsewhere)
-    cli.checksums.seal(folder)
+    cli.checksums.seal(folder, *cli.runs.FILES)
     before = {path: path.read_bytes() for path in folder.iterdir()}
     assert call(*words, "4", "--resume", monkeypatch=monkeypatch) == 0
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
@@ -703,6 +703,32 @@ def test_a_checkpoint_that_cannot_be_read_is_named_put_aside_and_made_again(
     assert record.getMessage().startswith(f"{checkpoint} does not hold ")
     assert (folder / "checkpoint.aside").read_bytes() == damaged
     assert cli.runs.load(folder, cli.text_training.TextRun).table["step"].tolist() == [2, 4, 6]
+
+
+@pytest.mark.parametrize("name", ["run.json", "table.parquet", "SHA256SUMS", "weights-4.safetensors"])
+def test_a_folder_with_anothers_files_is_not_trained_into(
+    name: str, tmp_path: Path, long_run: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / name).write_text("{}")
+    words = ["train", "text", "--steps", "4", "--folder"]
+    assert call(*words, str(tmp_path / "mine"), monkeypatch=monkeypatch) == 2
+    assert f"{tmp_path / 'mine' / name} was not written by this command and is kept" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == [name]
+    assert (tmp_path / "mine" / name).read_text() == "{}"
+
+
+def test_a_training_killed_before_its_first_checkpoint_goes_on(
+    tmp_path: Path, long_run: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+    words = ["train", "text", "--steps", "4", "--folder", str(folder)]
+    call(*words, monkeypatch=monkeypatch)
+    for path in folder.iterdir():
+        if not path.name.startswith("weights"):
+            path.unlink()
+    assert call(*words, monkeypatch=monkeypatch) == 0
+    assert cli.runs.damage_of(folder) == ""
 
 
 def test_the_second_training_into_a_folder_is_refused_at_once(

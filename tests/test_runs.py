@@ -58,7 +58,7 @@ class Work:
             raise ValueError(f"{configuration.number} will not do")
         if (self.folder / f"{configuration.number}.dies").exists():
             os.kill(os.getpid(), signal.SIGKILL)
-        (folder / "kept.txt").write_text(str(configuration.number))
+        (folder / "weights-1.safetensors").write_text(str(configuration.number))
         on_steps(1)
         return pd.DataFrame({"step": [1, 2], "square": [0, configuration.number**2], "seconds": [0.5, 2.0]})
 
@@ -114,7 +114,7 @@ def test_runs_come_back_in_the_order_asked_for_and_run_once(work):
     assert squares(found) == [9, 1, 4, 1]
     assert [run.configuration for run in found] == numbers(3, 1, 2, 1)
     assert sorted(work.ran) == [1, 2, 3]
-    assert [(run.folder / "kept.txt").read_text() for run in found] == ["3", "1", "2", "1"]
+    assert [(run.folder / "weights-1.safetensors").read_text() for run in found] == ["3", "1", "2", "1"]
 
 
 def test_what_is_stored_is_not_run_again_and_what_changed_is(work):
@@ -165,9 +165,9 @@ def test_a_finished_run_has_its_table_its_record_and_nothing_unfinished(work):
     assert run.folder == store() / key_of(work, number(4))
     assert sorted(path.name for path in run.folder.iterdir()) == [
         "SHA256SUMS",
-        "kept.txt",
         "run.json",
         "table.parquet",
+        "weights-1.safetensors",
     ]
     assert not list(store().glob("*.unfinished"))
     loaded = load(run.folder, Number)
@@ -367,7 +367,7 @@ def test_a_run_that_was_cut_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", 0.5, "a bit"], ids=["empty", "{}", "half", "a bit"])
-@pytest.mark.parametrize("file", ["run.json", "table.parquet", "kept.txt", "SHA256SUMS"])
+@pytest.mark.parametrize("file", ["run.json", "table.parquet", "weights-1.safetensors", "SHA256SUMS"])
 def test_a_stored_run_that_is_not_as_it_was_written_is_made_again(work, caplog, file, content):
     whole = run_all(work, numbers(3, 4))
     path = whole[0].folder / file
@@ -380,7 +380,7 @@ def test_a_stored_run_that_is_not_as_it_was_written_is_made_again(work, caplog, 
     assert squares(again) == [9, 16]
     assert work.ran.count(3) == 2
     assert work.ran.count(4) == 1
-    assert (again[0].folder / "kept.txt").read_text() == "3"
+    assert (again[0].folder / "weights-1.safetensors").read_text() == "3"
     caplog.clear()
     run_all(work, numbers(3, 4))
     assert not caplog.records
@@ -419,7 +419,7 @@ def test_runs_of_equal_tables_have_equal_files(work, tmp_path, monkeypatch):
     one, other = run_all(work, numbers(2))[0].folder, tmp_path / "other"
     monkeypatch.setenv(RUNS_DIR, str(other))
     for path in run_all(work, numbers(2))[0].folder.iterdir():
-        if path.name in ("kept.txt", "table.parquet"):
+        if path.name in ("weights-1.safetensors", "table.parquet"):
             assert path.read_bytes() == (one / path.name).read_bytes()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import random
 import shutil
@@ -17,13 +18,19 @@ import pandas as pd
 import pytest
 from conftest import ROOT, require
 
-from rnnreport import checksums, claims, cli, locks, storage
+from rnnreport import checksums, claims, cli, locks, provenance, runs, storage
 from rnnreport.checksums import MANIFEST, DamagedError
 from rnnreport.experiments import recorded, speed, text
 from rnnreport.parameters import ParameterError
 from rnnreport.training import TrainingError, load_weights
 
 DATA = ROOT / "data"
+
+
+@pytest.fixture
+def as_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test's folder is ``data/``, whose manifest names all of it."""
+    monkeypatch.setattr(checksums, "DATA", tmp_path)
 
 
 def names(folder: Path) -> list[str]:
@@ -135,7 +142,7 @@ def test_what_a_link_leads_to_may_be_on_another_file_system(tmp_path: Path, monk
 
 
 def test_only_what_killed_writers_have_left_is_cleared(tmp_path: Path) -> None:
-    ours, others = [f".{'0123456789abcdef'}.{ending}" for ending in ("tmp", "old")], [".mine.tmp", ".0123.tmp", "a.tmp"]
+    ours, others = [".0123456789abcdef.tmp", ".0123456789abcdef.old"], [".mine.tmp", ".0123.tmp", "a.tmp"]
     for name in (ours[0], *others):
         (tmp_path / name).touch()
     (tmp_path / ours[1] / "page").mkdir(parents=True)
@@ -146,7 +153,7 @@ def test_only_what_killed_writers_have_left_is_cleared(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["n" * 255, "é" * 127, "-o", "a b\nc"])
-def test_any_name_that_a_file_may_have(tmp_path: Path, name: str) -> None:
+def test_any_name_that_a_file_may_have(tmp_path: Path, as_data: None, name: str) -> None:
     (tmp_path / MANIFEST).write_text(f"{'0' * 64}  another\n")
     checksums.write(tmp_path / name, "content")
     with locks.alone(tmp_path / name):
@@ -174,7 +181,7 @@ def test_a_disk_that_does_not_take_the_content_leaves_the_old_one(
 
     checksums_before = tmp_path / MANIFEST
     storage.write(tmp_path / "file", "old")
-    checksums.seal(tmp_path)
+    checksums.seal(tmp_path, "*")
     before = checksums_before.read_bytes()
     monkeypatch.setattr(os, "fsync", cannot)
     with pytest.raises(OSError, match=os.strerror(error)) as caught:
@@ -185,16 +192,17 @@ def test_a_disk_that_does_not_take_the_content_leaves_the_old_one(
     assert [name for name in names(tmp_path) if not name.endswith(".lock")] == [MANIFEST, "file"]
 
 
-def test_a_disk_of_a_few_pages_never_has_half_a_file(tmp_path: Path) -> None:
+def test_a_disk_of_a_few_pages_never_has_half_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files are written until it is full: those that are there are whole, with their hashes."""
     disk = tmp_path / "disk"
+    monkeypatch.setattr(checksums, "DATA", disk)
     disk.mkdir()
     can = sys.platform == "linux" and os.geteuid() == 0 and shutil.which("mount")
     can = can and subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", disk]).returncode == 0
     if not can:  # also in CI: a container may not mount
         pytest.skip("needs root and mount")
     try:
-        checksums.seal(disk)
+        checksums.seal(disk, "*")
         (disk / MANIFEST).write_text(f"{'0' * 64}  none\n")
         for number in range(40):
             with suppress(OSError):
@@ -216,7 +224,7 @@ def test_a_manifest_is_what_sha256sum_reads(tmp_path: Path) -> None:
     require(shutil.which("sha256sum"), "no sha256sum on this machine")
     for name in ("plain", "with blank", "new\nline", "back\\slash", "-o"):
         (tmp_path / name).write_text(name)
-    checksums.seal(tmp_path)
+    checksums.seal(tmp_path, "*")
     checksums.verify_folder(tmp_path)
     command = ["sha256sum", "--strict", "--check", MANIFEST]
     assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode == 0
@@ -229,7 +237,7 @@ def test_a_manifest_is_what_sha256sum_reads(tmp_path: Path) -> None:
 @pytest.mark.parametrize("folder", [DATA, DATA / "text-500k", DATA / "text-short"], ids=lambda path: path.name)
 def test_every_file_in_data_has_its_hash_beside_it(folder: Path) -> None:
     """After an edit by hand: `rnnreport tidy`."""
-    checksums.verify_folder(folder)
+    checksums.verify_folder(folder, *(name for name in names(folder) if "." in name[1:] and name[0] != "."))
 
 
 READERS: dict[str, Any] = {
@@ -248,8 +256,9 @@ READERS: dict[str, Any] = {
 def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """``data/`` in a project of its own, without its long training's checkpoints."""
     shutil.copytree(DATA, tmp_path / "data", ignore=shutil.ignore_patterns("rnn_versus*", "text_gen*"))
+    monkeypatch.setattr(checksums, "DATA", tmp_path / "data")
     monkeypatch.setattr(claims, "CLAIMS", tmp_path / "data" / "claims.yml")
-    monkeypatch.setattr(text, "PROJECT", tmp_path)
+    monkeypatch.setattr(text, "SAMPLES", tmp_path / "data" / "report_samples.yml")
     return tmp_path / "data"
 
 
@@ -320,14 +329,16 @@ def test_equal_tables_give_equal_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
 
 
-def test_recording_keeps_the_hashes_of_other_files(tmp_path: Path) -> None:
+def test_recording_keeps_the_hashes_of_other_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = pd.DataFrame({"step": [1]})
     table.attrs["provenance"] = "recorded: once"
     recorded.save(table, tmp_path / "alone.parquet")
     assert names(tmp_path) == ["alone.parquet"]
-    checksums.seal(tmp_path)
+    checksums.seal(tmp_path, "*")
     before = (tmp_path / MANIFEST).read_text()
     recorded.save(table, tmp_path / "other.parquet")
+    assert (tmp_path / MANIFEST).read_text() == before  # which may be another's
+    monkeypatch.setattr(checksums, "DATA", tmp_path)
     recorded.save(table.assign(step=2), tmp_path / "other.parquet")
     checksums.verify_folder(tmp_path)
     assert set(before.splitlines()) < set((tmp_path / MANIFEST).read_text().splitlines())
@@ -341,7 +352,7 @@ def test_wherever_a_writer_is_killed_the_file_is_one_that_its_folder_vouches_for
     """A rename is where what others see changes: the writer ends before each of them, or after the last."""
     path, left = tmp_path / "file", [cut]
     storage.write(path, "old")
-    checksums.seal(tmp_path)
+    checksums.seal(tmp_path, "*")
     replace = os.replace
 
     def cutting(old: Path, new: Path) -> None:
@@ -367,13 +378,15 @@ WRITE = """
 import sys
 from pathlib import Path
 from rnnreport import checksums
-checksums.write(Path(sys.argv[1]), "new")
+path = Path(sys.argv[1])
+checksums.DATA = path.parent
+checksums.write(path, "new")
 """
 
 
 def test_many_who_write_at_once_lose_no_line_of_the_others(tmp_path: Path) -> None:
     (tmp_path / "old").touch()
-    checksums.seal(tmp_path)
+    checksums.seal(tmp_path, "*")
     writers = [subprocess.Popen([sys.executable, "-c", WRITE, tmp_path / f"{i}"], cwd=ROOT) for i in range(4)]
     assert [writer.wait() for writer in writers] == [0] * 4
     checksums.verify_folder(tmp_path)
@@ -381,8 +394,9 @@ def test_many_who_write_at_once_lose_no_line_of_the_others(tmp_path: Path) -> No
 
 
 def test_a_large_file_is_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provenance, "TICK", -1)
     (tmp_path / "weights").write_bytes(b"1")
-    checksums.seal(tmp_path)
+    checksums.seal(tmp_path, "*")
     opened: list[Path] = []
     usual = Path.open
 
@@ -394,7 +408,7 @@ def test_a_large_file_is_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     for _ in range(3):
         checksums.verify(tmp_path / "weights")
     assert [path for path in opened if path.name == "weights"] == []  # sealing did it
-    (tmp_path / "weights").write_bytes(b"2")
+    (tmp_path / "weights").write_bytes(b"22")
     opened.clear()
     for _ in range(3):
         with pytest.raises(DamagedError, match="weights is not as it was written"):
@@ -403,28 +417,81 @@ def test_a_large_file_is_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"0" * 64 + b"  file", b"\xff\n"], ids=str)
-def test_a_manifest_that_cannot_be_read_vouches_for_nothing(content: bytes, tmp_path: Path) -> None:
+def test_a_manifest_that_cannot_be_read_vouches_for_nothing(content: bytes, tmp_path: Path, as_data: None) -> None:
     (tmp_path / "file").touch()
     (tmp_path / MANIFEST).write_bytes(content)
     with pytest.raises(DamagedError, match=f"{MANIFEST} is damaged"):
         checksums.verify(tmp_path / "file")
+    with pytest.raises(DamagedError, match=f"{MANIFEST} is damaged"):
+        cli._check_writable(tmp_path)  # before the work whose result would go there
     checksums.mend(tmp_path)
-    checksums.seal(tmp_path)
+    checksums.seal(tmp_path, "*")
     checksums.verify_folder(tmp_path)
     checksums.mend(tmp_path)
     assert (tmp_path / MANIFEST).exists()
 
 
+@pytest.mark.parametrize("content", ["", "-----BEGIN PGP SIGNED MESSAGE-----\n", f"{'0' * 64}  another.iso\n", "half"])
+def test_a_strangers_manifest_is_left_alone(content: str, tmp_path: Path) -> None:
+    table, path = pd.DataFrame({"step": [1]}), tmp_path / "table.parquet"
+    table.attrs["provenance"] = "recorded: once"
+    (tmp_path / MANIFEST).write_text(content)
+    cli._check_writable(tmp_path)
+    recorded.save(table, path)
+    assert recorded.read(str(path)) is not None
+    assert recorded.is_recorded(path)
+    assert (tmp_path / MANIFEST).read_text() == content
+    (tmp_path / MANIFEST).write_text(f"{content}\n{'0' * 64}  {path.name}\n")
+    with pytest.raises(ParameterError, match="is not as it was written"):
+        recorded.read(str(path))
+    assert not recorded.is_recorded(path)
+
+
+def test_a_manifest_may_have_what_sha256sum_takes(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("content")
+    digest = hashlib.sha256(b"content").hexdigest().upper()
+    (tmp_path / MANIFEST).write_text(f"# a comment\n\n{digest} *./file\n")
+    checksums.verify_folder(tmp_path, "file")
+
+
+@pytest.mark.parametrize(
+    ("name", "is_own"), [("temporal_gate.parquet", recorded.is_recorded), ("benchmarks.json", speed.is_record)]
+)
+def test_a_damaged_record_of_data_can_be_made_again(
+    name: str, is_own: Any, copied: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (copied / name).write_bytes(b"half")
+    assert is_own(copied / name)
+    said = f"{copied / name} is not as it was written: {MANIFEST} beside it has another hash; it is made again\n"
+    assert capsys.readouterr().out == said
+    checksums.write(copied / name, "anew")
+    checksums.verify(copied / name)
+    (copied / f"mine-{name}").write_bytes(b"half")
+    assert not is_own(copied / f"mine-{name}")
+
+
+def test_files_beside_a_training_are_the_readers_to_add_to_and_to_delete(copied: Path) -> None:
+    folder = copied / "text-short"
+    for name in ("checkpoint.safetensors", "notes.txt"):
+        (folder / name).write_text("mine")
+    checksums.seal(folder, *runs.FILES)
+    (folder / "checkpoint.safetensors").unlink()
+    for content in ("edited", "again"):
+        (folder / "notes.txt").write_text(content)
+        (folder / "desktop.ini").write_text(content)
+        assert text.kept_training(str(folder)) is not None
+
+
 def test_another_trainings_weights_are_refused(copied: Path) -> None:
     """They can be read, and are of the same network: only the folder knows that they are not its own."""
-    run = text.kept_training("data/text-500k")
+    run = text.kept_training(str(copied / "text-500k"))
     assert run is not None
     shutil.copy(run.folder / "weights-0.safetensors", run.folder / "weights-2000.safetensors")
     model = text.CharLSTM(87, 128, 2)
     with pytest.raises(TrainingError, match=r"weights-2000\.safetensors is not as it was written"):
         load_weights(model, run.folder / "weights-2000.safetensors")
     with pytest.raises(ParameterError, match=r"weights-2000\.safetensors is not as it was written"):
-        text.kept_training("data/text-500k")
+        text.kept_training(str(copied / "text-500k"))
 
 
 def test_tidy_takes_texts_edited_by_hand_as_they_are_and_nothing_else(

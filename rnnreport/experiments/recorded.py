@@ -78,11 +78,11 @@ def read(file: str) -> pd.DataFrame | None:
 
 
 def is_recorded(file: Path) -> bool:
-    """Whether the file is a table that :func:`save` wrote, with its origin."""
+    """Whether the file is a table that :func:`save` wrote, with its origin, or a damaged one of ``data/``."""
     try:
         return read(str(file)) is not None
     except ParameterError:
-        return False
+        return checksums.is_damaged(file)
 
 
 def _present(file: str) -> str:

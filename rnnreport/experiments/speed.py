@@ -142,11 +142,11 @@ def read(file: str) -> Record:
 
 
 def is_record(file: Path) -> bool:
-    """Whether the file is a record of ``make bench``."""
+    """Whether the file is a record of ``make bench``, or a damaged one of ``data/``."""
     try:
         return bool(read(str(file)))
     except ParameterError:
-        return False
+        return checksums.is_damaged(file)
 
 
 def ratio(comparison: Comparison, contender: str, against: str) -> Spread:

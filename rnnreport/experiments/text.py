@@ -261,7 +261,8 @@ def kept_training(folder: str) -> Run | None:
     try:
         run = load(located(folder), TextRun)
         if (run.folder / checksums.MANIFEST).exists():  # trainings of older versions have none
-            checksums.verify_folder(run.folder)
+            weights = (f"weights-{step}.safetensors" for step in run.configuration.snapshots)
+            checksums.verify_folder(run.folder, "run.json", "table.parquet", *weights)
         return run
     except checksums.DamagedError as error:
         raise ParameterError(str(error)) from error

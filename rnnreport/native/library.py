@@ -64,7 +64,7 @@ def load() -> None:
 def _load_kept(folder: Path) -> bool:
     """Load the library of that folder, if it is there as it was written: another could end the process."""
     try:
-        checksums.verify_folder(folder)
+        checksums.verify_folder(folder, LIBRARY)
     except (OSError, checksums.DamagedError):
         return False
     torch.ops.load_library(folder / LIBRARY)
@@ -120,7 +120,7 @@ def _keep(library: str, folder: Path) -> None:
     try:
         new.mkdir()
         shutil.copyfile(library, new / LIBRARY)
-        checksums.seal(new)
+        checksums.seal(new, LIBRARY)
         storage.put(new, folder)
     finally:
         shutil.rmtree(new, ignore_errors=True)
