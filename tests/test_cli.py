@@ -358,7 +358,7 @@ def test_a_damaged_table_of_a_sweep_is_made_again(
     monkeypatch.setattr(build, "BUILD", tmp_path)
     table = Path(given[-1] if given else "sweep/01_gradients", "sweep.csv")
     table.parent.mkdir(parents=True)
-    table.write_text(content)
+    table.write_text(content, "utf-8")
     begun: list[Path] = []
     monkeypatch.setattr(build, "sweep_chapter", lambda *words: begun.append(words[2]) or pd.DataFrame({"status": []}))
     assert call("sweep", "01_gradients", "--grid", "seed=1,2", *given, monkeypatch=monkeypatch) == 0
