@@ -401,9 +401,10 @@ def identity_grad(reach: pd.DataFrame) -> Finding:
     if set(along["before"].groups) != set(along["after"].groups):
         raise CannotTellError("It takes every LSTM both before its training and after.")
     return _every(exceeds(values.tolist(), 0.5) for networks in along.values() for _, values in networks), (
-        f"Means over the seeds with their 95% intervals. Along the cell of the most open unit, {lag} steps leave, before "
-        f"training, {_in_each(along['before'], 0.5)}; after it, {_in_each(along['after'], 0.5)}; each against 0.5. All "
-        f"ways together leave, before training, {_in_each(together['before'])}; after it, {_in_each(together['after'])}."
+        f"Means over the seeds with their 95% intervals. Along the cell of the most open unit, {lag} steps leave, "
+        f"before training, {_in_each(along['before'], 0.5)}; after it, {_in_each(along['after'], 0.5)}; each against "
+        f"0.5. All ways together leave, before training, {_in_each(together['before'])}; after it, "
+        f"{_in_each(together['after'])}."
     )
 
 
@@ -581,9 +582,9 @@ def newlines_first(habits: pd.DataFrame, in_book: float) -> Finding:
     return _of_seeds(
         None if len(halves) > 1 else halves.pop(),
         f"After the start of training newlines make up at most {words[0]} of the samples of 30 characters, in the mean "
-        f"over the seeds, at step {step:,} ({in_book:.1%} of the book); there a zero state gives a newline a probability "
-        f"of {words[1]}, and {words[2]} once a first character is read. The claim takes more than half of the samples, "
-        "and a probability of more than half.",
+        f"over the seeds, at step {step:,} ({in_book:.1%} of the book); there a zero state gives a newline a "
+        f"probability of {words[1]}, and {words[2]} once a first character is read. The claim takes more than half of "
+        "the samples, and a probability of more than half.",
         habits["seed"].nunique(),
     )
 
