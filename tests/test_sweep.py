@@ -419,7 +419,7 @@ def test_a_sweep_of_chapters_that_is_stopped_leaves_no_kernel_and_the_same_comma
             start_new_session=True,
         )
         process = psutil.Process(driver.pid)
-        eventually(lambda: any("ipykernel_launcher" in one.cmdline() for one in process.children(recursive=True)))
+        eventually(lambda: any(is_kernel(one) for one in process.children(recursive=True)))
         children = process.children(recursive=True)
         if how == signal.SIGINT:
             os.killpg(driver.pid, how)  # as a terminal does
@@ -438,6 +438,13 @@ def test_a_sweep_of_chapters_that_is_stopped_leaves_no_kernel_and_the_same_comma
     own = ["seconds", "error"]  # the latter has another type where there are errors
     pd.testing.assert_frame_equal(one.drop(columns=own), other.drop(columns=own))
     assert figures(tmp_path / "out" / one["notebook"][0]) == figures(swept[0] / one["notebook"][0])
+
+
+def is_kernel(process: psutil.Process) -> bool:
+    try:
+        return "ipykernel_launcher" in process.cmdline()
+    except psutil.Error:  # it has ended by now
+        return False
 
 
 def figures(path: Path) -> list[str]:
