@@ -531,8 +531,7 @@ def test_a_sweep_leaves_damaged_notebooks_out_of_its_table_and_makes_its_own_aga
 # Cut, and two at once
 
 SCRIPT = """
-import os, signal, sys, pathlib
-signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup has ignored
+import os, sys, pathlib
 sys.path.insert(0, {tests!r})
 import test_build
 from rnnreport import build, cli, site, vendor
