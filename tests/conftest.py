@@ -19,11 +19,6 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
-# A shell's background job and nohup ignore what some tests send, and what they start would inherit that.
-for name, usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
-    if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_IGN:
-        signal.signal(getattr(signal, name), usual)
-
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small networks train many times slower on two busy cores than on one
 
 # How long drawing an example takes says how busy the machine is, and nothing of the code.
@@ -31,6 +26,14 @@ settings.register_profile("any machine", deadline=None, suppress_health_check=[H
 settings.load_profile("any machine")
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_configure() -> None:
+    """A shell's background job and nohup ignore signals that some tests send, and what they start would inherit that."""
+    for name, usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_IGN:
+            signal.signal(getattr(signal, name), usual)
+
 
 # No host but this machine has an address, and Chromium asks none on its own account.
 CHROMIUM_FLAGS = [
