@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import glob
 import json
+import logging
 import os
 import shlex
 import signal
@@ -91,9 +92,9 @@ def main() -> None:
     environment.settle()
     if sys.getfilesystemencoding() != "utf-8":  # names would be others to the processes that are started from here
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # the first -X counts
-    for name in ("SIGTERM", "SIGHUP"):  # as Ctrl-C: nothing half done is left, and no kernel. Windows has one of them
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # nothing half done is left, and no kernel. Windows has no SIGHUP
         if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
-            signal.signal(getattr(signal, name), lambda number, _: sys.exit(128 + number))
+            signal.signal(getattr(signal, name), _stop)
     try:
         _check_surroundings()
         app(_joined(sys.argv[1:]))
@@ -109,6 +110,12 @@ def main() -> None:
         if end.code in (129, 130, 143):  # of SIGHUP, Ctrl-C and SIGTERM
             print(f"rnnreport: stopped{AGAIN.get(''.join(sys.argv[1:2]), SAME)}", file=sys.stderr)
         raise
+
+
+def _stop(number: int, _: object) -> None:
+    """End the command from wherever it is; what libraries would log of kernels that die on the way is no news."""
+    logging.disable()
+    sys.exit(128 + number)
 
 
 def _check_surroundings() -> None:

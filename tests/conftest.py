@@ -35,6 +35,14 @@ def pytest_configure() -> None:
             signal.signal(getattr(signal, name), usual)
 
 
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """The command line sets handlers for its process; where that is pytest's, Ctrl-C is to stay pytest's."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 # No host but this machine has an address, and Chromium asks none on its own account.
 CHROMIUM_FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
