@@ -28,6 +28,7 @@ import papermill
 from filelock import FileLock
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
+from tqdm import tqdm
 
 from rnnreport import claims, corpora, locks, site, storage, sweep, vendor
 from rnnreport.backends import Backend, in_use
@@ -73,19 +74,13 @@ def book(profile: str = "report", folder: Path = BUILD) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with locks.alone(folder / "html", wait=True):
         vendor.fetch(PROJECT)
-        for chapter, values in wanted.items():
-            if chapter == LEDGER:
-                verdicts = folder / "verdicts.json"
-                storage.write(verdicts, json.dumps(_verdicts(folder / "chapters"), indent=1))
-                values["verdicts_file"] = str(_relative(verdicts))
-            fingerprint = _fingerprint(chapter, values)
-            if _is_done(outputs[chapter], fingerprint):
-                done = _recorded(outputs[chapter])
-                print(f"{chapter}: nothing changed ({done['seconds']:.0f} s when it ran)", flush=True)
-                continue
-            print(f"{chapter}: running", flush=True)
-            execute(chapter, values, outputs[chapter], fingerprint)
-            print(f"{chapter}: {_recorded(outputs[chapter])['seconds']:.0f} s", flush=True)
+        ledger = {LEDGER: wanted.pop(LEDGER)} if LEDGER in wanted else {}
+        _run_chapters(wanted, outputs)
+        for values in ledger.values():
+            verdicts = folder / "verdicts.json"
+            storage.write(verdicts, json.dumps(_verdicts(folder / "chapters"), indent=1))
+            values["verdicts_file"] = str(_relative(verdicts))
+        _run_chapters(ledger, outputs)
         return site.build(BOOK, list(outputs.values()), folder)
 
 
@@ -130,23 +125,7 @@ def execute(
     The notebook's metadata says how it was run. A chapter that fails leaves what it came to, and its error, in
     ``<output>.failed.ipynb``. stderr: where the chapter's progress bars are shown. Raises BuildError.
     """
-    output.parent.mkdir(parents=True, exist_ok=True)
-    failed = output.with_suffix(FAILED)
-    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this environment's kernel, not one of the user's of the same name
-    logging.getLogger("papermill").setLevel(logging.ERROR)
-    record = {"fingerprint": fingerprint, "parameters": dict(values), "code": _code(chapter), "machine": machine()}
-    started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="rnnreport-") as scratch:  # where even a kill leaves nothing in the way
-        unfinished = Path(scratch, output.name)
-        error = _papermill(chapter, values, unfinished, stderr)
-        notebook = json.loads(unfinished.read_bytes())
-    notebook["metadata"]["rnnreport"] = {**record, "seconds": time.monotonic() - started, "error": error}
-    notebook["metadata"]["papermill"]["output_path"] = str(output)
-    notebook["metadata"]["rnnreport"]["sha256"] = _hash(notebook)
-    storage.write(failed if error else output, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
-    if error:
-        raise BuildError(f"{chapter} failed: {error} (see {_relative(failed)})")
-    failed.unlink(missing_ok=True)
+    _execute(BOOK / f"{chapter}.ipynb", output, _record(chapter, values, fingerprint), stderr)
 
 
 def is_executed(notebook: Path) -> bool:
@@ -233,17 +212,73 @@ def tidy(chapter: str) -> None:
     storage.write(source, nbformat.writes(notebook) + "\n")
 
 
-def _papermill(chapter: str, values: Mapping[str, Any], output: Path, stderr: TextIO | None) -> str:
-    """Run the chapter into ``output``; what it failed of, in one line, or nothing."""
+def _run_chapters(wanted: Mapping[str, Mapping[str, Any]], outputs: Mapping[str, Path]) -> None:
+    """Run the chapters that are not done, side by side: while one proves or draws, the networks of others train.
+
+    All train on the same workers. Raises BuildError where a chapter failed, once the others are done.
+    """
+    calls, cells = {}, {}
+    for chapter, values in wanted.items():
+        output, fingerprint = outputs[chapter], _fingerprint(chapter, values)
+        if _is_done(output, fingerprint):
+            print(f"{chapter}: nothing changed ({_recorded(output)['seconds']:.0f} s when it ran)", flush=True)
+        else:
+            source = BOOK / f"{chapter}.ipynb"
+            calls[chapter] = partial(_execute, source, output, _record(chapter, values, fingerprint))
+            cells[chapter] = sum(cell.cell_type == "code" for cell in nbformat.read(source, as_version=4).cells)
+
+    def say(chapter: str) -> None:
+        tqdm.write(f"{chapter}: {_recorded(outputs[chapter])['seconds']:.0f} s")
+
+    if len(calls) == 1:  # it need not wait for workers
+        for chapter, call in calls.items():
+            print(f"{chapter}: running", flush=True)
+            call(stderr=sys.stderr)
+            say(chapter)
+    elif calls:
+        with sweep.shared(), sweep.on(workers=min(len(calls), sweep.cores() + 1)):
+            errors = sweep.run(calls, "chapters", cells, "cell", say)
+        for chapter, error in errors.items():
+            raise error if isinstance(error, BuildError) else BuildError(f"{chapter} failed: {error}")
+
+
+def _record(chapter: str, values: Mapping[str, Any], fingerprint: str) -> dict[str, Any]:
+    """What an executed chapter says of its run; time and errors are added when it has ended."""
+    return {"fingerprint": fingerprint, "parameters": dict(values), "code": _code(chapter), "machine": machine()}
+
+
+def _execute(source: Path, output: Path, record: Mapping[str, Any], stderr: TextIO | None = None) -> None:
+    """:func:`execute` for a notebook; the record's parameters are its own."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    failed = output.with_suffix(FAILED)
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this environment's kernel, not one of the user's of the same name
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="rnnreport-") as scratch:  # where even a kill leaves nothing in the way
+        unfinished = Path(scratch, output.name)
+        error = _papermill(source, record["parameters"], unfinished, stderr)
+        notebook = json.loads(unfinished.read_bytes())
+    notebook["metadata"]["rnnreport"] = {**record, "seconds": time.monotonic() - started, "error": error}
+    notebook["metadata"]["papermill"]["output_path"] = str(output)
+    notebook["metadata"]["rnnreport"]["sha256"] = _hash(notebook)
+    storage.write(failed if error else output, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+    if error:
+        raise BuildError(f"{source.stem} failed: {error} (see {_relative(failed)})")
+    failed.unlink(missing_ok=True)
+
+
+def _papermill(source: Path, values: Mapping[str, Any], output: Path, stderr: TextIO | None) -> str:
+    """Run the notebook, in its folder, into ``output``; what it failed of, in one line, or nothing."""
     try:
         papermill.execute_notebook(
-            BOOK / f"{chapter}.ipynb",
+            source,
             output,
             parameters=dict(values),
-            cwd=BOOK,
+            cwd=source.parent,
             kernel_name="python3",
             progress_bar=False,
             stderr_file=stderr,
+            on_cell_executed=lambda **_: sweep.report(1),
             # Else each kernel warns that it talks to this process unencrypted, and has a traceback when it is stopped.
             extra_arguments=["--log-level=CRITICAL"],
         )

@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # Dask takes half a second to import, and is needed only when
     from distributed import Client, Future
 
 WORKERS = "RNNREPORT_WORKERS"  # how many processes on this machine, if not one for each core
+SCHEDULER = "RNNREPORT_SCHEDULER"  # where sweeps run that are told nothing else: tcp://host:port
 WAIT = 55.0  # seconds without a worker until a sweep gives up: within a minute, all in all
 SLURM_JOBS = 8  # asked for at once, unless told otherwise
 NO_DASHBOARD = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}  # its port would be 8787, in use or not
@@ -39,18 +40,23 @@ class SweepError(RuntimeError):
 
 
 def run(
-    calls: Mapping[str, Callable[[], object]], name: str, sizes: Mapping[str, int] | None = None, unit: str = "run"
+    calls: Mapping[str, Callable[[], object]],
+    name: str,
+    sizes: Mapping[str, int] | None = None,
+    unit: str = "run",
+    on_end: Callable[[str], None] = lambda key: None,
 ) -> dict[str, BaseException]:
     """Make all calls, as many at a time as there are workers, with a bar on stderr; returns the errors of the failed.
 
-    sizes: what each call adds to the bar, in its unit; 1 if not given. A call whose worker is terminated is made again,
-    by another; one that this befalls four times has failed. Raises SweepError where there are no workers.
+    sizes: what each call adds to the bar, in its unit; 1 if not given. on_end: told of each call that has succeeded. A
+    call whose worker is terminated is made again, by another; one that this befalls four times has failed. Raises
+    SweepError where there are no workers.
     """
     place = _places[-1]
     sizes = sizes or dict.fromkeys(calls, 1)
     try:
         with tqdm(total=sum(sizes.values()), desc=name, unit=unit, mininterval=1.0, file=sys.stderr) as bar:
-            return _Sweep(place, calls, sizes, bar).run()
+            return _Sweep(place, calls, sizes, bar, on_end).run()
     except BaseException:  # also Ctrl-C: workers in the midst of something would keep it locked for the next call
         place.close(at_once=True)
         raise
@@ -81,8 +87,7 @@ def on(
         raise SweepError("a sweep runs either on a running scheduler or on SLURM, not on both")
     if scheduler and workers:
         raise SweepError(f"the cluster at {scheduler} has the workers it has; their number cannot be asked for here")
-    if scheduler and not scheduler.startswith("tcp://"):
-        raise SweepError(f"a scheduler's address is like tcp://host:8786, not {scheduler!r}")
+    _check_address(scheduler)
     if slurm and not find_spec("dask_jobqueue"):
         raise SweepError("SLURM needs the package dask-jobqueue; `pip install dask-jobqueue` adds it")
     if slurm and not shutil.which("sbatch"):
@@ -97,6 +102,24 @@ def on(
     finally:
         _places.remove(place)
         place.close()
+
+
+@contextmanager
+def shared() -> Iterator[None]:
+    """Let the sweeps of all processes that the block starts run on the same workers, one for each core of this machine.
+
+    Within the block they are asked for by the variable ``RNNREPORT_SCHEDULER``; where it is set already, that holds.
+    """
+    if os.environ.get(SCHEDULER):
+        yield
+        return
+    place = _Place()
+    try:
+        os.environ[SCHEDULER] = place.client().scheduler_info()["address"]
+        yield
+    finally:
+        os.environ.pop(SCHEDULER, None)
+        place.close(at_once=True)  # all that was asked for is done, or nobody waits for it
 
 
 def check_folder(folder: Path) -> None:
@@ -126,6 +149,17 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def scheduler_asked_for() -> str | None:
+    """What ``RNNREPORT_SCHEDULER`` says, if anything. Raises SweepError."""
+    return _check_address(os.environ.get(SCHEDULER) or None)
+
+
+def _check_address(scheduler: str | None) -> str | None:
+    if scheduler and not scheduler.startswith("tcp://"):
+        raise SweepError(f"a scheduler's address is like tcp://host:8786, not {scheduler!r}")
+    return scheduler
+
+
 class _Place:
     """Where calls run; the client is there from its first use until it is closed, and then anew."""
 
@@ -141,8 +175,13 @@ class _Place:
         self._lock = threading.Lock()
         self._client: Client | None = None
 
+    @property
+    def address(self) -> str | None:
+        """Of the scheduler that runs already, if there is one. Raises SweepError."""
+        return self.scheduler or (None if self.slurm or self.workers else scheduler_asked_for())
+
     def __str__(self) -> str:
-        return f"the scheduler {self.scheduler}" if self.scheduler else "SLURM" if self.slurm else "this machine"
+        return f"the scheduler {self.address}" if self.address else "SLURM" if self.slurm else "this machine"
 
     def client(self) -> Client:
         """The client of the scheduler. Raises SweepError."""
@@ -172,10 +211,10 @@ class _Place:
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what goes wrong is told by SweepError
         end = time.monotonic() + self.wait
         try:
-            where = self.scheduler or (self._slurm() if self.slurm else self._local())
+            where = self.address or (self._slurm() if self.slurm else self._local())
             return distributed.Client(where, timeout=end - time.monotonic(), set_as_default=False)
         except (OSError, RuntimeError, TimeoutError, ValueError) as error:
-            reason = f"did not answer within {self.wait:.0f} s" if self.scheduler else f"started no worker: {error}"
+            reason = f"did not answer within {self.wait:.0f} s" if self.address else f"started no worker: {error}"
             raise SweepError(f"{self} {reason}") from error
 
     def _local(self) -> Any:
@@ -222,8 +261,15 @@ class _Sweep:
     worker dies count that against every call that waits there.
     """
 
-    def __init__(self, place: _Place, calls: Mapping[str, Callable[[], object]], sizes: Mapping[str, int], bar: tqdm):
-        self.place, self.calls, self.sizes, self.bar = place, calls, sizes, bar
+    def __init__(
+        self,
+        place: _Place,
+        calls: Mapping[str, Callable[[], object]],
+        sizes: Mapping[str, int],
+        bar: tqdm,
+        on_end: Callable[[str], None],
+    ) -> None:
+        self.place, self.calls, self.sizes, self.bar, self.on_end = place, calls, sizes, bar, on_end
         self.topic = f"{bar.desc}-{uuid.uuid4().hex}"
         self.done = dict.fromkeys(calls, 0)  # of each call's size
         self.failed: dict[str, BaseException] = {}
@@ -273,6 +319,7 @@ class _Sweep:
             self.failed[key] = error
         else:
             self.done[key] = self.sizes[key]
+            self.on_end(key)
 
     def _count_workers(self, client: Client) -> None:
         """How many calls can run at a time, asked once a second. Raises SweepError where it is none for too long."""

@@ -84,6 +84,48 @@ def ran(path: Path) -> int:
     return len(log.read_text("utf-8").splitlines()) if log.exists() else 0
 
 
+TRAINS = """
+import os, pathlib, time
+from rnnreport import sweep
+
+folder = pathlib.Path(os.environ["SMALL_LOG"]).parent
+(folder / f"{size}.here").touch()
+while len(list(folder.glob("*.here"))) < 2:  # the other chapter must be under way
+    time.sleep(0.05)
+
+def train():
+    (folder / f"{size}.worker").write_text(str(os.getppid()))
+
+assert not sweep.run({"one": train}, "trainings")
+"""
+
+
+@pytest.mark.parametrize("fail", [False, True])
+def test_chapters_run_side_by_side_and_train_on_the_same_workers(
+    fail: bool, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write([*SMALL[:3], cell(TRAINS), SMALL[4]], small)
+    write([*SMALL[:3], cell(TRAINS), SMALL[4]], small.with_name("02_small.ipynb"))
+    small.with_name("profiles.yml").write_text(
+        f"quick:\n  01_small: {{fail: {str(fail).lower()}}}\n  02_small: {{size: 3}}\n"
+    )
+    monkeypatch.setattr(build, "CHAPTERS", dict.fromkeys(("01_small", "02_small"), SmallParameters))
+    monkeypatch.delenv(sweep.SCHEDULER, raising=False)
+    if fail:
+        with pytest.raises(build.BuildError, match="01_small failed: AssertionError: asked to fail"):
+            build.book("quick", tmp_path / "_build")
+    else:
+        build.book("quick", tmp_path / "_build")
+    said = capsys.readouterr()
+    assert [(tmp_path / f"{size}.worker").read_text() for size in (2, 3)] == [str(os.getpid())] * 2
+    assert [path.name for path in sorted((tmp_path / "_build" / "chapters").iterdir())] == (
+        [f"01_small{build.FAILED}", "02_small.ipynb"] if fail else ["01_small.ipynb", "02_small.ipynb"]
+    )
+    assert re.search(r"^02_small: \d+ s$", said.out, re.M)
+    assert "1 failed" in said.err if fail else "2 done, 0 failed" in said.err
+    assert sweep.SCHEDULER not in os.environ
+
+
 @pytest.mark.parametrize("profile", ["quick", "report", "full"])
 @pytest.mark.parametrize("chapter", build.CHAPTERS)
 def test_every_profile_is_one_that_its_chapter_allows(chapter: str, profile: str) -> None:
