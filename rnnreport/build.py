@@ -252,6 +252,7 @@ def _execute(source: Path, output: Path, record: Mapping[str, Any], stderr: Text
     output.parent.mkdir(parents=True, exist_ok=True)
     failed = output.with_suffix(FAILED)
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this environment's kernel, not one of the user's of the same name
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # of what is small, two threads are slower than one on a busy machine
     logging.getLogger("papermill").setLevel(logging.ERROR)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="rnnreport-") as scratch:  # where even a kill leaves nothing in the way
