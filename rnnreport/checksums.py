@@ -15,6 +15,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from rnnreport import storage
+from rnnreport.errors import ReaderError
 from rnnreport.provenance import PROJECT, content_hash
 
 DATA = PROJECT / "data"
@@ -22,7 +23,7 @@ MANIFEST = "SHA256SUMS"
 EDITED = (".yml", ".md")  # the endings of files that people write
 
 
-class DamagedError(ValueError):
+class DamagedError(ReaderError, ValueError):
     """A file that is not as it was written; the message is one sentence for the reader."""
 
 

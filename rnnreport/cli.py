@@ -24,12 +24,13 @@ import typer
 from tqdm import tqdm
 
 from rnnreport import build, checksums, corpora, environment, grid, locks, runs, sweep, vendor
+from rnnreport.errors import ReaderError
 from rnnreport.experiments import recorded, rnn_versus_lstm, speed, temporal_gate, text, text_training
 from rnnreport.outputs import destination, keep_others
 from rnnreport.parameters import ParameterError, located
 from rnnreport.provenance import PROJECT
 from rnnreport.serve import SiteServer
-from rnnreport.training import CHECKPOINT, TrainingError, is_readable, use_one_thread
+from rnnreport.training import CHECKPOINT, is_readable, use_one_thread
 from rnnreport.values import read
 
 app = typer.Typer(
@@ -37,11 +38,6 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="A 2018 report on recurrent networks, trained anew.",
-)
-# What a reader can mend: told in one sentence. Anything else is a bug and keeps its traceback.
-EXPECTED = (
-    *(ParameterError, corpora.CorpusError, build.BuildError, vendor.VendorError),
-    *(runs.RunError, sweep.SweepError, TrainingError, checksums.DamagedError, locks.BusyError),
 )
 DISK = (  # and what the system says of disks
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.ENOLCK),
@@ -98,7 +94,7 @@ def main() -> None:
     try:
         _check_surroundings()
         app(_joined(sys.argv[1:]))
-    except EXPECTED as error:
+    except ReaderError as error:  # anything else is a bug and keeps its traceback
         print(f"rnnreport: {error}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:

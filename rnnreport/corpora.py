@@ -20,6 +20,7 @@ import requests
 import torch
 from torch import Tensor
 
+from rnnreport.errors import ReaderError
 from rnnreport.parameters import located
 from rnnreport.shown import brief, first_few, visible
 from rnnreport.words import counted
@@ -57,7 +58,7 @@ BOOKS = {
 BLOCKS, HELD_OUT_EVERY = 200, 20
 
 
-class CorpusError(ValueError):
+class CorpusError(ReaderError, ValueError):
     """A text that cannot be used; the message is one sentence for the reader."""
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from rnnreport import storage
+from rnnreport.errors import ReaderError
 
 
-class BusyError(RuntimeError):
+class BusyError(ReaderError, RuntimeError):
     """Another process is at the same work; the message is one sentence for the reader."""
 
 

@@ -14,11 +14,12 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from rnnreport.errors import ReaderError
 from rnnreport.provenance import PROJECT
 from rnnreport.shown import brief
 
 
-class ParameterError(ValueError):
+class ParameterError(ReaderError, ValueError):
     """A parameter that cannot be used; the message is one sentence for the reader."""
 
 

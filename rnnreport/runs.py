@@ -25,6 +25,7 @@ from pydantic import BaseModel
 
 from rnnreport import checksums, storage, sweep
 from rnnreport.backends import Backend, in_use
+from rnnreport.errors import ReaderError
 from rnnreport.provenance import PROJECT, code_version, libraries, machine
 from rnnreport.training import CHECKPOINT, Recipe, use_one_thread
 
@@ -35,7 +36,7 @@ OnSteps = Callable[[int], None]
 RunFunction = Callable[[Any, Path, OnSteps], pd.DataFrame]
 
 
-class RunError(RuntimeError):
+class RunError(ReaderError, RuntimeError):
     """A run that failed; the message names it and says why."""
 
 

@@ -16,13 +16,14 @@ import nbformat
 import yaml
 
 from rnnreport import checksums, storage
+from rnnreport.errors import ReaderError
 from rnnreport.provenance import PROJECT, code_version, content_hash
 
 STAMP = checksums.MANIFEST  # its last line, a comment to `sha256sum -c`, says what the site was made from
 CONFIGURATION = (PROJECT / "_config.yml", PROJECT / "_toc.yml", PROJECT / "requirements.lock")
 
 
-class BuildError(RuntimeError):
+class BuildError(ReaderError, RuntimeError):
     """A build that cannot go on; the message is one sentence for the reader."""
 
 

@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from rnnreport.errors import ReaderError
+
 if TYPE_CHECKING:  # Dask takes half a second to import, and is needed only when something runs
     from distributed import Client, Future
 
@@ -35,7 +37,7 @@ SLURM_JOBS = 8  # asked for at once, unless told otherwise
 NO_DASHBOARD = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}  # its port would be 8787, in use or not
 
 
-class SweepError(RuntimeError):
+class SweepError(ReaderError, RuntimeError):
     """A sweep that cannot go on; the message is one sentence for the reader."""
 
 

@@ -29,6 +29,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from rnnreport import checksums, storage
+from rnnreport.errors import ReaderError
 from rnnreport.shown import brief
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -52,7 +53,7 @@ OPTIMIZERS: dict[OptimizerName, Callable[..., torch.optim.Optimizer]] = {
 _log = logging.getLogger("rnnreport")
 
 
-class TrainingError(RuntimeError):
+class TrainingError(ReaderError, RuntimeError):
     """Training that cannot go on; the message is one sentence for the reader."""
 
 

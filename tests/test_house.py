@@ -31,11 +31,11 @@ def test_linters_find_nothing(words: list[str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("module", ["environment", "vendor", "storage"])
+@pytest.mark.parametrize("module", ["environment", "vendor", "storage", "errors"])
 def test_the_set_up_needs_the_standard_library_only(module: str) -> None:
     tree = ast.parse((ROOT / "rnnreport" / f"{module}.py").read_text(encoding="utf-8"))
     imported = {
-        name if name == "rnnreport.storage" else name.partition(".")[0]
+        ".".join(name.split(".")[: 2 if name.startswith("rnnreport.") else 1])
         for node in ast.walk(tree)
         for name in (
             [alias.name for alias in node.names]
@@ -45,7 +45,7 @@ def test_the_set_up_needs_the_standard_library_only(module: str) -> None:
             else []
         )
     }
-    assert imported <= {*sys.stdlib_module_names, "__future__", "rnnreport.storage"}
+    assert imported <= {*sys.stdlib_module_names, "__future__", "rnnreport.storage", "rnnreport.errors"}
 
 
 SOURCES = [*sorted((ROOT / "rnnreport").rglob("*.py")), *sorted((ROOT / "benchmarks").glob("*.py"))]
