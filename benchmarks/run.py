@@ -24,8 +24,8 @@ from benchmarks.networks import Naive, Parts, TorchNN, Training, products
 from benchmarks.tasks import Characters, Palindromes, Task
 from rnnreport import checksums
 from rnnreport.backends import Backend, kernels
+from rnnreport.configuration import ModelName
 from rnnreport.experiments import speed
-from rnnreport.models import ModelName
 from rnnreport.parameters import ParameterError
 from rnnreport.sampling import probabilities, sample
 from rnnreport.training import use_one_thread

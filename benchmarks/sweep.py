@@ -12,8 +12,9 @@ from pathlib import Path
 from statistics import median, quantiles
 
 from rnnreport import runs, sweep
+from rnnreport.configuration import Recipe
 from rnnreport.experiments.palindromes import PalindromeRun, train_palindromes
-from rnnreport.training import Recipe, use_one_thread
+from rnnreport.training import use_one_thread
 
 
 @dataclass(frozen=True)

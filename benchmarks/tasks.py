@@ -14,10 +14,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from rnnreport.backends import Backend
+from rnnreport.configuration import ModelName, OptimizerName
 from rnnreport.corpora import Windows
-from rnnreport.models import CharLSTM, ModelName, PalindromeClassifier
+from rnnreport.models import CharLSTM, PalindromeClassifier
 from rnnreport.palindromes import palindrome_batch
-from rnnreport.training import OptimizerName
 
 Network = PalindromeClassifier | CharLSTM
 Batches = Iterator[tuple[Tensor, Tensor]]

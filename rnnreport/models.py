@@ -21,10 +21,7 @@ from torch.nn.utils import parametrize
 from rnnreport import recurrence
 from rnnreport.backends import Backend, check_backend
 from rnnreport.cells import lstm_step, rnn_step, temporal_gate, temporal_gate_lstm_step
-
-ModelName = Literal["rnn", "lstm", "temporal-gate"]
-Encoding = Literal["scalar", "one-hot"]
-Initialisation = Literal["normal", "normal-variance", "uniform", "orthogonal", "identity"]
+from rnnreport.configuration import Encoding, Initialisation, ModelName
 
 
 class _Recurrent(nn.Module):

@@ -17,23 +17,25 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from filelock import FileLock
 from pydantic import BaseModel
 
 from rnnreport import checksums, storage, sweep
 from rnnreport.backends import Backend, in_use
+from rnnreport.configuration import Recipe
 from rnnreport.errors import ReaderError
 from rnnreport.provenance import PROJECT, code_version, libraries, machine
-from rnnreport.training import CHECKPOINT, Recipe, use_one_thread
+
+if TYPE_CHECKING:  # this module comes with the command line, which does without pandas, training and torch
+    import pandas as pd
 
 RUNS_DIR = "RNNREPORT_RUNS_DIR"
 FILES = ("run.json", "table.parquet", "weights-*.safetensors")  # of a finished run, with hashes beside them
 
 OnSteps = Callable[[int], None]
-RunFunction = Callable[[Any, Path, OnSteps], pd.DataFrame]
+RunFunction = Callable[[Any, Path, OnSteps], "pd.DataFrame"]
 
 
 class RunError(ReaderError, RuntimeError):
@@ -144,11 +146,15 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
 
 def read_table(path: Path) -> pd.DataFrame:
     """Read it back. Raises OSError or ValueError, pyarrow's among them, where it is damaged."""
+    import pandas as pd
+
     return pd.read_parquet(path, page_checksum_verification=True)
 
 
 def tabulate(runs: Sequence[Run]) -> pd.DataFrame:
     """The runs' tables in one, every row with its run's configuration."""
+    import pandas as pd
+
     parts = []
     for run in runs:
         settings = pd.json_normalize(run.configuration.model_dump(mode="json"))
@@ -195,6 +201,8 @@ def _run_missing(function: RunFunction, missing: dict[str, Configuration], name:
 
 def _run_one(function: RunFunction, configuration: Configuration, place: Path) -> None:
     """Run one configuration, unless another process does or did it meanwhile, and put it in its place."""
+    from rnnreport.training import CHECKPOINT, use_one_thread
+
     use_one_thread()  # here, since what it sets holds for this thread
     with FileLock(f"{place}.lock"):
         if damage_of(place):

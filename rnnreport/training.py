@@ -12,23 +12,22 @@ import hashlib
 import json
 import logging
 import math
-import re
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, PositiveInt
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from rnnreport import checksums, storage
+from rnnreport.configuration import OptimizerName, Recipe, check_device
 from rnnreport.errors import ReaderError
 from rnnreport.shown import brief
 
@@ -39,7 +38,6 @@ Batches = Callable[[torch.Generator], tuple[Any, Tensor]]  # inputs: a tensor, o
 Measure = Callable[
     [Tensor, Tensor], tuple[Tensor, Tensor]
 ]  # outputs, targets -> mean loss, share of them that is right
-OptimizerName = Literal["sgd", "momentum", "nesterov", "rmsprop", "adam"]
 
 OPTIMIZERS: dict[OptimizerName, Callable[..., torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,
@@ -55,51 +53,6 @@ _log = logging.getLogger("rnnreport")
 
 class TrainingError(ReaderError, RuntimeError):
     """Training that cannot go on; the message is one sentence for the reader."""
-
-
-class Recipe(BaseModel):
-    """How to train: what a run's configuration says of the loop."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    steps: int
-    optimizer: OptimizerName = "rmsprop"
-    learning_rate: float = 1e-3
-    schedule: Literal["steps", "cosine"] = "steps"
-    decay: float = 1.0  # steps: the learning rate is multiplied by this …
-    decay_every: PositiveInt = 5_000  # … every so many steps
-    warmup: PositiveInt = 1  # cosine: it grows linearly over so many steps, and falls to zero as half a cosine over all
-    clip_norm: float = 10.0  # the gradient's norm is cut to this
-    seed: int = 0
-    record_every: PositiveInt = 10  # steps between two rows of the history
-    device: str = "cpu"
-
-    def rate(self, step: int) -> float:
-        """The learning rate of a step, counted from 0."""
-        if self.schedule == "cosine":
-            return (
-                self.learning_rate
-                * min(1.0, (step + 1) / self.warmup)
-                * (1 + math.cos(math.pi * step / self.steps))
-                / 2
-            )
-        return self.learning_rate * self.decay ** (step // self.decay_every)
-
-    def written(self) -> dict[str, Any]:
-        """What a checkpoint must agree with: all but the number of steps, unless the schedule depends on it."""
-        return self.model_dump(exclude={"steps"} if self.schedule == "steps" else set())
-
-
-def check_device(name: str) -> torch.device:
-    """The device of that name. Raises ValueError where it does not exist on this machine."""
-    present = ["cpu"]
-    if torch.cuda.is_available():
-        present.append("cuda")
-    if torch.backends.mps.is_available():
-        present.append("mps")
-    if not re.fullmatch(rf"({'|'.join(present)})(:\d+)?", name):
-        raise ValueError(f"device must be one of those present on this machine, {', '.join(present)}, not {name!r}")
-    return torch.device(name)
 
 
 def use_one_thread() -> None:

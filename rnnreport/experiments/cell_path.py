@@ -12,11 +12,11 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from rnnreport import cell_path, gradients
+from rnnreport.configuration import Recipe
 from rnnreport.experiments.palindromes import PalindromeRun, new_network, test_set, train_palindromes, trained_network
 from rnnreport.models import PalindromeClassifier
 from rnnreport.parameters import Count, Parameters, Rate, Sample, Seeds, Size
 from rnnreport.runs import Run, run_all
-from rnnreport.training import Recipe
 
 
 class CellPathParameters(Parameters):

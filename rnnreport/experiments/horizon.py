@@ -12,8 +12,8 @@ from pydantic import Field
 
 from rnnreport import words
 from rnnreport.backends import Backend
+from rnnreport.configuration import ModelName
 from rnnreport.experiments.palindromes import PalindromeRun, train_palindromes
-from rnnreport.models import ModelName
 from rnnreport.parameters import DISTINCT, Length3
 from rnnreport.runs import Run, run_all, tabulate
 

@@ -13,10 +13,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from rnnreport.backends import Backend
-from rnnreport.models import Encoding, Initialisation, ModelName, PalindromeClassifier, TemporalGateLSTM
+from rnnreport.configuration import Encoding, Initialisation, ModelName, Recipe
+from rnnreport.models import PalindromeClassifier, TemporalGateLSTM
 from rnnreport.palindromes import palindrome_batch
 from rnnreport.runs import Configuration, OnSteps, Run
-from rnnreport.training import Batches, Recipe, load_weights, save_weights, step_sizes, train
+from rnnreport.training import Batches, load_weights, save_weights, step_sizes, train
 
 
 class PalindromeRun(Configuration):

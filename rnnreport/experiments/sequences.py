@@ -11,11 +11,12 @@ from pydantic import BaseModel
 from torch import nn
 
 from rnnreport.backends import Backend
+from rnnreport.configuration import Recipe
 from rnnreport.experiments.palindromes import own_stream, train_until_solved
 from rnnreport.models import SequenceNetwork, TemporalGateLSTM
 from rnnreport.runs import Configuration, OnSteps, Run
 from rnnreport.sequences import SineWaves, Task
-from rnnreport.training import Recipe, load_weights
+from rnnreport.training import load_weights
 
 
 class Gate(BaseModel, extra="forbid", frozen=True):

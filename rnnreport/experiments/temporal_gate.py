@@ -13,11 +13,12 @@ from pydantic import Field
 from torch import Tensor
 
 from rnnreport.backends import Backend
+from rnnreport.configuration import ModelName
 from rnnreport.experiments import TrainingParameters, horizon, recorded, sequences
 from rnnreport.experiments.horizon import Climbed, Setting, climb
 from rnnreport.experiments.palindromes import PalindromeRun, test_set, train_palindromes, trained_network
 from rnnreport.experiments.sequences import Gate, SequenceRun, train_sequences
-from rnnreport.models import ModelName, TemporalGateLSTM
+from rnnreport.models import TemporalGateLSTM
 from rnnreport.parameters import DISTINCT, Count, Length, Sample
 from rnnreport.runs import Run, run_all, tabulate
 from rnnreport.sequences import Adding, Bursts, MarkedDigit, SineWaves, Task
