@@ -11,10 +11,10 @@ import importlib
 import logging
 from functools import cache
 from types import ModuleType
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Backend = Literal["torch", "native", "auto"]
 
@@ -33,6 +33,8 @@ def kernels(backend: Backend, *tensors: Tensor) -> ModuleType | None:
     check_backend(backend)
     if backend == "torch":
         return None
+    if tensors:
+        import torch  # here, since names of backends are read before any work
     for tensor in tensors:
         if tensor.dtype != torch.float32 or tensor.device.type != "cpu":
             _say_once(backend, f"they take float32 on the CPU, not {tensor.dtype} on {tensor.device}")

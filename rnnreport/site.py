@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import yaml
 
 from rnnreport import checksums, storage
@@ -82,6 +81,8 @@ def _seal(lines: str, sources: str) -> str:
 
 def _staged(book: Path, chapters: Sequence[Path], stage: Path) -> Path:
     """What Jupyter Book is given: the pages' sources, and the chapters as they were run."""
+    import nbformat
+
     shutil.rmtree(stage, ignore_errors=True)
     shutil.copytree(book, stage / "book", ignore=shutil.ignore_patterns("*.ipynb", "__pycache__", ".*"))
     shutil.copy(PROJECT / "_toc.yml", stage)
@@ -108,6 +109,8 @@ def _jupyter_book(stage: Path, log: Path) -> Path:
 
 def as_run(path: Path) -> Any:
     """The executed chapter with its parameters' cell as it was run, in place of papermill's second such cell."""
+    import nbformat
+
     notebook = nbformat.read(path, as_version=4)
     tagged = {tag: cell for cell in notebook.cells for tag in cell.metadata.get("tags", [])}
     if "injected-parameters" in tagged:
