@@ -15,9 +15,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from rnnreport.backends import Backend
 from rnnreport.configuration import ModelName, OptimizerName
-from rnnreport.corpora import Windows
 from rnnreport.models import CharLSTM, PalindromeClassifier
 from rnnreport.palindromes import palindrome_batch
+from rnnreport.windows import Windows
 
 Network = PalindromeClassifier | CharLSTM
 Batches = Iterator[tuple[Tensor, Tensor]]

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import pyarrow as pa
 
-from rnnreport.corpora import Corpus, Windows
+from rnnreport.corpora import Corpus
+from rnnreport.windows import Windows
 
 COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
     "xz -9e": lambda data: lzma.compress(data, preset=9 | lzma.PRESET_EXTREME),

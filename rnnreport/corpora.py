@@ -1,4 +1,4 @@
-"""The texts of part 3: where they come from, what of them is read, and windows of them as batches.
+"""The texts of part 3: where they come from, and what of them is read.
 
 The report's book is downloaded once, pinned by its hash; ``RNNREPORT_DATA_DIR`` names a folder that has it already.
 """
@@ -14,16 +14,17 @@ from functools import cache, cached_property
 from importlib import metadata
 from itertools import pairwise, zip_longest
 from pathlib import Path
-
-import pooch
-import requests
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from rnnreport.errors import ReaderError
 from rnnreport.parameters import located
 from rnnreport.shown import brief, first_few, visible
 from rnnreport.words import counted
+
+if TYPE_CHECKING:  # a text is checked before any work, without torch
+    from torch import Tensor
+
+    from rnnreport.windows import Windows
 
 DATA_DIR = "RNNREPORT_DATA_DIR"
 REPORT_BOOK = "book_EN_democracy_in_the_US.txt"
@@ -54,8 +55,6 @@ BOOKS = {
         "latin-1",
     ),
 }
-# One block in HELD_OUT_EVERY is kept from training, so that the held-out text is spread over the whole book.
-BLOCKS, HELD_OUT_EVERY = 200, 20
 
 
 class CorpusError(ReaderError, ValueError):
@@ -102,14 +101,20 @@ class Corpus:
 
     def encode(self, text: str) -> Tensor:
         """Characters to symbols, (N,). Raises CorpusError for characters that the text does not have."""
+        import torch
+
+        self.check_characters(text)
+        place = {character: symbol for symbol, character in enumerate(self.vocabulary)}
+        return torch.tensor([place[character] for character in text], dtype=torch.long)
+
+    def check_characters(self, text: str) -> None:
+        """Raises CorpusError for characters that the text does not have."""
         unknown = sorted(set(text) - set(self.vocabulary))
         if unknown:
             size = len(self.vocabulary)
             raise CorpusError(
                 f"the model knows no {first_few(unknown)}; its {size:,} characters are {first_few(self.vocabulary)}"
             )
-        place = {character: symbol for symbol, character in enumerate(self.vocabulary)}
-        return torch.tensor([place[character] for character in text], dtype=torch.long)
 
     def decode(self, symbols: Tensor) -> str:
         """Symbols (N,) back to characters."""
@@ -117,68 +122,18 @@ class Corpus:
 
     def windows(self, length: int) -> Windows:
         """The text in windows of that many characters. Raises CorpusError where it has not even one."""
+        from rnnreport.windows import Windows
+
+        self.check_length(length)
+        return Windows(self.symbols, length)
+
+    def check_length(self, length: int) -> None:
+        """Raises CorpusError where the text has no window of that many characters."""
         if len(self.text) < length + 1:
             raise CorpusError(
                 f"corpus {brief(self.name)} has {len(self.text)} characters, fewer than one sequence of {length} and "
                 "the character after it"
             )
-        return Windows(self.symbols, length)
-
-
-class Windows:
-    """Windows of T characters, each with the T that follow by one: drawn at random to train, in order to evaluate.
-
-    Every 20th of 200 blocks is held out; no training window touches one. A text too short for that (a block under
-    eight windows) is all for training, and ``held_out_starts`` is empty.
-    """
-
-    def __init__(self, symbols: Tensor, length: int) -> None:
-        self.symbols, self.length = symbols, length
-        size = len(symbols) // BLOCKS
-        held_out = torch.zeros(len(symbols), dtype=torch.bool)
-        starts: list[int] = []
-        if size >= 8 * (length + 1):
-            for block in range(HELD_OUT_EVERY // 2, BLOCKS, HELD_OUT_EVERY):
-                held_out[block * size : (block + 1) * size] = True
-                starts += range(block * size, (block + 1) * size - length, length)
-        self.held_out = held_out
-        self.held_out_starts = torch.tensor(starts, dtype=torch.long)
-        self.train_starts = torch.nonzero(~held_out.unfold(0, length + 1, 1).any(1)).squeeze(1)
-
-    @property
-    def held_out_blocks(self) -> Tensor:
-        """The held-out blocks side by side, to be read from end to end: (size, 10), or (0, 10)."""
-        return self.symbols[self.held_out].view(BLOCKS // HELD_OUT_EVERY, -1).T
-
-    def at(self, starts: Tensor) -> tuple[Tensor, Tensor]:
-        """The windows that start there and the characters to say, (T, B) each."""
-        both = self.symbols[starts + torch.arange(self.length + 1)[:, None]]
-        return both[:-1], both[1:]
-
-    def batch(self, batch_size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """A random batch of training windows, (T, B), and the characters to say, (T, B)."""
-        chosen = torch.randint(len(self.train_starts), (batch_size,), generator=generator)
-        return self.at(self.train_starts[chosen])
-
-
-class Streams:
-    """The training text read on from batch to batch, at B places at once that lie evenly over it.
-
-    The text is read round and round, its held-out blocks left out. ``position`` counts the characters that each
-    stream has read, from ``start`` on, and moves in place.
-    """
-
-    def __init__(self, windows: Windows, batch_size: int, start: int = 0) -> None:
-        self.symbols, self.length = windows.symbols[~windows.held_out], windows.length
-        self.places = torch.arange(batch_size) * (len(self.symbols) // batch_size)
-        self.position = torch.tensor(start)
-
-    def batch(self, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        """The next T characters of every stream, (T, B), and the characters to say, (T, B); nothing is drawn."""
-        window = torch.arange(self.length + 1)[:, None]
-        both = self.symbols[(self.places + self.position + window) % len(self.symbols)]
-        self.position += self.length
-        return both[:-1], both[1:]
 
 
 def load(name: str = REPORT_BOOK) -> Corpus:
@@ -214,6 +169,9 @@ def load(name: str = REPORT_BOOK) -> Corpus:
 @cache
 def _download(name: str, sha256: str) -> Path | None:
     """The book in the user's cache, fetched and checked first if need be; None where it cannot be had."""
+    import pooch
+    import requests
+
     try:
         path = pooch.retrieve(
             _COURSE + name,

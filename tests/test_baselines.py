@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from rnnreport import baselines
-from rnnreport.corpora import Corpus, Windows
+from rnnreport.corpora import Corpus
+from rnnreport.windows import Windows
 
 
 def windows_of(symbols, held_out):

@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnreport import build, corpora
-from rnnreport.corpora import BOOKS, DATA_DIR, REPORT_BOOK, SHAKESPEARE, Corpus, CorpusError, Streams, Windows
+from rnnreport.corpora import BOOKS, DATA_DIR, REPORT_BOOK, SHAKESPEARE, Corpus, CorpusError
+from rnnreport.windows import Streams, Windows
 
 GRIMM = "book_EN_grimms_fairy_tails.txt"
 

@@ -30,6 +30,7 @@ from rnnreport.provenance import PROJECT
 from rnnreport.runs import RUNS_DIR, Run, finish, load, provenance, tabulate
 from rnnreport.sequences import Adding, Bursts, SineWaves
 from rnnreport.training import OPTIMIZERS, Recipe, TrainingError
+from rnnreport.windows import Streams
 
 torch.set_num_threads(1)  # at these sizes a second one costs more than it brings
 
@@ -1039,7 +1040,7 @@ def test_a_text_run_with_every_option_goes_on_to_the_same_end_where_it_was_cut(
     poem, backend, whole, cut, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(text_training, "train", partial(text_training.train, checkpoint_seconds=-1))
-    read = corpora.Streams.batch
+    read = Streams.batch
 
     def interrupted(streams, generator=None):
         if streams.position == cut * streams.length:
@@ -1048,7 +1049,7 @@ def test_a_text_run_with_every_option_goes_on_to_the_same_end_where_it_was_cut(
 
     run = run_with_all_options(poem, backend)
     with monkeypatch.context() as patch:
-        patch.setattr(corpora.Streams, "batch", interrupted)
+        patch.setattr(Streams, "batch", interrupted)
         with pytest.raises(KeyboardInterrupt):
             trained(run, tmp_path / "run", train_text)
     torch.rand(7)  # others draw from the global generator as well
@@ -1087,9 +1088,9 @@ def test_held_out_bits_are_those_of_the_blocks_read_from_end_to_end(poem, whole,
 
 def test_a_seed_starts_to_read_at_a_place_of_its_own(poem, monkeypatch, tmp_path):
     starts = []
-    read = corpora.Streams.batch
+    read = Streams.batch
     monkeypatch.setattr(
-        corpora.Streams, "batch", lambda streams, generator: starts.append(streams.position.item()) or read(streams)
+        Streams, "batch", lambda streams, generator: starts.append(streams.position.item()) or read(streams)
     )
     for seed in (0, 1, 2**32 - 1):
         trained(run_with_all_options(poem, seed=seed, read_on=False, snapshots=()), tmp_path / str(seed), train_text)

@@ -13,10 +13,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from rnnreport.corpora import Corpus, Windows
+from rnnreport.corpora import Corpus
 from rnnreport.experiments.text_training import read_through
 from rnnreport.models import CharLSTM
 from rnnreport.sampling import entropy, probabilities, sample
+from rnnreport.windows import Windows
 
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 BANDS = {"the 10 commonest": 10, "to the 100th": 100, "to the 1,000th": 1_000, "rarer": 10**9}  # last rank of each

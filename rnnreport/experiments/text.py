@@ -30,6 +30,7 @@ from rnnreport.runs import Run, load, run_all, tabulate
 from rnnreport.sampling import probabilities, sample
 from rnnreport.shown import brief
 from rnnreport.training import OptimizerName
+from rnnreport.windows import Windows
 
 RecipeName = Literal[
     "the course's",
@@ -289,7 +290,7 @@ def habits(runs: Sequence[Run], corpus: corpora.Corpus) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def bits_read_on(models: dict[int, CharLSTM], windows: corpora.Windows) -> pd.DataFrame:
+def bits_read_on(models: dict[int, CharLSTM], windows: Windows) -> pd.DataFrame:
     """Bits a character of models by their steps, on training and on held-out text read from end to end.
 
     Columns: step, training, held_out.
@@ -303,7 +304,7 @@ def bits_read_on(models: dict[int, CharLSTM], windows: corpora.Windows) -> pd.Da
     )
 
 
-def compared(tried: Sequence[tuple[str, Run]], corpus: corpora.Corpus, windows: corpora.Windows) -> pd.DataFrame:
+def compared(tried: Sequence[tuple[str, Run]], corpus: corpora.Corpus, windows: Windows) -> pd.DataFrame:
     """What trainings by these recipes cost and reach, a row a run.
 
     Columns: recipe, seed, steps, parameters, minutes; accuracy on its own training batches (mean since the record
@@ -313,7 +314,7 @@ def compared(tried: Sequence[tuple[str, Run]], corpus: corpora.Corpus, windows: 
     return pd.DataFrame([_reached(name, run, corpus, windows) for name, run in tried])
 
 
-def _reached(name: str, run: Run, corpus: corpora.Corpus, windows: corpora.Windows) -> dict[str, Any]:
+def _reached(name: str, run: Run, corpus: corpora.Corpus, windows: Windows) -> dict[str, Any]:
     step = run.configuration.steps
     model = snapshot(run.configuration, corpus, run.folder, step)
     row = run.table.set_index("step").loc[step]
@@ -359,7 +360,7 @@ def as_table(found: pd.DataFrame, others: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def others(corpus: corpora.Corpus, windows: corpora.Windows, highest: int = 8) -> pd.DataFrame:
+def others(corpus: corpora.Corpus, windows: Windows, highest: int = 8) -> pd.DataFrame:
     """Bits a held-out character costs what is no network: a row a model, with its name and bits.
 
     Columns: model, order (missing for compressors), bits.
@@ -369,7 +370,7 @@ def others(corpus: corpora.Corpus, windows: corpora.Windows, highest: int = 8) -
     return pd.DataFrame([*markov, *packed], columns=["model", "order", "bits"])
 
 
-def copied(models: dict[int, CharLSTM], windows: corpora.Windows, corpus: corpora.Corpus) -> pd.DataFrame:
+def copied(models: dict[int, CharLSTM], windows: Windows, corpus: corpora.Corpus) -> pd.DataFrame:
     """Shares of stretches that stand in the training text, by length: of held-out text, and of what models write.
 
     models: by their steps, writing at temperature 0.5. Columns: text (what it is, in words), length, share.
@@ -388,7 +389,7 @@ def copied(models: dict[int, CharLSTM], windows: corpora.Windows, corpus: corpor
     )
 
 
-def tracked(models: dict[str, CharLSTM], windows: corpora.Windows, corpus: corpora.Corpus) -> pd.DataFrame:
+def tracked(models: dict[str, CharLSTM], windows: Windows, corpus: corpora.Corpus) -> pd.DataFrame:
     """:func:`rnnreport.experiments.learned.tracking` of each model: its columns, and network, the model's name."""
     return pd.concat(
         [learned.tracking(model, corpus, windows).assign(network=name) for name, model in models.items()],
@@ -479,7 +480,7 @@ def texts_at(
 def diversity(
     model: CharLSTM,
     corpus: corpora.Corpus,
-    windows: corpora.Windows,
+    windows: Windows,
     prompt: str,
     temperatures: list[float],
     seed: int,

@@ -15,6 +15,7 @@ from rnnreport import corpora
 from rnnreport.models import CharLSTM
 from rnnreport.runs import Configuration, OnSteps
 from rnnreport.training import Batches, Recipe, load_weights, train
+from rnnreport.windows import Streams, Windows
 
 
 class TextRun(Configuration):
@@ -67,7 +68,7 @@ def train_text(run: TextRun, folder: Path, on_steps: OnSteps = lambda steps: Non
     carried: dict[str, Tensor] = {}
     batches: Batches = partial(windows.batch, run.batch_size)
     if run.carried:
-        streams = corpora.Streams(windows, run.batch_size, start=run.seed * 1_000_003 % len(corpus.symbols))
+        streams = Streams(windows, run.batch_size, start=run.seed * 1_000_003 % len(corpus.symbols))
         h, c = model.carry(run.batch_size)
         carried = {"h": h, "c": c, "position": streams.position}
         batches = streams.batch
@@ -114,7 +115,7 @@ def snapshot(run: TextRun, corpus: corpora.Corpus, folder: Path, step: int) -> C
     return model.eval()
 
 
-def held_out_scores(model: nn.Module, windows: corpora.Windows) -> dict[str, float]:
+def held_out_scores(model: nn.Module, windows: Windows) -> dict[str, float]:
     """Loss (nats a character), accuracy and bits per character over all held-out windows, each from a zero state."""
     loss, hits, count = 0.0, 0, 0
     device = next(model.parameters()).device
