@@ -20,28 +20,29 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-import nbformat
-import pandas as pd
-import papermill
 from filelock import FileLock
-from nbclient.exceptions import DeadKernelError
-from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
-from rnnreport import claims, corpora, locks, site, storage, sweep, vendor
+from rnnreport import corpora, locks, site, storage, sweep, vendor
 from rnnreport.backends import Backend, in_use
-from rnnreport.experiments.cell_path import CellPathParameters
-from rnnreport.experiments.gradients import GradientParameters, LSTMGradientParameters
-from rnnreport.experiments.rnn_versus_lstm import RNNVersusLSTMParameters
-from rnnreport.experiments.speed import SpeedParameters
-from rnnreport.experiments.temporal_gate import TemporalGateParameters
-from rnnreport.experiments.text import TextParameters
 from rnnreport.parameters import ParameterError, Parameters, located
-from rnnreport.provenance import PROJECT, code_version, content_hash, libraries, machine, modules
+from rnnreport.parameters.cell_path import CellPathParameters
+from rnnreport.parameters.claims import ClaimsParameters
+from rnnreport.parameters.gradients import GradientParameters
+from rnnreport.parameters.lstm_gradients import LSTMGradientParameters
+from rnnreport.parameters.rnn_versus_lstm import RNNVersusLSTMParameters
+from rnnreport.parameters.speed import SpeedParameters
+from rnnreport.parameters.temporal_gate import TemporalGateParameters
+from rnnreport.parameters.text import TextParameters
+from rnnreport.provenance import PROJECT, code_version, content_hash, libraries, machine, reads
 from rnnreport.site import BuildError
 from rnnreport.values import profiles as read_profiles
+from rnnreport.verdicts import METADATA
+
+if TYPE_CHECKING:  # nothing is imported but by what needs it: most commands end before anything runs
+    import pandas as pd
 
 BOOK = PROJECT / "book"
 BUILD = PROJECT / "_build"
@@ -56,7 +57,7 @@ CHAPTERS: dict[str, type[Parameters]] = {
     "03_temporal_gate": TemporalGateParameters,
     "04_text_generation": TextParameters,
     "06_speed": SpeedParameters,
-    LEDGER: claims.ClaimsParameters,
+    LEDGER: ClaimsParameters,
 }
 
 
@@ -91,8 +92,7 @@ def parameters(chapter: str, profile: str = "quick") -> dict[str, Any]:
         raise ParameterError(f"there is no profile {profile!r}; there are {', '.join(profiles)}")
     if chapter not in CHAPTERS:
         raise ParameterError(f"there is no chapter {chapter!r}; there are {', '.join(CHAPTERS)}")
-    own = {name: ast.literal_eval(value["default"]) for name, value in _inspected(chapter).items()}
-    return {**own, **profiles[profile].get(chapter, {})}
+    return {**_own(chapter), **profiles[profile].get(chapter, {})}
 
 
 def check(chapter: str, values: Mapping[str, Any]) -> None:
@@ -146,6 +146,8 @@ def is_figure(file: Path) -> bool:
 
 def is_sweep_table(file: Path, chapter: str) -> bool:
     """Whether the file is a table that :func:`sweep_chapter` left for that chapter."""
+    import pandas as pd
+
     try:
         table = pd.read_csv(file)
     except (OSError, ValueError):  # pandas' are ValueErrors
@@ -178,6 +180,8 @@ def sweep_chapter(chapter: str, points: Sequence[dict[str, Any]], folder: Path) 
 
 def export_figures(notebook: Path) -> list[Path]:
     """The SVG figures of an executed notebook, each in a file beside it named by its label."""
+    import nbformat
+
     written = []
     for cell in nbformat.read(notebook, as_version=4).cells:
         for output in cell.get("outputs", []):
@@ -194,6 +198,8 @@ def tidy(chapter: str) -> None:
 
     Only cells tagged ``nbval-check-output`` keep their outputs, and only tags are kept of a cell's metadata.
     """
+    import nbformat
+
     source, executed = BOOK / f"{chapter}.ipynb", BUILD / "tidy" / f"{chapter}.ipynb"
     execute(chapter, {}, executed)
     outputs = {cell.id: cell.get("outputs") for cell in nbformat.read(executed, as_version=4).cells}
@@ -225,7 +231,7 @@ def _run_chapters(wanted: Mapping[str, Mapping[str, Any]], outputs: Mapping[str,
         else:
             source = BOOK / f"{chapter}.ipynb"
             calls[chapter] = partial(_execute, source, output, _record(chapter, values, fingerprint))
-            cells[chapter] = sum(cell.cell_type == "code" for cell in nbformat.read(source, as_version=4).cells)
+            cells[chapter] = sum(cell["cell_type"] == "code" for cell in json.loads(source.read_bytes())["cells"])
 
     def say(chapter: str) -> None:
         tqdm.write(f"{chapter}: {_recorded(outputs[chapter])['seconds']:.0f} s")
@@ -270,6 +276,10 @@ def _execute(source: Path, output: Path, record: Mapping[str, Any], stderr: Text
 
 def _papermill(source: Path, values: Mapping[str, Any], output: Path, stderr: TextIO | None) -> str:
     """Run the notebook, in its folder, into ``output``; what it failed of, in one line, or nothing."""
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
     try:
         papermill.execute_notebook(
             source,
@@ -308,6 +318,8 @@ def _sweep_table(
     chapter: str, folder: Path, failed: Mapping[str, tuple[Mapping[str, Any], BaseException]]
 ) -> pd.DataFrame:
     """A row for each of a sweep's notebooks, and for each that failed without leaving one, by the notebooks' names."""
+    import pandas as pd
+
     rows = {}
     for path in _notebooks(chapter, folder):
         if record := _recorded(path):
@@ -353,8 +365,18 @@ def _order(row: Mapping[str, Any]) -> list[tuple[bool, float, str]]:
     ]
 
 
-def _inspected(chapter: str) -> dict[str, Any]:
-    return papermill.inspect_notebook(str(BOOK / f"{chapter}.ipynb"))
+def _own(chapter: str) -> dict[str, Any]:
+    """The parameters that the chapter's notebook has, in the cell that is tagged so: a literal a line."""
+    cells = (cell for cell in _cells(chapter) if "parameters" in cell["metadata"].get("tags", []))
+    lines = ast.parse(next(("".join(cell["source"]) for cell in cells), "")).body
+    assigned = [line for line in lines if isinstance(line, ast.Assign)]
+    return {ast.unparse(line.targets[0]): ast.literal_eval(line.value) for line in assigned}
+
+
+def _cells(chapter: str) -> list[dict[str, Any]]:
+    """The code cells of the chapter's notebook, as they are stored."""
+    notebook = json.loads((BOOK / f"{chapter}.ipynb").read_bytes())
+    return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
 
 
 def _fingerprint(chapter: str, values: Mapping[str, Any], source: str = "") -> str:
@@ -393,8 +415,7 @@ def _named(chapter: str, values: Mapping[str, Any]) -> list[Path]:
 
 def _read_by_code(chapter: str) -> list[Path]:
     """What the modules that the chapter imports read by themselves, as their ``READS`` say."""
-    # Experiments and claims are imported here already; a module that is not has none: tests/test_build.py looks.
-    return [path for name in modules(*_imports(chapter)) for path in getattr(sys.modules.get(name), "READS", ())]
+    return reads(*_imports(chapter))
 
 
 def _hash(what: Any) -> str:
@@ -408,9 +429,8 @@ def _code(chapter: str) -> str:
 
 def _imports(chapter: str) -> list[str]:
     """What the chapter's code imports from this package."""
-    source = nbformat.read(BOOK / f"{chapter}.ipynb", as_version=4)
     names = []
-    for node in ast.walk(ast.parse("\n".join(cell.source for cell in source.cells if cell.cell_type == "code"))):
+    for node in ast.walk(ast.parse("\n".join("".join(cell["source"]) for cell in _cells(chapter)))):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -450,7 +470,7 @@ def _verdicts(chapters: Path) -> list[dict[str, Any]]:
 def _verdicts_in(notebook: Path) -> list[dict[str, Any]]:
     """The verdicts that an executed notebook displays."""
     cells = json.loads(notebook.read_bytes())["cells"]
-    shown = [output.get("metadata", {}).get(claims.METADATA) for cell in cells for output in cell.get("outputs", [])]
+    shown = [output.get("metadata", {}).get(METADATA) for cell in cells for output in cell.get("outputs", [])]
     return [verdict for verdict in shown if verdict]
 
 

@@ -29,11 +29,18 @@ class DamagedError(ReaderError, ValueError):
 
 def verify(path: Path) -> Path:
     """The path of a file that is as it was written, as far as its folder can tell. Raises DamagedError, OSError."""
+    is_vouched_for(path)
+    return path
+
+
+def is_vouched_for(path: Path) -> bool:
+    """Whether the folder's manifest names the file. Raises DamagedError where it is not as it was written, OSError."""
     if os.path.exists(path) and (path.parent / MANIFEST).exists():  # of a name too long, Path's exists raises OSError
         lines = _read(path.parent, strict=_in_data(path))
         if path.name in lines or _in_data(path):
             _compare(path, lines)
-    return path
+            return True
+    return False
 
 
 def verify_folder(folder: Path, *names: str) -> None:

@@ -12,25 +12,21 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise, starmap, zip_longest
-from typing import Annotated, Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import yaml
-from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError
 
 from rnnreport import checksums
 from rnnreport.intervals import digits_beside, exceeds, in_words, interval
-from rnnreport.parameters import DISTINCT, FileName, ParameterError, Parameters, located
 from rnnreport.provenance import PROJECT
-from rnnreport.shown import brief, in_html
+from rnnreport.shown import in_html
+from rnnreport.verdicts import METADATA, VerdictName, collected
 from rnnreport.words import counted, from_to, percent
 
-CLAIMS = PROJECT / "data" / "claims.yml"
-READS = (CLAIMS,)  # what this module reads by itself, for the fingerprints of the chapters that judge
-METADATA = "rnnreport-verdict"  # where a shown verdict carries its data, for the ledger
-VerdictName = Literal["reproduced", "contradicted", "underpowered", "not run"]
-VERDICTS: tuple[VerdictName, ...] = get_args(VerdictName)
+READS = ("data/claims.yml",)  # what this module reads by itself, for the fingerprints of the chapters that judge
+CLAIMS = PROJECT / READS[0]
 
 Finding = tuple[bool | None, str]
 Predicate = Callable[..., Finding]
@@ -38,35 +34,10 @@ PREDICATES: dict[str, Predicate] = {}
 EQUAL = 1e-12  # a relative difference from autograd below this is none, in float64
 
 
-def _collected(file: str) -> str:
-    _verdicts(file)
-    return file
-
-
-class ClaimsParameters(Parameters):
-    """What chapter 5 can be told."""
-
-    verdicts: Annotated[
-        list[VerdictName],
-        Field(description=f"a list of different verdicts among {', '.join(map(repr, VERDICTS))}"),
-        DISTINCT,
-    ]
-    verdicts_file: Annotated[FileName, AfterValidator(_collected)]
-
-
 @cache
 def claims() -> dict[str, dict[str, str]]:
     """The claims by their id: section and claim."""
     return {claim["id"]: claim for claim in yaml.safe_load(checksums.verify(CLAIMS).read_text(encoding="utf-8"))}
-
-
-class Collected(BaseModel):
-    """A verdict as a build collects it, with the chapter that shows it."""
-
-    id: str
-    verdict: VerdictName
-    evidence: str
-    chapter: str
 
 
 @dataclass(frozen=True)
@@ -105,24 +76,13 @@ def ledger(verdicts_file: str, only: list[str] | None = None) -> pd.DataFrame:
 
     verdicts_file: the name of what a build collected from the chapters; "" for none.
     """
-    earned = _verdicts(verdicts_file)
+    earned = collected(verdicts_file)
     rows = [
         {**claim, "verdict": "not run", "evidence": "", "chapter": "", **earned.get(name, {})}
         for name, claim in claims().items()
     ]
     table = pd.DataFrame(rows)
     return table if only is None else table[table["verdict"].isin(only)].reset_index(drop=True)
-
-
-def _verdicts(file: str) -> dict[str, dict[str, str]]:
-    """What a build collected, by the claims' ids. Raises ParameterError where the file does not hold that."""
-    try:
-        found = located(file).read_bytes() if file else b"[]"
-        return {verdict.id: verdict.model_dump() for verdict in TypeAdapter(list[Collected]).validate_json(found)}
-    except (OSError, ValidationError) as error:
-        raise ParameterError(
-            f"verdicts_file must be '' or a file that a build left, verdicts.json, not {brief(file)}"
-        ) from error
 
 
 class CannotTellError(Exception):

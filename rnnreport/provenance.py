@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import os
 import platform
+import re
 import sys
 import time
 from functools import cache, lru_cache
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import grimp
+if TYPE_CHECKING:
+    import grimp
 
 PROJECT = Path(__file__).resolve().parent.parent
 TICK = 2 * 10**9  # nanoseconds in which a file may change twice and have the same times, on any file system
@@ -20,6 +24,8 @@ LIBRARIES = ("torch", "numpy", "pandas", "matplotlib")
 
 @cache
 def _graph() -> grimp.ImportGraph:
+    import grimp
+
     # With the imports for type checkers: they stand for what rnnreport/__init__.py resolves on first use.
     return grimp.build_graph("rnnreport", cache_dir=None)
 
@@ -41,12 +47,28 @@ def code_version(*names: str) -> str:
     """
     digest = hashlib.sha256()
     for module in modules(*names):
-        place = PROJECT.joinpath(*module.split("."))  # looked up by find_spec, its package would be imported
-        source = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+        source = _source(module)
         beside = [path for path in source.parent.iterdir() if _is_data(path)] if source.name == "__init__.py" else []
         for path in (source, *sorted(beside)):
             digest.update(f"{module}/{path.name}\n".encode() + path.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def reads(*names: str) -> list[Path]:
+    """The project's files that the named modules, and all that they import, read by themselves: their ``READS``."""
+    return [PROJECT / name for module in modules(*names) for name in _reads(_source(module).read_text("utf-8"))]
+
+
+@cache
+def _reads(source: str) -> tuple[str, ...]:
+    """What a module assigns to ``READS``, looked up without importing it."""
+    assigned = re.search(r"^READS = (\(.*\))", source, re.M)
+    return ast.literal_eval(assigned[1]) if assigned else ()
+
+
+def _source(module: str) -> Path:
+    place = PROJECT.joinpath(*module.split("."))  # looked up by find_spec, its package would be imported
+    return place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
 
 
 def _is_data(path: Path) -> bool:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from filelock import FileLock
 from pydantic import BaseModel
@@ -57,6 +57,9 @@ class Configuration(BaseModel, extra="forbid", frozen=True):
     def seed(self) -> int:
         """Seed of the weights and of the batches."""
         return self.recipe.seed
+
+
+C = TypeVar("C", bound=Configuration)
 
 
 @dataclass(frozen=True)
@@ -103,11 +106,20 @@ def key_of(function: RunFunction, configuration: Configuration) -> str:
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:20]
 
 
+def configuration_of(folder: Path, configuration: type[C]) -> C:
+    """What a finished run was asked for. Raises OSError, ValueError, KeyError or TypeError where it cannot be read."""
+    return configuration.model_validate(_record(folder)["configuration"])
+
+
 def load(folder: Path, configuration: type[Configuration]) -> Run:
     """A finished run from its folder. Raises OSError, ValueError or KeyError where it cannot be read."""
-    record = json.loads(checksums.verify(folder / "run.json").read_text("utf-8"))
+    record = _record(folder)
     table = read_table(checksums.verify(folder / "table.parquet"))
     return Run(configuration.model_validate(record["configuration"]), table, record["provenance"], folder)
+
+
+def _record(folder: Path) -> Any:
+    return json.loads(checksums.verify(folder / "run.json").read_text("utf-8"))
 
 
 def damage_of(folder: Path) -> str:

@@ -22,9 +22,12 @@ import pytest
 from conftest import ROOT
 from pydantic import Field
 
-from rnnreport import build, claims, site, sweep, vendor
+from rnnreport import build, site, sweep, vendor
 from rnnreport.checksums import MANIFEST
 from rnnreport.parameters import Count, ParameterError, Parameters, Seeds
+from rnnreport.parameters.claims import ClaimsParameters
+from rnnreport.provenance import modules
+from rnnreport.verdicts import METADATA
 
 cell, words = nbformat.v4.new_code_cell, nbformat.v4.new_markdown_cell
 
@@ -193,7 +196,7 @@ def test_the_fingerprint_knows_notebook_and_claims(
     first = build._fingerprint("01_small", values)
     other = tmp_path / "claims.yml"
     other.write_text("[]")
-    monkeypatch.setattr(claims, "READS", (other,))
+    monkeypatch.setattr(build, "reads", lambda *names: [other])
     second = build._fingerprint("01_small", values)
     assert second != first
     write([*SMALL, words("More.")], small)
@@ -202,7 +205,7 @@ def test_the_fingerprint_knows_notebook_and_claims(
 
 def test_a_chapter_depends_on_the_modules_it_imports_and_not_on_the_others() -> None:
     def depends(chapter: str) -> set[str]:
-        return set(build.modules(*build._imports(chapter)))
+        return set(modules(*build._imports(chapter)))
 
     assert "rnnreport.gradients" in depends("01_gradients")
     assert not depends("01_gradients") & {"rnnreport.corpora", "rnnreport.training", "rnnreport.sampling"}
@@ -217,7 +220,7 @@ def test_figures_are_exported_and_verdicts_collected(small: Path, tmp_path: Path
     svg = b"<svg/>"
     data = base64.b64encode(svg).decode()
     html = f'<figure class="report-figure" id="figure-1a"><img alt="" src="data:image/svg+xml;base64,{data}">'
-    shown = nbformat.v4.new_output("execute_result", {"text/html": html}, metadata={claims.METADATA: {"id": "fig1a"}})
+    shown = nbformat.v4.new_output("execute_result", {"text/html": html}, metadata={METADATA: {"id": "fig1a"}})
     path = tmp_path / "chapters" / "01_small.ipynb"
     path.parent.mkdir()
     write([cell("1", outputs=[shown])], path)
@@ -299,6 +302,8 @@ EDITED = {
     "rnnreport/native/kernels.h": {"03"},
     "rnnreport/native/__init__.py": {"03"},
     "rnnreport/experiments/text.py": {"04"},
+    "rnnreport/parameters/text.py": {"04"},
+    "rnnreport/parameters/training.py": {"02", "03", "04"},
     "rnnreport/figures/text.py": {"04"},
     "rnnreport/widgets/gate.js": {"01", "02", "03", "04"},
     "rnnreport/widgets/widgets.css": {"01", "02", "03", "04"},
@@ -371,14 +376,14 @@ def test_a_chapter_reads_nothing_of_the_project_but_what_its_fingerprint_knows(
     if chapter == build.LEDGER:
         values["verdicts_file"] = str(site.parent / "verdicts.json")
     known = [path.resolve() for path in build.may_read(chapter, values) if path.exists()]
-    packages = [ROOT / module.replace(".", "/") for module in build.modules(*build._imports(chapter))]
+    packages = [ROOT / module.replace(".", "/") for module in modules(*build._imports(chapter))]
     read = opened(chapter)
-    assert ROOT / "rnnreport" / "parameters.py" in read  # that opened files are seen at all
+    assert ROOT / "rnnreport" / "parameters" / "__init__.py" in read  # that opened files are seen at all
     for there in known:
         assert there.is_relative_to(site.parent) or any(path.is_relative_to(there) for path in read), "is never read"
     sums = {path / MANIFEST for there in known for path in (there, there.parent)}  # they can but refuse what is read
-    modules = set((ROOT / "rnnreport").rglob("*.py")) - set((ROOT / "rnnreport" / "native").rglob("*.py"))
-    for path in read - sums - modules:  # modules are known by the imports
+    sources = set((ROOT / "rnnreport").rglob("*.py")) - set((ROOT / "rnnreport" / "native").rglob("*.py"))
+    for path in read - sums - sources:  # modules are known by the imports
         assert path.parent in packages or any(path.is_relative_to(there) for there in known)
 
 
@@ -540,7 +545,7 @@ def test_a_chapter_that_is_renamed_leaves_no_page(
 
 def test_damaged_verdicts_are_collected_again(built: Callable[[], str], tmp_path: Path) -> None:
     (tmp_path / "_build" / "verdicts.json").write_text("[{")
-    build.CHAPTERS[build.LEDGER] = claims.ClaimsParameters  # of the fixture's own dictionary
+    build.CHAPTERS[build.LEDGER] = ClaimsParameters  # of the fixture's own dictionary
     shutil.copy(ROOT / "book" / f"{build.LEDGER}.ipynb", build.BOOK)
     assert f"{build.LEDGER}: running" in built()
     assert json.loads((tmp_path / "_build" / "verdicts.json").read_text()) == []
@@ -552,7 +557,7 @@ def test_a_file_that_is_no_list_of_verdicts_is_refused(content: str | None, tmp_
     if content is not None:
         file.write_text(content)
     with pytest.raises(ParameterError, match="verdicts_file must be '' or a file that a build left"):
-        claims.ClaimsParameters.check({"verdicts": ["not run"], "verdicts_file": str(file)})
+        ClaimsParameters.check({"verdicts": ["not run"], "verdicts_file": str(file)})
 
 
 def test_a_sweep_leaves_damaged_notebooks_out_of_its_table_and_makes_its_own_again(

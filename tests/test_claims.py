@@ -16,8 +16,9 @@ import torch
 
 from rnnreport import claims
 from rnnreport.cells import temporal_gate
-from rnnreport.claims import METADATA, PREDICATES, VERDICTS, Verdict, as_html, judge, ledger
+from rnnreport.claims import PREDICATES, Verdict, as_html, judge, ledger
 from rnnreport.parameters import ParameterError
+from rnnreport.verdicts import METADATA, VERDICTS
 
 NAMES = {True: "reproduced", False: "contradicted", None: "underpowered"}
 SPREAD = (-0.01, 0.0, 0.01)  # what three seeds differ by

@@ -8,14 +8,15 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from rnnreport.claims import ClaimsParameters
-from rnnreport.experiments.cell_path import CellPathParameters
-from rnnreport.experiments.gradients import GradientParameters, LSTMGradientParameters
-from rnnreport.experiments.rnn_versus_lstm import RNNVersusLSTMParameters
-from rnnreport.experiments.temporal_gate import TemporalGateParameters
-from rnnreport.experiments.text import TextParameters
 from rnnreport.models import RECURRENCES
 from rnnreport.parameters import ParameterError
+from rnnreport.parameters.cell_path import CellPathParameters
+from rnnreport.parameters.claims import ClaimsParameters
+from rnnreport.parameters.gradients import GradientParameters
+from rnnreport.parameters.lstm_gradients import LSTMGradientParameters
+from rnnreport.parameters.rnn_versus_lstm import RNNVersusLSTMParameters
+from rnnreport.parameters.temporal_gate import TemporalGateParameters
+from rnnreport.parameters.text import TextParameters
 from rnnreport.training import OPTIMIZERS
 
 TRAINING = {

@@ -4,43 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Annotated, Any, Self
+from typing import Any
 
 import pandas as pd
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor
 
 from rnnreport import cell_path, gradients
 from rnnreport.configuration import Recipe
 from rnnreport.experiments.palindromes import PalindromeRun, new_network, test_set, train_palindromes, trained_network
 from rnnreport.models import PalindromeClassifier
-from rnnreport.parameters import Count, Parameters, Rate, Sample, Seeds, Size
+from rnnreport.parameters.cell_path import CellPathParameters
 from rnnreport.runs import Run, run_all
-
-
-class CellPathParameters(Parameters):
-    """What the page on the LSTM's cell path can be told."""
-
-    seeds: Seeds
-    length: Annotated[int, Field(strict=True, ge=3, le=1_000, description="an integer from 3 to 1,000")]
-    train_steps: Count
-    learning_rate: Rate
-    rnn_learning_rate: Rate
-    hidden_size: Annotated[int, Field(strict=True, ge=1, le=256, description="an integer from 1 to 256")]
-    batch_size: Size
-    test_palindromes: Sample
-    measured_palindromes: Annotated[int, Field(strict=True, ge=1, le=1_000, description="an integer from 1 to 1,000")]
-
-    @model_validator(mode="after")
-    def _measured_ones_exist(self) -> Self:
-        if self.measured_palindromes > self.test_palindromes:
-            raise ValueError(
-                "measured_palindromes must be at most test_palindromes, from which they are taken "
-                f"({self.test_palindromes}), not {self.measured_palindromes}"
-            )
-        return self
-
 
 PLAIN_RNN, PLAIN_LSTM, BIASED_LSTM = "RNN", "LSTM", "LSTM with forget bias 1"
 NETWORKS: dict[str, dict[str, Any]] = {

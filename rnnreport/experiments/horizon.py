@@ -4,27 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
 
 from rnnreport import words
 from rnnreport.backends import Backend
 from rnnreport.configuration import ModelName
 from rnnreport.experiments.palindromes import PalindromeRun, train_palindromes
-from rnnreport.parameters import DISTINCT, Length3
 from rnnreport.runs import Run, run_all, tabulate
 
 SOLVED = 0.99  # of at least 2,000 fresh palindromes …
 IN_SEEDS = 0.8  # … in this share of the seeds: 4 of 5
-
-Ladder = Annotated[
-    list[Length3],
-    Field(description="a list of different integers from 3 to 10,000"),
-    DISTINCT,
-]
 
 BaseName = Literal["report", "better start"]
 

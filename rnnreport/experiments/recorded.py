@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
-
-import pandas as pd
-from pydantic import AfterValidator
+from typing import TYPE_CHECKING
 
 from rnnreport import checksums
-from rnnreport.parameters import FileName, ParameterError, located
+from rnnreport.parameters import ParameterError, located
 from rnnreport.runs import Run, provenance, read_table, write_table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def with_origin(table: pd.DataFrame, runs: Sequence[Run]) -> pd.DataFrame:
@@ -26,6 +26,8 @@ def joined(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
     A table's origin, ``attrs["provenance"]``, goes along: into a dictionary by the experiment's name.
     """
+    import pandas as pd
+
     # Int64 has a missing value, so that an experiment's integers stay what they are beside another that has none.
     wide = [part.astype(dict.fromkeys(part.select_dtypes("int"), "Int64")) for part in parts.values()]
     table = pd.concat([part.assign(experiment=name) for name, part in zip(parts, wide)], ignore_index=True)
@@ -35,6 +37,8 @@ def joined(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 def of_experiment(table: pd.DataFrame | None, name: str) -> tuple[pd.DataFrame, str]:
     """An experiment's part of a joined table and its origin; an empty table and no words where there is none."""
+    import pandas as pd
+
     if table is None or name not in table.attrs["provenance"]:
         return pd.DataFrame(), ""
     part = table[table["experiment"] == name].dropna(axis=1, how="all")
@@ -77,18 +81,29 @@ def read(file: str) -> pd.DataFrame | None:
     return table
 
 
+def is_there(file: str) -> bool:
+    """Whether there is a table that :func:`read` can read. Raises ParameterError as it does.
+
+    What a manifest vouches for is not read but looked at, which takes no pandas.
+    """
+    try:
+        if file and checksums.is_vouched_for(path := located(file)) and _has_origin(path):
+            return True
+    except (OSError, checksums.DamagedError):
+        pass  # let read say what is wrong
+    return read(file) is not None
+
+
+def _has_origin(path: Path) -> bool:
+    """Whether the file is by its end, the footer, a Parquet file whose ``attrs`` say where it comes from."""
+    content = path.read_bytes()
+    footer = content[-8 - int.from_bytes(content[-8:-4], "little") : -8]
+    return content.endswith(b"PAR1") and b"PANDAS_ATTRS" in footer and b'"provenance"' in footer
+
+
 def is_recorded(file: Path) -> bool:
     """Whether the file is a table that :func:`save` wrote, with its origin, or a damaged one of ``data/``."""
     try:
         return read(str(file)) is not None
     except ParameterError:
         return checksums.is_damaged(file)
-
-
-def _present(file: str) -> str:
-    if file and read(file) is None:
-        raise ValueError(f"recorded_file must be '' or a file that `rnnreport record` made; there is no {file!r}")
-    return file
-
-
-RecordedFile = Annotated[FileName, AfterValidator(_present)]

@@ -5,71 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from itertools import product
-from typing import Annotated, Any, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from pydantic import AfterValidator, Field
 
 from rnnreport.backends import Backend
 from rnnreport.cells import lstm_step, rnn_step
-from rnnreport.experiments import TrainingParameters, horizon, kept, recorded
+from rnnreport.configuration import ModelName, OptimizerName
+from rnnreport.experiments import horizon, kept, recorded
 from rnnreport.experiments.palindromes import PalindromeRun, new_network, test_set, train_palindromes, trained_network
-from rnnreport.models import LSTM, RECURRENCES, Encoding, ModelName
-from rnnreport.parameters import DISTINCT, Count, Length, Length3, ParameterError, Rate, Rates, Sample
+from rnnreport.models import LSTM
+from rnnreport.parameters import ParameterError
+from rnnreport.parameters.rnn_versus_lstm import RNNVersusLSTMParameters
 from rnnreport.runs import Run, run_all, tabulate
-from rnnreport.training import OPTIMIZERS, OptimizerName
+from rnnreport.training import OPTIMIZERS
 
 BACKENDS: tuple[Backend, ...] = ("torch", "native")
-
-
-def _listed(what: str, names: Iterable[str]) -> str:
-    return f"a list of different {what} among {', '.join(map(repr, names))}"
-
-
-def _with_rnn(models: list[str]) -> list[str]:
-    if "rnn" not in models:
-        raise ValueError
-    return models
-
-
-class RNNVersusLSTMParameters(TrainingParameters):
-    """What chapter 2 can be told."""
-
-    models: Annotated[
-        list[ModelName],
-        Field(description=f"{_listed('models', RECURRENCES)}, 'rnn' one of them"),
-        DISTINCT,
-        AfterValidator(_with_rnn),
-    ]
-    early_steps: Count
-    longest_rate: Rate
-    learning_rates: Rates
-    optimizers: Annotated[list[OptimizerName], Field(description=_listed("optimizers", OPTIMIZERS)), DISTINCT]
-    optimizer_length: Length
-    optimizer_steps: Count
-    ladder: horizon.Ladder
-    ladder_steps: Count
-    far_ladder: horizon.Ladder
-    far_steps: Count
-    kept_length: Length3
-    kept_steps: Count
-    encoding: Annotated[Encoding, Field(description="'scalar' or 'one-hot'")]
-    test_palindromes: Sample
-    backend: Annotated[Backend, Field(description=f"one of {', '.join(map(repr, get_args(Backend)))}")]
-    recorded_file: recorded.RecordedFile
-
-    @property
-    def common(self) -> dict[str, Any]:
-        """What all runs have: sizes, and the device."""
-        return self.model_dump(include={"hidden_size", "batch_size", "test_palindromes", "device"})
-
-    def grown_rate(self, length: int) -> float:
-        """The learning rate of figures 2a and 2b, which grows evenly with T, from learning_rate to longest_rate."""
-        shortest, longest = min(self.lengths), max(self.lengths)
-        share = (length - shortest) / (longest - shortest) if longest > shortest else 0.0
-        return float(f"{self.learning_rate + share * (self.longest_rate - self.learning_rate):.6g}")
 
 
 def comparison(p: RNNVersusLSTMParameters) -> list[Run]:

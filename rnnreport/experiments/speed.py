@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-from pydantic import Field, model_validator
 
 from rnnreport import checksums, corpora
 from rnnreport.backends import Backend, kernels
-from rnnreport.experiments import recorded
-from rnnreport.experiments.text_training import TextRun, course_recipe, train_text
-from rnnreport.parameters import FileName, ParameterError, Parameters, located
+from rnnreport.experiments.text_run import TextRun, course_recipe
+from rnnreport.experiments.text_training import train_text
+from rnnreport.parameters import ParameterError
+from rnnreport.parameters.speed import Comparison, Record, read
 from rnnreport.runs import RunError, provenance, run_all, tabulate
 
 # What a record calls the parts of a training that are timed, and the contenders.
@@ -28,22 +27,6 @@ TORCH_NN, BFLOAT16, NAIVE, JAX, FLOOR = "torch.nn", "torch.nn, bfloat16", "naive
 DENSE, SPARSE, SPARSE_NATIVE = "dense", "sparse", "sparse, native"
 TASKS = {"C": "characters", "P": "palindromes", "gate": "temporal gate", "sampling": "sampling"}
 BACKENDS: tuple[Backend, ...] = ("torch", "native")
-
-Comparison = dict[str, Any]  # contenders that did the same work in turns: an entry of the record
-Record = dict[str, Any]  # ``conditions`` and ``comparisons``
-
-
-class SpeedParameters(Parameters):
-    """What the appendix on speed can be told."""
-
-    benchmarks_file: Annotated[FileName, Field(min_length=1, description="the name of a file, in UTF-8")]
-    learning_file: Annotated[FileName, Field(min_length=1, description="the name of a file, in UTF-8")]
-
-    @model_validator(mode="after")
-    def _readable(self) -> Self:
-        read(self.benchmarks_file)
-        recorded.read(self.learning_file)
-        return self
 
 
 class Spread(NamedTuple):
@@ -128,17 +111,6 @@ class Checked(NamedTuple):
     def met(self) -> bool:
         """Whether the median reaches the aim."""
         return self.measured.median >= self.aim.least
-
-
-def read(file: str) -> Record:
-    """A record of ``make bench``, by its path, as :func:`located`. Raises ParameterError where there is none."""
-    try:
-        record = json.loads(checksums.verify(located(file)).read_text(encoding="utf-8"))
-        return {"conditions": record["conditions"], "comparisons": record["comparisons"]}
-    except checksums.DamagedError as error:
-        raise ParameterError(f"benchmarks_file: {error}") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ParameterError(f"benchmarks_file must be a file that `make bench` wrote, not {file!r}") from error
 
 
 def is_record(file: Path) -> bool:

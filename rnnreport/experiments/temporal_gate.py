@@ -5,21 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import product
-from typing import Annotated, Any, Literal, get_args
+from typing import Any
 
 import pandas as pd
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from rnnreport.backends import Backend
 from rnnreport.configuration import ModelName
-from rnnreport.experiments import TrainingParameters, horizon, recorded, sequences
+from rnnreport.experiments import horizon, recorded, sequences
 from rnnreport.experiments.horizon import Climbed, Setting, climb
 from rnnreport.experiments.palindromes import PalindromeRun, test_set, train_palindromes, trained_network
 from rnnreport.experiments.sequences import Gate, SequenceRun, train_sequences
 from rnnreport.models import TemporalGateLSTM
-from rnnreport.parameters import DISTINCT, Count, Length, Sample
+from rnnreport.parameters.temporal_gate import TemporalGateParameters
 from rnnreport.runs import Run, run_all, tabulate
 from rnnreport.sequences import Adding, Bursts, MarkedDigit, SineWaves, Task
 
@@ -51,37 +49,6 @@ BURST_GATES: dict[str, Gate | None] = {
     "burst, learned": AS_REPORTED.model_copy(update={"learned": True}),
     "drawn, learned": Gate(longest=2.0 * BURSTS.period, r_on=0.2),
 }
-Sampling = Literal["standard", "high-resolution", "asynchronous"]
-
-
-class TemporalGateParameters(TrainingParameters):
-    """What chapter 3 can be told."""
-
-    tau: Annotated[float, Field(strict=True, ge=0.5, le=1_000, description="a number from 0.5 to 1,000")]
-    s: Annotated[float, Field(strict=True, ge=-10_000, le=10_000, description="a number from -10,000 to 10,000")]
-    r_on: Annotated[float, Field(strict=True, ge=0.001, le=1, description="a number from 0.001 to 1")]
-    test_palindromes: Sample
-    ladder: horizon.Ladder
-    lstm_ladder: horizon.Ladder
-    ladder_steps: Count
-    burst_steps: Count
-    period_starts: Annotated[
-        list[Annotated[float, Field(strict=True, ge=0.05, le=50)]],
-        Field(description="a list of different numbers from 0.05 to 50"),
-        DISTINCT,
-    ]
-    marked_length: Length
-    marked_steps: Count
-    adding_length: Annotated[int, Field(strict=True, ge=20, le=10_000, description="an integer from 20 to 10,000")]
-    adding_steps: Count
-    samplings: Annotated[
-        list[Sampling],
-        Field(description=f"a list of different samplings among {', '.join(map(repr, get_args(Sampling)))}"),
-        DISTINCT,
-    ]
-    frequency_steps: Count
-    backend: Annotated[Backend, Field(description=f"one of {', '.join(map(repr, get_args(Backend)))}")]
-    recorded_file: recorded.RecordedFile
 
 
 def gated_versus_lstm(p: TemporalGateParameters) -> list[Run]:

@@ -5,158 +5,38 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import product
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Any
 
 import pandas as pd
 import torch
 import yaml
-from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from rnnreport import baselines, checksums, corpora
-from rnnreport.backends import Backend
-from rnnreport.experiments import TrainingParameters, learned, recorded
-from rnnreport.experiments.text_training import (
-    TextRun,
-    course_recipe,
-    held_out_scores,
-    long_run,
-    snapshot,
-    train_text,
+from rnnreport.experiments import learned, recorded
+from rnnreport.experiments.text_recipes import (
+    CARRIER,
+    COPIERS,
+    LONGER_THAN_OTHERS,
+    READER,
+    READER_STEP,
+    RECIPE_OF_COURSE,
+    RECIPE_OF_SHORT,
+    RECIPES,
+    RecipeName,
 )
+from rnnreport.experiments.text_recipes import REPORTED as REPORTED
+from rnnreport.experiments.text_run import TextRun, course_recipe
+from rnnreport.experiments.text_training import held_out_scores, long_run, snapshot, train_text
 from rnnreport.models import CharLSTM
-from rnnreport.parameters import DISTINCT, Count, FolderName, ParameterError, Text, TextName, located
+from rnnreport.parameters import located
+from rnnreport.parameters.text import TextParameters, kept_configuration
 from rnnreport.provenance import PROJECT
 from rnnreport.runs import Run, load, run_all, tabulate
 from rnnreport.sampling import probabilities, sample
-from rnnreport.shown import brief
-from rnnreport.training import OptimizerName
 from rnnreport.windows import Windows
 
-RecipeName = Literal[
-    "the course's",
-    "state carried",
-    "high rate",
-    "high rate, nothing carried",
-    "longer windows",
-    "forget bias 1",
-    "dropout 0.1",
-    "tied weights",
-    "one layer",
-    "five minutes",
-    "five minutes, no dropout",
-    "five minutes, nothing carried",
-]
-# What each recipe changes of the course's settings.
-CARRIED: dict[str, Any] = {"carried": True}
-# A rate eight times the course's, which falls to zero along a cosine (Loshchilov and Hutter 2017).
-HIGH_RATE: dict[str, Any] = {"learning_rate": 0.016, "schedule": "cosine", "warmup": 200}
-LONGER: dict[str, Any] = {**CARRIED, **HIGH_RATE, "sequence_length": 60, "batch_size": 16}
-WIDE: dict[str, Any] = {"num_layers": 1, "hidden_size": 204}  # no more parameters than two layers of 128
-ONE_LAYER: dict[str, Any] = {**LONGER, **WIDE}
-RECIPES: dict[RecipeName, dict[str, Any]] = {
-    "the course's": {},
-    "state carried": CARRIED,
-    "high rate": {**CARRIED, **HIGH_RATE},
-    "high rate, nothing carried": HIGH_RATE,
-    "longer windows": LONGER,
-    "forget bias 1": {**LONGER, "forget_bias": 1.0},
-    "dropout 0.1": {**LONGER, "dropout": 0.1},
-    "tied weights": {**LONGER, "tied": True, "hidden_size": 120},  # no more parameters, either
-    "one layer": ONE_LAYER,
-    "five minutes": {**ONE_LAYER, "dropout": 0.2},
-    "five minutes, no dropout": ONE_LAYER,
-    "five minutes, nothing carried": {**HIGH_RATE, **WIDE, "batch_size": 32, "dropout": 0.1},
-}
-RECIPE_OF_COURSE: RecipeName = "the course's"
-RECIPE_OF_SHORT: RecipeName = "five minutes"
-LONGER_THAN_OTHERS: tuple[RecipeName, ...] = (
-    RECIPE_OF_SHORT,
-    "five minutes, no dropout",
-    "five minutes, nothing carried",
-)
-# The report's accuracies on the way. Which steps of the kept long training are looked at, and what readers are called.
-REPORTED = ((50_000, 0.57), (100_000, 0.59), (200_000, 0.61), (500_000, 0.68))
-COPIERS, READER_STEP = (2_000, 50_000, 500_000), 50_000
-READER, CARRIER = "the course's, 50,000 steps", "one layer, five minutes"
-
-SAMPLES = PROJECT / "data" / "report_samples.yml"
-READS = (SAMPLES,)  # what this module reads by itself, for the chapter's fingerprint
-
-# Beyond these a page takes days or more memory than there is, or its numbers leave those of float32.
-Length = Annotated[int, Field(strict=True, ge=2, le=1_000)]
-Temperature = Annotated[float, Field(strict=True, ge=0.01, le=100)]
-MAX_CHARACTERS = 2**16  # of a training step
-
-
-class TextParameters(TrainingParameters):
-    """What chapter 4 can be told."""
-
-    corpus: TextName
-    lengths: Annotated[list[Length], Field(description="a list of different integers from 2 to 1,000"), DISTINCT]
-    optimizers: Annotated[
-        list[OptimizerName],
-        Field(description=f"a list of different optimizers among {', '.join(map(repr, get_args(OptimizerName)))}"),
-        DISTINCT,
-    ]
-    recipes: Annotated[
-        list[RecipeName],
-        Field(description=f"a list of different recipes among {', '.join(map(repr, RECIPES))}"),
-        DISTINCT,
-    ]
-    recipe_steps: Count
-    longest_steps: Count
-    temperatures: Annotated[
-        list[Temperature],
-        Field(max_length=20, description="a list of 1 to 20 different numbers from 0.01 to 100"),
-        DISTINCT,
-    ]
-    prompt: Annotated[Text, Field(max_length=500, description="a UTF-8 text of 1 to 500 characters")]
-    sample_length: Annotated[int, Field(strict=True, ge=1, le=10_000, description="an integer from 1 to 10,000")]
-    backend: Annotated[Backend, Field(description=f"one of {', '.join(map(repr, get_args(Backend)))}")]
-    long_folder: FolderName
-    short_folder: FolderName
-    recorded_file: recorded.RecordedFile
-
-    @field_validator("long_folder", "short_folder")
-    @classmethod
-    def _kept(cls, folder: str, which: ValidationInfo) -> str:
-        try:
-            run = kept_training(folder)
-        except ParameterError as error:
-            raise ValueError(f"{which.field_name}: {error}") from error
-        looked_at = {*COPIERS, *dict(REPORTED)} if which.field_name == "long_folder" else set()
-        if run and (missing := looked_at - set(run.configuration.snapshots)):
-            steps = ", ".join(f"{step:,}" for step in sorted(missing))
-            raise ValueError(f"long_folder must be a training with weights after {steps} steps, not {folder!r}")
-        return folder
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if (characters := self.batch_size * max(self.lengths)) > MAX_CHARACTERS:
-            raise ValueError(
-                f"batch_size times the longest of lengths must be at most {MAX_CHARACTERS:,} characters a step, "
-                f"not {characters:,}"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _readable(self) -> Self:
-        try:
-            corpus = corpora.load(self.corpus)
-            of_recipes = [RECIPES[name].get("sequence_length", self.lengths[0]) for name in self.recipes]
-            for length in [*self.lengths, *of_recipes]:
-                corpus.windows(length)
-        except corpora.CorpusError as error:
-            raise ValueError(f"corpus: {error}") from error
-        if len(corpus.vocabulary) < 2:
-            raise ValueError(
-                f"corpus: a text needs two different characters; {brief(self.corpus)} has {corpus.vocabulary!r} alone"
-            )
-        try:
-            corpus.encode(self.prompt)
-        except corpora.CorpusError as error:
-            raise ValueError(f"prompt: {error}") from error
-        return self
+READS = ("data/report_samples.yml",)  # what this module reads by itself, for the chapter's fingerprint
+SAMPLES = PROJECT / READS[0]
 
 
 def text_runs(p: TextParameters) -> list[Run]:
@@ -257,19 +137,7 @@ def kept_training(folder: str) -> Run | None:
 
     Raises ParameterError where there is none, or something in it is damaged.
     """
-    if not folder:
-        return None
-    try:
-        run = load(located(folder), TextRun)
-        if (run.folder / checksums.MANIFEST).exists():  # trainings of older versions have none
-            weights = (f"weights-{step}.safetensors" for step in run.configuration.snapshots)
-            checksums.verify_folder(run.folder, "run.json", "table.parquet", *weights)
-        return run
-    except checksums.DamagedError as error:
-        raise ParameterError(str(error)) from error
-    except (OSError, ValueError, KeyError) as error:  # pyarrow's, JSON's and pydantic's are ValueErrors
-        reason = str(error).splitlines()[0]
-        raise ParameterError(f"{folder!r} is no folder that `rnnreport train text` has filled: {reason}") from error
+    return load(located(folder), TextRun) if kept_configuration(folder) else None
 
 
 def kept_models(run: Run, corpus: corpora.Corpus) -> dict[int, CharLSTM]:

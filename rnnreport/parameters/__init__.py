@@ -1,8 +1,8 @@
 """What a chapter may be run with, checked before any work starts.
 
-The notebooks hold the quick values, ``book/profiles.yml`` the fuller sets; the chapters' classes in
-:mod:`rnnreport.experiments` say what is *allowed*. Names are shared: ``lengths``, ``train_steps``, ``seeds`` … mean the
-same in every chapter that has them.
+The notebooks hold the quick values, ``book/profiles.yml`` the fuller sets; the chapters' classes, each in a module of
+its own here, say what is *allowed*. Names are shared: ``lengths``, ``train_steps``, ``seeds`` … mean the same in every
+chapter that has them. Checking takes no torch and no pandas, unless a value can only be judged with them.
 """
 
 from __future__ import annotations
@@ -71,7 +71,14 @@ FolderName = Annotated[
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**32)]
 Seeds = Annotated[list[Seed], Field(description="a list of different integers from 0 to 4294967295"), DISTINCT]
 Lengths = Annotated[list[Length], Field(description="a list of different integers from 2 to 10,000"), DISTINCT]
+Ladder = Annotated[list[Length3], Field(description="a list of different integers from 3 to 10,000"), DISTINCT]
 Rates = Annotated[list[Rate], Field(description="a list of different numbers from 1e-09 to 10"), DISTINCT]
+
+# The derivations are held against finite differences entry by entry, and against the report's sums over every index.
+Small = Annotated[int, Field(strict=True, ge=1, le=64, description="an integer from 1 to 64")]
+Classes = Annotated[int, Field(strict=True, ge=2, le=64, description="an integer from 2 to 64")]
+Short = Annotated[int, Field(strict=True, ge=2, le=100)]
+ShortLengths = Annotated[list[Short], Field(description="a list of different integers from 2 to 100"), DISTINCT]
 
 
 class Parameters(BaseModel):

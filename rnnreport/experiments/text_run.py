@@ -1,0 +1,33 @@
+"""What a training of the character model is asked for."""
+
+from rnnreport import corpora
+from rnnreport.configuration import Recipe
+from rnnreport.runs import Configuration
+
+
+class TextRun(Configuration):
+    """One training of the LSTM; the defaults are the course's.
+
+    forget_bias, dropout, tied: see :class:`rnnreport.models.CharLSTM`. carried: batches read on where the one before
+    ended, and start from its last state. read_on: the table has ``held_out_bits``, of held-out blocks read from end to
+    end with the state carried, next to the scores of single windows.
+    """
+
+    corpus: str = corpora.REPORT_BOOK
+    sha256: str  # of the text that the name stands for on this machine
+    sequence_length: int = 30
+    hidden_size: int = 128
+    num_layers: int = 2
+    batch_size: int = 64
+    forget_bias: float = 0.0
+    dropout: float = 0.0
+    tied: bool = False
+    carried: bool = False
+    read_on: bool = False
+    snapshots: tuple[int, ...] = ()
+
+
+def course_recipe(steps: int, seed: int = 0, **changes: object) -> Recipe:
+    """The course's defaults for part 3: learning rate 2e-3, times 0.96 every 5,000 steps, gradients clipped at 5."""
+    settings = {"optimizer": "adam", "learning_rate": 2e-3, "decay": 0.96, "decay_every": 5_000, "clip_norm": 5.0}
+    return Recipe(steps=steps, seed=seed, **{**settings, **changes})

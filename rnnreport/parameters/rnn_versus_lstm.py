@@ -1,0 +1,58 @@
+"""Chapter 2: the vanilla RNN and the LSTM on palindromes."""
+
+from collections.abc import Iterable
+from typing import Annotated, Any, get_args
+
+from pydantic import AfterValidator, Field
+
+from rnnreport.configuration import Encoding, ModelName, OptimizerName
+from rnnreport.parameters import DISTINCT, Count, Ladder, Length, Length3, Rate, Rates, Sample
+from rnnreport.parameters.training import TrainingParameters
+
+
+def _listed(what: str, names: Iterable[str]) -> str:
+    return f"a list of different {what} among {', '.join(map(repr, names))}"
+
+
+def _with_rnn(models: list[str]) -> list[str]:
+    if "rnn" not in models:
+        raise ValueError
+    return models
+
+
+class RNNVersusLSTMParameters(TrainingParameters):
+    """What chapter 2 can be told."""
+
+    models: Annotated[
+        list[ModelName],
+        Field(description=f"{_listed('models', get_args(ModelName))}, 'rnn' one of them"),
+        DISTINCT,
+        AfterValidator(_with_rnn),
+    ]
+    early_steps: Count
+    longest_rate: Rate
+    learning_rates: Rates
+    optimizers: Annotated[
+        list[OptimizerName], Field(description=_listed("optimizers", get_args(OptimizerName))), DISTINCT
+    ]
+    optimizer_length: Length
+    optimizer_steps: Count
+    ladder: Ladder
+    ladder_steps: Count
+    far_ladder: Ladder
+    far_steps: Count
+    kept_length: Length3
+    kept_steps: Count
+    encoding: Annotated[Encoding, Field(description="'scalar' or 'one-hot'")]
+    test_palindromes: Sample
+
+    @property
+    def common(self) -> dict[str, Any]:
+        """What all runs have: sizes, and the device."""
+        return self.model_dump(include={"hidden_size", "batch_size", "test_palindromes", "device"})
+
+    def grown_rate(self, length: int) -> float:
+        """The learning rate of figures 2a and 2b, which grows evenly with T, from learning_rate to longest_rate."""
+        shortest, longest = min(self.lengths), max(self.lengths)
+        share = (length - shortest) / (longest - shortest) if longest > shortest else 0.0
+        return float(f"{self.learning_rate + share * (self.longest_rate - self.learning_rate):.6g}")

@@ -1,0 +1,38 @@
+"""What all chapters that train and show recorded runs can be told."""
+
+from typing import Annotated, get_args
+
+from pydantic import AfterValidator, Field
+
+from rnnreport.backends import Backend
+from rnnreport.configuration import check_device
+from rnnreport.experiments import recorded
+from rnnreport.parameters import Count, FileName, Lengths, Parameters, Rate, Seeds, Size
+
+
+def _present(device: str) -> str:
+    if device != "cpu":  # which every machine has; whether it has another takes torch to say, a second and a half
+        check_device(device)
+    return device
+
+
+def _recorded(file: str) -> str:
+    if file and not recorded.is_there(file):
+        raise ValueError(f"recorded_file must be '' or a file that `rnnreport record` made; there is no {file!r}")
+    return file
+
+
+class TrainingParameters(Parameters):
+    """What all of these chapters have."""
+
+    seeds: Seeds
+    lengths: Lengths
+    train_steps: Count
+    learning_rate: Rate
+    hidden_size: Size
+    batch_size: Size
+    device: Annotated[
+        str, Field(strict=True, description="a text that names a device, such as 'cpu'"), AfterValidator(_present)
+    ]
+    backend: Annotated[Backend, Field(description=f"one of {', '.join(map(repr, get_args(Backend)))}")]
+    recorded_file: Annotated[FileName, AfterValidator(_recorded)]
