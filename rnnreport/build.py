@@ -27,6 +27,7 @@ from tqdm import tqdm
 
 from rnnreport import corpora, locks, site, storage, sweep, vendor
 from rnnreport.backends import Backend, in_use
+from rnnreport.claims.collected import METADATA
 from rnnreport.parameters import ParameterError, Parameters, located
 from rnnreport.parameters.cell_path import CellPathParameters
 from rnnreport.parameters.claims import ClaimsParameters
@@ -39,7 +40,6 @@ from rnnreport.parameters.text import TextParameters
 from rnnreport.provenance import PROJECT, code_version, content_hash, libraries, machine, reads
 from rnnreport.site import BuildError
 from rnnreport.values import profiles as read_profiles
-from rnnreport.verdicts import METADATA
 
 if TYPE_CHECKING:  # nothing is imported but by what needs it: most commands end before anything runs
     import pandas as pd
@@ -424,18 +424,21 @@ def _hash(what: Any) -> str:
 
 def _code(chapter: str) -> str:
     """The version of the code that the chapter's results come from."""
-    return code_version(*_imports(chapter))
+    imported = _imports(chapter)
+    return code_version(*sorted(set(imported)), whole=frozenset(name for name in imported if imported[name]))
 
 
-def _imports(chapter: str) -> list[str]:
-    """What the chapter's code imports from this package."""
+def _imports(chapter: str) -> dict[str, bool]:
+    """What the chapter's code imports from this package, and whether it shows its source: ``inspect.getsource``."""
+    code = "\n".join("".join(cell["source"]) for cell in _cells(chapter))
     names = []
-    for node in ast.walk(ast.parse("\n".join("".join(cell["source"]) for cell in _cells(chapter)))):
+    for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
+            names += [(alias.asname or alias.name, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names += [f"{node.module}.{alias.name}" for alias in node.names]
-    return sorted(name for name in set(names) if name.partition(".")[0] == "rnnreport")
+            names += [(alias.asname or alias.name, f"{node.module}.{alias.name}") for alias in node.names]
+    shown = re.findall(r"getsource\((\w+)", code)
+    return {name: known_as in shown for known_as, name in names if name.partition(".")[0] == "rnnreport"}
 
 
 def _is_done(output: Path, fingerprint: str) -> bool:

@@ -6,64 +6,102 @@ import ast
 import hashlib
 import os
 import platform
-import re
 import sys
 import time
 from functools import cache, lru_cache
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import grimp
 
 PROJECT = Path(__file__).resolve().parent.parent
 TICK = 2 * 10**9  # nanoseconds in which a file may change twice and have the same times, on any file system
+SCRIPTS = (".css", ".js")
 LIBRARIES = ("torch", "numpy", "pandas", "matplotlib")
 
 
+# Modules that schedule, store and say. They decide none of a run's numbers, so a run's key leaves them out;
+# tests/test_invalidation.py holds them to it.
+PLUMBING = frozenset(
+    f"rnnreport.{name}"
+    for name in ("checksums", "locks", "parameters", "provenance", "runs", "shown", "storage", "sweep", "words")
+)
+
+
 @cache
-def _graph() -> grimp.ImportGraph:
+def _graph(without: frozenset[str] = frozenset()) -> grimp.ImportGraph:
     import grimp
 
     # With the imports for type checkers: they stand for what rnnreport/__init__.py resolves on first use.
-    return grimp.build_graph("rnnreport", cache_dir=None)
+    graph = grimp.build_graph("rnnreport", cache_dir=None)
+    for module in without:
+        graph.remove_module(module)
+    return graph
 
 
-def modules(*names: str) -> list[str]:
+def modules(*names: str, without: frozenset[str] = frozenset()) -> list[str]:
     """The modules of this package that the named ones import, directly or through others, and they themselves.
 
-    The name of something inside a module stands for the module.
+    The name of something inside a module stands for the module. without: modules to leave out, and with them what is
+    imported by way of them only.
     """
-    named = {name if name in _graph().modules else name.rpartition(".")[0] for name in names}
-    return sorted(named.union(*(_graph().find_upstream_modules(name) for name in named)))
+    graph, named = _graph(without), {_module_of(name) for name in names}
+    return sorted(named.union(*(graph.find_upstream_modules(name) for name in named)))
+
+
+def _module_of(name: str) -> str:
+    return name if name in _graph().modules else name.rpartition(".")[0]
 
 
 @cache
-def code_version(*names: str) -> str:
-    """A hash of the source of the named modules and all that they import from this package.
+def code_version(*names: str, without: frozenset[str] = frozenset(), whole: frozenset[str] = frozenset()) -> str:
+    """A hash of the code of the named modules and all that they import from this package.
 
-    What else lies beside a package's ``__init__.py`` belongs to it, such as the widgets' scripts and styles.
+    Docstrings, comments and layout are no part of a module's code. They count all the same in the modules that
+    ``whole`` names. A file beside a module, such as a widget's script, counts where the code has its name, or where
+    another such file imports it. without: as for :func:`modules`.
     """
     digest = hashlib.sha256()
-    for module in modules(*names):
+    as_written = {_module_of(name) for name in whole}
+    for module in modules(*names, without=without):
         source = _source(module)
-        beside = [path for path in source.parent.iterdir() if _is_data(path)] if source.name == "__init__.py" else []
-        for path in (source, *sorted(beside)):
-            digest.update(f"{module}/{path.name}\n".encode() + path.read_bytes())
+        content = source.read_bytes()
+        digest.update(f"{module}\n{_parsed(content).code}\n".encode() + content * (module in as_written))
+        for path in _beside(source):
+            digest.update(f"{path.name}\n".encode() + path.read_bytes())
     return digest.hexdigest()[:12]
 
 
 def reads(*names: str) -> list[Path]:
     """The project's files that the named modules, and all that they import, read by themselves: their ``READS``."""
-    return [PROJECT / name for module in modules(*names) for name in _reads(_source(module).read_text("utf-8"))]
+    parsed = [_parsed(_source(module).read_bytes()) for module in modules(*names)]
+    return [PROJECT / name for module in parsed for name in module.reads]
+
+
+class _Parsed(NamedTuple):
+    """What is known of a module without importing it."""
+
+    code: str  # its syntax
+    strings: frozenset[str]
+    reads: tuple[str, ...]  # what it assigns to READS
 
 
 @cache
-def _reads(source: str) -> tuple[str, ...]:
-    """What a module assigns to ``READS``, looked up without importing it."""
-    assigned = re.search(r"^READS = (\(.*\))", source, re.M)
-    return ast.literal_eval(assigned[1]) if assigned else ()
+def _parsed(source: bytes) -> _Parsed:
+    tree = ast.parse(source)
+    reads: tuple[str, ...] = ()
+    strings = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            if ast.get_docstring(node, clean=False) is not None:
+                del node.body[0]  # the docstring
+        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "READS":
+            reads = ast.literal_eval(node.value)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            strings.add(node.value)
+    return _Parsed(ast.dump(tree), frozenset(strings), reads)
 
 
 def _source(module: str) -> Path:
@@ -71,8 +109,16 @@ def _source(module: str) -> Path:
     return place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
 
 
-def _is_data(path: Path) -> bool:
-    return path.is_file() and path.suffix not in (".py", ".pyc") and not path.name.startswith(".")
+def _beside(source: Path) -> list[Path]:
+    """The files beside a module that its code has by their names, and those that these import, by their names."""
+    there = {path.name: path for path in source.parent.iterdir() if path.suffix in SCRIPTS}
+    found: set[str] = set()
+    new = there.keys() & _parsed(source.read_bytes()).strings
+    while new:
+        found |= new
+        scripts = "".join(there[name].read_text(encoding="utf-8") for name in new)
+        new = {name for name in there if f'"./{name}"' in scripts} - found
+    return [there[name] for name in sorted(found)]
 
 
 def content_hash(path: Path) -> str:

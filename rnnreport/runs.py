@@ -1,9 +1,9 @@
 """The store of finished runs: what was asked for, what came out, and where it came from.
 
 A run is ``function(configuration, folder, on_steps)``, which returns a table and may leave weights in the folder. Its
-place in the store is made of the configuration's and the code's hash: what is there need not run again, what changed
-does. It is put in place whole, by renaming; until then its checkpoints lie beside it, and a run that was cut goes on. A
-run whose files do not have the hashes in its ``SHA256SUMS`` counts as missing.
+place in the store is made of the hash of its configuration and that of the code that decides its numbers: what is there
+need not run again, what changed does. It is put in place whole, by renaming; until then its checkpoints lie beside it,
+and a run that was cut goes on. A run whose files do not have the hashes in its ``SHA256SUMS`` counts as missing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from rnnreport import checksums, storage, sweep
 from rnnreport.backends import Backend, in_use
 from rnnreport.configuration import Recipe
 from rnnreport.errors import ReaderError
-from rnnreport.provenance import PROJECT, code_version, libraries, machine
+from rnnreport.provenance import PLUMBING, PROJECT, code_version, libraries, machine
 
 if TYPE_CHECKING:  # this module comes with the command line, which does without pandas, training and torch
     import pandas as pd
@@ -98,7 +98,7 @@ def key_of(function: RunFunction, configuration: Configuration) -> str:
     """The run's name in the store."""
     what = {
         "function": f"{function.__module__}.{function.__qualname__}",
-        "code": code_version(function.__module__),
+        "code": _code_of(function),
         "torch": libraries()["torch"],
         "backend": in_use(configuration.backend),
         "configuration": configuration.model_dump(mode="json"),
@@ -109,6 +109,11 @@ def key_of(function: RunFunction, configuration: Configuration) -> str:
 def configuration_of(folder: Path, configuration: type[C]) -> C:
     """What a finished run was asked for. Raises OSError, ValueError, KeyError or TypeError where it cannot be read."""
     return configuration.model_validate(_record(folder)["configuration"])
+
+
+def _code_of(function: RunFunction) -> str:
+    """The version of the code that decides the numbers of the function's runs."""
+    return code_version(function.__module__, without=PLUMBING)
 
 
 def load(folder: Path, configuration: type[Configuration]) -> Run:
@@ -137,7 +142,7 @@ def finish(folder: Path, function: RunFunction, configuration: Configuration, ta
         "configuration": configuration.model_dump(mode="json"),
         "provenance": {
             "function": f"{function.__module__}.{function.__qualname__}",
-            "code": code_version(function.__module__),
+            "code": _code_of(function),
             "libraries": libraries(),
             "backend": in_use(configuration.backend),
             "machine": machine(),

@@ -24,10 +24,10 @@ from pydantic import Field
 
 from rnnreport import build, site, sweep, vendor
 from rnnreport.checksums import MANIFEST
+from rnnreport.claims.collected import METADATA
 from rnnreport.parameters import Count, ParameterError, Parameters, Seeds
 from rnnreport.parameters.claims import ClaimsParameters
 from rnnreport.provenance import modules
-from rnnreport.verdicts import METADATA
 
 cell, words = nbformat.v4.new_code_cell, nbformat.v4.new_markdown_cell
 
@@ -43,7 +43,7 @@ SMALL = [
     cell(
         "seeds = [0]  # seeds\nsize = 2  # a size\nfail = False  # whether to fail", metadata={"tags": ["parameters"]}
     ),
-    cell("from rnnreport import cells\nfrom rnnreport.claims import judge"),
+    cell("from rnnreport import cells\nfrom rnnreport.claims.gradients import judge"),
     cell("import pathlib, os\nwith open(os.environ['SMALL_LOG'], 'a') as log:\n    log.write(f'{size}\\n')"),
     cell("assert not fail, 'asked to fail'\nprint(size * 2)", metadata={"tags": ["nbval-check-output"]}),
 ]
@@ -183,9 +183,9 @@ def test_the_fingerprint_changes_with_all_that_the_chapter_depends_on_and_with_n
     assert build._fingerprint("01_small", dict(reversed(values.items()))) == first
     assert build._fingerprint("01_small", {**values, "size": 3}) != first
     asked: list[tuple[str, ...]] = []
-    monkeypatch.setattr(build, "code_version", lambda *names: asked.append(names) or "other code")
+    monkeypatch.setattr(build, "code_version", lambda *names, whole: asked.append(names) or "other code")
     assert build._fingerprint("01_small", values) != first
-    assert set(asked[0]) == {"rnnreport.cells", "rnnreport.claims.judge"}
+    assert set(asked[0]) == {"rnnreport.cells", "rnnreport.claims.gradients.judge"}
     monkeypatch.undo()
 
 
@@ -260,7 +260,7 @@ from types import ModuleType
 native = sys.modules["rnnreport.native"] = ModuleType("rnnreport.native")
 native.__path__ = ["rnnreport/native"]
 native.description = lambda: "native " + import_module("rnnreport.native.library").source_hash()
-from rnnreport import build, claims, provenance, site
+from rnnreport import build, provenance, site
 assert provenance.PROJECT == Path.cwd(), provenance.PROJECT
 wanted = {chapter: build.parameters(chapter) for chapter in build.CHAPTERS}
 wanted["03_temporal_gate"]["backend"] = "native"
@@ -278,7 +278,7 @@ for name in json.loads(sys.argv[1]):
         Path(old).rename(new)
     else:
         with open(old, "a") as file:
-            file.write("\\n")
+            file.write("_edited = True\\n" if old.endswith(".py") else "\\n")
     found.append(hashes())
 print(json.dumps(found))
 """
@@ -307,7 +307,7 @@ EDITED = {
     "rnnreport/figures/text.py": {"04"},
     "rnnreport/widgets/gate.js": {"01", "02", "03", "04"},
     "rnnreport/widgets/widgets.css": {"01", "02", "03", "04"},
-    "rnnreport/claims.py": JUDGING,
+    "rnnreport/claims/verdicts.py": JUDGING,
     "rnnreport/site.py": {"site"},
     "rnnreport/cli.py": set(),
     "book/05_claims.ipynb": {"05"},

@@ -7,8 +7,10 @@ a table of which no two numbers are equal. Thresholds have a case on either side
 import json
 import math
 import re
+from importlib import import_module
 from itertools import product
 from pathlib import Path
+from pkgutil import iter_modules
 
 import pandas as pd
 import pytest
@@ -16,9 +18,14 @@ import torch
 
 from rnnreport import claims
 from rnnreport.cells import temporal_gate
-from rnnreport.claims import PREDICATES, Verdict, as_html, judge, ledger
+from rnnreport.claims import verdicts
+from rnnreport.claims.collected import METADATA, VERDICTS
+from rnnreport.claims.ledger import as_html, ledger
+from rnnreport.claims.verdicts import PREDICATES, Verdict, judge
 from rnnreport.parameters import ParameterError
-from rnnreport.verdicts import METADATA, VERDICTS
+
+for chapter in iter_modules(claims.__path__, "rnnreport.claims."):
+    import_module(chapter.name)  # each has its chapter's predicates
 
 NAMES = {True: "reproduced", False: "contradicted", None: "underpowered"}
 SPREAD = (-0.01, 0.0, 0.01)  # what three seeds differ by
@@ -563,7 +570,7 @@ def test_a_predicate_on_a_table_made_by_hand(case):
 
 def test_every_claim_has_a_predicate_and_every_predicate_a_sentence_and_each_outcome_that_it_can_have():
     outcomes = {claim: {case[2] for case in CASES if case[0] == claim} for claim in PREDICATES}
-    assert set(TOLD) == set(outcomes) == set(claims.claims())
+    assert set(TOLD) == set(outcomes) == set(verdicts.claims())
     never = {"grad-whh": True, "text-loss": True, "whh-chain": False}
     for claim, found in outcomes.items():
         assert found >= {True, False} - {never.get(claim)}
@@ -637,7 +644,7 @@ def test_one_seed_settles_nothing(claim):
 
 
 def test_the_claims_are_whole():
-    found = claims.claims()
+    found = verdicts.claims()
     assert len(found) == 28
     for name, claim in found.items():
         assert set(claim) == {"id", "section", "claim"}
@@ -707,7 +714,7 @@ def test_a_verdict_shows_itself_and_leaves_its_data():
     shown, metadata = Verdict("fig1a", "reproduced", "0.98 > 0.95 & <so> on")._repr_mimebundle_()
     assert '<div class="verdict verdict-reproduced" id="claim-fig1a">' in shown["text/html"]
     assert "0.98 &gt; 0.95 &amp; &lt;so&gt; on" in shown["text/html"]
-    assert claims.claims()["fig1a"]["claim"] in shown["text/html"]
+    assert verdicts.claims()["fig1a"]["claim"] in shown["text/html"]
     assert shown["text/plain"] == "fig1a: reproduced. 0.98 > 0.95 & <so> on"
     assert metadata == {METADATA: {"id": "fig1a", "verdict": "reproduced", "evidence": "0.98 > 0.95 & <so> on"}}
 
@@ -731,17 +738,17 @@ def collected(tmp_path):
 
 def test_without_verdicts_nothing_is_run():
     table = ledger("")
-    assert list(table["id"]) == list(claims.claims())
+    assert list(table["id"]) == list(verdicts.claims())
     assert set(table["verdict"]) == {"not run"}
     assert set(table["evidence"]) == set(table["chapter"]) == {""}
 
 
 def test_the_ledger_has_every_claim_and_what_was_collected(collected):
     table = ledger(collected).set_index("id")
-    assert list(table.index) == list(claims.claims())
+    assert list(table.index) == list(verdicts.claims())
     assert table.loc["fig1a"].to_dict() == {
         "section": "1.3",
-        "claim": claims.claims()["fig1a"]["claim"],
+        "claim": verdicts.claims()["fig1a"]["claim"],
         "verdict": "reproduced",
         "evidence": "a < b & c",
         "chapter": "02_rnn_versus_lstm",

@@ -132,7 +132,7 @@ def test_what_is_stored_is_not_run_again_and_what_changed_is(work):
 def test_other_code_or_another_torch_runs_anew(work, monkeypatch, changed):
     run_all(work, numbers(1))
     if changed == "code":
-        monkeypatch.setattr(runs, "code_version", lambda name: "another")
+        monkeypatch.setattr(runs, "code_version", lambda name, without: "another")
     else:
         monkeypatch.setattr(runs, "libraries", lambda: {"torch": "0.1"})
     run_all(work, numbers(1))

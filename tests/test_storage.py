@@ -18,8 +18,9 @@ import pandas as pd
 import pytest
 from conftest import ROOT, require
 
-from rnnreport import checksums, claims, cli, locks, provenance, runs, storage
+from rnnreport import checksums, cli, locks, provenance, runs, storage
 from rnnreport.checksums import MANIFEST, DamagedError
+from rnnreport.claims import verdicts
 from rnnreport.errors import ReaderError
 from rnnreport.experiments import recorded, speed, text
 from rnnreport.parameters import ParameterError
@@ -248,7 +249,7 @@ READERS: dict[str, Any] = {
     "text-short/table.parquet": lambda path: text.kept_training(str(path.parent)),
     "text-short/weights-20000.safetensors": lambda path: text.kept_training(str(path.parent)),
     "text-500k/table.parquet": lambda path: text.kept_training(str(path.parent)),
-    "claims.yml": lambda path: claims.claims.__wrapped__(),
+    "claims.yml": lambda path: verdicts.claims.__wrapped__(),
     "report_samples.yml": lambda path: text.report_samples(),
 }
 
@@ -258,7 +259,7 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """``data/`` in a project of its own, without its long training's checkpoints."""
     shutil.copytree(DATA, tmp_path / "data", ignore=shutil.ignore_patterns("rnn_versus*", "text_gen*"))
     monkeypatch.setattr(checksums, "DATA", tmp_path / "data")
-    monkeypatch.setattr(claims, "CLAIMS", tmp_path / "data" / "claims.yml")
+    monkeypatch.setattr(verdicts, "CLAIMS", tmp_path / "data" / "claims.yml")
     monkeypatch.setattr(text, "SAMPLES", tmp_path / "data" / "report_samples.yml")
     return tmp_path / "data"
 
@@ -503,9 +504,9 @@ def test_tidy_takes_texts_edited_by_hand_as_they_are_and_nothing_else(
     (copied / "claims.yml").write_text((copied / "claims.yml").read_text("utf-8") + "# edited\n", "utf-8")
     (copied / "benchmarks.json").write_text("{}")
     with pytest.raises(DamagedError, match=r"claims\.yml .*`rnnreport tidy`"):
-        claims.claims.__wrapped__()
+        verdicts.claims.__wrapped__()
     cli.tidy()
-    assert len(claims.claims.__wrapped__()) > 5
+    assert len(verdicts.claims.__wrapped__()) > 5
     with pytest.raises(ParameterError, match=r"benchmarks\.json is not as it was written"):
         speed.read(str(copied / "benchmarks.json"))
 

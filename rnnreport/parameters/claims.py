@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from rnnreport.claims.collected import VERDICTS, VerdictName, collected
 from rnnreport.parameters import DISTINCT, FileName, Parameters
-from rnnreport.verdicts import VERDICTS, VerdictName, collected
 
 
 def _readable(file: str) -> str:

@@ -1,4 +1,4 @@
-"""Verdicts as chapters show them and a build collects them; what they rest on is in :mod:`rnnreport.claims`."""
+"""Verdicts as chapters show them and a build collects them: what is known of them without pandas."""
 
 from __future__ import annotations
 

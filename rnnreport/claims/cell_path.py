@@ -1,0 +1,50 @@
+"""Chapter 1c's predicate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from rnnreport.claims.evidence import every, with_interval
+from rnnreport.claims.verdicts import CannotTellError, Finding, predicate
+from rnnreport.claims.verdicts import judge as judge
+from rnnreport.intervals import digits_beside, exceeds, interval
+
+
+@predicate("identity-grad", ["network", "seed", "when", "test_accuracy", "lag", "cell?", "jacobian"])
+def identity_grad(reach: pd.DataFrame) -> Finding:
+    """reach: what is left of a gradient (network, seed, when, test_accuracy, lag, cell, jacobian; no cell in the RNN).
+
+    A path of gradient 1 would leave 1 at every lag. The claim gets half of that, at the largest lag and in the most
+    open unit: it must be there in every LSTM that has learnt the task, before its training and after.
+    """
+    lag = reach["lag"].max()
+    if lag < 5:
+        raise CannotTellError("It takes at least 5 steps between the first digit and the end.")
+    solved = reach[(reach["lag"] == lag) & (reach["test_accuracy"] >= 0.9)]
+    lstms = solved.dropna(subset=["cell"])
+    if lstms.empty:
+        raise CannotTellError("None of these LSTMs has learnt the task.")
+    along, together = (
+        {when: part[part["when"] == when].groupby("network", sort=False)[column] for when in ("before", "after")}
+        for part, column in ((lstms, "cell"), (solved, "jacobian"))
+    )
+    if set(along["before"].groups) != set(along["after"].groups):
+        raise CannotTellError("It takes every LSTM both before its training and after.")
+    return every(exceeds(values.tolist(), 0.5) for networks in along.values() for _, values in networks), (
+        f"Means over the seeds with their 95% intervals. Along the cell of the most open unit, {lag} steps leave, "
+        f"before training, {_in_each(along['before'], 0.5)}; after it, {_in_each(along['after'], 0.5)}; each against "
+        f"0.5. All ways together leave, before training, {_in_each(together['before'])}; after it, "
+        f"{_in_each(together['after'])}."
+    )
+
+
+def _in_each(networks: Any, against: float | None = None) -> str:
+    """Means over seeds, with their intervals, of what may be far below 0.01 and not below 0."""
+    words = []
+    for network, values in networks:
+        ends = interval(values.tolist())
+        digits = digits_beside(ends[1:], against, form="g")
+        words.append(f"{with_interval([f'{max(end, 0):.{digits}g}' for end in ends], len(values))} in the {network}")
+    return ", ".join(words)

@@ -1,0 +1,113 @@
+"""Chapter 3's predicates."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from rnnreport.claims.evidence import at_last_step, every, mean, paired, share
+from rnnreport.claims.verdicts import CannotTellError, Finding, predicate
+from rnnreport.claims.verdicts import judge as judge
+from rnnreport.intervals import digits_beside, exceeds, interval
+from rnnreport.words import counted, from_to
+
+BURSTS = ["gate", "seed", "step", "test_accuracy"]
+
+
+@predicate("fig3", ["t", "k"])
+def fig3(k: pd.DataFrame, tau: float, s: float, r_on: float) -> Finding:
+    """k: openness over a fine grid of times (t, k), for the gate tau, s, r_on."""
+    if (tau, s, r_on) != (6, 3, 0.2):
+        raise CannotTellError("The claim is about the gate with τ = 6, s = 3 and r_on = 0.2.")
+    spacing = k["t"].diff().median()
+    is_open = k[k["k"] > 0]
+    openings = is_open.groupby((is_open["t"].diff() > 2 * spacing).cumsum())["t"]
+    starts, ends = openings.min() - spacing, openings.max() + spacing
+    widths = (ends - starts)[ends < k["t"].max()]
+    if len(starts) < 2 or widths.empty:
+        raise CannotTellError("It takes a gate that opens twice.")
+    apart = [*(starts - s - tau * np.arange(len(starts))).abs(), *(widths - r_on * tau).abs()]
+    digits = max(2, round(-math.log10(spacing)))
+    return bool(max(apart) <= 2 * spacing), (
+        f"Computed from (12): k leaves zero at t = {', '.join(f'{start:.{digits}f}' for start in starts)} and stays "
+        f"open for {from_to(widths, f'.{digits}f')}; asked for are {s:g}, every {tau:g} from there, and r_on τ = "
+        f"{r_on * tau:g}, to within {2 * spacing:.1g}."
+    )
+
+
+@predicate("k-zero", ["k", "gated h", "gated c"])
+def k_zero(states: pd.DataFrame) -> Finding:
+    """states: a unit behind the gate over time (t, k, gated h, gated c)."""
+    both = states[["gated h", "gated c"]]
+    moved = both.ne(both.shift()).any(axis=1)[states["k"] == 0].iloc[int(states["k"].iloc[0] == 0) :]
+    if moved.empty:
+        raise CannotTellError("The gate is closed at no step after the first.")
+    return not moved.any(), (
+        f"The state equals the previous one to the bit at {(~moved).sum() or 'none'} of "
+        f"{counted(len(moved), 'closed step')}."
+    )
+
+
+@predicate("k-nothing-lost")
+def k_nothing_lost(retained: float, largest_integer_k: float) -> Finding:
+    """retained: the share of the old c kept at k = 1 with f = 0; largest_integer_k: of figure 3's gate."""
+    most = round(largest_integer_k, 2)
+    return bool(retained > 0), (
+        f"At the peak k = 1, with f = 0, the share of the old cell state that is kept is {retained:g}. In integer time "
+        f"this gate reaches k = {most:.2f} at most, so that at least {1 - most:.2f} of it stays at each step."
+    )
+
+
+@predicate("learnable", ["remedy", "seed", "recovered"], ["start", "found"])
+def learnable(searched: pd.DataFrame, arrived: pd.DataFrame) -> Finding:
+    """searched: gates sought from their output (remedy, seed, recovered); arrived: learned in a network (found)."""
+    shares = searched.pivot_table("recovered", index="seed", columns="remedy")
+    if "as it is" not in shares:
+        raise CannotTellError("It takes searches without a remedy.")
+    best = shares[shares.mean().idxmax()].dropna()
+    found = arrived.groupby("start")["found"].mean()
+    return exceeds(best.tolist(), 0.5), (
+        f"Share of the starts from which a gate is found again from its output: {share(shares['as it is'].dropna())} "
+        f"without a remedy, {share(best, 0.5)} with the best ({best.name}); against 0.5. Learned with a network's "
+        f"weights, the period is found in most seeds from {(found > 0.5).sum()} of {counted(len(found), 'start')}."
+    )
+
+
+@predicate("periodic-noise", BURSTS)
+def periodic_noise(table: pd.DataFrame, without_clock: float) -> Finding:
+    """table: networks on noise bursts (gate, seed, step, test_accuracy); without_clock: the best without one."""
+    learned, quiet, none = _by_gate(table, "drawn, learned", "open in the quiet", "none")
+    ahead = paired(learned, none)
+    digits = digits_beside(interval(learned.tolist())[1:], without_clock)
+    return every([exceeds(ahead, 0.0), exceeds(learned.tolist(), without_clock)]), (
+        f"On noise bursts: accuracy {share(learned, without_clock)} with learned gates, {share(quiet)} with gates "
+        f"set to the quiet, {share(none)} for the LSTM, over which learned gates lead by {mean(ahead, 0.0)}; "
+        f"without a clock at most {without_clock:.{digits}f} is possible."
+    )
+
+
+@predicate("s-noise", BURSTS)
+def s_noise(table: pd.DataFrame) -> Finding:
+    """table: networks on noise bursts (gate, seed, step, test_accuracy), two of them with gates that stay as set.
+
+    Whichever is ahead by more than 0.1 says what s and r_on stand for.
+    """
+    burst, quiet = _by_gate(table, "open in the burst", "open in the quiet")
+    lead = paired(burst, quiet)
+    holds = True if exceeds(lead, 0.1) else False if exceeds([-value for value in lead], 0.1) else None
+    difference = mean(lead, math.copysign(0.1, sum(lead)))
+    return holds, (
+        "The gate is open from s on, for r_on τ: these say what it listens to. Set to the noise, accuracy "
+        f"{share(burst)}; set to the quiet, {share(quiet)}; a difference of {difference}, against 0.1 either way; "
+        "chance is 0.5."
+    )
+
+
+def _by_gate(table: pd.DataFrame, *gates: str) -> list[pd.Series]:
+    """Accuracy at the end by the seed, for each of these gates."""
+    _, last = at_last_step(table[table["gate"].isin(gates)])
+    if missing := [gate for gate in gates if gate not in set(last["gate"])]:
+        raise CannotTellError(f"There is no run with the gate {missing[0]!r}.")
+    return [last[last["gate"] == gate].set_index("seed")["test_accuracy"] for gate in gates]

@@ -1,0 +1,139 @@
+"""Chapter 4's predicates."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+
+from rnnreport.claims.evidence import at_last_step, of_seeds
+from rnnreport.claims.verdicts import CannotTellError, Finding, predicate
+from rnnreport.claims.verdicts import judge as judge
+from rnnreport.intervals import digits_beside
+from rnnreport.words import counted, from_to, percent
+
+
+@predicate("text-068", ["step", "accuracy?"])
+def text_068(table: pd.DataFrame) -> Finding:
+    """table: trainings at the course's defaults; each counts from 500,000 steps on, with its last recorded accuracy.
+
+    One training can show it.
+    """
+    step, ends = at_last_step(table.dropna(subset=["accuracy"]), 500_000)
+    reached = table.loc[table["accuracy"] >= 0.68, "step"]
+    when = f"0.68 is reached for the first time at step {reached.min():,}" if len(reached) else "0.68 is never reached"
+    digits = max(digits_beside(ends["accuracy"], end) for end in (0.66, 0.68, 0.70))
+    held_out = ends.get("held_out_accuracy", pd.Series(dtype=float)).dropna()
+    return bool(ends["accuracy"].between(0.66, 0.70).all()), (
+        f"After {step:,} steps, accuracy on training batches {from_to(ends['accuracy'], f'.{digits}f')}, against 0.66 "
+        f"to 0.70; {when}." + (f" On held-out text {from_to(held_out, '.2f')}." if len(held_out) else "")
+    )
+
+
+@predicate("text-loss", ["loss?", "accuracy?"])
+def text_loss(table: pd.DataFrame) -> Finding:
+    """table: a training's loss and accuracy. Where the argmax is wrong, the true character has at most half of p."""
+    bound = (1 - 0.68) * math.log(2)
+    rows = table.dropna(subset=["loss", "accuracy"])
+    above = rows["loss"] - (1 - rows["accuracy"]) * math.log(2)
+    if (above < 0).any():
+        raise AssertionError("a mean cross-entropy below its bound: the loss or the accuracy is computed wrongly")
+    return bound <= 0.126, (
+        f"Impossible in nats: an accuracy of 0.68 leaves a loss of at least {bound:.2f}, not 0.126; of "
+        f"{counted(len(rows), 'recorded point')} none is below the bound (the nearest lies {above.min():.2f} above)."
+    )
+
+
+@predicate("fig4", ["step", "seed", "loss?", "accuracy?"])
+def fig4(table: pd.DataFrame) -> Finding:
+    """table: the text model's first steps. One training can show it."""
+    rows = table[table["step"] <= 2_000].dropna(subset=["loss", "accuracy"]).sort_values("step")
+    step, _ = at_last_step(rows, 2_000)
+    ends = rows.groupby("seed")
+    if ends["step"].nunique().min() < 2:
+        raise CannotTellError("It takes more than one recorded step.")
+    changes = [ends[column].last() - ends[column].first() for column in ("loss", "accuracy")]
+    loss, accuracy = (from_to(change, f".{digits_beside(change, 0.0)}f") for change in changes)
+    return bool((changes[0] < 0).all() and (changes[1] > 0).all()), (
+        f"From step {rows['step'].min():,} to step {step:,} the loss changed by {loss}, the accuracy by {accuracy} "
+        f"({counted(len(ends), 'seed')})."
+    )
+
+
+@predicate("newlines-first", ["seed", "step", "newlines_greedy", "zero_state", "after_first"])
+def newlines_first(habits: pd.DataFrame, in_book: float) -> Finding:
+    """habits: over the steps of trainings (newlines_greedy, zero_state, after_first); in_book: newlines' share.
+
+    Two halves: samples are mostly newlines at some early step, and a zero state predicts one there.
+    """
+    trained = habits[habits["step"] > 0]
+    if trained.empty:
+        raise CannotTellError("It takes samples after the first step.")
+    means = trained.groupby("step")[["newlines_greedy", "zero_state", "after_first"]].mean()
+    step = means["newlines_greedy"].idxmax()
+    shares = means[means.index == step].iloc[0].tolist()
+    halves = {shares[0] > 0.5, max(shares[1:]) > 0.5}
+    words = [f"{share:.{digits_beside([share], 0.5, 3) - 2}%}" for share in shares]
+    return of_seeds(
+        None if len(halves) > 1 else halves.pop(),
+        f"After the start of training newlines make up at most {words[0]} of the samples of 30 characters, in the mean "
+        f"over the seeds, at step {step:,} ({in_book:.1%} of the book); there a zero state gives a newline a "
+        f"probability of {words[1]}, and {words[2]} once a first character is read. The claim takes more than half of "
+        "the samples, and a probability of more than half.",
+        habits["seed"].nunique(),
+    )
+
+
+@predicate("frequent-words-first")
+def frequent_words_first(emerged: pd.DataFrame) -> Finding:
+    """emerged: the step from which on each band of words is written half as often as in the book; bands in order.
+
+    A row a seed; infinite for never. The claim holds where no band comes before a commoner one, in any seed, and the
+    rarest comes after the commonest.
+    """
+    if emerged.empty or emerged.isna().any(axis=None):
+        raise CannotTellError("This build has no such results.")
+    words = ", ".join(
+        f"{band} " + (f"from step {step:,.0f} on" if math.isfinite(step) else "not yet")
+        for band, step in emerged.median().items()
+    )
+    steps = [emerged[band] for band in emerged]
+    in_order = np.all([*(later >= earlier for earlier, later in pairwise(steps)), steps[-1] > steps[0]], axis=0)
+    there = np.isfinite(steps[0])
+    return of_seeds(
+        bool(in_order.all()) if there.all() else None,
+        f"Written at least half as often as in the book, median over the seeds: {words}. The commoner come first in "
+        f"{in_order.sum() or 'none'} of {counted(len(emerged), 'seed')}"
+        f"{'' if there.all() else f'; the commonest never come in {(~there).sum()}'}.",
+        len(emerged),
+    )
+
+
+@predicate("temp-confidence", ["temperature", "entropy"])
+def temp_confidence(table: pd.DataFrame) -> Finding:
+    """table: temperature and entropy."""
+    grows, words, _ = _by_temperature(table, "entropy", " bits")
+    return grows, f"Mean entropy of the next character: {words}."
+
+
+@predicate("temp-diversity", ["temperature", "distinct", "words"])
+def temp_diversity(table: pd.DataFrame) -> Finding:
+    """table: temperature, distinct (sequences of four) and words (share that the book knows)."""
+    grows, words, ordered = _by_temperature(table, "distinct")
+    known = ", ".join(percent(share) for share in ordered["words"])
+    return grows, f"Share of distinct four-character sequences: {words}; of the words the book has {known}."
+
+
+def _by_temperature(table: pd.DataFrame, column: str, unit: str = "") -> tuple[bool, str, pd.DataFrame]:
+    """Whether the column grows with every step of the temperature, in words as well, and the table in this order."""
+    ordered = table.sort_values("temperature")
+    steps = list(pairwise(ordered[column]))
+    if not steps:
+        raise CannotTellError("It takes more than one temperature.")
+    digits = max(digits_beside([later], earlier) for earlier, later in steps)
+    words = ", ".join(
+        f"{value:.{digits}f}{unit} at {heat:g}" for value, heat in zip(ordered[column], ordered["temperature"])
+    )
+    return all(later > earlier for earlier, later in steps), words, ordered
