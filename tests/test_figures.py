@@ -8,8 +8,10 @@ import re
 import subprocess
 import sys
 from html import unescape
+from importlib import import_module
 from itertools import combinations, product
 from pathlib import Path
+from pkgutil import iter_modules
 from xml.etree import ElementTree
 
 import matplotlib
@@ -25,7 +27,7 @@ from matplotlib.figure import Figure
 
 from rnnreport import cells, figures
 from rnnreport.experiments.text import learning_steps
-from rnnreport.figures import gate, memory, temporal_gate
+from rnnreport.figures import cell_path, gate, gradients, memory, rnn_versus_lstm, speed, temporal_gate
 from rnnreport.figures import text as text_figures
 from rnnreport.intervals import interval
 from rnnreport.shown import visible
@@ -338,18 +340,18 @@ def marked(seeds=(0, 1)):
 PUBLISHED = {"standard": {"lstm": 0.9, "temporal-gate": 0.99}}
 MODELS = ("rnn", "lstm", "temporal-gate")
 DRAWINGS = {
-    "figure 1a": lambda: figures.figure_1a(runs()),
-    "figure 1a, one seed": lambda: figures.figure_1a(runs(seeds=(0,))),
-    "figure 1a, one record": lambda: figures.figure_1a(runs(steps=(0, 1))),
-    "by length": lambda: figures.by_length(runs(lengths=(5, 10, 20))),
-    "by length, one seed": lambda: figures.by_length(runs(lengths=(5, 10), seeds=(3,))),
-    "by length, more than colours": lambda: figures.by_length(runs(lengths=range(2, 14))),
-    "models against length": lambda: figures.models_against_length(runs(MODELS, (5, 10), (1e-3, 1e-2))),
-    "models against one length, one seed": lambda: figures.models_against_length(runs(("rnn",), seeds=(0,))),
-    "optimizers": lambda: figures.optimizer_curves(optimizers()),
-    "optimizers, one seed": lambda: figures.optimizer_curves(optimizers(seeds=(0,))),
-    "quadratic": lambda: figures.quadratic(paths()),
-    "gates": lambda: figures.gates(gate_values()),
+    "figure 1a": lambda: rnn_versus_lstm.figure_1a(runs()),
+    "figure 1a, one seed": lambda: rnn_versus_lstm.figure_1a(runs(seeds=(0,))),
+    "figure 1a, one record": lambda: rnn_versus_lstm.figure_1a(runs(steps=(0, 1))),
+    "by length": lambda: rnn_versus_lstm.by_length(runs(lengths=(5, 10, 20))),
+    "by length, one seed": lambda: rnn_versus_lstm.by_length(runs(lengths=(5, 10), seeds=(3,))),
+    "by length, more than colours": lambda: rnn_versus_lstm.by_length(runs(lengths=range(2, 14))),
+    "models against length": lambda: rnn_versus_lstm.models_against_length(runs(MODELS, (5, 10), (1e-3, 1e-2))),
+    "models against one length, one seed": lambda: rnn_versus_lstm.models_against_length(runs(("rnn",), seeds=(0,))),
+    "optimizers": lambda: rnn_versus_lstm.optimizer_curves(optimizers()),
+    "optimizers, one seed": lambda: rnn_versus_lstm.optimizer_curves(optimizers(seeds=(0,))),
+    "quadratic": lambda: rnn_versus_lstm.quadratic(paths()),
+    "gates": lambda: rnn_versus_lstm.gates(gate_values()),
     "temporal gate": lambda: gate.temporal_gate(k_of(), 6.0, 3.0, 0.2),
     "temporal gate, s = 0": lambda: gate.temporal_gate(k_of(s=0.0), 6.0, 0.0, 0.2),
     "temporal gate, s < 0, never shut": lambda: gate.temporal_gate(k_of(s=-2.0, r_on=1.0), 6.0, -2.0, 1.0),
@@ -383,19 +385,19 @@ DRAWINGS = {
     ),
     "diversity": lambda: text_figures.diversity(temperatures()),
     "diversity, one seed": lambda: text_figures.diversity(temperatures(seeds=(0,))),
-    "gradient decay": lambda: figures.gradient_decay(decay(), "norm", "left").figure,
-    "gradient decay with its bound": lambda: figures.gradient_decay(decay(), "norm", "left", "bound").figure,
-    "gradient decay to nothing": lambda: figures.gradient_decay(decay().assign(norm=0.0), "norm", "left").figure,
-    "gradient reach": lambda: figures.gradient_reach(reach(("LSTM",)), WAYS),
-    "gradient reach, no cell": lambda: figures.gradient_reach(reach(), WAYS),
-    "gradient reach, one seed, before": lambda: figures.gradient_reach(reach(whens=("before",), seeds=(4,)), WAYS),
-    "gradient reach to nothing": lambda: figures.gradient_reach(reach().assign(jacobian=0.0), WAYS),
-    "kept by units": lambda: figures.kept_by_units(kept()),
-    "kept by units, one seed": lambda: figures.kept_by_units(kept(seeds=(0,))),
-    "kept by units, nothing": lambda: figures.kept_by_units(kept().assign(kept=0.0)),
-    "speed of contenders": lambda: figures.speed_of_contenders(speeds()),
-    "speed by length": lambda: figures.speed_by_length(speeds()),
-    "speed of gate": lambda: figures.speed_of_gate(speeds()),
+    "gradient decay": lambda: gradients.gradient_decay(decay(), "norm", "left").figure,
+    "gradient decay with its bound": lambda: gradients.gradient_decay(decay(), "norm", "left", "bound").figure,
+    "gradient decay to nothing": lambda: gradients.gradient_decay(decay().assign(norm=0.0), "norm", "left").figure,
+    "gradient reach": lambda: cell_path.gradient_reach(reach(("LSTM",)), WAYS),
+    "gradient reach, no cell": lambda: cell_path.gradient_reach(reach(), WAYS),
+    "gradient reach, one seed, before": lambda: cell_path.gradient_reach(reach(whens=("before",), seeds=(4,)), WAYS),
+    "gradient reach to nothing": lambda: cell_path.gradient_reach(reach().assign(jacobian=0.0), WAYS),
+    "kept by units": lambda: cell_path.kept_by_units(kept()),
+    "kept by units, one seed": lambda: cell_path.kept_by_units(kept(seeds=(0,))),
+    "kept by units, nothing": lambda: cell_path.kept_by_units(kept().assign(kept=0.0)),
+    "speed of contenders": lambda: speed.speed_of_contenders(speeds()),
+    "speed by length": lambda: speed.speed_by_length(speeds()),
+    "speed of gate": lambda: speed.speed_of_gate(speeds()),
     "accuracy by rate": lambda: memory.accuracy_by_rate(runs(("rnn", "lstm"), (5, 10), (1e-3, 1e-2))),
     "accuracy by rate, more than colours": lambda: memory.accuracy_by_rate(runs(lengths=range(2, 14))),
     "accuracy by one rate, one seed": lambda: memory.accuracy_by_rate(runs(seeds=(0,))),
@@ -496,9 +498,10 @@ def test_a_readers_matplotlibrc_and_backend_change_nothing(tmp_path):
     code = """
 import hashlib, pandas
 from rnnreport import figures
+from rnnreport.figures.gradients import gradient_decay
 drawing, (left, right) = figures.new(2)
 table = pandas.DataFrame({"spectral_radius": 0.5, "lag": [1, 2], "norm": [0.5, 0.25]})
-figures.gradient_decay(table, "norm", "left", ax=left)
+gradient_decay(table, "norm", "left", ax=left)
 print(hashlib.sha256(figures.show(drawing, label="", caption="", alt="", provenance="").svg).hexdigest())
 """
     settings = "\n".join(f"{name}: {value}" for name, value in {**READERS, "backend": "tkagg"}.items())
@@ -513,7 +516,8 @@ print(hashlib.sha256(figures.show(drawing, label="", caption="", alt="", provena
 
 
 def test_every_drawing_function_is_tested_here():
-    functions = [f for module in (figures, gate, memory, temporal_gate, text_figures) for f in vars(module).values()]
+    modules = [import_module(module.name) for module in iter_modules(figures.__path__, "rnnreport.figures.")]
+    functions = [f for module in (figures, *modules) for f in vars(module).values()]
     drawing = {f.__name__ for f in functions if getattr(f, "__annotations__", {}).get("return") == "Figure"}
     called = {name for draw in DRAWINGS.values() for name in draw.__code__.co_names}
     assert len(drawing) > 10
@@ -531,7 +535,7 @@ def test_pyplot_keeps_no_figure_open():
     "draw",
     [
         lambda ax: figures.curves(runs(), "model", ax=ax),
-        lambda ax: figures.gradient_decay(decay(), "norm", "left", ax=ax),
+        lambda ax: gradients.gradient_decay(decay(), "norm", "left", ax=ax),
     ],
 )
 def test_a_panel_is_drawn_where_it_is_told_or_anew(draw):
@@ -580,8 +584,8 @@ def test_the_labels_of_ticks_do_not_cover_each_other(name):
 @pytest.mark.parametrize(
     "drawing",
     [
-        lambda: figures.gradient_reach(reach(("RNN", "LSTM")), {"jacobian": "all ways"}),
-        lambda: figures.kept_by_units(kept()),
+        lambda: cell_path.gradient_reach(reach(("RNN", "LSTM")), {"jacobian": "all ways"}),
+        lambda: cell_path.kept_by_units(kept()),
     ],
 )
 def test_a_legend_names_every_line_of_every_panel(drawing):
@@ -600,10 +604,10 @@ def long(rows, columns):
 
 
 LONG = {
-    "curve": lambda rows: figures.figure_1a(
+    "curve": lambda rows: rnn_versus_lstm.figure_1a(
         long(rows, {"seed": 0, "test_accuracy": None, "accuracy": 0.5}).assign(step=range(rows))
     ),
-    "kept": lambda rows: figures.kept_by_units(
+    "kept": lambda rows: cell_path.kept_by_units(
         long(rows, {"network": "LSTM", "seed": 0, "when": "after", "kept": None}),
     ),
     "updates": lambda rows: gate.updates(
@@ -685,7 +689,7 @@ def test_the_band_of_a_share_stays_between_0_and_1_and_that_of_a_loss_need_not()
 
 
 def test_nothing_is_drawn_of_what_was_not_measured_yet():
-    ax = figures.figure_1a(runs(steps=(0,))).axes[0]
+    ax = rnn_versus_lstm.figure_1a(runs(steps=(0,))).axes[0]
     assert "training\nbatches" not in words(ax)
 
 
@@ -699,7 +703,7 @@ def test_the_chance_level_can_be_left_out():
 
 
 def test_names_at_the_ends_do_not_cover_each_other():
-    ax = figures.by_length(runs(lengths=(5, 6, 7, 8), seeds=(0,))).axes[0]
+    ax = rnn_versus_lstm.by_length(runs(lengths=(5, 6, 7, 8), seeds=(0,))).axes[0]
     heights = sorted(annotation.xyann[1] for annotation in ax.texts if annotation.get_text().startswith("T ="))
     assert len(heights) == 4
     assert min(np.diff(heights)) > 0.03
@@ -707,7 +711,7 @@ def test_names_at_the_ends_do_not_cover_each_other():
 
 def test_each_model_and_length_is_drawn_at_its_best_rate():
     table = runs(("rnn", "lstm"), (5, 10), (1e-3, 1e-2))
-    ax = figures.models_against_length(table).axes[0]
+    ax = rnn_versus_lstm.models_against_length(table).axes[0]
     best = table.query("model == 'lstm' and step == 100 and learning_rate == 0.01")
     drawn = np.array(lines(ax)[figures.LSTM.lower()])
     np.testing.assert_allclose(drawn[:, 1], best.groupby("length")["test_accuracy"].mean())
@@ -716,7 +720,7 @@ def test_each_model_and_length_is_drawn_at_its_best_rate():
 def test_each_optimizer_is_drawn_at_its_best_rate():
     table = optimizers()
     table.loc[(table["optimizer"] == "adam") & (table["learning_rate"] == 0.01), "test_accuracy"] += 0.2
-    names = words(figures.optimizer_curves(table).axes[0])
+    names = words(rnn_versus_lstm.optimizer_curves(table).axes[0])
     assert {"sgd, 0.1", "adam, 0.01"} <= set(names)
 
 
@@ -758,7 +762,7 @@ def test_a_heat_map_s_scale_holds_every_value():
 
 
 def test_figure_1a_has_the_training_batches_as_well():
-    ax = figures.figure_1a(runs()).axes[0]
+    ax = rnn_versus_lstm.figure_1a(runs()).axes[0]
     assert {"training\nbatches", "fresh\npalindromes", "chance"} == set(words(ax))
     assert len(ax.lines) == 3
 
@@ -774,7 +778,7 @@ def test_figure_3_names_its_dimensions_and_dots_the_integer_steps():
 
 def test_a_model_has_one_colour_throughout():
     race = temporal_gate.race(runs(("lstm", "temporal-gate"))).axes[0]
-    against = figures.models_against_length(runs(("lstm", "temporal-gate"))).axes[0]
+    against = rnn_versus_lstm.models_against_length(runs(("lstm", "temporal-gate"))).axes[0]
     for ax in (race, against):
         assert {figures.LSTM.lower(), figures.GATED.lower()} <= set(lines(ax))
     assert len(set(figures.COLOURS.values())) == len(figures.COLOURS) == len(figures.NAMES)
@@ -865,7 +869,7 @@ def test_gradients_that_are_zero_are_named_and_not_drawn():
 def test_what_has_underflowed_leaves_the_log_scale():
     table = decay()
     table.loc[(table["spectral_radius"] == 0.5) & (table["lag"] == 5), "norm"] = 0.0
-    ax = figures.gradient_decay(table, "norm", "left")
+    ax = gradients.gradient_decay(table, "norm", "left")
     assert [list(line.get_xdata()) for line in ax.lines] == [[1, 2], [1, 2, 5]]
     assert ax.get_yscale() == "log"
 
@@ -875,7 +879,7 @@ def test_what_has_underflowed_leaves_the_log_scale():
 
 def test_the_reach_of_a_gradient_is_the_median_over_the_seeds():
     table = reach()
-    figure = figures.gradient_reach(table, WAYS)
+    figure = cell_path.gradient_reach(table, WAYS)
     rnn, lstm, _ = figure.axes
     assert [ax.get_title() for ax in figure.axes] == ["RNN", "LSTM", "LSTM with forget bias 1"]
     (after,) = (line for line in lstm.lines if line.get_label() == "after training, all ways, LSTM")
@@ -889,7 +893,7 @@ def test_the_reach_of_a_gradient_is_the_median_over_the_seeds():
 
 
 def test_what_units_keep_is_sorted_and_stops_at_the_lowest():
-    figure = figures.kept_by_units(kept(), lowest=1e-6)
+    figure = cell_path.kept_by_units(kept(), lowest=1e-6)
     (after,) = (line for line in figure.axes[0].lines if line.get_label() == "after training")
     np.testing.assert_allclose(after.get_xdata(), np.arange(1, 7) / 6)
     np.testing.assert_allclose(after.get_ydata(), [1, 1e-2, 1e-4, 1e-6, 1e-6, 1e-6])
@@ -951,7 +955,7 @@ def test_ticks_over_the_steps_do_not_cover_each_other(draw, last):
 
 
 def test_a_shown_figure_is_an_img_with_alt_caption_and_provenance():
-    drawn = shown(figures.by_length(runs()))
+    drawn = shown(rnn_versus_lstm.by_length(runs()))
     html = drawn._repr_html_()
     (image,) = re.findall(r"<img [^>]*>", html)
     assert 'alt="A line."' in image
@@ -966,7 +970,7 @@ def test_a_shown_figure_is_an_img_with_alt_caption_and_provenance():
 
 def test_label_alt_and_provenance_are_escaped():
     alt, provenance, label = 'less < more & "so" on', "<module> & 'co'", "Figure <2>"
-    html = shown(figures.by_length(runs()), alt=alt, provenance=provenance, label=label)._repr_html_()
+    html = shown(rnn_versus_lstm.by_length(runs()), alt=alt, provenance=provenance, label=label)._repr_html_()
     assert unescape(re.search(r'alt="([^"]*)"', html)[1]) == alt
     assert unescape(re.search(r'class="provenance">([^<]*)<', html)[1]) == provenance
     assert "<strong>Figure &lt;2&gt;.</strong>" in html
@@ -974,7 +978,7 @@ def test_label_alt_and_provenance_are_escaped():
 
 
 def test_a_drawing_asks_no_other_host():
-    svg = shown(figures.by_length(runs())).svg.decode()
+    svg = shown(rnn_versus_lstm.by_length(runs())).svg.decode()
     assert not re.search(r'(?:href|src)="(?!#)', svg)
     assert "<dc:date>" not in svg
 

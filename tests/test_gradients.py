@@ -6,8 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnreport import figures, gradients
+from rnnreport import gradients
 from rnnreport.cells import rnn_step
+from rnnreport.figures.gradients import gradient_decay
 from rnnreport.gradients import KINDEST, LITERAL, REPAIRED, WHH_READINGS, WPH_READINGS, WhhReading
 
 EXACT = 1e-12
@@ -264,9 +265,9 @@ def test_gradient_decay_draws_a_line_a_radius_and_survives_underflow():
             for lag in range(5)
         ]
     )
-    ax = figures.gradient_decay(table, "left", "what is left", bound="bound")
+    ax = gradient_decay(table, "left", "what is left", bound="bound")
     assert ax.get_yscale() == "log"
     assert [line.get_linestyle() for line in ax.lines] == ["-", "-", "--", "--"]
     assert {text.get_text() for text in ax.texts} == {"ρ = 0", "ρ = 0.5"}
     vanished = table.assign(left=0.0)
-    assert not figures.gradient_decay(vanished, "left", "what is left").lines
+    assert not gradient_decay(vanished, "left", "what is left").lines
