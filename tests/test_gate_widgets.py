@@ -17,10 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from traitlets import TraitError
 
-from rnnreport import widgets
 from rnnreport.cells import lstm_step, temporal_gate, temporal_gate_lstm_step
 from rnnreport.models import TemporalGateLSTM
-from rnnreport.widgets import GatePopulation, GateReplay, TemporalGate
+from rnnreport.widgets.gate_population import GatePopulation
+from rnnreport.widgets.gate_replay import GateReplay
+from rnnreport.widgets.page import CSS
+from rnnreport.widgets.temporal_gate import TemporalGate
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -255,7 +257,7 @@ def test_the_page_gets_the_whole_widget() -> None:
     state = TemporalGate(**wanted).get_state()  # type: ignore[arg-type]
     assert {name: state[name] for name in wanted} == wanted
     assert state["_esm"] == TemporalGate._esm
-    assert state["_css"] == (widgets.HERE / "widgets.css").read_text(encoding="utf-8")
+    assert state["_css"] == CSS.read_text(encoding="utf-8")
     usual = {"tau": 6, "s": 3, "r_on": 0.2, "steps": 24, "leak": 0, "input": "palindrome"}
     assert TemporalGate().get_state(list(usual)) == usual
 

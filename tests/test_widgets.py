@@ -17,20 +17,18 @@ from conftest import START, Shown, in_node, settle
 from conftest import in_page as page_state
 from traitlets import TraitError
 
-from rnnreport import gradients, widgets
+from rnnreport import gradients
 from rnnreport.models import Encoding, ModelName, PalindromeClassifier
 from rnnreport.palindromes import palindrome_batch
 from rnnreport.training import Recipe, train
-from rnnreport.widgets import (
-    FLIPS,
-    CharacterWriter,
-    Derivation,
-    GatePopulation,
-    GateReplay,
-    PalindromeReader,
-    TemporalGate,
-    VanishingGradient,
-)
+from rnnreport.widgets.character_writer import CharacterWriter
+from rnnreport.widgets.derivation import FLIPS, Derivation
+from rnnreport.widgets.gate_population import GatePopulation
+from rnnreport.widgets.gate_replay import GateReplay
+from rnnreport.widgets.page import HERE
+from rnnreport.widgets.palindrome_reader import PalindromeReader
+from rnnreport.widgets.temporal_gate import TemporalGate
+from rnnreport.widgets.vanishing_gradient import VanishingGradient
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -62,7 +60,7 @@ SHARED = {"page.js", "weights.js", "gate.js", "gate_map.js"}
 
 def lines(name: str) -> list[str]:
     """A module's lines, but for what it asks of others."""
-    source = (widgets.HERE / name).read_text(encoding="utf-8")
+    source = (HERE / name).read_text(encoding="utf-8")
     return re.sub(r"^import .*?;\n", "", source, flags=re.M | re.S).splitlines()
 
 
@@ -76,7 +74,7 @@ def test_the_page_gets_the_whole_module_and_each_that_it_needs_once(name: str) -
 
 
 def test_every_module_is_some_widget_s() -> None:
-    assert {path.name for path in widgets.HERE.glob("*.js")} == {*WIDGETS, *SHARED}
+    assert {path.name for path in HERE.glob("*.js")} == {*WIDGETS, *SHARED}
 
 
 @pytest.mark.parametrize(

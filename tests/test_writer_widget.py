@@ -21,8 +21,7 @@ from rnnreport.models import CharLSTM
 from rnnreport.sampling import probabilities
 from rnnreport.shown import visible
 from rnnreport.training import load_weights
-from rnnreport.widgets import CharacterWriter
-from rnnreport.widgets.writer import Format, float24, pack
+from rnnreport.widgets.character_writer import CharacterWriter, Format, float24, pack
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page

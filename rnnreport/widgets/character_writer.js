@@ -5,7 +5,7 @@ import { button, choice, html, mount, sigmoid, slider, svgNode, text, traits } f
 import { decode } from "./weights.js";
 
 /**
- * A network as it comes with the page, with its weights as numbers: rnnreport.widgets.writer.pack says in what order.
+ * A network as it comes with the page, with its weights as numbers: pack in character_writer.py says in what order.
  * table: for every character what it adds to the first layer's gates, bias included. Of a matrix the rows of each gate
  * are an array of their own.
  */

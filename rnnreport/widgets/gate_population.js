@@ -5,7 +5,7 @@ import { isDead, openSteps, outOf, unitsOpen } from "./gate.js";
 import { gateMap } from "./gate_map.js";
 import { html, inSteps, mount, number, ratioStops, slider, swatch, traits } from "./page.js";
 
-/** The units' { tau, s, r_on }, ordered by period: rnnreport.widgets.GatePopulation.gates. */
+/** The units' { tau, s, r_on }, ordered by period: GatePopulation.gates of gate_population.py. */
 export function population({ u_tau, u_s }, { shortest, longest, r_on }) {
   const gates = u_tau.map((u, unit) => {
     const tau = shortest ** (1 - u) * longest ** u;

@@ -13,6 +13,7 @@ from rnnreport.shown import brief
 
 HERE = Path(__file__).parent
 CSS = HERE / "widgets.css"
+MAX_STEPS, MAX_UNITS = 1000, 512  # of the temporal gate's widgets
 
 
 def module(name: str) -> str:

@@ -1,0 +1,115 @@
+"""The temporal gate of one LSTM unit."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import anywidget
+import numpy as np
+from traitlets import Float, Int, List, Unicode, observe, validate
+
+from rnnreport.widgets.page import CSS, MAX_STEPS, checked, module
+
+INPUTS = ("palindrome", "burst")
+
+# The unit of TemporalGate: it takes in nearly all that it reads, and forgets it within a few steps.
+UNIT = {
+    "weight_ih": [0.0, 0.0, 2.0, 0.0],  # gates in the order i, f, g, o
+    "weight_hh": [0.0, 0.3, 0.2, 0.0],
+    "bias": [2.0, 0.7, 0.0, 2.0],
+}
+PALINDROME_SEED = 118  # of 24 steps it has a 9 at the first that the default gate listens to, 5s at the next two
+BURST_PERIOD, BURST_STEPS = 6, 3  # loud at the first three of every six steps: t mod 6 = 0, 1, 2
+
+
+def _palindrome(steps: int) -> str:
+    """What is read of a palindrome of steps + 1 digits: all but the last."""
+    left = np.random.default_rng(PALINDROME_SEED).integers(10, size=steps // 2 + 1)
+    whole = [*left, *left[::-1][(steps + 1) % 2 :]]
+    return "".join(map(str, whole[:-1]))
+
+
+def _burst(steps: int) -> list[float]:
+    """A quiet wave, within ±0.4, and every now and then noise, each number of it beyond ±1."""
+    t = np.arange(1, steps + 1)
+    generator = np.random.default_rng(2)
+    noise = generator.choice([-1, 1], size=MAX_STEPS) * generator.uniform(1.2, 3, size=MAX_STEPS)
+    quiet = 0.4 * np.cos(2 * np.pi * t / 40)
+    return np.where(t % BURST_PERIOD < BURST_STEPS, noise[:steps], quiet).round(3).tolist()
+
+
+class TemporalGate(anywidget.AnyWidget):
+    """The temporal gate of one LSTM unit, equation (12), and what it does to the unit's c and h, (14) and (16).
+
+    The unit reads whole steps from 1 on, with the gate and without it, by equations (4)-(9) from a state of zeros; its
+    weights and what it can read come with the page: ``weight_ih``, ``weight_hh``, ``bias``, of i, f, g, o; ``digits``,
+    a palindrome but for its last digit, read as digit / 4.5 - 1; ``burst``, a quiet wave with loud noise, beyond ±1, at
+    three of every six steps.
+
+    tau: period, > 0; s: shift; both in steps; r_on: open ratio, in (0, 1]; steps: the drawing runs from t = 0 to this
+    step, >= 1; leak: alpha, in [0, 1], the shut gate is open by alpha phi; input: "palindrome" or "burst". A value
+    outside raises a TraitError that says so, here and on assignment.
+
+    >>> gate = TemporalGate(tau=6.0, s=3.0, r_on=0.2)
+    >>> gate.tau = 8.0  # the drawing follows
+    """
+
+    _esm = module("temporal_gate.js")
+    _css = CSS
+
+    tau = Float(6.0).tag(sync=True)
+    s = Float(3.0).tag(sync=True)
+    r_on = Float(0.2).tag(sync=True)
+    leak = Float(0.0).tag(sync=True)
+    steps = Int(24).tag(sync=True)
+    input = Unicode("palindrome").tag(sync=True)
+    digits = Unicode(read_only=True).tag(sync=True)
+    burst = List(Float(), read_only=True).tag(sync=True)
+    weight_ih = List(Float(), read_only=True).tag(sync=True)
+    weight_hh = List(Float(), read_only=True).tag(sync=True)
+    bias = List(Float(), read_only=True).tag(sync=True)
+
+    def __init__(
+        self,
+        tau: float = 6.0,
+        s: float = 3.0,
+        r_on: float = 0.2,
+        steps: int = 24,
+        leak: float = 0.0,
+        input: str = "palindrome",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(tau=tau, s=s, r_on=r_on, steps=steps, leak=leak, input=input, **kwargs)
+        for name, value in UNIT.items():
+            self.set_trait(name, value)
+        self._write_inputs()
+
+    @observe("steps")
+    def _write_inputs(self, _: Any = None) -> None:
+        self.set_trait("digits", _palindrome(self.steps))
+        self.set_trait("burst", _burst(self.steps))
+
+    @validate("tau")
+    def _check_tau(self, proposal: Any) -> float:
+        return checked(proposal, "a finite number > 0", lambda value: 0 < value < math.inf)
+
+    @validate("s")
+    def _check_s(self, proposal: Any) -> float:
+        return checked(proposal, "a finite number", math.isfinite)
+
+    @validate("r_on")
+    def _check_r_on(self, proposal: Any) -> float:
+        return checked(proposal, "a number > 0 and <= 1", lambda value: 0 < value <= 1)
+
+    @validate("leak")
+    def _check_leak(self, proposal: Any) -> float:
+        return checked(proposal, "a number from 0 to 1", lambda value: 0 <= value <= 1)
+
+    @validate("steps")
+    def _check_steps(self, proposal: Any) -> int:
+        return checked(proposal, f"an integer from 1 to {MAX_STEPS}", lambda value: 1 <= value <= MAX_STEPS)
+
+    @validate("input")
+    def _check_input(self, proposal: Any) -> str:
+        return checked(proposal, f"one of {', '.join(INPUTS)}", lambda value: value in INPUTS)
