@@ -128,6 +128,30 @@ def execute(
     _execute(BOOK / f"{chapter}.ipynb", output, _record(chapter, values, fingerprint), stderr)
 
 
+def refresh_text(executed: Path, source: Path) -> None:
+    """Bring the words of a chapter that need not run again up to date: its code cells and their outputs stay."""
+    notebook = json.loads(executed.read_bytes())
+    ran = {cell["id"]: cell for cell in notebook["cells"]}
+    injected = [cell for cell in ran.values() if "injected-parameters" in cell["metadata"]["tags"]]
+    cells = []
+    for cell in json.loads(source.read_bytes())["cells"]:
+        if cell["cell_type"] == "code":
+            cells.append(ran[cell["id"]])
+        else:  # with what papermill has left in its metadata, so that what has not changed is seen
+            there = ran.get(cell["id"], {"metadata": {}})
+            cells.append({**cell, "metadata": {**there["metadata"], "tags": [], **cell["metadata"]}})
+        if "parameters" in cell["metadata"].get("tags", []):
+            cells += injected
+    if cells != notebook["cells"]:
+        _write_executed(executed, {**notebook, "cells": cells})
+
+
+def _write_executed(path: Path, notebook: dict[str, Any]) -> None:
+    notebook["metadata"]["rnnreport"].pop("sha256", None)
+    notebook["metadata"]["rnnreport"]["sha256"] = _hash(notebook)
+    storage.write(path, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+
+
 def is_executed(notebook: Path) -> bool:
     """Whether the file is a notebook that :func:`execute` left."""
     try:
@@ -169,7 +193,9 @@ def sweep_chapter(chapter: str, points: Sequence[dict[str, Any]], folder: Path) 
     calls, source = {}, _source(chapter)
     for name, values in wanted.items():
         output, fingerprint = folder / f"{name}.ipynb", _fingerprint(chapter, values, source)
-        if not _is_done(output, fingerprint):
+        if _is_done(output, fingerprint):
+            refresh_text(output, BOOK / f"{chapter}.ipynb")
+        else:
             calls[name] = partial(_execute_alone, chapter, values, output, fingerprint)
     errors = sweep.run(calls, chapter) if calls else {}
     sweep.check_there(folder, [f"{name}.ipynb" for name in wanted if name not in errors])
@@ -225,13 +251,13 @@ def _run_chapters(wanted: Mapping[str, Mapping[str, Any]], outputs: Mapping[str,
     """
     calls, cells = {}, {}
     for chapter, values in wanted.items():
-        output, fingerprint = outputs[chapter], _fingerprint(chapter, values)
+        output, fingerprint, source = outputs[chapter], _fingerprint(chapter, values), BOOK / f"{chapter}.ipynb"
         if _is_done(output, fingerprint):
             print(f"{chapter}: nothing changed ({_recorded(output)['seconds']:.0f} s when it ran)", flush=True)
+            refresh_text(output, source)
         else:
-            source = BOOK / f"{chapter}.ipynb"
             calls[chapter] = partial(_execute, source, output, _record(chapter, values, fingerprint))
-            cells[chapter] = sum(cell["cell_type"] == "code" for cell in json.loads(source.read_bytes())["cells"])
+            cells[chapter] = len(_cells(chapter))
 
     def say(chapter: str) -> None:
         tqdm.write(f"{chapter}: {_recorded(outputs[chapter])['seconds']:.0f} s")
@@ -267,8 +293,7 @@ def _execute(source: Path, output: Path, record: Mapping[str, Any], stderr: Text
         notebook = json.loads(unfinished.read_bytes())
     notebook["metadata"]["rnnreport"] = {**record, "seconds": time.monotonic() - started, "error": error}
     notebook["metadata"]["papermill"]["output_path"] = str(output)
-    notebook["metadata"]["rnnreport"]["sha256"] = _hash(notebook)
-    storage.write(failed if error else output, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+    _write_executed(failed if error else output, notebook)
     if error:
         raise BuildError(f"{source.stem} failed: {error} (see {_relative(failed)})")
     failed.unlink(missing_ok=True)
@@ -398,9 +423,10 @@ def _fingerprint(chapter: str, values: Mapping[str, Any], source: str = "") -> s
 
 
 def _source(chapter: str) -> str:
-    """A hash of what the chapter's results depend on at any parameters: notebook, code, libraries, the code's data."""
-    files = [BOOK / f"{chapter}.ipynb", PROJECT / "requirements.lock", *_read_by_code(chapter)]
-    return _hash({"files": [content_hash(path) for path in files], "code": _code(chapter), "libraries": libraries()})
+    """A hash of what the chapter's results depend on at any parameters: its cells, code, libraries, the code's data."""
+    cells = [{**cell, "outputs": None, "execution_count": None} for cell in _cells(chapter)]
+    read = [content_hash(path) for path in (PROJECT / "requirements.lock", *_read_by_code(chapter))]
+    return _hash({"cells": cells, "files": read, "code": _code(chapter), "libraries": libraries()})
 
 
 def may_read(chapter: str, values: Mapping[str, Any]) -> list[Path]:

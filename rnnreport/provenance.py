@@ -83,7 +83,7 @@ def reads(*names: str) -> list[Path]:
 class _Parsed(NamedTuple):
     """What is known of a module without importing it."""
 
-    code: str  # its syntax
+    code: str  # a hash of its syntax
     strings: frozenset[str]
     reads: tuple[str, ...]  # what it assigns to READS
 
@@ -101,7 +101,7 @@ def _parsed(source: bytes) -> _Parsed:
             reads = ast.literal_eval(node.value)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             strings.add(node.value)
-    return _Parsed(ast.dump(tree), frozenset(strings), reads)
+    return _Parsed(hashlib.sha256(ast.dump(tree).encode()).hexdigest(), frozenset(strings), reads)
 
 
 def _source(module: str) -> Path:
