@@ -4,34 +4,32 @@ from __future__ import annotations
 
 import errno
 import glob
-import json
 import logging
 import os
 import shlex
 import signal
 import subprocess
 import sys
-import threading
 import time
-import webbrowser
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import pandas as pd
 import typer
-from tqdm import tqdm
 
 from rnnreport import build, checksums, corpora, environment, grid, locks, runs, sweep, vendor
 from rnnreport.errors import ReaderError
-from rnnreport.experiments import recorded, rnn_versus_lstm, speed, temporal_gate, text, text_training
+from rnnreport.experiments import recorded
+from rnnreport.experiments.text_run import TextRun
 from rnnreport.outputs import destination, keep_others
 from rnnreport.parameters import ParameterError, located
 from rnnreport.provenance import PROJECT
-from rnnreport.serve import SiteServer
-from rnnreport.training import CHECKPOINT, is_readable, use_one_thread
 from rnnreport.values import read
+
+if TYPE_CHECKING:  # what takes long to import is imported by the commands that need it
+    import pandas as pd
 
 app = typer.Typer(
     add_completion=False,
@@ -47,15 +45,22 @@ SAME = "; the same command goes on from here"  # what is said where one is stopp
 AGAIN = {"serve": "", "bench": "", "test": "", "tidy": "", "train": f"; with --resume {SAME[2:]}"}
 FOLDERS = (corpora.DATA_DIR, runs.RUNS_DIR, "RNNREPORT_NATIVE_DIR")  # variables that name them
 
+
+def _experiment(name: str) -> Callable[..., Any]:
+    """The function ``module.name`` of the experiments, imported when it is called: with torch, that takes seconds."""
+    module, _, function = name.partition(".")
+    return lambda *arguments: getattr(import_module(f"rnnreport.experiments.{module}"), function)(*arguments)
+
+
 RECORDS: dict[str, Callable[[Any], pd.DataFrame]] = {
-    "02_rnn_versus_lstm": rnn_versus_lstm.record,
-    "03_temporal_gate": temporal_gate.record,
-    "04_text_generation": text.record,
+    "02_rnn_versus_lstm": _experiment("rnn_versus_lstm.record"),
+    "03_temporal_gate": _experiment("temporal_gate.record"),
+    "04_text_generation": _experiment("text.record"),
 }
 # What `rnnreport train` trains: a run of so many steps and a seed, and how many steps there are by default.
-TRAININGS: dict[str, tuple[Callable[[int, int], text_training.TextRun], int, Path]] = {
-    "text": (text_training.long_run, 500_000, PROJECT / "data" / "text-500k"),
-    "text-short": (text.short_run, 20_000, PROJECT / "data" / "text-short"),
+TRAININGS: dict[str, tuple[Callable[[int, int], TextRun], int, Path]] = {
+    "text": (_experiment("text_training.long_run"), 500_000, PROJECT / "data" / "text-500k"),
+    "text-short": (_experiment("text.short_run"), 20_000, PROJECT / "data" / "text-short"),
 }
 
 ELSEWHERE = "another --folder starts anew"
@@ -318,6 +323,9 @@ def train(
         raise ParameterError(f"there is nothing to train called {what!r}; there are {' and '.join(TRAININGS)}")
     run_of, usual_steps, usual_folder = TRAININGS[what]
     steps, folder = steps or usual_steps, destination(given_folder, usual_folder)
+    from rnnreport.experiments import text_training
+    from rnnreport.training import CHECKPOINT, is_readable, use_one_thread
+
     checkpoint = folder / CHECKPOINT
     there = os.path.exists(checkpoint)  # of a name too long, Path's exists raises OSError
     if there and not resume:
@@ -336,6 +344,8 @@ def train(
             keep_others(weights, is_readable)
     configuration = run_of(steps, seed)
     use_one_thread()
+    from tqdm import tqdm
+
     with locks.alone(checkpoint):
         checksums.mend(folder)
         with tqdm(total=steps, desc="text", unit="step", mininterval=1.0) as bar:
@@ -348,14 +358,13 @@ def train(
     print(f"{steps:,} steps are done: {folder}")
 
 
-def _recorded(folder: Path) -> text_training.TextRun | None:
+def _recorded(folder: Path) -> TextRun | None:
     """What the folder's record, which says where and by what code it was made, is of; None where none can be read."""
     record = folder / "run.json"
     if not os.path.exists(record):
         return None
     try:
-        configuration = json.loads(checksums.verify(record).read_text("utf-8"))["configuration"]
-        return text_training.TextRun.model_validate(configuration)
+        return runs.configuration_of(folder, TextRun)
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())
         print(f"{record} cannot be read: {reason}", file=sys.stderr)
@@ -404,6 +413,7 @@ def bench(
     """Measure how fast the recurrences are, against others: ten minutes of one core, otherwise idle."""
     sys.path.append(str(PROJECT))  # benchmarks/ is no part of the installed package
     from benchmarks import run as benchmarks
+    from rnnreport.experiments import speed
 
     if engine and (only or profile or learning or output):
         raise ParameterError("--sweep takes no --only, --profile, --learning or --output: it only prints")
@@ -447,6 +457,11 @@ def _bench_sweep(quick: bool) -> None:
 @app.command()
 def serve(port: Annotated[int, typer.Option(min=0, max=65535)] = 8000, browser: bool = True) -> None:
     """Open the built book."""
+    import threading
+    import webbrowser
+
+    from rnnreport.serve import SiteServer
+
     html = build.BUILD / "html"
     if not (html / "index.html").exists():
         raise build.BuildError("there is no book yet; `make book` (or `python -m rnnreport book`) makes it")

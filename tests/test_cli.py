@@ -22,7 +22,7 @@ import yaml
 from conftest import ROOT
 
 from rnnreport import build, cli, outputs
-from rnnreport.experiments import recorded
+from rnnreport.experiments import recorded, speed, text_training
 from rnnreport.parameters import ParameterError
 
 CHAPTER_2 = ["run", "02_rnn_versus_lstm"]
@@ -224,8 +224,8 @@ def idle(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "sweep_chapter", started)
     monkeypatch.setattr(build, "settle_text", started)
     monkeypatch.setitem(cli.RECORDS, "02_rnn_versus_lstm", started)
-    monkeypatch.setattr(cli.text_training, "train_text", started)
-    monkeypatch.setattr(cli.speed, "compare_backends", started)
+    monkeypatch.setattr(text_training, "train_text", started)
+    monkeypatch.setattr(speed, "compare_backends", started)
     monkeypatch.setattr("benchmarks.run.run", started)
     monkeypatch.setattr(cli, "use_one_thread", lambda: None)
 
@@ -334,7 +334,7 @@ def test_what_a_command_wrote_is_written_again(tmp_path: Path) -> None:
     kinds = {
         executed: build.is_executed,
         table: recorded.is_recorded,
-        record: cli.speed.is_record,
+        record: speed.is_record,
         sweep_table: partial(build.is_sweep_table, chapter="02_x"),
     }
     for path, is_own in kinds.items():
@@ -599,12 +599,12 @@ def long_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = tmp_path / "text.txt"
     text.write_text("to be or not to be, that is the question. " * 60)
 
-    def tiny_run(steps: int, seed: int) -> cli.text_training.TextRun:
-        return cli.text_training.TextRun(
+    def tiny_run(steps: int, seed: int) -> text_training.TextRun:
+        return text_training.TextRun(
             corpus=str(text),
             sha256=cli.corpora.load(str(text)).sha256,
             hidden_size=3,
-            recipe=cli.text_training.course_recipe(steps, seed, record_every=2),
+            recipe=text_training.course_recipe(steps, seed, record_every=2),
             snapshots=(4,),
         )
 
@@ -624,7 +624,7 @@ def test_training_goes_on_only_when_asked_to(
     assert call(*words, "--steps", "6", monkeypatch=monkeypatch) == 2
     assert "--resume goes on from it" in capsys.readouterr().err
     assert call(*words, "--steps", "6", "--resume", monkeypatch=monkeypatch) == 0
-    assert cli.runs.load(folder, cli.text_training.TextRun).table["step"].tolist() == [2, 4, 6]
+    assert cli.runs.load(folder, text_training.TextRun).table["step"].tolist() == [2, 4, 6]
 
 
 def test_what_is_done_keeps_its_record(tmp_path: Path, long_run: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -642,9 +642,9 @@ def test_what_is_done_keeps_its_record(tmp_path: Path, long_run: None, monkeypat
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
     record.write_text("{")  # cut while it was written, by an older version
     assert call(*words, "4", "--resume", monkeypatch=monkeypatch) == 0
-    assert cli.runs.load(folder, cli.text_training.TextRun).configuration.steps == 4
+    assert cli.runs.load(folder, text_training.TextRun).configuration.steps == 4
     assert call(*words, "6", "--resume", monkeypatch=monkeypatch) == 0
-    assert cli.runs.load(folder, cli.text_training.TextRun).configuration.steps == 6
+    assert cli.runs.load(folder, text_training.TextRun).configuration.steps == 6
 
 
 PICKLED = b"\x80\x04cbuiltins\nprint\n(S'executed'\ntR."  # prints where it is loaded
@@ -662,7 +662,7 @@ def test_what_cannot_be_read_of_a_training_is_made_again_by_the_same_command(
     path.write_bytes(damage(path.read_bytes()))
     assert call(*words, "--resume", monkeypatch=monkeypatch) == 0
     assert cli.runs.damage_of(folder) == ""
-    assert cli.runs.load(folder, cli.text_training.TextRun).table["step"].tolist() == [2, 4]
+    assert cli.runs.load(folder, text_training.TextRun).table["step"].tolist() == [2, 4]
     assert not path.with_name("checkpoint.aside").exists() or file.startswith("weights")
 
 
@@ -702,7 +702,7 @@ def test_a_checkpoint_that_cannot_be_read_is_named_put_aside_and_made_again(
     (record,) = caplog.records
     assert record.getMessage().startswith(f"{checkpoint} does not hold ")
     assert (folder / "checkpoint.aside").read_bytes() == damaged
-    assert cli.runs.load(folder, cli.text_training.TextRun).table["step"].tolist() == [2, 4, 6]
+    assert cli.runs.load(folder, text_training.TextRun).table["step"].tolist() == [2, 4, 6]
 
 
 @pytest.mark.parametrize("name", ["run.json", "table.parquet", "SHA256SUMS", "weights-4.safetensors"])
@@ -734,23 +734,23 @@ def test_a_training_killed_before_its_first_checkpoint_goes_on(
 def test_the_second_training_into_a_folder_is_refused_at_once(
     tmp_path: Path, long_run: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder, train_text = tmp_path / "run", cli.text_training.train_text
+    folder, train_text = tmp_path / "run", text_training.train_text
     words = ["train", "text", "--folder", str(folder), "--steps", "4"]
 
     @wraps(train_text)
     def meanwhile(*arguments: Any) -> pd.DataFrame:
         with monkeypatch.context() as patch:
-            patch.setattr(cli.text_training, "train_text", lambda *arguments: pytest.fail("it trains"))
+            patch.setattr(text_training, "train_text", lambda *arguments: pytest.fail("it trains"))
             assert call(*words, "--seed", "1", monkeypatch=monkeypatch) == 2
         return train_text(*arguments)
 
-    monkeypatch.setattr(cli.text_training, "train_text", meanwhile)
+    monkeypatch.setattr(text_training, "train_text", meanwhile)
     assert call(*words, monkeypatch=monkeypatch) == 0
     said = capsys.readouterr().err.split("rnnreport: ")[1:]  # the first one's progress bar is there, too
     assert len(said) == 1
     assert f"{folder / 'checkpoint.safetensors'} is being written by process {os.getpid()} on " in said[0]
     assert " since 20" in said[0]
-    assert cli.runs.load(folder, cli.text_training.TextRun).configuration.seed == 0
+    assert cli.runs.load(folder, text_training.TextRun).configuration.seed == 0
     assert call(*words, "--resume", monkeypatch=monkeypatch) == 0  # the lock is free again
 
 
