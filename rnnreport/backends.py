@@ -1,14 +1,17 @@
 """Which code runs a recurrence: the torch operations of :mod:`rnnreport.recurrence`, or the optional native kernels.
 
 "torch" runs everywhere. "native" compiles the C++ of ``rnnreport/native/`` at first use; where that cannot be had, or a
-tensor is not float32 on the CPU, torch does the work and the log says so, once. "auto" is the same, but less loud where
-nothing is broken: no folder, no compiler, or such a tensor.
+tensor is not float32 on the CPU, torch does the work and the log says so, once. It multiplies float32, so that machines
+agree up to rounding. "auto" is the same, but less loud where nothing is broken: no folder, no compiler, or such a
+tensor. "native-bf16" is "native", but the LSTM without a temporal gate multiplies bfloat16 where the processor does that
+fast (AMX): the fastest there is, with other digits on such a machine than on any other.
 """
 
 from __future__ import annotations
 
 import importlib
 import logging
+import sys
 from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Literal, get_args
@@ -16,7 +19,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 if TYPE_CHECKING:
     from torch import Tensor
 
-Backend = Literal["torch", "native", "auto"]
+Backend = Literal["torch", "native", "native-bf16", "auto"]
 
 
 def check_backend(name: str) -> None:
@@ -36,6 +39,8 @@ def kernels(backend: Backend, *tensors: Tensor) -> ModuleType | None:
     if tensors:
         import torch  # here, since names of backends are read before any work
     for tensor in tensors:
+        import torch  # whoever has a tensor has done so already
+
         if tensor.dtype != torch.float32 or tensor.device.type != "cpu":
             _say_once(backend, f"they take float32 on the CPU, not {tensor.dtype} on {tensor.device}")
             return None
@@ -48,22 +53,36 @@ def kernels(backend: Backend, *tensors: Tensor) -> ModuleType | None:
 def in_use(backend: Backend) -> str:
     """For a run's provenance: what runs float32 recurrences on the CPU of this machine.
 
-    "torch", or "native" with the type that it multiplies, bf16 or float32, and a hash of its sources.
+    "torch", or "native" with the type that it multiplies, bf16 or float32, and a hash of its sources. Where torch has
+    not been imported yet, and the library is there as it was built, this does not import it.
     """
+    check_backend(backend)
+    if backend in ("native", "auto") and "torch" not in sys.modules:
+        try:
+            library = _module("library")
+            if library.is_built():
+                return library.description("float32")
+        except Exception:  # whatever it is, kernels() tells of it
+            pass
     native = kernels(backend)
-    return native.description() if native else "torch"
+    return native.description(backend) if native else "torch"
+
+
+def _module(name: str) -> ModuleType:
+    # By its name only: nothing depends on that folder, and results of the torch backend do not change with it.
+    return importlib.import_module(f"rnnreport.native.{name}")
 
 
 @cache
 def _native() -> tuple[ModuleType | None, str, bool]:
     """The native kernels, or None, the reason, and whether that is a fault rather than a machine without them."""
     try:
-        # By its name only: nothing depends on that folder, and results of the torch backend do not change with it.
-        return importlib.import_module("rnnreport.native"), "", False
+        return _module("autograd"), "", False
     except Exception as error:  # whatever a compiler, a file system or a loader can come up with
         words = str(error).strip() or type(error).__name__
         reason = next((line for line in words.splitlines() if "error" in line), words.splitlines()[0])
-        return None, reason, not (isinstance(error, ImportError) and error.name == "rnnreport.native")
+        missing = isinstance(error, ImportError) and (error.name or "").startswith("rnnreport.native")
+        return None, reason, not missing
 
 
 _said: set[tuple[Backend, str]] = set()
@@ -72,5 +91,5 @@ _said: set[tuple[Backend, str]] = set()
 def _say_once(backend: Backend, reason: str, broken: bool = False) -> None:
     if (backend, reason) not in _said:
         _said.add((backend, reason))
-        level = logging.WARNING if backend == "native" or broken else logging.INFO
+        level = logging.INFO if backend == "auto" and not broken else logging.WARNING
         logging.getLogger("rnnreport").log(level, "Going on with torch instead of the native kernels: %s", reason)

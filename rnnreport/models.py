@@ -29,8 +29,7 @@ class _Recurrent(nn.Module):
 
     The arguments are torch.nn's, in its order; two directions, projections and relu are refused.
     dropout: of what a layer hands to the next, while training.
-    backend: what runs the recurrence, see :mod:`rnnreport.backends`. There are native kernels for the LSTM and for the
-    temporal gate, unless its times differ within the batch; anything else torch runs, whatever the backend.
+    backend: what runs the recurrence, see :mod:`rnnreport.backends`.
     In autocast the input is cast to the weights' dtype, in which all is computed and given back.
     Under torch.func, torch.compile, torch.export and torch.jit.trace a loop over :mod:`rnnreport.cells` runs.
     """
@@ -296,7 +295,7 @@ class RNN(_Recurrent):
         if _followed():
             return _by_steps(lambda *step: (rnn_step(*step),), x, states, self.weights(layer))
         (h_0,) = states
-        return recurrence.rnn(x, h_0, *self.weights(layer))
+        return recurrence.rnn(x, h_0, *self.weights(layer), backend=self.backend)
 
 
 class LSTM(_Recurrent):
@@ -414,7 +413,7 @@ class TemporalGateLSTM(LSTM):
             return _by_steps(temporal_gate_lstm_step, x, states, self.weights(layer), k)
         if recurrence.sparse_pays(k, batch, self.backend):
             return recurrence.sparse_lstm(x, h_0, c_0, *self.weights(layer), k, sequence, self.backend)
-        return recurrence.lstm(x, h_0, c_0, *self.weights(layer), k)
+        return recurrence.lstm(x, h_0, c_0, *self.weights(layer), k, self.backend)
 
     def to_torch(self) -> nn.RNNBase:
         """The ``torch.nn.LSTM`` with these weights. It has no temporal gate: tau, s and r_on stay behind."""

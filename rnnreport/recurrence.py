@@ -6,7 +6,7 @@ and the weight gradient is one product over all steps. The gradients are those o
 
 Shapes: T steps, B batch, D input size, H hidden units. Input ``x`` is (T, B, D), or (T, B) integers, each standing for
 the one-hot vector of a symbol below D. float32 and float64. They can be differentiated once; ``create_graph=True`` is
-refused. ``backend``: "torch" is the code below, "native" or "auto" the same in C++, see :mod:`rnnreport.backends`.
+refused. ``backend``: "torch" is the code below, any other the same in C++, see :mod:`rnnreport.backends`.
 """
 
 from __future__ import annotations
@@ -27,12 +27,16 @@ _sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input  # (dy, y) -> dy 
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input  # (dy, y) -> dy (1 - y^2)
 
 
-def rnn(x: Tensor, h_0: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+def rnn(
+    x: Tensor, h_0: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor, backend: Backend = "torch"
+) -> tuple[Tensor, Tensor]:
     """h(1)...h(T), shape (T, B, H), and h(T), shape (B, H), of the vanilla RNN, equation (1).
 
     h_0: (B, H); weight_ih: (H, D); weight_hh: (H, H); bias: (H,).
     """
     _check(x, h_0)
+    if native := kernels(backend, weight_hh):
+        return native.rnn(x, h_0, weight_ih, weight_hh, bias)
     return _RNN.apply(x, h_0, weight_ih, weight_hh, bias)
 
 
@@ -49,12 +53,12 @@ def lstm(
     """h(1)...h(T), shape (T, B, H), then h(T) and c(T), shape (B, H), of the LSTM (4)-(9).
 
     With k, the openness of a temporal gate at every step, shape (T, H) or (T, B, H), of its gated form (13)-(16), which
-    computes all units, in torch whatever the backend.
+    computes all units.
     h_0, c_0: (B, H); weight_ih: (4H, D), weight_hh: (4H, H) and bias: (4H,), gates in the order i, f, g, o.
     """
     _check(x, h_0)
-    if k is None and (native := kernels(backend, weight_hh)):
-        return native.lstm(x, h_0, c_0, weight_ih, weight_hh, bias)
+    if native := kernels(backend, weight_hh):
+        return native.lstm(x, h_0, c_0, weight_ih, weight_hh, bias, k, backend)
     return _LSTM.apply(x, h_0, c_0, weight_ih, weight_hh, bias, k)
 
 

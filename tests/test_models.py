@@ -1145,7 +1145,7 @@ def test_a_layer_calls_the_recurrence_once_for_the_whole_sequence(monkeypatch):
 
 @pytest.mark.parametrize("network", [RNN, LSTM, TemporalGateLSTM])
 def test_a_backend_that_does_not_exist_is_refused_by_name(network):
-    with pytest.raises(ValueError, match="backend must be one of torch, native, auto, not 'cuda'"):
+    with pytest.raises(ValueError, match="backend must be one of torch, native, native-bf16, auto, not 'cuda'"):
         network(D, H, backend="cuda")
 
 

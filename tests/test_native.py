@@ -20,11 +20,11 @@ import torch
 from conftest import ROOT, require
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_recurrence import assert_same, behind_a_gate, gated, gradients, problem
+from test_recurrence import FORMS, assert_same, behind_a_gate, by_steps, gated, gradients, problem
 
 from rnnreport import backends, recurrence
 from rnnreport.backends import in_use, kernels
-from rnnreport.models import LSTM, CharLSTM
+from rnnreport.models import LSTM, RNN, CharLSTM
 from rnnreport.sampling import sample
 
 quickly = settings(max_examples=40, deadline=None)
@@ -36,37 +36,64 @@ SINGLE = torch.float32
 def compiled():
     """The kernels as this machine uses them."""
     require(shutil.which(os.environ.get("CXX", "c++")), "no C++ compiler on this machine")
-    return importlib.import_module("rnnreport.native")
-
-
-@pytest.fixture(scope="module")
-def exact(compiled):
-    """The kernels with float32 factors, as on a processor that does not multiply bfloat16 fast."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compiled, "bf16", False)
-        yield compiled
+    return importlib.import_module("rnnreport.native.autograd")
 
 
 @pytest.fixture
 def rounding(compiled, monkeypatch):
-    """The kernels with bfloat16 factors."""
-    if not torch.ops.rnnreport.fast_bf16():  # also in CI: nothing can be installed that would change it
-        pytest.skip("this processor does not multiply bfloat16 fast")
-    monkeypatch.setattr(compiled, "bf16", True)
-    return compiled
+    """The LSTM with bfloat16 factors, also where they are slow, as long as the processor has an instruction for them."""
+    monkeypatch.setattr(compiled, "fast_bf16", True)
+
+    def lstm(*inputs):
+        return compiled.lstm(*inputs, backend="native-bf16")
+
+    try:
+        lstm(*problem("lstm", dtype=SINGLE))
+    except RuntimeError as error:  # also in CI: nothing can be installed that would change it
+        pytest.skip(f"this processor does not multiply bfloat16 ({error})")
+    return lstm
 
 
 # Values and gradients
 
 
+def both(native, form):
+    """A dense kernel and its torch counterpart."""
+    return (native.rnn, recurrence.rnn) if form == "rnn" else (native.lstm, recurrence.lstm)
+
+
 @pytest.mark.parametrize("symbols", [False, True], ids=["features", "symbols"])
+@pytest.mark.parametrize("form", FORMS)
 @quickly
 @given(SIZES, st.integers(0, 2**32))
-def test_the_lstm_equals_torch(exact, symbols, sizes, seed):
-    inputs = problem("lstm", *sizes, symbols=symbols, dtype=SINGLE, seed=seed)
-    found, expected = exact.lstm(*inputs), recurrence.lstm(*inputs)
+def test_values_and_gradients_equal_those_of_torch(compiled, form, symbols, sizes, seed):
+    inputs = problem(form, *sizes, symbols=symbols, dtype=SINGLE, seed=seed)
+    found, expected = (run(*inputs) for run in both(compiled, form))
     assert_same(found, expected, 1e-5)
     assert_same(gradients(found, inputs), gradients(expected, inputs), 1e-5)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("sizes", [(6, 3, 4, 5), (1, 1, 1, 1), (4, 2, 3, 20)], ids=str)
+def test_values_and_gradients_equal_those_of_the_cells(compiled, form, sizes):
+    inputs = problem(form, *sizes, dtype=SINGLE)
+    found, expected = both(compiled, form)[0](*inputs), by_steps(form, inputs)
+    assert_same(found, expected, 1e-5)
+    assert_same(gradients(found, inputs), gradients(expected, inputs), 1e-5)
+
+
+@pytest.mark.parametrize("kind", [RNN, LSTM])
+def test_a_network_equals_that_of_torch_nn(compiled, kind):
+    torch.manual_seed(0)
+    x = torch.randn(7, 3, 5)
+    theirs = kind.counterpart(5, 20, 2)
+    ours = kind.from_torch(theirs, backend="native")
+    output, expected = ours(x)[0], theirs(x)[0]
+    assert_same([output], [expected], 1e-5)
+    output.square().mean().backward()
+    expected.square().mean().backward()
+    pairs = [(our.grad, theirs.grad) for our, pair in ours._pairs(theirs) for theirs in pair]
+    assert_same([one for one, _ in pairs], [other for _, other in pairs], 1e-6)
 
 
 @pytest.mark.parametrize("symbols", [False, True], ids=["features", "symbols"])
@@ -98,15 +125,17 @@ def test_a_gate_that_never_opens_passes_state_and_gradient_on(compiled):
 
 
 @pytest.mark.parametrize("symbols", [False, True], ids=["features", "symbols"])
-@pytest.mark.parametrize("sizes", [(30, 64, 87, 128), (5, 300, 10, 33), (300, 1, 3, 17)], ids=str)
-def test_gradients_equal_those_in_float64(exact, symbols, sizes):
-    """Sizes that fill the kernels' blocks and leave odd ends. Gradients add up over T and B: compared by their norm."""
-    double = problem("lstm", *sizes, symbols=symbols)
+@pytest.mark.parametrize("sizes", [(30, 64, 87, 128), (5, 300, 70, 33), (300, 1, 3, 17)], ids=str)
+@pytest.mark.parametrize("form", FORMS)
+def test_gradients_equal_those_in_float64(compiled, form, symbols, sizes):
+    """Sizes that fill the kernels' panels and leave odd ends. Gradients add up over T and B: compared by their norm."""
+    double = problem(form, *sizes, symbols=symbols)
+    run, oracle = both(compiled, form)
     single = [value.detach().to(value if value.dtype == torch.int64 else SINGLE) for value in double]
     for value in single:
         value.requires_grad_(value.is_floating_point())
-    found = gradients(exact.lstm(*single), single)
-    for one, other in zip(found, gradients(recurrence.lstm(*double), double), strict=True):
+    found = gradients(run(*single), single)
+    for one, other in zip(found, gradients(oracle(*double), double), strict=True):
         assert (one.double() - other).norm() <= 1e-5 * other.norm()
 
 
@@ -151,7 +180,7 @@ def test_bfloat16_rounds_the_factors_and_nothing_else(rounding, symbols, sizes):
         for value in single:
             value.requires_grad_(value.is_floating_point())
         double = [value.detach().double().requires_grad_() if value.is_floating_point() else value for value in single]
-        outputs, expected = rounding.lstm(*single), rounded_lstm(*double)
+        outputs, expected = rounding(*single), rounded_lstm(*double)
         pairs = zip((*outputs, *gradients(outputs, single)), (*expected, *gradients(expected, double)), strict=True)
         worst.append(max(((one - other).abs().max() / (1 + other.abs().max())).item() for one, other in pairs))
     assert sorted(worst)[len(worst) // 2] <= 1e-5
@@ -162,20 +191,21 @@ def test_bfloat16_rounds_the_factors_and_nothing_else(rounding, symbols, sizes):
 def test_bfloat16_costs_what_its_rounding_explains(rounding, symbols):
     """Each factor is off by 2^-9 of itself at most, so each product of two by 2^-8: in norm no result by more."""
     inputs = problem("lstm", 30, 64, 87, 128, symbols=symbols, dtype=SINGLE)
-    outputs, expected = rounding.lstm(*inputs), recurrence.lstm(*inputs)
+    outputs, expected = rounding(*inputs), recurrence.lstm(*inputs)
     found = (*outputs, *gradients(outputs, inputs))
     for one, other in zip(found, (*expected, *gradients(expected, inputs)), strict=True):
         assert (one - other).norm() <= 2**-8 * other.norm()
 
 
-def both(native):
+def kernels_with_inputs(native):
     """Each kernel with its torch counterpart and inputs."""
-    lstm, gated_lstm = problem("lstm", 3, 2, 4, 5, dtype=SINGLE), problem("gated by unit", 3, 2, 4, 5, dtype=SINGLE)
-    return (native.lstm, recurrence.lstm, lstm), (native.sparse_lstm, recurrence.sparse_lstm, gated_lstm)
+    inputs = {form: problem(form, 3, 2, 4, 5, dtype=SINGLE) for form in FORMS}
+    dense = [(*both(native, form), inputs[form]) for form in FORMS]
+    return *dense, (native.sparse_lstm, recurrence.sparse_lstm, inputs["gated by unit"])
 
 
 def test_inputs_need_not_be_contiguous(compiled):
-    for run, _, inputs in both(compiled):
+    for run, _, inputs in kernels_with_inputs(compiled):
         strided = []
         for value in inputs:
             scattered = torch.full((*value.shape, 2), 7.0)[..., 0].movedim(0, -1).contiguous()
@@ -185,24 +215,33 @@ def test_inputs_need_not_be_contiguous(compiled):
         assert_same(gradients(found, strided), gradients(expected, inputs), 1e-6)
 
 
-def test_expanded_inputs_and_expanded_gradients(exact):
+def test_expanded_inputs_and_expanded_gradients(compiled):
     x, *others = problem("gated by unit", 3, 1, 4, 5, dtype=SINGLE)
     wide = [x.expand(3, 3, 4), *(state.expand(3, 5) for state in others[:2]), *others[2:]]
-    for run, oracle, count in ((exact.lstm, recurrence.lstm, 6), (exact.sparse_lstm, recurrence.sparse_lstm, 7)):
-        leaves = [x, *others][:count]
-        found, expected = (torch.autograd.grad(f(*wide[:count])[0].sum(), leaves) for f in (run, oracle))
+    leaves = [x, *others]
+    for name, count in (("lstm", 6), ("lstm", 7), ("sparse_lstm", 7)):
+        found, expected = (
+            torch.autograd.grad(getattr(where, name)(*wide[:count])[0].sum(), leaves[:count])
+            for where in (compiled, recurrence)
+        )
         assert_same(found, expected, 1e-5)
+    (x, h_0, *weights) = problem("rnn", 3, 1, 4, 5, dtype=SINGLE)
+    found, expected = (
+        torch.autograd.grad(where.rnn(x.expand(3, 3, 4), h_0.expand(3, 5), *weights)[0].sum(), [x, h_0, *weights])
+        for where in (compiled, recurrence)
+    )
+    assert_same(found, expected, 1e-5)
 
 
-@pytest.mark.parametrize("used", [0, 1, 2], ids=["h alone", "h(T) alone", "c(T) alone"])
-def test_a_loss_may_look_at_one_output_only(exact, used):
-    for run, oracle, inputs in both(exact):
+@pytest.mark.parametrize("used", [0, 1, -1], ids=["h alone", "h(T) alone", "the last alone"])
+def test_a_loss_may_look_at_one_output_only(compiled, used):
+    for run, oracle, inputs in kernels_with_inputs(compiled):
         found, expected = (torch.autograd.grad(f(*inputs)[used].sum(), inputs) for f in (run, oracle))
         assert_same(found, expected, 1e-5)
 
 
 def test_only_what_asks_for_a_gradient_gets_one(compiled):
-    for run, _, inputs in both(compiled):
+    for run, _, inputs in kernels_with_inputs(compiled):
         values = [value.detach() for value in inputs]
         assert not any(part.requires_grad for part in run(*values))
         values[-2].requires_grad_()
@@ -212,7 +251,7 @@ def test_only_what_asks_for_a_gradient_gets_one(compiled):
 
 @pytest.mark.parametrize("sizes", [(3, 2, 4, 5), (3, 1, 1, 1)], ids=str)
 def test_inputs_are_left_as_they_were_and_the_backward_pass_may_run_twice(compiled, sizes):
-    for run, form in ((compiled.lstm, "lstm"), (compiled.sparse_lstm, "gated by unit")):
+    for run, form in (*((both(compiled, form)[0], form) for form in FORMS), (compiled.sparse_lstm, "gated by unit")):
         inputs = problem(form, *sizes, dtype=SINGLE)
         before = [value.detach().clone() for value in inputs]
         total = sum(part.sum() for part in run(*inputs))
@@ -224,13 +263,13 @@ def test_inputs_are_left_as_they_were_and_the_backward_pass_may_run_twice(compil
 
 
 def test_a_second_derivative_is_refused(compiled):
-    for run, _, inputs in both(compiled):
+    for run, _, inputs in kernels_with_inputs(compiled):
         with pytest.raises(RuntimeError, match="differentiated once: create_graph must be False"):
             torch.autograd.grad(run(*inputs)[1].sum(), inputs[:1], create_graph=True)
 
 
 def test_what_is_no_number_stays_none(compiled):
-    for run, oracle, inputs in both(compiled):
+    for run, oracle, inputs in kernels_with_inputs(compiled):
         x, *others = (value.detach() for value in inputs)
         x[1, 0, 0] = torch.nan
         expected = oracle(x, *others)[0].isnan()
@@ -255,8 +294,27 @@ def test_shapes_that_do_not_fit_are_refused(compiled, change, message):
         compiled.lstm(*change(*inputs))
     with pytest.raises(RuntimeError, match=re.escape(message)):
         compiled.sparse_lstm(*change(*inputs), torch.ones(3, 5))
-    with pytest.raises(RuntimeError, match=r"k must have the shape \(T, H\)"):
+    with pytest.raises(RuntimeError, match=re.escape("k must have the shape (T, H)")):
+        compiled.lstm(*inputs, torch.ones(3, 2, 4))
+    with pytest.raises(RuntimeError, match=re.escape("k must have the shape (T, H)")):
         compiled.sparse_lstm(*inputs, torch.ones(3, 2, 5))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x, h, *w: (x[:, :, :3], h, *w), "D = 4"),
+        (lambda x, h, *w: (x[:, :1], h, *w), "2 > 0 sequences"),
+        (lambda x, h, *w: (x.double(), h, *w), "must be float32"),
+        (lambda x, h, *w: (x[..., 0].long() + 4, h, *w), "symbols must lie in 0...3"),
+        (lambda x, h, *w: (x, h[:, :3], *w), "h_0 must have"),
+        (lambda x, h, *w: (x, h, *w[:2], w[2][:4]), "H = 5 rows"),
+    ],
+)
+def test_shapes_that_do_not_fit_are_refused_by_the_rnn(compiled, change, message):
+    inputs = [value.detach().abs() for value in problem("rnn", 3, 2, 4, 5, dtype=SINGLE)]
+    with pytest.raises(RuntimeError, match=re.escape(message)):
+        compiled.rnn(*change(*inputs))
 
 
 # Sampling
@@ -291,17 +349,20 @@ def test_the_backend_of_a_model_is_used(compiled):
     native.load_state_dict(ours.state_dict())
     assert "_LSTMBackward" in str(native(x)[0].grad_fn)
     assert not torch.equal(native(x)[0], ours(x)[0])
-    torch.testing.assert_close(native(x)[0], ours(x)[0], rtol=0, atol=2**-7)
+    torch.testing.assert_close(native(x)[0], ours(x)[0])
 
 
-def test_provenance_names_the_kernels(compiled, exact):
+@pytest.mark.parametrize("fast", [False, True])
+def test_provenance_names_the_kernels(compiled, fast, monkeypatch):
+    monkeypatch.setattr(compiled, "fast_bf16", fast)
     assert in_use("torch") == "torch"
     assert re.fullmatch("native float32 [0-9a-f]{12}", in_use("native"))
     assert in_use("auto") == in_use("native")
+    assert in_use("native-bf16") == in_use("native").replace("float32", "bf16" if fast else "float32")
 
 
 def test_a_backend_that_does_not_exist_is_refused():
-    with pytest.raises(ValueError, match="backend must be one of torch, native, auto, not 'cuda'"):
+    with pytest.raises(ValueError, match="backend must be one of torch, native, native-bf16, auto, not 'cuda'"):
         kernels("cuda")
 
 

@@ -1,4 +1,7 @@
-"""Builds the C++ of this folder once, keeps the library, and loads it: ``torch.ops.rnnreport``."""
+"""Builds the C++ of this folder once, keeps the library, and loads it: ``torch.ops.rnnreport``.
+
+Torch is imported where something is built or loaded, not to tell whether the library is there.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,10 @@ import sys
 import tempfile
 from contextlib import suppress
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 
-import pooch
-import torch
+import platformdirs
 from filelock import FileLock
 
 from rnnreport import checksums, storage
@@ -32,6 +35,11 @@ PROCESSOR_FLAGS = [["-march=native", "-mprefer-vector-width=512"], ["-mcpu=nativ
 _log = logging.getLogger("rnnreport")
 
 
+def description(factors: str) -> str:
+    """What a result's provenance says of the kernels: the type of their products' factors, a hash of the sources."""
+    return f"native {factors} {source_hash()}"
+
+
 def source_hash() -> str:
     """12 hexadecimal digits for the sources, and for the Python that calls what is made of them."""
     return _digest(*(path.read_bytes() for path in (*SOURCES, *HEADERS, *sorted(Path(__file__).parent.glob("*.py")))))
@@ -45,8 +53,8 @@ def load() -> None:
     is built anew. Where that folder cannot be written every process compiles its own. Raises ImportError where there
     is no compiler, RuntimeError where it cannot be built, OSError where it cannot be loaded.
     """
-    folder = Path(os.environ.get("RNNREPORT_NATIVE_DIR") or pooch.os_cache("rnnreport") / "native")
-    kept = folder / _key()
+    kept = _place()
+    folder = kept.parent
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
     if _load_kept(kept):
@@ -61,14 +69,33 @@ def load() -> None:
         _build_and_load(None)
 
 
+def is_built() -> bool:
+    """Whether :func:`load` finds the library as it was written, and has nothing to build."""
+    return _is_whole(_place())
+
+
 def _load_kept(folder: Path) -> bool:
     """Load the library of that folder, if it is there as it was written: another could end the process."""
+    if not _is_whole(folder):
+        return False
+    import torch
+
+    torch.ops.load_library(folder / LIBRARY)
+    return True
+
+
+def _is_whole(folder: Path) -> bool:
     try:
         checksums.verify_folder(folder, LIBRARY)
     except (OSError, checksums.DamagedError):
         return False
-    torch.ops.load_library(folder / LIBRARY)
     return True
+
+
+def _place() -> Path:
+    """The folder of the library that this machine needs."""
+    folder = os.environ.get("RNNREPORT_NATIVE_DIR") or Path(platformdirs.user_cache_dir("rnnreport"), "native")
+    return Path(folder, _key())
 
 
 def _key() -> str:
@@ -77,7 +104,7 @@ def _key() -> str:
         source_hash(),
         str(FLAGS),
         str(PROCESSOR_FLAGS),
-        torch.__version__,
+        metadata.version("torch"),
         os.environ.get("CXX", ""),
         _processor(),
     )

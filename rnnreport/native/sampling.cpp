@@ -22,12 +22,11 @@ void sample(Tensor text, int64_t length, std::optional<Tensor> u, double tempera
   std::vector<double> cumulated(V);
   int64_t* symbols = text.data_ptr<int64_t>();
 
-  Products multiply;
   for (int64_t t = 0; t < steps; t++, symbols += B) {
     for (int64_t layer = 0; layer < L; layer++) {
       const int64_t below = layer ? H : 0;  // the layer reads the new h below it, which stands beside its own
       float* a = floats(gates);
-      multiply(floats(h) + layer * H - below, L * H, floats(matrices[layer]), a, B, 4 * H, H + below, false);
+      product(floats(h) + layer * H - below, L * H, floats(matrices[layer]), a, B, 4 * H, H + below, false);
       for (int64_t b = 0; b < B; b++, a += 4 * H) {
         const float* in = layer ? floats(biases[layer - 1]) : floats(table) + symbols[b] * 4 * H;
         float *h_b = floats(h) + (b * L + layer) * H, *c_b = floats(c) + (layer * B + b) * H;
@@ -41,7 +40,7 @@ void sample(Tensor text, int64_t length, std::optional<Tensor> u, double tempera
       }
     }
     if (t < given - 1) continue;  // the following character is given
-    multiply(floats(h) + (L - 1) * H, L * H, floats(W_p), floats(scores), B, V, H, false);
+    product(floats(h) + (L - 1) * H, L * H, floats(W_p), floats(scores), B, V, H, false);
     for (int64_t b = 0; b < B; b++) {
       float *logits = floats(scores) + b * V, *bias = floats(b_p);
       for (int64_t v = 0; v < V; v++) logits[v] += bias[v];

@@ -41,13 +41,12 @@ std::tuple<std::optional<Tensor>, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor
   Tensor output = at::empty({sequence ? T : 0, H, B}, real), W_t = at::empty({H, 4, K}, real);
   float* h = floats(reads);
 
-  Products multiply;
   for (int64_t t = 0, opening = 0; t < T; t++) {
     const int64_t n = integers(openings)[t], *u = integers(unit) + opening;
     if (n) {
       read_input(x, t, D, B, h + H * B);
       gather(W, u, n, floats(W_t));
-      multiply(floats(W_t), K, h, floats(gates) + opening * 4 * B, 4 * n, B, K, false);
+      product(floats(W_t), K, h, floats(gates) + opening * 4 * B, 4 * n, B, K, false);
     }
     for (int64_t j = 0; j < n; j++, opening++) {
       float *a = floats(gates) + opening * 4 * B, *h_u = h + u[j] * B, *c_u = floats(c) + u[j] * B;
@@ -85,7 +84,6 @@ std::tuple<std::optional<Tensor>, Tensor, Tensor, Tensor, Tensor> backward(
   Tensor da_t = at::empty({H, 4, B}, real), da_columns = at::empty({B, 4 * H}, real);
   float *h = floats(reads), *dh = floats(d_h), *dW = floats(d_W);
 
-  Products multiply;
   for (int64_t t = T - 1, opening = N; t >= 0; t--) {
     const int64_t n = integers(openings)[t], rows = 4 * n, *u = integers(unit) + opening - n;
     opening -= n;
@@ -114,10 +112,10 @@ std::tuple<std::optional<Tensor>, Tensor, Tensor, Tensor, Tensor> backward(
     read_input(x, t, D, B, h + H * B);
     gather(W, u, n, floats(W_t));
     transpose(floats(W_t), K, rows, K, floats(W_columns), rows);
-    multiply(floats(W_columns), rows, floats(da_t), dh, H, B, rows, true);
-    if (needs_dx) multiply(floats(W_columns) + H * rows, rows, floats(da_t), floats(dx) + t * D * B, D, B, rows, false);
+    product(floats(W_columns), rows, floats(da_t), dh, H, B, rows, true);
+    if (needs_dx) product(floats(W_columns) + H * rows, rows, floats(da_t), floats(dx) + t * D * B, D, B, rows, false);
     transpose(floats(da_t), B, rows, B, floats(da_columns), rows);
-    multiply(h, B, floats(da_columns), floats(dW_t), K, rows, B, false);
+    product(h, B, floats(da_columns), floats(dW_t), K, rows, B, false);
     const float* share = floats(dW_t);
     for (int64_t r = 0; r < K; r++)
       for (int64_t j = 0; j < n; j++)
