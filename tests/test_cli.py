@@ -21,7 +21,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from rnnreport import build, cli, outputs
+from rnnreport import build, cli, outputs, training
 from rnnreport.experiments import recorded, speed, text_training
 from rnnreport.parameters import ParameterError
 
@@ -227,7 +227,7 @@ def idle(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text_training, "train_text", started)
     monkeypatch.setattr(speed, "compare_backends", started)
     monkeypatch.setattr("benchmarks.run.run", started)
-    monkeypatch.setattr(cli, "use_one_thread", lambda: None)
+    monkeypatch.setattr(training, "use_one_thread", lambda: None)
 
 
 def of_folder(folder: Path) -> dict[Path, bytes]:
@@ -405,7 +405,7 @@ def test_a_named_file_is_looked_for_where_the_caller_is_and_then_in_the_project(
         "01c_cell_path": [],
         "02_rnn_versus_lstm": ["recorded_file"],
         "03_temporal_gate": ["recorded_file"],
-        "04_text_generation": ["corpus", "long_folder", "short_folder", "recorded_file"],
+        "04_text_generation": ["recorded_file", "corpus", "long_folder", "short_folder"],
         "05_claims": ["verdicts_file"],
         "06_speed": ["benchmarks_file", "learning_file"],
     }
@@ -431,7 +431,7 @@ def test_a_named_file_is_looked_for_where_the_caller_is_and_then_in_the_project(
         ("RNNREPORT_RUNS_DIR", "caf\udce9", "RNNREPORT_RUNS_DIR is not UTF-8, which names and values must be here"),
     ],
 )
-@pytest.mark.parametrize("command", ["book", "serve", *WRITERS])
+@pytest.mark.parametrize("command", ["book", "serve", "tidy", "test", *WRITERS])
 def test_a_variable_that_no_command_can_work_with_is_refused_at_once(
     command: str,
     variable: str,
@@ -609,7 +609,7 @@ def long_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         )
 
     monkeypatch.setitem(cli.TRAININGS, "text", (tiny_run, 4, tmp_path / "usual"))
-    monkeypatch.setattr(cli, "use_one_thread", lambda: None)  # it would last beyond this test
+    monkeypatch.setattr(training, "use_one_thread", lambda: None)  # it would last beyond this test
 
 
 def test_training_goes_on_only_when_asked_to(
