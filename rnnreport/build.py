@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -454,9 +454,13 @@ def _code(chapter: str) -> str:
     return code_version(*sorted(set(imported)), whole=frozenset(name for name in imported if imported[name]))
 
 
-def _imports(chapter: str) -> dict[str, bool]:
+def _imports(chapter: str) -> Mapping[str, bool]:
     """What the chapter's code imports from this package, and whether it shows its source: ``inspect.getsource``."""
-    code = "\n".join("".join(cell["source"]) for cell in _cells(chapter))
+    return _imported_by("\n".join("".join(cell["source"]) for cell in _cells(chapter)))
+
+
+@cache
+def _imported_by(code: str) -> Mapping[str, bool]:
     names = []
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Import):
