@@ -26,7 +26,18 @@ LIBRARIES = ("torch", "numpy", "pandas", "matplotlib")
 # tests/test_invalidation.py holds them to it.
 PLUMBING = frozenset(
     f"rnnreport.{name}"
-    for name in ("checksums", "locks", "parameters", "provenance", "runs", "shown", "storage", "sweep", "words")
+    for name in (
+        "checksums",
+        "errors",
+        "locks",
+        "parameters",
+        "provenance",
+        "runs",
+        "shown",
+        "storage",
+        "sweep",
+        "words",
+    )
 )
 
 
