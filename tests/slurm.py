@@ -112,7 +112,7 @@ def _said(environment: dict[str, str], *command: str) -> str:
     return subprocess.run(command, env=environment, capture_output=True, text=True).stdout.strip()
 
 
-def _wait_for(condition: object, folder: Path, seconds: float = 60) -> None:
+def _wait_for(condition: object, folder: Path, seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not condition():  # type: ignore[operator]
         if time.monotonic() > end:

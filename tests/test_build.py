@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import os
 import re
@@ -10,16 +11,18 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import chdir, redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 from xml.etree import ElementTree
 
 import nbformat
+import papermill.iorw
+import papermill.parameterize
 import psutil
 import pytest
-from conftest import ROOT
+from conftest import ROOT, eventually
 from pydantic import Field
 
 from rnnreport import build, site, sweep, vendor
@@ -80,6 +83,27 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(site, "_jupyter_book", pages)
     monkeypatch.setenv("SMALL_LOG", str(tmp_path / "log"))
     return path
+
+
+def in_this_process(chapter: str, values: Mapping[str, Any], output: Path, stderr: object) -> str:
+    """In place of papermill, which starts a kernel: the same cells are run here."""
+    notebook = papermill.parameterize.parameterize_notebook(
+        papermill.iorw.load_notebook_node(str(build.BOOK / f"{chapter}.ipynb")), dict(values)
+    )
+    names: dict[str, Any] = {}
+    with chdir(build.BOOK):
+        for code in [code for code in notebook.cells if code.cell_type == "code"]:
+            with redirect_stdout(io.StringIO()) as said:
+                exec(code.source, names)
+            code.outputs = [nbformat.v4.new_output("stream", text=said.getvalue())] if said.getvalue() else []
+    nbformat.write(notebook, output)
+    return ""
+
+
+@pytest.fixture
+def quickly(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of what is done before and after a notebook runs."""
+    monkeypatch.setattr(build, "_papermill", in_this_process)
 
 
 def ran(path: Path) -> int:
@@ -388,7 +412,7 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.fixture
-def built(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
+def built(quickly: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
     """What ``book`` says; it has been called once."""
 
     def book() -> str:
@@ -570,7 +594,11 @@ def test_a_file_that_is_no_list_of_verdicts_is_refused(content: str | None, tmp_
 
 
 def test_a_sweep_leaves_damaged_notebooks_out_of_its_table_and_makes_its_own_again(
-    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    quickly: None,
+    small: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv(sweep.WORKERS, "1")
     monkeypatch.setattr(sweep, "run", lambda calls, name: {name: None for name in calls if calls[name]()})
@@ -612,14 +640,6 @@ def start(small: Path, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     return start
-
-
-def eventually(condition: Callable[[], object]) -> None:
-    for _ in range(6000):
-        if condition():
-            return
-        time.sleep(0.05)
-    raise AssertionError("not within five minutes")
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT", "SIGKILL"])

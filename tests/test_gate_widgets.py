@@ -631,10 +631,9 @@ def test_shut_is_drawn_flat(shown: Shown) -> None:
 
 
 @pytest.mark.parametrize("motion", ["no-preference", "reduce"])
-def test_the_training_is_played_to_its_end(shown: Shown, page: Page, motion: Any) -> None:
+def test_the_training_is_played_to_its_end(stopped: Shown, page: Page, motion: Any) -> None:
     page.emulate_media(reduced_motion=motion)
-    page.clock.install()
-    widget = shown(replay())
+    widget = stopped(replay())
     slider, says = widget.get_by_role("slider", name="training step"), widget.get_by_role("status")
     frames = [picture(widget)]
     widget.get_by_role("button", name="Play").click()

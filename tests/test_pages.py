@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 import yaml
-from conftest import CONTRAST, ROOT, require
+from conftest import CONTRAST, PATIENCE, ROOT, require
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page, Request
@@ -111,6 +111,7 @@ def start(request: pytest.FixtureRequest, browser: Browser, homes: dict[str, str
 
 def opened(browser: Browser, name: str, home: str) -> Visit:
     page = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light").new_page()
+    page.set_default_timeout(PATIENCE)
     visit = Visit(name, home, page)
     page.on("request", lambda request: visit.requests.append(request.url))
     page.on("requestfailed", lambda request: visit.problems.extend(failure(request)))

@@ -6,11 +6,11 @@ import http.client
 import socket
 import struct
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conftest import eventually
 
 from rnnreport.serve import SiteServer
 
@@ -82,16 +82,14 @@ def test_only_this_machine_is_served(server: SiteServer) -> None:
 
 
 def test_a_reader_who_leaves_in_mid_page_is_not_told_of(server: SiteServer, capfd: pytest.CaptureFixture[str]) -> None:
+    others = threading.active_count()
     for _ in range(3):
         reader = socket.create_connection(("127.0.0.1", server.server_port))
         reader.sendall(f"GET /large.bin HTTP/1.1\r\nHost: 127.0.0.1:{server.server_port}\r\n\r\n".encode())
         reader.recv(1000)
         reader.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset
         reader.close()
-    for _ in range(200):
-        if threading.active_count() <= 2:
-            break
-        time.sleep(0.02)
+    eventually(lambda: threading.active_count() <= others)
     assert "Traceback" not in capfd.readouterr().err
     assert asked(server, "/") == (200, "html")
 

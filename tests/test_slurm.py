@@ -11,8 +11,8 @@ from pathlib import Path
 import dask
 import pytest
 import slurm
-from conftest import ROOT, require
-from test_runs import eventually, palindrome_run
+from conftest import ROOT, eventually, require
+from test_runs import palindrome_run
 from test_sweep import contents, finished, under_way
 
 from rnnreport import sweep

@@ -20,12 +20,12 @@ import nbformat
 import pandas as pd
 import psutil
 import pytest
-from conftest import require
+from conftest import eventually, require
 from test_cli import call
-from test_runs import eventually, palindrome_run
+from test_runs import palindrome_run
 
-from rnnreport import build, runs, sweep
-from rnnreport.experiments import temporal_gate
+from rnnreport import build, claims, runs, sweep
+from rnnreport.experiments import cell_path
 from rnnreport.experiments.palindromes import PalindromeRun, train_palindromes
 from rnnreport.runs import RUNS_DIR, RunError, key_of, run_all
 from rnnreport.sweep import SweepError
@@ -151,7 +151,7 @@ def test_the_bar_moves_while_a_call_is_under_way(tmp_path: Path, capfd: pytest.C
             eventually(told)
         finally:
             (tmp_path / "go").touch()
-        assert swept.result(60) == {}
+        assert swept.result(300) == {}
     assert "4/4" in shown + capfd.readouterr().err
 
 
@@ -204,7 +204,7 @@ def test_a_driver_that_is_killed_leaves_no_process_and_the_same_call_goes_on(
     driver.wait()
     assert len(finished(store)) < len(MANY)
     assert workers
-    assert not psutil.wait_procs(workers, timeout=30)[1]
+    assert not psutil.wait_procs(workers, timeout=300)[1]
     subprocess.run(script, check=True, stderr=subprocess.DEVNULL)
     assert contents(store, MANY) == undisturbed
 
@@ -224,7 +224,7 @@ def test_a_running_cluster_gives_the_same_and_its_death_is_told(
             eventually(lambda: under_way(tmp_path / "other"))
             process.kill()
             with pytest.raises(SweepError, match=f"the connection to the scheduler {address} was lost; what is"):
-                swept.result(60)
+                swept.result(300)
 
 
 def test_workers_that_put_runs_elsewhere_are_told_of(store: Path) -> None:
@@ -238,21 +238,20 @@ def test_workers_that_put_runs_elsewhere_are_told_of(store: Path) -> None:
     [(0, 1, "had no worker for 2 s"), (1, 2, "workers must have one thread .* has one of 2")],
 )
 def test_a_cluster_without_fit_workers_is_a_clear_error(store: Path, workers: int, threads: int, says: str) -> None:
-    with cluster(workers, threads) as (address, _), sweep.on(scheduler=address, wait=2):
-        started = time.monotonic()
-        with pytest.raises(SweepError, match=says):
-            run_all(train_palindromes, MANY[:1])
-        assert time.monotonic() - started < 10
+    with (
+        cluster(workers, threads) as (address, _),
+        sweep.on(scheduler=address, wait=2),
+        pytest.raises(SweepError, match=says),
+    ):
+        run_all(train_palindromes, MANY[:1])
 
 
 def test_a_scheduler_that_is_not_there_is_a_clear_error_within_a_minute(
     store: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert sweep.WAIT < 60
-    started = time.monotonic()
     words = ["sweep", "05_claims", "--scheduler", "tcp://127.0.0.1:1", "--wait", "2", "-o", str(tmp_path / "out")]
     assert call(*words, monkeypatch=monkeypatch) == 2
-    assert time.monotonic() - started < 20
     said = capfd.readouterr().err.strip().splitlines()[-1]
     assert said == "rnnreport: the scheduler tcp://127.0.0.1:1 did not answer within 2 s"
 
@@ -335,10 +334,10 @@ def test_a_file_in_the_way_of_the_folder_is_told(tmp_path: Path, monkeypatch: py
 # Chapters
 
 SMALL = {
-    **{"lengths": [4], "train_steps": 2, "hidden_size": 3, "batch_size": 2, "test_palindromes": 100},
-    **dict.fromkeys(("burst_steps", "frequency_steps", "adding_steps", "marked_steps"), 2),
+    **{"seeds": [0], "length": 3, "train_steps": 2, "hidden_size": 2, "batch_size": 2},
+    **{"test_palindromes": 100, "measured_palindromes": 2},
 }
-CHAPTER = ["03_temporal_gate", *(word for name, value in SMALL.items() for word in ("-p", name, str(value)))]
+CHAPTER = ["01c_cell_path", *(word for name, value in SMALL.items() for word in ("-p", name, str(value)))]
 
 
 def asked_for(experiment: Callable[[Any], object], p: Any) -> list[str]:
@@ -360,8 +359,10 @@ def asked_for(experiment: Callable[[Any], object], p: Any) -> list[str]:
 def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """A chapter at a learning rate that does and one whose runs cannot: the sweep's folder, and what it said."""
     folder = tmp_path_factory.mktemp("swept")
-    values = {**build.parameters("03_temporal_gate"), **SMALL, "learning_rate": 0.002}
-    for key in asked_for(temporal_gate.gated_versus_lstm, build.CHAPTERS["03_temporal_gate"].check(values)):
+    given = {**build.parameters(CHAPTER[0]), **SMALL}
+    points = [build.CHAPTERS[CHAPTER[0]].check({**given, "learning_rate": rate}) for rate in (0.001, 0.002)]
+    wanted = [set(asked_for(cell_path.palindrome_networks, point)) for point in points]
+    for key in wanted[1] - wanted[0]:
         (folder / "runs" / f"{key}.lock").mkdir(parents=True)  # where a file has to be
     done = subprocess.run(
         [*COMMAND, "sweep", *CHAPTER, "--grid", "learning_rate=0.001,0.002", "-o", str(folder)],
@@ -385,8 +386,9 @@ def test_a_chapter_over_a_grid_leaves_a_notebook_and_a_row_a_run(
     table = pd.read_csv(folder / "sweep.csv")
     assert table["learning_rate"].tolist() == [0.001, 0.002]
     assert table["status"].tolist() == ["done", "failed"]
-    assert table["lengths"].tolist() == [4, 4]
-    assert table["fig3"].iloc[0] == "reproduced"
+    assert table["length"].tolist() == [3, 3]
+    assert table["identity-grad"].iloc[0] in claims.VERDICTS
+    assert pd.isna(table["identity-grad"].iloc[1])
     assert (table["seconds"] > 0).all()
     assert "RunError" in table["error"].iloc[1]
     assert pd.isna(table["error"].iloc[0])
@@ -394,7 +396,7 @@ def test_a_chapter_over_a_grid_leaves_a_notebook_and_a_row_a_run(
         record = nbformat.read(folder / name, as_version=4).metadata["rnnreport"]
         assert record["parameters"]["learning_rate"] == row["learning_rate"]
         assert {name: record["parameters"][name] for name in SMALL} == SMALL
-        assert record["code"] == row["code"] == build._code("03_temporal_gate")
+        assert record["code"] == row["code"] == build._code(CHAPTER[0])
         assert record["machine"] == row["machine"]
     executed, failed = (nbformat.read(folder / name, as_version=4) for name in table["notebook"])
     assert table["notebook"].iloc[1].endswith(".failed.ipynb")
@@ -425,9 +427,9 @@ def test_a_sweep_of_chapters_that_is_stopped_leaves_no_kernel_and_the_same_comma
             os.killpg(driver.pid, how)  # as a terminal does
         else:
             driver.send_signal(how)
-        said = driver.communicate(timeout=30)[1]
-        assert not psutil.wait_procs(children, timeout=30)[1]
-        assert not list((tmp_path / "out").glob("03_temporal_gate-????????????.ipynb"))
+        said = driver.communicate(timeout=300)[1]
+        assert not psutil.wait_procs(children, timeout=300)[1]
+        assert not list((tmp_path / "out").glob(f"{CHAPTER[0]}-????????????.ipynb"))
         return said
 
     assert stopped(signal.SIGINT).endswith("rnnreport: stopped; the same command goes on from here\n")

@@ -383,20 +383,12 @@ def bars(widget: Locator) -> str:
     return widget.get_by_role("img").get_attribute("aria-label") or ""
 
 
-def stopped_in_time(shown: Shown, page: Page, writer: CharacterWriter) -> Locator:
-    """The widget in a page whose clock only the test moves."""
-    page.clock.install(time=0)
-    widget = shown(writer)
-    page.clock.pause_at(1000)
-    return widget
-
-
 def press(widget: Locator, name: str) -> None:
     widget.get_by_role("button", name=name).click()
 
 
-def test_it_writes_pauses_and_starts_again(shown: Shown, page: Page) -> None:
-    widget = stopped_in_time(shown, page, writer())
+def test_it_writes_pauses_and_starts_again(stopped: Shown, page: Page) -> None:
+    widget = stopped(writer())
     says = widget.get_by_role("status")
     assert shown_text(widget) == "the "
     assert widget.locator(".written strong").inner_text() == "the "
@@ -543,9 +535,9 @@ def test_writing_fast_keeps_the_end_of_the_text(shown: Shown, page: Page) -> Non
     assert box.evaluate("node => node.scrollTop") == 0, "who reads further up is left there"
 
 
-def test_with_less_motion_the_picture_seldom_moves(shown: Shown, page: Page) -> None:
+def test_with_less_motion_the_picture_seldom_moves(stopped: Shown, page: Page) -> None:
     page.emulate_media(reduced_motion="reduce")
-    widget = stopped_in_time(shown, page, writer())
+    widget = stopped(writer())
     press(widget, "Write")
     page.clock.run_for(1000)
     assert shown_text(widget) == "the "
