@@ -1,7 +1,8 @@
 """The built pages in a browser: from file:// and from a local server, and nothing from anywhere else.
 
-The site is the quick one (see ``site`` in conftest.py). Each page is opened once an address; the tests of a page share
-it, and the last ones look at what all of them have made it ask for.
+The site is the quick one (see ``site`` in conftest.py). Each page is opened from its file, which forbids it more than a
+server does, and some from a server too. The tests of a page share it; when it is closed, it has asked no other host and
+complained of nothing.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 CHAPTERS = [TOC["root"], *(page["file"] for entry in TOC["chapters"] for page in (entry, *entry.get("sections", [])))]
 PAGES = [*CHAPTERS, "search", "genindex"]
+WITH_WIDGETS = [
+    f"book/{name}" for name in ("01_gradients", "02_rnn_versus_lstm", "03_temporal_gate", "04_text_generation")
+]
+VISITS = [*product(["file"], PAGES), *product(["http"], [TOC["root"], "book/03_temporal_gate", "search"])]
 
 # Math is typeset, and every widget has drawn itself.
 SETTLED = """async () => {
@@ -90,21 +95,33 @@ def homes(browser: Browser, site: Path) -> Iterator[dict[str, str]]:
     server.server_close()
 
 
-@pytest.fixture(
-    scope="module", params=list(product(("file", "http"), PAGES)), ids=lambda param: f"{param[0]}-{Path(param[1]).name}"
-)
+def named(visit: tuple[str, str]) -> str:
+    return f"{visit[0]}-{Path(visit[1]).name}"
+
+
+@pytest.fixture(scope="module", params=VISITS, ids=named)
 def visit(request: pytest.FixtureRequest, browser: Browser, homes: dict[str, str]) -> Iterator[Visit]:
     scheme, name = request.param
     visit = opened(browser, name, homes[scheme])
     visit.go(f"{name}.html")
     yield visit
     visit.page.context.close()
+    assert visit.requests
+    assert (visit.external, visit.problems) == ([], [])
 
 
-@pytest.fixture(params=["file", "http"])
+def on(*names: str) -> pytest.MarkDecorator:
+    """The test is of these pages only."""
+    return pytest.mark.parametrize("visit", [("file", name) for name in names], indirect=True, ids=named)
+
+
+GRADIENTS, RNN_VERSUS_LSTM, TEMPORAL_GATE, TEXT_GENERATION = (on(name) for name in WITH_WIDGETS)
+
+
+@pytest.fixture
 def start(request: pytest.FixtureRequest, browser: Browser, homes: dict[str, str]) -> Iterator[Visit]:
-    """A browser that has opened nothing yet."""
-    visit = opened(browser, "", homes[request.param])
+    """A browser that has opened nothing yet; the pages are files where the test does not say otherwise."""
+    visit = opened(browser, "", homes[getattr(request, "param", "file")])
     yield visit
     visit.page.context.close()
 
@@ -129,6 +146,8 @@ def failure(request: Request) -> list[str]:
 def test_every_page_is_visited(browser: Browser, site: Path) -> None:
     pages = {path.relative_to(site).with_suffix("").as_posix() for path in site.rglob("*.html")}
     assert {page for page in pages if not page.startswith("_")} == {*PAGES, "index"}
+    moving = [page for page in PAGES if "widget-view+json" in (site / f"{page}.html").read_text("utf-8")]
+    assert moving == WITH_WIDGETS
 
 
 def test_math_is_typeset(visit: Visit) -> None:
@@ -145,10 +164,10 @@ def test_pictures_load_and_say_what_they_show(visit: Visit) -> None:
         assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
 
 
+@on(*WITH_WIDGETS)
 def test_sliders_redraw_by_keyboard_and_by_mouse(visit: Visit) -> None:
     sliders = visit.page.get_by_role("slider")
-    if visit.name.endswith(("01_gradients", "temporal_gate")):
-        assert sliders.count() >= 3
+    assert sliders.count() >= (3 if visit.name.endswith(("01_gradients", "temporal_gate")) else 1)
     for slider in sliders.all():
         slider.scroll_into_view_if_needed()
         assert re.search(r'slider "[^"]*\w', slider.aria_snapshot()), "a slider without a name"
@@ -186,9 +205,8 @@ def drag(slider: Locator, share: float) -> None:
     mouse.up()
 
 
+@TEMPORAL_GATE
 def test_the_gate_says_what_it_shows_and_goes_back(visit: Visit) -> None:
-    if not visit.name.endswith("temporal_gate"):
-        return
     gate = visit.page.locator(".rnnreport-widget").first
     says = gate.get_by_role("status")
     gate.get_by_role("button", name="Reset").click()
@@ -203,9 +221,8 @@ def test_the_gate_says_what_it_shows_and_goes_back(visit: Visit) -> None:
     assert period.get_attribute("aria-valuetext") == value
 
 
+@TEMPORAL_GATE
 def test_dragging_the_distribution_wakes_units(visit: Visit) -> None:
-    if not visit.name.endswith("temporal_gate"):
-        return
     widget = visit.page.locator(".rnnreport-widget", has=visit.page.get_by_role("slider", name="longest period"))
     says, ratio = widget.get_by_role("status"), widget.get_by_role("slider", name="open ratio")
 
@@ -229,9 +246,8 @@ def test_dragging_the_distribution_wakes_units(visit: Visit) -> None:
     widget.get_by_role("button", name="Reset").click()
 
 
+@TEMPORAL_GATE
 def test_the_replay_plays_to_its_end(visit: Visit) -> None:
-    if not visit.name.endswith("temporal_gate"):
-        return
     widget = visit.page.locator(".rnnreport-widget", has=visit.page.get_by_role("button", name="Play"))
     snapshot, says = widget.get_by_role("slider"), widget.get_by_role("status")
     snapshot.press("Home")
@@ -245,9 +261,8 @@ def test_the_replay_plays_to_its_end(visit: Visit) -> None:
     assert says.inner_text() == at_first
 
 
+@GRADIENTS
 def test_the_gradient_vanishes_and_explodes(visit: Visit) -> None:
-    if not visit.name.endswith("01_gradients"):
-        return
     widget = visit.page.locator(".rnnreport-widget", has=visit.page.get_by_role("slider"))
     says, legend = widget.get_by_role("status"), widget.get_by_role("list")
     radius, length, inputs = (
@@ -280,9 +295,8 @@ def drawn_heights(widget: Locator) -> list[float]:
     return [float(point.split(",")[1]) for point in points.removeprefix("M").split(" L")]
 
 
+@GRADIENTS
 def test_a_mistake_turns_its_line_and_later_ones_red_and_back(visit: Visit) -> None:
-    if not visit.name.endswith("01_gradients"):
-        return
     widget = visit.page.locator(".rnnreport-widget", has=visit.page.get_by_role("checkbox"))
     says, lines = widget.get_by_role("status"), widget.get_by_role("listitem")
     turned = ("right", "wrong", "inherits an error")
@@ -328,9 +342,8 @@ def test_a_mistake_turns_its_line_and_later_ones_red_and_back(visit: Visit) -> N
     assert widget.get_by_role("checkbox", checked=True).count() == 0
 
 
+@TEXT_GENERATION
 def test_the_network_writes_in_the_page(visit: Visit) -> None:
-    if not visit.name.endswith("text_generation"):
-        return
     widget = visit.page.locator(".rnnreport-widget", has=visit.page.get_by_role("textbox", name="prompt"))
     written, says = widget.locator(".written"), widget.get_by_role("status")
     prompt = widget.get_by_role("textbox", name="prompt").input_value()
@@ -367,9 +380,8 @@ def seen(widget: Locator) -> list[str]:
     ]
 
 
+@RNN_VERSUS_LSTM
 def test_typed_digits_are_read(visit: Visit) -> None:
-    if not visit.name.endswith("rnn_versus_lstm"):
-        return
     widget = palindrome_reader(visit)
     at_first = seen(widget)
     field, step = widget.get_by_role("textbox", name="digits"), widget.get_by_role("slider", name="step t")
@@ -403,9 +415,8 @@ def test_typed_digits_are_read(visit: Visit) -> None:
     assert (field.input_value(), seen(widget)) == (typed, at_first)
 
 
+@RNN_VERSUS_LSTM
 def test_what_is_typed_stays_text(visit: Visit) -> None:
-    if not visit.name.endswith("rnn_versus_lstm"):
-        return
     widget = palindrome_reader(visit)
     field, note = widget.get_by_role("textbox"), widget.locator(".note")
     before = widget.locator("*").count(), field.input_value()
@@ -428,9 +439,8 @@ def test_what_is_typed_stays_text(visit: Visit) -> None:
     assert (widget.locator("*").count(), field.input_value(), note.inner_text()) == (*before, "")
 
 
+@RNN_VERSUS_LSTM
 def test_the_steps_are_played(visit: Visit) -> None:
-    if not visit.name.endswith("rnn_versus_lstm"):
-        return
     widget = palindrome_reader(visit)
     step, says = widget.get_by_role("slider"), widget.get_by_role("status")
     last = step.get_attribute("max") or ""
@@ -451,9 +461,8 @@ def test_the_steps_are_played(visit: Visit) -> None:
     widget.get_by_role("button", name="Reset").click()
 
 
+@RNN_VERSUS_LSTM
 def test_the_palindrome_reader_by_keyboard_alone(visit: Visit) -> None:
-    if not visit.name.endswith("rnn_versus_lstm"):
-        return
     widget, keyboard = palindrome_reader(visit), visit.page.keyboard
     trained = len(widget.get_by_role("textbox").input_value())
     widget.get_by_role("textbox").focus()
@@ -479,9 +488,8 @@ def test_the_palindrome_reader_by_keyboard_alone(visit: Visit) -> None:
     widget.get_by_role("button", name="Reset").click()
 
 
+@RNN_VERSUS_LSTM
 def test_the_palindrome_reader_fits_and_can_be_read(visit: Visit) -> None:
-    if not visit.name.endswith("rnn_versus_lstm"):
-        return
     widget = palindrome_reader(visit)
     text = ".rnnreport-widget :is(label, button, text, p, .digit, .caption, .note, .heading, .key, .scale)"
     for digits, (theme, width) in product(("1" * 70, "x1"), product(("dark", "light"), (360, 1280))):
@@ -498,6 +506,7 @@ def test_the_palindrome_reader_fits_and_can_be_read(visit: Visit) -> None:
     widget.get_by_role("button", name="Reset").click()
 
 
+@on(*WITH_WIDGETS)
 def test_the_keys_of_a_widget_stay_in_it(visit: Visit) -> None:
     """In JupyterLab the arrow keys and the space bar would reach the notebook."""
     visit.page.evaluate("addEventListener('keydown', (event) => (window.lastKey = event.key))")
@@ -530,10 +539,9 @@ def test_it_fits_and_can_be_read_in_light_and_dark_wide_and_narrow(visit: Visit)
 INK = f"{TEXT}, .bd-article :is(pre span, code span, mjx-container, .admonition p, .rnnreport-widget .readout)"
 
 
+@on(*PAGES)
 @pytest.mark.parametrize("chosen", ["by the system", "by the reader"])
 def test_a_page_in_dark_is_printed_in_light(visit: Visit, chosen: str) -> None:
-    if visit.home.startswith("http"):
-        return  # the same as from files
     page = visit.page
     page.set_viewport_size({"width": 718, "height": 900})  # of A4
     page.emulate_media(color_scheme="dark" if chosen == "by the system" else "light")
@@ -634,15 +642,10 @@ def test_without_scripts_a_page_says_what_is_missing(browser: Browser, homes: di
     context.close()
 
 
-def test_it_asked_no_other_host(visit: Visit) -> None:
-    assert visit.requests
-    assert visit.external == []
+BOTH = pytest.mark.parametrize("start", ["file", "http"], indirect=True)
 
 
-def test_nothing_failed(visit: Visit) -> None:
-    assert visit.problems == []
-
-
+@BOTH
 def test_the_search_finds(start: Visit) -> None:
     start.go(f"{TOC['root']}.html")
     start.page.keyboard.press("Control+k")
@@ -657,6 +660,7 @@ def test_the_search_finds(start: Visit) -> None:
     assert (start.external, start.problems) == ([], [])
 
 
+@BOTH
 def test_the_folder_s_index_leads_to_the_first_page(start: Visit) -> None:
     start.page.goto(f"{start.home}index.html")
     start.page.wait_for_url(f"{start.home}{TOC['root']}.html")
