@@ -244,6 +244,8 @@ def _save(
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items() if value is not None}
     tensors |= {"generator": generator.get_state(), "global_generator": torch.get_rng_state()}
+    if (device := next(model.parameters()).device).type == "cuda":  # dropout draws from that device's own
+        tensors["cuda_generator"] = torch.cuda.get_rng_state(device)
     tensors |= {f"carried.{name}": tensor for name, tensor in carried.items()}
     history = pd.DataFrame(rows)
     tensors |= {f"history.{name}": torch.tensor(history[name].to_numpy(float)) for name in history}
@@ -310,6 +312,8 @@ def _resume(
     generator.set_state(tensors["generator"])
     if "global_generator" in tensors:
         torch.set_rng_state(tensors["global_generator"])
+    if "cuda_generator" in tensors:
+        torch.cuda.set_rng_state(tensors["cuda_generator"], recipe.device)
     for name, tensor in carried.items():
         tensor.copy_(parts["carried"][name])
     rows = pd.DataFrame({name: parts["history"][name].numpy() for name in found["columns"]}).to_dict("records")

@@ -85,10 +85,10 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def in_this_process(chapter: str, values: Mapping[str, Any], output: Path, stderr: object) -> str:
+def in_this_process(chapter: str | Path, values: Mapping[str, Any], output: Path, stderr: object) -> str:
     """In place of papermill, which starts a kernel: the same cells are run here."""
     notebook = papermill.parameterize.parameterize_notebook(
-        papermill.iorw.load_notebook_node(str(build.BOOK / f"{chapter}.ipynb")), dict(values)
+        papermill.iorw.load_notebook_node(str(build.BOOK / Path(chapter).with_suffix(".ipynb").name)), dict(values)
     )
     names: dict[str, Any] = {}
     with chdir(build.BOOK):
