@@ -66,7 +66,7 @@ def test_logits_and_gradients_of_a_classifier_are_those_of_the_cpu(model: Any, e
 
 @pytest.fixture
 def in_order() -> Iterator[None]:
-    """Sums are added up in one order, which otherwise is left to the device: what remains must be the same to the bit."""
+    """Sums are added up in one order, which otherwise is left to the device."""
     torch.use_deterministic_algorithms(True)
     yield
     torch.use_deterministic_algorithms(False)

@@ -11,13 +11,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pooch
 import pytest
 import torch
-from conftest import ROOT, require
+from conftest import ROOT, eventually, require
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_recurrence import FORMS, assert_same, behind_a_gate, by_steps, gated, gradients, problem
@@ -468,6 +467,33 @@ def damaged(compiled, tmp_path):
     return damage
 
 
+@pytest.fixture
+def copier(compiled, tmp_path):
+    """A compiler that copies this machine's kernels; told to hold, it waits until the file is gone, and fails.
+
+    For tests of all that goes on around the compiler, which takes half a minute.
+    """
+    cache = Path(os.environ.get("RNNREPORT_NATIVE_DIR") or pooch.os_cache("rnnreport") / "native")
+    library, script = cache / compiled.library._key() / compiled.library.LIBRARY, tmp_path / "copier"
+    script.write_text(
+        f"""#!/bin/sh
+for word; do [ "$before" = -o ] && out=$word; before=$word; done
+if [ "$out" ] && [ -e "$0.hold" ]; then
+    touch "$0.holds"
+    while [ -e "$0.hold" ]; do sleep 0.1; done
+    exit 1
+fi
+case " $* " in
+    *" -shared "*) exec cp '{library}' "$out" ;;
+    *" -c "*) exec touch "$out" ;;
+    *) exec c++ "$@" ;;
+esac
+"""
+    )
+    script.chmod(0o755)
+    return script
+
+
 @pytest.mark.parametrize("how", ["empty", "half", "a bit", "{}"])
 @pytest.mark.parametrize("name", ["rnnreport_native.so", "SHA256SUMS"])
 def test_damaged_kernels_are_never_loaded(compiled, damaged, name, how, monkeypatch):
@@ -476,8 +502,10 @@ def test_damaged_kernels_are_never_loaded(compiled, damaged, name, how, monkeypa
     assert not compiled.library._load_kept(folder)
 
 
-def test_damaged_kernels_are_built_anew_with_one_line(damaged, expected):
+def test_damaged_kernels_are_built_anew_with_one_line(compiled, damaged, copier, expected, monkeypatch):
     folder = damaged("rnnreport_native.so", "empty")
+    monkeypatch.setenv("CXX", str(copier))
+    folder = folder.rename(folder.with_name(compiled.library._key()))
     out, lines = finish(start(RNNREPORT_NATIVE_DIR=folder.parent))
     assert out == expected.replace("torch", "native")
     assert lines == [f"The native kernels kept in {folder} are damaged; compiling them anew"]
@@ -518,30 +546,32 @@ def test_what_is_broken_is_told_louder_than_what_is_absent(backend, error, broke
 def test_without_a_cache_to_write_to_and_with_a_plain_compiler(compiled, tmp_path):
     """The kernels are built for this process alone, for any processor of its kind."""
     plain = tmp_path / "plain"
-    plain.write_text('#!/bin/sh\ncase "$*" in *=native*) exit 1 ;; esac\nexec c++ "$@"\n')
+    plain.write_text('#!/bin/sh\ncase "$*" in *=native*) exit 1 ;; esac\nexec c++ "$@" -O0\n')  # -O0: sooner done
     plain.chmod(0o755)
     out, lines = finish(start(RNNREPORT_NATIVE_DIR=plain / "no folder", CXX=plain))
     assert out.startswith("native ")
     assert lines == []
 
 
-def test_a_killed_builder_stops_nobody_and_two_at_once_build_one_library(compiled, tmp_path):
-    killed = start(RNNREPORT_NATIVE_DIR=tmp_path)
-    while not list(tmp_path.glob("*.lock")):
-        assert killed.poll() is None
-        time.sleep(0.05)
-    time.sleep(1)  # in the middle of compiling
+def test_a_killed_builder_stops_nobody_and_two_at_once_build_one_library(copier, tmp_path, monkeypatch):
+    monkeypatch.setenv("CXX", str(copier))
+    (hold := copier.with_suffix(".hold")).touch()
+    kept = tmp_path / "kept"
+    killed = start(RNNREPORT_NATIVE_DIR=kept)
+    eventually(copier.with_suffix(".holds").exists)  # in the middle of compiling
     os.killpg(killed.pid, signal.SIGKILL)
+    hold.unlink()
     killed.communicate()
-    assert not list(tmp_path.glob("*/*.so"))
+    assert list(kept.glob("*.lock"))
+    assert not list(kept.glob("*/*.so"))
     told = "import logging; logging.basicConfig(); logging.getLogger('rnnreport').setLevel('INFO')\n" + TRAIN
-    together = [start(told, RNNREPORT_NATIVE_DIR=tmp_path) for _ in range(2)]
+    together = [start(told, RNNREPORT_NATIVE_DIR=kept) for _ in range(2)]
     texts = [finish(process) for process in together]
     assert len({out for out, _ in texts}) == 1
     assert texts[0][0].startswith("native ")
     assert sorted(len(lines) for _, lines in texts) == [0, 1]  # one of them compiled
-    assert len(list(tmp_path.glob("*/*.so"))) == 1
-    assert not list(tmp_path.rglob("*.tmp"))
+    assert len(list(kept.glob("*/*.so"))) == 1
+    assert not list(kept.rglob("*.tmp"))
 
 
 @pytest.mark.parametrize("isa", ["AVX2", "SSE41"])
