@@ -192,6 +192,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output
 
 
+@pytest.mark.slow
 def test_a_quick_run_records_everything(quick: Path) -> None:
     record = speed.read(str(quick))
     table = speed.tabulated(record)
@@ -216,6 +217,7 @@ def test_a_quick_run_records_everything(quick: Path) -> None:
         assert "profile" in entry["contenders"][aim.contender]
 
 
+@pytest.mark.slow
 def test_the_page_reads_what_a_run_records(quick: Path, tmp_path: Path) -> None:
     record = json.loads(quick.read_text("utf-8"))
     partial = tmp_path / "partial.json"
@@ -324,6 +326,7 @@ def test_a_profile_names_the_operations_with_their_calls_and_shares() -> None:
     assert 0.99 < sum(each["share"] for each in operations) <= 1.01
 
 
+@pytest.mark.slow
 def test_profiles_are_printed_by_the_command_line() -> None:
     command = [sys.executable, "-m", "rnnreport", "bench", "--quick", "--profile", "--only", "C"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
@@ -352,6 +355,7 @@ def test_the_command_line_refuses_in_one_sentence(
     assert said.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_sweep_and_plain_loops_do_the_same_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RNNREPORT_WORKERS", "1")
     monkeypatch.setattr(sweep, "use_one_thread", lambda: None)  # it would last beyond this test

@@ -642,6 +642,7 @@ def start(small: Path, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
     return start
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT", "SIGKILL"])
 def test_a_build_that_is_stopped_leaves_nothing_and_no_kernel(
     name: str, small: Path, tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
@@ -666,6 +667,7 @@ def test_a_build_that_is_stopped_leaves_nothing_and_no_kernel(
     assert [path.name for path in output.parent.iterdir()] == ["01_small.ipynb"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed", [False, True], ids=["which ends", "which dies"])
 def test_a_second_build_says_that_it_waits_for_the_first(
     killed: bool, small: Path, tmp_path: Path, start: Callable[..., subprocess.Popen[str]]

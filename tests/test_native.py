@@ -543,6 +543,7 @@ def test_what_is_broken_is_told_louder_than_what_is_absent(backend, error, broke
     assert record.levelno == (logging.WARNING if broken or backend == "native" else logging.INFO)
 
 
+@pytest.mark.slow
 def test_without_a_cache_to_write_to_and_with_a_plain_compiler(compiled, tmp_path):
     """The kernels are built for this process alone, for any processor of its kind."""
     plain = tmp_path / "plain"

@@ -238,6 +238,7 @@ def test_every_failure_is_counted(work):
         run_all(work, numbers(1, 2, 3))
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_told_of_and_the_next_call_completes(work):
     run_all(work, numbers(1))
     dies = work.is_to("dies", 2)
@@ -255,6 +256,7 @@ def test_a_killed_worker_is_told_of_and_the_next_call_completes(work):
     assert work.ran.count(1) == 1
 
 
+@pytest.mark.slow
 def test_an_interrupted_call_can_be_made_again(work):
     waits = work.is_to("waits", 5)
 
@@ -287,6 +289,7 @@ def ask_in_another_process(work):
     )
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_replaced_by_one_that_waits_and_a_third_asks_while_it_runs(work):
     """All three ask for the same run: it is begun twice, since its first process is killed, and finished once."""
 
@@ -427,6 +430,7 @@ with open({journal!r}, "w") as file:  # the names reach the disk, and of the con
 """
 
 
+@pytest.mark.slow
 def test_a_pulled_plug_at_the_end_costs_nothing_but_what_is_made_again(work, tmp_path, monkeypatch, caplog):
     """The store on a disk of its own, an image of which is copied without a sync: the same call goes on from that."""
     image, pulled, disk = tmp_path / "image", tmp_path / "pulled", tmp_path / "disk"

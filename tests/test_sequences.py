@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy import stats
@@ -55,6 +55,7 @@ def test_a_seed_gives_a_batch_in_the_shapes_promised(task):
     assert 0 <= right <= 1
 
 
+@settings(max_examples=20)
 @given(st.integers(0, 2**31), st.sampled_from(["standard", "high-resolution", "asynchronous"]))
 def test_sine_waves_are_sines_of_the_labelled_period(seed, sampling):
     (x, times, lengths), labels = SineWaves(sampling=sampling).batch(8, generator(seed))

@@ -19,6 +19,7 @@ from rnnreport import sweep
 from rnnreport.experiments.palindromes import train_palindromes
 from rnnreport.runs import RUNS_DIR, run_all
 
+pytestmark = pytest.mark.slow
 MANY = [palindrome_run(seed, steps=1500, hidden_size=16) for seed in range(2)]  # some seconds each
 
 

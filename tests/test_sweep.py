@@ -179,6 +179,7 @@ def test_the_number_of_workers_is_checked(given: str, monkeypatch: pytest.Monkey
 # What is killed
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(store: Path, undisturbed: dict[str, str]) -> None:
     def kill() -> int:
         eventually(lambda: under_way(store))
@@ -193,6 +194,7 @@ def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(store: Path, un
     assert contents(store, MANY) == undisturbed
 
 
+@pytest.mark.slow
 def test_a_driver_that_is_killed_leaves_no_process_and_the_same_call_goes_on(
     store: Path, undisturbed: dict[str, str]
 ) -> None:
@@ -212,6 +214,7 @@ def test_a_driver_that_is_killed_leaves_no_process_and_the_same_call_goes_on(
 # Other clusters
 
 
+@pytest.mark.slow
 def test_a_running_cluster_gives_the_same_and_its_death_is_told(
     store: Path, undisturbed: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -291,6 +294,7 @@ def fill(file: Path) -> None:
             pass
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_and_finished_runs_are_intact(
     disk: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, undisturbed: dict[str, str]
 ) -> None:
@@ -373,6 +377,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.Co
     return folder, done
 
 
+@pytest.mark.slow
 def test_a_chapter_over_a_grid_leaves_a_notebook_and_a_row_a_run(
     swept: tuple[Path, subprocess.CompletedProcess[str]],
 ) -> None:
@@ -405,6 +410,7 @@ def test_a_chapter_over_a_grid_leaves_a_notebook_and_a_row_a_run(
     assert len(executed.cells) > 3
 
 
+@pytest.mark.slow
 def test_a_sweep_of_chapters_that_is_stopped_leaves_no_kernel_and_the_same_command_ends_as_if_nothing_had_been(
     swept: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:

@@ -76,7 +76,7 @@ def test_every_reader_reads_the_same(text: str) -> None:
         ("1e999", "beyond what a float can hold"),
         ("1e-999", "beyond what a float can hold"),
         ("9" * 5_000, "4300 digits"),
-        ("[" * 5_000, "recursion"),
+        ("[" * 1_000, "recursion"),
     ],
 )
 def test_what_is_no_value_is_refused_in_one_sentence(text: str, says: str) -> None:
