@@ -30,8 +30,12 @@ settings.load_profile("any machine")
 ROOT = Path(__file__).resolve().parent.parent
 
 
-# What takes longest comes first: each process takes a file at a time, in this order.
-FIRST = ("test_pages", "test_sweep", "test_build", "test_experiments", "test_slurm", "test_native", "test_cli", "book")
+# What takes longest comes first: each process takes a file at a time, in this order. What needs the quick site, or its
+# trainings, comes when it is there.
+FIRST = (
+    *("test_pages", "test_sweep", "test_slurm", "test_native", "test_benchmarks", "test_experiments", "test_runs"),
+    *("test_build", "test_house", "test_figures", "test_training", "book"),
+)
 
 
 def pytest_configure() -> None:
