@@ -4,5 +4,8 @@ PYTHON ?= python3
 book test serve clean bench:
 	@PYTHONSAFEPATH= $(PYTHON) -m rnnreport $@
 
-.PHONY: book test serve clean bench
+test-all:
+	@PYTHONSAFEPATH= $(PYTHON) -m rnnreport test --all
+
+.PHONY: book test test-all serve clean bench
 .DEFAULT_GOAL := book

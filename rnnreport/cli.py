@@ -384,14 +384,16 @@ def tidy(chapter: Annotated[str | None, typer.Argument(help="All of them by defa
 @app.command()
 def test(
     arguments: Annotated[list[str] | None, typer.Argument(help="For pytest, in place of everything.")] = None,
+    slow: Annotated[bool, typer.Option("--all", help="Also what is slow: kills, clusters, compilers, timing.")] = False,
 ) -> None:
     """Run the tests and every notebook at its quick parameters, a process per core."""
     vendor.fetch(PROJECT)
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
-    coverage = ["--cov=rnnreport", "--cov-report=term"] if os.environ.get("CI") == "true" else []
     everything = [
-        *("--numprocesses", str(sweep.cores()), "--dist=loadscope", "--no-loadscope-reorder", *coverage),
+        *("--numprocesses", str(sweep.cores()), "--dist=loadscope", "--no-loadscope-reorder"),
         *("--continue-on-collection-errors", "--nbval-lax", "--nbval-cell-timeout=300", "tests", "book"),
+        *([] if slow else ["-m", "not slow"]),
+        *(["--cov=rnnreport", "--cov-report=term"] if os.environ.get("CI") == "true" else []),
     ]
     command = [sys.executable, "-m", "pytest", *(arguments or everything)]
     raise typer.Exit(subprocess.run(command, cwd=PROJECT).returncode)

@@ -57,12 +57,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """The last lines: what was tested, what was skipped and why, and how it ended."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None and any(name in reporter.stats for name in ("passed", "failed", "error", "skipped")):
-        for line in summary(reporter.stats):
+        given = [("-m", config.option.markexpr), ("-k", config.option.keyword)]
+        for line in summary(
+            reporter.stats, [f"what {option} {words!r} leaves out" for option, words in given if words]
+        ):
             reporter.write_line(line)
 
 
-def summary(stats: dict[str, Sequence[Any]]) -> list[str]:
-    """Three lines on a run. stats: pytest's reports, by what became of them."""
+def summary(stats: dict[str, Sequence[Any]], left_out: Sequence[str] = ()) -> list[str]:
+    """Three lines on a run. stats: pytest's reports, by what became of them; left_out: what was not asked for."""
 
     def counted(reports: Sequence[Any], kind: str, place: str) -> str:
         files = {report.nodeid.partition("::")[0] for report in reports}
@@ -73,13 +76,11 @@ def summary(stats: dict[str, Sequence[Any]]) -> list[str]:
     tests = [report for report in ran if ".ipynb::" not in report.nodeid]
     skipped = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in stats.get("skipped", []))
     reasons = [f"{count} since {reason}" if reason else f"{count}" for reason, count in skipped.most_common()]
-    if left_out := len(stats.get("deselected", [])):
-        reasons.append(f"{left_out:,} not asked for")
     wrong = [report.nodeid for name in ("failed", "error") for report in stats.get(name, [])]
     named = ", ".join([*wrong[:5], *(["…"] if wrong[5:] else [])])
     return [
         f"Tested: {counted(tests, 'tests', 'files')}, {counted(cells, 'cells', 'notebooks')}",
-        f"Skipped: {'; '.join(reasons) or 'nothing'}",
+        f"Skipped: {'; '.join([*reasons, *left_out]) or 'nothing'}",
         f"Result: {len(wrong)} failed: {named}" if wrong else "Result: all passed",
     ]
 

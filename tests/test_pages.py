@@ -115,7 +115,7 @@ def on(*names: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("visit", [("file", name) for name in names], indirect=True, ids=named)
 
 
-GRADIENTS, RNN_VERSUS_LSTM, TEMPORAL_GATE, TEXT_GENERATION = (on(name) for name in WITH_WIDGETS)
+GRADIENTS, RNN_VERSUS_LSTM, TEMPORAL_GATE = (on(name) for name in WITH_WIDGETS[:3])
 
 
 @pytest.fixture
@@ -342,15 +342,15 @@ def test_a_mistake_turns_its_line_and_later_ones_red_and_back(visit: Visit) -> N
     assert widget.get_by_role("checkbox", checked=True).count() == 0
 
 
-@TEXT_GENERATION
-def test_the_network_writes_in_the_page(visit: Visit) -> None:
-    widget = visit.page.locator(".rnnreport-widget", has=visit.page.get_by_role("textbox", name="prompt"))
+def test_the_network_writes_in_the_page(start: Visit) -> None:
+    start.go("book/04_text_generation.html")
+    start.page.clock.install(time=0)
+    start.page.clock.pause_at(1000)
+    widget = start.page.locator(".rnnreport-widget", has=start.page.get_by_role("textbox", name="prompt"))
     written, says = widget.locator(".written"), widget.get_by_role("status")
     prompt = widget.get_by_role("textbox", name="prompt").input_value()
-    grown = "([node, length]) => node.textContent.length > length"
-    widget.get_by_role("radio", name="fast").check()
     widget.get_by_role("button", name="Write").click()
-    visit.page.wait_for_function(grown, arg=[written.element_handle(), len(prompt) + 500])
+    start.page.clock.run_for(20_000)
     widget.get_by_role("button", name="Pause").click()
     text, first = written.text_content() or "", says.inner_text()
     assert text.startswith(prompt)

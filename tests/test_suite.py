@@ -28,11 +28,10 @@ def test_three_lines_say_what_was_tested_what_was_skipped_and_why_and_how_it_end
         "failed": reports("tests/c.py::one", "book/1.ipynb::Cell 1"),
         "error": reports("tests/c.py::two"),
         "skipped": [*reports("x", "y", reason="no device"), *reports("z", reason="no browser")],
-        "deselected": [1] * 1500,
     }
-    assert summary(stats) == [
+    assert summary(stats, ["what -m 'not slow' leaves out"]) == [
         "Tested: 4 tests in 3 files, 2 cells in 1 notebooks",
-        "Skipped: 2 since no device; 1 since no browser; 1,500 not asked for",
+        "Skipped: 2 since no device; 1 since no browser; what -m 'not slow' leaves out",
         "Result: 3 failed: tests/c.py::one, book/1.ipynb::Cell 1, tests/c.py::two",
     ]
     many = summary({"failed": reports(*(f"tests/a.py::{number}" for number in range(7)))})
@@ -54,11 +53,14 @@ def test_all_tests_and_all_notebooks_run_in_a_process_a_core(ci: bool, monkeypat
     monkeypatch.setenv("RNNREPORT_WORKERS", "5")
     monkeypatch.setenv("CI", str(ci).lower())
     assert call("test", monkeypatch=monkeypatch) == 3
+    assert call("test", "--all", monkeypatch=monkeypatch) == 3
     assert call("test", "--", "tests/test_cells.py", "-x", monkeypatch=monkeypatch) == 3
-    everything, some = (command[command.index("pytest") + 1 :] for command in asked)
+    usual, everything, some = (command[command.index("pytest") + 1 :] for command in asked)
     assert {"tests", "book", "--nbval-lax", "--dist=loadscope", "--continue-on-collection-errors"} <= set(everything)
     assert everything[everything.index("--numprocesses") + 1] == "5"
     assert ("--cov=rnnreport" in everything) == ci
+    assert [word for word in usual if word not in ("-m", "not slow")] == everything
+    assert usual[usual.index("-m") + 1] == "not slow"
     assert some == ["tests/test_cells.py", "-x"]
 
 
