@@ -53,19 +53,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
 
 
+ENDED = pytest.StashKey[int]()
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    session.config.stash[ENDED] = exitstatus
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """The last lines: what was tested, what was skipped and why, and how it ended."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None and any(name in reporter.stats for name in ("passed", "failed", "error", "skipped")):
+    if reporter is not None and not config.option.collectonly and ENDED in config.stash:
         given = [("-m", config.option.markexpr), ("-k", config.option.keyword)]
-        for line in summary(
-            reporter.stats, [f"what {option} {words!r} leaves out" for option, words in given if words]
-        ):
+        left_out = [f"what {option} {words!r} leaves out" for option, words in given if words]
+        for line in summary(reporter.stats, left_out, config.stash[ENDED]):
             reporter.write_line(line)
 
 
-def summary(stats: dict[str, Sequence[Any]], left_out: Sequence[str] = ()) -> list[str]:
-    """Three lines on a run. stats: pytest's reports, by what became of them; left_out: what was not asked for."""
+def summary(stats: dict[str, Sequence[Any]], left_out: Sequence[str] = (), status: int = 0) -> list[str]:
+    """Three lines on a run.
+
+    stats: pytest's reports, by what became of them; left_out: what was not asked for; status: pytest's own.
+    """
 
     def counted(reports: Sequence[Any], kind: str, place: str) -> str:
         files = {report.nodeid.partition("::")[0] for report in reports}
@@ -78,10 +87,11 @@ def summary(stats: dict[str, Sequence[Any]], left_out: Sequence[str] = ()) -> li
     reasons = [f"{count} since {reason}" if reason else f"{count}" for reason, count in skipped.most_common()]
     wrong = [report.nodeid for name in ("failed", "error") for report in stats.get(name, [])]
     named = ", ".join([*wrong[:5], *(["…"] if wrong[5:] else [])])
+    result = f"{len(wrong)} failed: {named}" if wrong else f"pytest ended with {status!r}" if status else "all passed"
     return [
         f"Tested: {counted(tests, 'tests', 'files')}, {counted(cells, 'cells', 'notebooks')}",
         f"Skipped: {'; '.join([*reasons, *left_out]) or 'nothing'}",
-        f"Result: {len(wrong)} failed: {named}" if wrong else "Result: all passed",
+        f"Result: {result}",
     ]
 
 
@@ -258,15 +268,20 @@ def shown(page: Page) -> Shown:
 
 @pytest.fixture
 def stopped(shown: Shown, page: Page) -> Shown:
-    """Draws a widget in a page whose clock only the test moves; one that is but installed goes on by itself."""
+    """Draws a widget in a page whose clock only the test moves, by ``page.clock.run_for``."""
 
     def show(widget: Any) -> Locator:
-        page.clock.install(time=0)
         found = shown(widget)
-        page.clock.pause_at(1000)
+        stop_clock(page)
         return found
 
     return show
+
+
+def stop_clock(page: Page) -> None:
+    """From now on the page's clock goes on only where a test says so; one that is but installed goes on by itself."""
+    page.clock.install(time=0)
+    page.clock.pause_at(1000)
 
 
 def settle(page: Page) -> None:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 import yaml
-from conftest import CONTRAST, PATIENCE, ROOT, require
+from conftest import CONTRAST, PATIENCE, ROOT, require, stop_clock
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page, Request
@@ -246,17 +246,18 @@ def test_dragging_the_distribution_wakes_units(visit: Visit) -> None:
     widget.get_by_role("button", name="Reset").click()
 
 
-@TEMPORAL_GATE
-def test_the_replay_plays_to_its_end(visit: Visit) -> None:
-    widget = visit.page.locator(".rnnreport-widget", has=visit.page.get_by_role("button", name="Play"))
+def test_the_replay_plays_to_its_end(start: Visit) -> None:
+    start.go("book/03_temporal_gate.html")
+    widget = start.page.locator(".rnnreport-widget", has=start.page.get_by_role("button", name="Play"))
     snapshot, says = widget.get_by_role("slider"), widget.get_by_role("status")
     snapshot.press("Home")
     at_first = says.inner_text()
-    play = widget.get_by_role("button", name="Play")
-    play.click()
-    visit.page.wait_for_function("input => input.value === input.max", arg=snapshot.element_handle())
+    stop_clock(start.page)
+    widget.get_by_role("button", name="Play").click()
+    start.page.clock.run_for(60_000)
+    assert snapshot.input_value() == snapshot.get_attribute("max")
     assert says.inner_text() != at_first
-    play.wait_for()  # it is no longer called Pause
+    assert widget.get_by_role("button", name="Play").is_visible(), "it is no longer called Pause"
     snapshot.press("Home")
     assert says.inner_text() == at_first
 
@@ -344,8 +345,7 @@ def test_a_mistake_turns_its_line_and_later_ones_red_and_back(visit: Visit) -> N
 
 def test_the_network_writes_in_the_page(start: Visit) -> None:
     start.go("book/04_text_generation.html")
-    start.page.clock.install(time=0)
-    start.page.clock.pause_at(1000)
+    stop_clock(start.page)
     widget = start.page.locator(".rnnreport-widget", has=start.page.get_by_role("textbox", name="prompt"))
     written, says = widget.locator(".written"), widget.get_by_role("status")
     prompt = widget.get_by_role("textbox", name="prompt").input_value()
@@ -439,18 +439,20 @@ def test_what_is_typed_stays_text(visit: Visit) -> None:
     assert (widget.locator("*").count(), field.input_value(), note.inner_text()) == (*before, "")
 
 
-@RNN_VERSUS_LSTM
-def test_the_steps_are_played(visit: Visit) -> None:
-    widget = palindrome_reader(visit)
+def test_the_steps_are_played(start: Visit) -> None:
+    start.go("book/02_rnn_versus_lstm.html")
+    widget = palindrome_reader(start)
     step, says = widget.get_by_role("slider"), widget.get_by_role("status")
     last = step.get_attribute("max") or ""
     step.press("End")
     step.press("ArrowLeft")
     step.press("ArrowLeft")
     before = seen(widget)
+    stop_clock(start.page)
     widget.get_by_role("button", name="Play").click()
     assert says.get_attribute("aria-live") == "off", "the steps are not read out one by one"
-    widget.get_by_role("button", name="Play").wait_for()  # it was Pause until the end
+    start.page.clock.run_for(5000)
+    assert widget.get_by_role("button", name="Play").is_visible(), "it was Pause until the end"
     assert step.input_value() == last
     assert says.get_attribute("aria-live") is None
     now = seen(widget)
@@ -458,7 +460,6 @@ def test_the_steps_are_played(visit: Visit) -> None:
     widget.get_by_role("button", name="Play").click()
     assert step.input_value() == "1"
     widget.get_by_role("button", name="Pause").click()
-    widget.get_by_role("button", name="Reset").click()
 
 
 @RNN_VERSUS_LSTM

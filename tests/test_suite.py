@@ -34,6 +34,7 @@ def test_three_lines_say_what_was_tested_what_was_skipped_and_why_and_how_it_end
         "Skipped: 2 since no device; 1 since no browser; what -m 'not slow' leaves out",
         "Result: 3 failed: tests/c.py::one, book/1.ipynb::Cell 1, tests/c.py::two",
     ]
+    assert summary({"passed": passed}, status=2)[-1] == "Result: pytest ended with 2"
     many = summary({"failed": reports(*(f"tests/a.py::{number}" for number in range(7)))})
     assert many[-1] == f"Result: 7 failed: {', '.join(f'tests/a.py::{number}' for number in range(5))}, …"
 
