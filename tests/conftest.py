@@ -304,8 +304,8 @@ def site(chromium: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         vendor.fetch(ROOT)
     except vendor.VendorError as error:
         require(False, str(error))
-    shared = tmp_path_factory.getbasetemp()
-    folder, run_chapters = (shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared) / "site", build._run_chapters
+    shared, run_chapters = tmp_path_factory.getbasetemp(), build._run_chapters
+    folder = (shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared) / "site"
     folder.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
 
