@@ -128,7 +128,8 @@ def contenders(task: Task) -> dict[str, Callable[[], Parts]]:
         speed.TORCH_NN: training(lambda: TorchNN(task.network())),
         speed.OURS: training(task.network),
         speed.MEDIUM: training(task.network, "medium"),
-        speed.NATIVE: training(lambda: task.network(_native(task.cell))),
+        speed.NATIVE: training(lambda: task.network(_native())),
+        speed.NATIVE_BF16: training(lambda: task.network(_native("native-bf16"))),
         speed.BFLOAT16: training(lambda: TorchNN(task.network(), bfloat16=True)),
         speed.NAIVE: lambda: Training(task, Naive(task.network()), task.batches_one_by_one()).parts(),
         speed.JAX: lambda: _jax(task),
@@ -146,7 +147,7 @@ def gated(task: Palindromes, open_ratio: float) -> dict[str, Callable[[], Parts]
     return {
         speed.DENSE: training(lambda: "dense"),
         speed.SPARSE: training(lambda: "torch"),
-        speed.SPARSE_NATIVE: training(lambda: _native(task.cell)),
+        speed.SPARSE_NATIVE: training(lambda: _native()),
     }
 
 
@@ -167,7 +168,7 @@ def samplers(task: Characters, length: int) -> dict[str, Callable[[], Parts]]:
     return {
         speed.TORCH_NN: stepped,
         speed.OURS: ours(lambda: "torch"),
-        speed.NATIVE: ours(lambda: _native("lstm")),
+        speed.NATIVE: ours(_native),
     }
 
 
@@ -238,13 +239,14 @@ def write(record: dict[str, Any], path: Path) -> None:
     checksums.write(path, f'{{"conditions": {conditions_line},\n"comparisons": [\n{lines}\n]}}\n')
 
 
-def _native(cell: str) -> Backend:
-    """The name of the native backend. Raises LeftOutError where it has no kernel for this."""
-    if cell == "rnn":
-        raise LeftOutError("the vanilla RNN has no native kernel")
-    if kernels("native", torch.zeros(1)) is None:
+def _native(backend: Backend = "native") -> Backend:
+    """The name of a native backend. Raises LeftOutError where it is none of its own on this machine."""
+    native = kernels(backend, torch.zeros(1))
+    if native is None:
         raise LeftOutError("the native kernel cannot be used on this machine; the log says why")
-    return "native"
+    if backend == "native-bf16" and not native.fast_bf16:
+        raise LeftOutError("this processor does not multiply bfloat16 faster than float32")
+    return backend
 
 
 def _jax(task: Task) -> Parts:

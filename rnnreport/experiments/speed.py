@@ -22,7 +22,7 @@ from rnnreport.runs import RunError, provenance, run_all, tabulate
 
 # What a record calls the parts of a training that are timed, and the contenders.
 FORWARD_BACKWARD, FULL_STEP, SAMPLING = "forward + backward", "full step", "sampling"
-OURS, MEDIUM, NATIVE = "ours", "ours, medium", "ours, native"
+OURS, MEDIUM, NATIVE, NATIVE_BF16 = "ours", "ours, medium", "ours, native", "ours, native-bf16"
 TORCH_NN, BFLOAT16, NAIVE, JAX, FLOOR = "torch.nn", "torch.nn, bfloat16", "naive", "JAX", "matrix products"
 DENSE, SPARSE, SPARSE_NATIVE = "dense", "sparse", "sparse, native"
 TASKS = {"C": "characters", "P": "palindromes", "gate": "temporal gate", "sampling": "sampling"}

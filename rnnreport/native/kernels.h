@@ -117,25 +117,26 @@ constexpr int64_t LANES = 8, VECTORS = 2, ROWS = 6;
 #else
 constexpr int64_t LANES = 4, VECTORS = 4, ROWS = 6;
 #endif
-typedef float Vector __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef float Vector __attribute__((vector_size(4 * LANES)));
+inline Vector load(const float* from) { Vector v; std::memcpy(&v, from, sizeof v); return v; }
+inline void store(Vector v, float* to) { std::memcpy(to, &v, sizeof v); }
 
 template <int64_t rows>
 void tile(const float* a, int64_t a_row, const float* b, float* c, int64_t c_row, int64_t K, bool add) {
-  const auto at = [=](int64_t r, int64_t v) { return reinterpret_cast<Vector*>(c + r * c_row + v * LANES); };
   Vector sum[rows][VECTORS] = {};
   #pragma GCC unroll 8
   for (int64_t r = 0; r < rows; r++)
     #pragma GCC unroll 8
-    for (int64_t v = 0; v < VECTORS; v++) if (add) sum[r][v] = *at(r, v);
+    for (int64_t v = 0; v < VECTORS; v++) if (add) sum[r][v] = load(c + r * c_row + v * LANES);
   for (int64_t k = 0; k < K; k++, b += PANEL)
     #pragma GCC unroll 8
     for (int64_t r = 0; r < rows; r++)
       #pragma GCC unroll 8
-      for (int64_t v = 0; v < VECTORS; v++) sum[r][v] += a[r * a_row + k] * reinterpret_cast<const Vector*>(b)[v];
+      for (int64_t v = 0; v < VECTORS; v++) sum[r][v] += a[r * a_row + k] * load(b + v * LANES);
   #pragma GCC unroll 8
   for (int64_t r = 0; r < rows; r++)
     #pragma GCC unroll 8
-    for (int64_t v = 0; v < VECTORS; v++) *at(r, v) = sum[r][v];
+    for (int64_t v = 0; v < VECTORS; v++) store(sum[r][v], c + r * c_row + v * LANES);
 }
 
 template <int64_t rows = ROWS>

@@ -8,6 +8,7 @@
 namespace {
 
 constexpr int64_t UNITS = PANEL / 4;
+constexpr float nothing[PANEL] = {};  // of the loss by an output that it does not use
 
 // Refuses what the kernels would read past the end of.
 void check(Tensor x, Tensor h_0, Tensor c_0, Tensor weight_ih, Tensor weight_hh, Tensor bias, std::optional<Tensor> k) {
@@ -47,22 +48,23 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> forward(
   Tensor table = by_panel(bias.unsqueeze(1), 4).view({Q, 1, PANEL});  // what any row of features, or a symbol, adds
   if (symbols) table = in_panels<float>(by_panel(weight_ih, 4).t()) + table;
   Tensor open = gated ? openness(*k, R) : c;
-  const int64_t k_rows = open.size(1);
+  const int64_t k_rows = open.size(1), k_row = k_rows > 1 ? R : 0;
+  const int64_t* symbol = symbols ? integers(x) : nullptr;
+  const auto factors = [](Tensor& x) { return x.data_ptr<E>(); };
 
   Release at_the_end;
   for (int64_t t = 0; t < T; t++) {
-    const E* h_old = h_left.data_ptr<E>() + t * B * R;
     for (int64_t q = 0; q < Q; q++) {
+      const int64_t at = t * B * R + q * UNITS;
+      const float *c_old = floats(c) + at, *h_old = floats(h) + at, *k_t = floats(open) + t * k_rows * R + q * UNITS;
+      float *c_t = floats(c) + at + B * R, *h_t = floats(h) + at + B * R, *c_new = floats(c_hat) + at;
+      E* left = factors(h_left) + at + B * R;
+      const float* adds = floats(table) + q * table.size(1) * PANEL;
       float* a = floats(gates) + (t * Q + q) * B * PANEL;
-      if (!symbols)
-        multiply(x_left.data_ptr<E>() + t * B * D, D, W_x.data_ptr<E>() + q * D * PANEL, a, PANEL, B, D, false);
-      multiply(h_old, R, W_h.data_ptr<E>() + q * summed<E>(H) * PANEL, a, PANEL, B, H, !symbols);
-      for (int64_t b = 0; b < B; b++, a += PANEL) {
-        const float* in = floats(table) + (symbols ? q * table.size(1) + integers(x)[t * B + b] : q) * PANEL;
-        const int64_t old = (t * B + b) * R + q * UNITS, now = old + B * R;
-        const float *c_old = floats(c) + old, *k_t = floats(open) + (t * k_rows + (b < k_rows ? b : 0)) * R + q * UNITS;
-        float *c_t = floats(c) + now, *h_t = floats(h) + now, *c_new = floats(c_hat) + old;
-        E* left = h_left.data_ptr<E>() + now;
+      if (!symbols) multiply(factors(x_left) + t * B * D, D, factors(W_x) + q * D * PANEL, a, PANEL, B, D, false);
+      multiply(factors(h_left) + t * B * R, R, factors(W_h) + q * summed<E>(H) * PANEL, a, PANEL, B, H, !symbols);
+      for (int64_t b = 0; b < B; b++) {
+        const float* in = symbols ? adds + symbol[t * B + b] * PANEL : adds;
         #pragma omp simd
         for (int64_t j = 0; j < UNITS; j++) {
           float i = sigmoid(a[j] + in[j]), f = sigmoid(a[16 + j] + in[16 + j]);            // (5), (6)
@@ -72,11 +74,12 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> forward(
           c_new[j] = c_j;
           if (gated) {
             c_t[j] = c_old[j] + k_t[j] * (c_j - c_old[j]);                                 // (14)
-            h_j = (h_t - B * R)[j] + k_t[j] * (h_j - (h_t - B * R)[j]);                    // (16)
+            h_j = h_old[j] + k_t[j] * (h_j - h_old[j]);                                    // (16)
           }
           h_t[j] = h_j;
           if (pairs<E>) put(left + j, h_j);
         }
+        a += PANEL, c_old += R, h_old += R, k_t += k_row, c_t += R, h_t += R, c_new += R, left += R;
       }
     }
   }
@@ -103,24 +106,25 @@ std::tuple<std::optional<Tensor>, Tensor, Tensor, Tensor, Tensor, Tensor, std::o
   Tensor dx = at::empty({needs_dx ? T : 0, B, panels(D) * PANEL}, real);
   Tensor da = at::zeros({Q, summed<E>(span * B), PANEL}, h_left.options());
   Tensor open = gated ? openness(*k, R) : c, d_k = gated ? at::zeros(open.sizes(), real) : c;
-  const int64_t k_rows = open.size(1);
+  const int64_t k_rows = open.size(1), k_row = k_rows > 1 ? R : 0, d_out_row = d_output ? R : 0;
+  const int64_t* symbol = symbols ? integers(x_left) : nullptr;
 
   Release at_the_end;
   for (int64_t t = T - 1; t >= 0; t--) {
     const auto da_t = [&](int64_t q) { return da.data_ptr<E>() + (q * da.size(1) + t % span * B) * PANEL; };
     for (int64_t q = 0; q < Q; q++) {
-      const float* a = floats(gates) + (t * Q + q) * B * PANEL;
+      const int64_t at = t * B * R + q * UNITS, k_at = t * k_rows * R + q * UNITS;
+      const float *c_old = floats(c) + at, *h_old = floats(h) + at, *c_new = floats(c_hat) + at, *k_t = floats(open) + k_at;
+      const float *a = floats(gates) + (t * Q + q) * B * PANEL, *d_out = d_output ? floats(d_outputs) + at : nothing;
+      float *dh = floats(d_h) + q * UNITS, *dc = floats(d_c) + q * UNITS, *dk = floats(d_k) + k_at;
+      float* d_adds = symbols ? floats(dW_x) + q * D * PANEL : floats(d_bias) + q * PANEL;
       E* da_b = da_t(q);
-      for (int64_t b = 0; b < B; b++, a += PANEL, da_b += PANEL) {
-        const int64_t old = (t * B + b) * R + q * UNITS, k_at = (t * k_rows + (b < k_rows ? b : 0)) * R + q * UNITS;
-        const float *c_old = floats(c) + old, *h_old = floats(h) + old, *c_new = floats(c_hat) + old;
-        const float *d_out = d_output ? floats(d_outputs) + old : nullptr, *k_t = floats(open) + k_at;
-        float *dh = floats(d_h) + b * N + q * UNITS, *dc = floats(d_c) + b * N + q * UNITS, *dk = floats(d_k) + k_at;
-        float* d_in = symbols ? floats(dW_x) + (q * D + integers(x_left)[t * B + b]) * PANEL : floats(d_bias) + q * PANEL;
+      for (int64_t b = 0; b < B; b++) {
+        float* d_in = symbols ? d_adds + symbol[t * B + b] * PANEL : d_adds;
         #pragma omp simd
         for (int64_t j = 0; j < UNITS; j++) {
           float i = a[j], f = a[16 + j], g = a[32 + j], o = a[48 + j], z = tanh_(c_new[j]);
-          float dh_t = d_out ? dh[j] + d_out[j] : dh[j], dc_t = dc[j], past = 0;
+          float dh_t = dh[j] + d_out[j], dc_t = dc[j], past = 0;
           if (gated) {  // (14), (16): a share k goes into the candidates, 1 - k past them
             dk[j] += dh_t * (o * z - h_old[j]) + dc_t * (c_new[j] - c_old[j]);
             dh[j] = dh_t * (1 - k_t[j]), past = dc_t * (1 - k_t[j]);
@@ -133,6 +137,8 @@ std::tuple<std::optional<Tensor>, Tensor, Tensor, Tensor, Tensor, Tensor, std::o
           d_in[j] += da_i; d_in[16 + j] += da_f; d_in[32 + j] += da_g; d_in[48 + j] += da_o;
           put(da_b + j, da_i); put(da_b + 16 + j, da_f); put(da_b + 32 + j, da_g); put(da_b + 48 + j, da_o);
         }
+        a += PANEL, c_old += R, h_old += R, c_new += R, k_t += k_row, d_out += d_out_row;
+        dh += N, dc += N, dk += k_row, da_b += PANEL;
       }
     }
     for (int64_t q = 0; q < Q; q++) {
