@@ -211,7 +211,11 @@ def browser(chromium: Path) -> Iterator[Browser]:
         opened.close()
 
 
-PATIENCE = 300_000  # ms that a browser is given for what takes it a moment on a machine with nothing else to do
+def new_page(browser: Browser, **options: Any) -> Page:
+    """A page that is given five minutes for what takes it a moment on a machine with nothing else to do."""
+    page = browser.new_page(**options)
+    page.set_default_timeout(300_000)
+    return page
 
 
 def in_page(widget: Any) -> dict[str, Any]:
@@ -242,8 +246,7 @@ Shown = Callable[[Any], "Locator"]
 
 @pytest.fixture
 def page(browser: Browser) -> Any:
-    page = browser.new_page(viewport={"width": 1000, "height": 900})
-    page.set_default_timeout(PATIENCE)
+    page = new_page(browser, viewport={"width": 1000, "height": 900})
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("console", lambda said: problems.append(said.text))

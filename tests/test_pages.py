@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 import yaml
-from conftest import CONTRAST, PATIENCE, ROOT, require, stop_clock
+from conftest import CONTRAST, ROOT, new_page, require, stop_clock
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page, Request
@@ -127,8 +127,7 @@ def start(request: pytest.FixtureRequest, browser: Browser, homes: dict[str, str
 
 
 def opened(browser: Browser, name: str, home: str) -> Visit:
-    page = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light").new_page()
-    page.set_default_timeout(PATIENCE)
+    page = new_page(browser, viewport={"width": 1280, "height": 900}, color_scheme="light")
     visit = Visit(name, home, page)
     page.on("request", lambda request: visit.requests.append(request.url))
     page.on("requestfailed", lambda request: visit.problems.extend(failure(request)))
@@ -616,7 +615,7 @@ def test_forced_colours_leave_pictures_whole(start: Visit, theme: Literal["light
 def test_the_colours_that_a_widget_names_are_those_it_shows(
     browser: Browser, homes: dict[str, str], theme: Literal["light", "dark"]
 ) -> None:
-    page = browser.new_page(color_scheme=theme)
+    page = new_page(browser, color_scheme=theme)
     page.goto(f"{homes['file']}book/02_rnn_versus_lstm.html")
     widget = page.locator(".rnnreport-widget", has=page.get_by_role("textbox"))
     assert "green at the top and purple at the bottom" in widget.locator(".key").last.inner_text()
@@ -634,13 +633,12 @@ def test_the_colours_that_a_widget_names_are_those_it_shows(
 
 
 def test_without_scripts_a_page_says_what_is_missing(browser: Browser, homes: dict[str, str]) -> None:
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
+    page = new_page(browser, java_script_enabled=False)
     page.goto(f"{homes['file']}book/01_gradients.html")
     place = page.locator(".cell_output:has(script[type$='widget-view+json'])").first
     says = "node => getComputedStyle(node, '::before').content"
     assert place.evaluate(says) == '"What moves here needs JavaScript."'
-    context.close()
+    page.close()
 
 
 BOTH = pytest.mark.parametrize("start", ["file", "http"], indirect=True)
@@ -759,7 +757,7 @@ def test_what_a_widget_carries_ends_no_script(checkout: Path, browser: Browser) 
     nbformat.write(notebook, checkout / "book" / "index.ipynb")
     built = jupyter_book(checkout)
     assert built.returncode == 0, built.stderr
-    page = browser.new_page()
+    page = new_page(browser)
     page.goto((checkout / "_build" / "quick" / "html" / "book" / "index.html").as_uri())
     state = page.locator("script[type='application/vnd.jupyter.widget-state+json']").evaluate(
         "script => JSON.parse(script.textContent).state"

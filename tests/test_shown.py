@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 import nbformat
+from conftest import new_page
 from hypothesis import given
 from hypothesis import strategies as st
 from test_pages import checkout, jupyter_book  # noqa: F401
@@ -98,7 +99,7 @@ def test_on_a_page_a_text_is_a_text(checkout: Path, browser: Browser) -> None:  
     config.write_text(config.read_text().replace("execute_notebooks: force", 'execute_notebooks: "off"'))
     built = jupyter_book(checkout, "--path-output", ".", "-W", "-n")
     assert built.returncode == 0, built.stderr
-    page = browser.new_page(java_script_enabled=False)
+    page = new_page(browser, java_script_enabled=False)
     page.goto((checkout / "_build" / "html" / "book" / "index.html").as_uri())
     shown = [visible(text) for text in HOSTILE]
     assert page.locator("td:first-child").all_text_contents() == shown
