@@ -12,7 +12,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.ticker import NullLocator
-from scipy import stats
 
 from rnnreport.figures import GUIDE, LSTM, RNN, SEQUENCE, band, end_label, end_labels, error_bars, in_style, new
 from rnnreport.intervals import over_seeds
@@ -123,6 +122,8 @@ def without_favourite(
     over_training: columns accuracy and share; over_temperature: temperature and share; printed: the report's samples,
     under "training" with their accuracy, under "temperature" with that.
     """
+    from scipy.stats import binomtest  # takes a second to import, which only this figure should
+
     figure, axes = new(2, sharey=True, figsize=(7.2, 3.2))
     for ax, table, part, column in zip(
         axes, (over_training, over_temperature), ("training", "temperature"), ("accuracy", "temperature")
@@ -130,7 +131,7 @@ def without_favourite(
         ax.plot(table[column], table["share"], "o-", color=LSTM, ms=4, lw=1, label="ours: none reaches ½")
         for place, row in enumerate(printed[part]):
             newlines, size = row["text"].count("\n"), len(row["text"])
-            low, high = stats.binomtest(newlines, size).proportion_ci(method="wilson")
+            low, high = binomtest(newlines, size).proportion_ci(method="wilson")
             share = newlines / size
             ax.errorbar(
                 row[column], share, yerr=[[share - low], [high - share]], fmt="x", color="black", ms=7, mew=2,
