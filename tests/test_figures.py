@@ -270,18 +270,6 @@ def found(remedies=("as it is", "both"), periods=(2, 10), seeds=(0, 1)):
     return pd.DataFrame(rows, columns=["remedy", "periods", "ratio", "offset", "seed", "recovered", "mod"])
 
 
-def losses(periods=(2, 10)):
-    rows = [(n, ratio, min(0.1, n * (ratio - 1) ** 2)) for n, ratio in product(periods, (0.8, 0.9, 1.0, 1.1, 1.2))]
-    return pd.DataFrame(rows, columns=["periods", "ratio", "loss"])
-
-
-def ways(remedies=("as it is", "both")):
-    rows = [
-        (remedy, r, step, 6 * r ** (1 - step / 20)) for remedy, r, step in product(remedies, (0.8, 1.2), (0, 10, 20))
-    ]
-    return pd.DataFrame(rows, columns=["remedy", "ratio", "step", "tau"])
-
-
 def shut(longest=(20.0, 1000.0)):
     rows = [(long, r, length, 1 / (1 + r * length)) for long, r, length in product(longest, (0.05, 0.2), (5, 50))]
     return pd.DataFrame(rows, columns=["longest", "r_on", "length", "share"])
@@ -423,13 +411,8 @@ DRAWINGS = {
     "updates": lambda: gate.updates(counted()),
     "updates, one r_on": lambda: gate.updates(counted((0.2,))),
     "derivatives of mod": lambda: gate.mod_derivatives(derivatives(), found(("floored", "stopped"))),
-    "landscape": lambda: gate.landscape(losses(), 0.2),
-    "landscape, one": lambda: gate.landscape(losses((5,)), 0.2),
-    "trajectories": lambda: gate.trajectories(ways(), 6.0),
-    "trajectories, no remedy": lambda: gate.trajectories(ways(("as it is",)), 6.0),
     "recovery": lambda: gate.recovery(found()),
     "recovery, one of each": lambda: gate.recovery(found(("as it is",), (2,), (0,))),
-    "recovery by periods": lambda: gate.recovery_by_periods(found()),
     "never open": lambda: gate.never_open(shut()),
     "never open, one": lambda: gate.never_open(shut((20.0,))),
     "leaked gradients": lambda: gate.leaked_gradients(leaked()),
@@ -841,14 +824,6 @@ def test_shares_of_gates_found_again_are_over_the_seeds():
         plain, both = ax.lines
         assert plain.get_ydata().tolist() == [0, 0.5, 0]
         assert both.get_ydata().tolist() == [1, 1, 1]
-    plain = gate.recovery_by_periods(found()).axes[0].lines[0]
-    np.testing.assert_allclose(plain.get_ydata(), [0.1, 0.1])
-
-
-def test_the_last_opening_stops_overlapping_where_the_landscape_says():
-    for ax, n in zip(gate.landscape(losses(), 0.2).axes, (2, 10)):
-        _, left, right = ax.lines
-        assert [left.get_xdata()[0], right.get_xdata()[0]] == pytest.approx([1 - 0.2 / n, 1 + 0.2 / n])
 
 
 def test_a_heat_map_of_shut_units_says_its_shares():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise, product
+from itertools import product
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -262,17 +262,14 @@ class Search(NamedTuple):
 SEARCH = Search()
 
 
-def fit(
-    goal: Gate, until: Tensor, start: Gate, grow: Tensor, seeds: Sequence[int], search: Search, every: int = 0
-) -> pd.DataFrame:
+def fit(goal: Gate, until: Tensor, start: Gate, grow: Tensor, seeds: Sequence[int], search: Search) -> pd.DataFrame:
     """Fit N gates a seed, all at once, to what the gate ``goal`` does at random times in 0…until, each from its start.
 
     They learn log tau, s in shares of the start's tau and the logit of r_on by the mean squared error of k. A step in
     log tau moves the last phases by as many times as much as there are periods, so it is shortened by tau of the start
     over the end of time.
     goal: numbers; until: (N,) ends of time; start: (N,) each; grow: (N,), whether times lie at first in 0…tau of the
-    start and then grow, evenly in the logarithm; seeds: of the times. Returns seed, case (0…N - 1), step, tau, s and
-    r_on at every ``every`` steps, if that is not 0, and at the last.
+    start and then grow, evenly in the logarithm; seeds: of the times. Returns seed, case (0…N - 1), tau, s and r_on.
     """
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     size, copies = len(until), len(seeds)
@@ -285,19 +282,12 @@ def fit(
     )
     first = torch.where(grow, torch.minimum(start.tau, until), until)
     places = {"seed": [seed for seed in seeds for _ in range(size)], "case": [*range(size)] * copies}
-    rows = []
 
     def gates() -> Gate:
         log_tau, share, logit = learned
         return Gate(log_tau.exp(), share * unit, logit.sigmoid())
 
-    def record(step: int) -> None:
-        columns = {name: value.detach() for name, value in gates()._asdict().items()}
-        rows.append(pd.DataFrame({**places, "step": step, **columns}))
-
     for step in range(search.steps):
-        if every and step % every == 0:
-            record(step)
         end = first * (until / first) ** min(1.0, step / still)
         draws = [torch.rand(search.batch, size, generator=g, dtype=torch.float64) * end for g in generators]
         t = torch.cat(draws, dim=1)
@@ -309,8 +299,7 @@ def fit(
         adam.step()
         learned[0].data.copy_(log_tau.lerp(learned[0].data, (start.tau / end).clamp(max=1).repeat(copies)))
         schedule.step()
-    record(search.steps)
-    return pd.concat(rows, ignore_index=True)
+    return pd.DataFrame({**places, **{name: value.detach() for name, value in gates()._asdict().items()}})
 
 
 def recovered(found: pd.DataFrame, tau: float, s: float, r_on: float, tolerance: float = 0.01) -> pd.Series:
@@ -357,34 +346,8 @@ def recovery(
     )
     goal, until = Gate(*map(_exact, (tau, s, r_on))), _exact(cases["periods"] * tau)
     found = fit(goal, until, start, torch.tensor([remedy.grow for remedy in chosen]), seeds, search)
-    table = cases.merge(found.drop(columns="step"), left_index=True, right_on="case").drop(columns="case")
+    table = cases.merge(found, left_index=True, right_on="case").drop(columns="case")
     return table.assign(recovered=recovered(table, tau, s, r_on))
-
-
-def trajectories(
-    tau: float,
-    s: float,
-    r_on: float,
-    periods: float,
-    ratios: Sequence[float] = (0.7, 0.9, 1.1, 1.4),
-    remedies: Mapping[str, Remedy] = REMEDIES,
-    seed: int = 0,
-    search: Search = SEARCH,
-) -> pd.DataFrame:
-    """The ways of some searches: remedy, ratio, seed, step, tau, s, r_on; from ``ratios`` of tau, with the right s."""
-    s %= tau
-    cases = list(product(remedies.items(), ratios))
-    count = len(cases)
-    start = Gate(
-        _exact([ratio * tau for _, ratio in cases]),
-        torch.full((count,), s, dtype=torch.float64),
-        _exact([remedy.r_on or r_on for (_, remedy), _ in cases]),
-    )
-    grow, until = torch.tensor([remedy.grow for (_, remedy), _ in cases]), torch.full_like(start.tau, periods * tau)
-    goal = Gate(*map(_exact, (tau, s, r_on)))
-    table = fit(goal, until, start, grow, [seed], search, every=max(1, search.steps // 100))
-    names = pd.DataFrame([(name, ratio) for (name, _), ratio in cases], columns=["remedy", "ratio"])
-    return names.merge(table, left_index=True, right_on="case").drop(columns="case")
 
 
 def recovery_by_mod(
@@ -403,40 +366,6 @@ def recovery_by_mod(
         for name in MODS
     ]
     return pd.concat([part.assign(mod=name) for name, part in zip(MODS, parts)], ignore_index=True)
-
-
-def landscape(
-    tau: float, s: float, r_on: float, periods: Sequence[float], ratios: Sequence[float], times: int = 4_000
-) -> pd.DataFrame:
-    """The loss over tau alone, s and r_on being right: periods, ratio of tau to the truth, loss.
-
-    The mean squared error of k over ``times`` times spread evenly over 0…``periods`` tau; s counts from the first
-    period on.
-    """
-    s %= tau
-    parts = []
-    for n in periods:
-        t = torch.linspace(0, n * tau, times, dtype=torch.float64)[:, None]
-        k, goal = (temporal_gate(t, period, _exact(s), _exact(r_on)) for period in (_exact(ratios) * tau, _exact(tau)))
-        parts.append(pd.DataFrame({"periods": n, "ratio": ratios, "loss": (k - goal).square().mean(0)}))
-    return pd.concat(parts, ignore_index=True)
-
-
-def basins(table: pd.DataFrame) -> pd.DataFrame:
-    """How far from the truth the loss of :func:`landscape` still falls towards it: periods, below, above (ratios).
-
-    Below and above 1 these are the first ratios from which it does not rise further; the ends of the table, if none.
-    """
-    rows = []
-    for n, part in table.sort_values("ratio").groupby("periods"):
-        below, above = part[part["ratio"] <= 1].iloc[::-1], part[part["ratio"] >= 1]
-        rows.append((n, *(side["ratio"].iloc[_climb(side["loss"].tolist())] for side in (below, above))))
-    return pd.DataFrame(rows, columns=["periods", "below", "above"])
-
-
-def _climb(values: Sequence[float]) -> int:
-    """The place of the first value that no larger one follows."""
-    return next((i for i, (one, other) in enumerate(pairwise(values)) if other <= one), len(values) - 1)
 
 
 def _gradient(parameter: Tensor) -> Tensor:

@@ -130,43 +130,6 @@ def mod_derivatives(table: pd.DataFrame, by_mod: pd.DataFrame) -> Figure:
 
 
 @in_style
-def landscape(table: pd.DataFrame, r_on: float) -> Figure:
-    """The loss over tau, a panel for each number of periods seen; dotted: where the last opening no longer overlaps.
-
-    table: columns periods, ratio and loss.
-    """
-    numbers = sorted(table["periods"].unique())
-    figure, axes = new(len(numbers), sharey=True, squeeze=False, figsize=(2.5 * len(numbers) + 0.4, 2.8))
-    for ax, n in zip(axes[0], numbers):
-        rows = table[table["periods"] == n].sort_values("ratio")
-        ax.plot(rows["ratio"], rows["loss"], color=GATED, lw=1.2)
-        for side in (-1, 1):
-            ax.axvline(1 + side * r_on / n, color=GUIDE, ls=":", lw=1)
-        ax.set(xlabel="τ / true τ", xlim=(rows["ratio"].min(), rows["ratio"].max()))
-        ax.set_title(f"T = {n:g} τ", fontsize=10)
-    axes[0, 0].set(ylabel="mean squared error of k", ylim=(0, None))
-    return figure
-
-
-@in_style
-def trajectories(table: pd.DataFrame, tau: float) -> Figure:
-    """The period of each search over the steps, a panel for each remedy, a line for each start; dotted: the truth.
-
-    table: columns remedy, ratio (of the start to the truth), step and tau.
-    """
-    remedies = list(dict.fromkeys(table["remedy"]))
-    figure, axes = new(len(remedies), sharey=True, squeeze=False, figsize=(2.1 * len(remedies) + 0.6, 2.8))
-    for ax, remedy in zip(axes[0], remedies):
-        for colour, (_, rows) in zip(SEQUENCE, table[table["remedy"] == remedy].groupby("ratio")):
-            ax.plot(rows["step"], rows["tau"] / tau, color=colour, lw=1.2)
-        ax.axhline(1, color=GUIDE, ls=":", lw=1)
-        ax.set(xlabel="step", xlim=(0, table["step"].max()))
-        ax.set_title(remedy, fontsize=10)
-    axes[0, 0].set(ylabel="τ / true τ")
-    return figure
-
-
-@in_style
 def recovery(table: pd.DataFrame) -> Figure:
     """How often a gate is found again over how far off the search starts: a row for tau, one for s, a line a remedy.
 
@@ -196,24 +159,6 @@ def _shares(ax: Axes, table: pd.DataFrame, over: str, remedies: list[str]) -> No
     for colour, name in zip(SEQUENCE, remedies):
         share = table[table["remedy"] == name].groupby(over)["recovered"].mean()
         ax.plot(share.index, share, color=colour, marker="o", ms=3, lw=1.2, label=name)
-
-
-@in_style
-def recovery_by_periods(table: pd.DataFrame) -> Figure:
-    """How often a gate is found again over how many of its periods are seen, all starts together: a line a remedy.
-
-    table: columns remedy, periods and recovered.
-    """
-    figure, ax = new(figsize=(5.6, 3.0))
-    labels = []
-    for colour, (name, rows) in zip(SEQUENCE, table.groupby("remedy", sort=False)):
-        share = rows.groupby("periods")["recovered"].mean()
-        ax.plot(share.index, share, color=colour, marker="o", ms=4)
-        labels.append((share.iloc[-1], str(name), colour))
-    ax.set(xscale="log", xlabel="periods seen, T/τ", ylabel="gates found again (share)", ylim=(-0.03, 1.03))
-    log_ticks(ax.xaxis)
-    end_labels(ax, table["periods"].max(), labels)
-    return figure
 
 
 @in_style
