@@ -91,10 +91,15 @@ def reads(*names: str) -> list[Path]:
     return [PROJECT / name for module in parsed for name in module.reads]
 
 
+def syntax(source: bytes) -> str:
+    """A hash of a module's code, in which docstrings, comments and layout do not count."""
+    return _parsed(source).code
+
+
 class _Parsed(NamedTuple):
     """What is known of a module without importing it."""
 
-    code: str  # a hash of its syntax
+    code: str  # as of syntax()
     strings: frozenset[str]
     reads: tuple[str, ...]  # what it assigns to READS
 

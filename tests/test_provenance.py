@@ -3,10 +3,11 @@
 import re
 import sys
 
+import pytest
 import torch
 from conftest import ROOT
 
-from rnnreport.provenance import LIBRARIES, PROJECT, code_version, libraries, machine, modules, reads
+from rnnreport.provenance import LIBRARIES, PROJECT, code_version, libraries, machine, modules, reads, syntax
 
 
 def test_a_module_comes_with_all_that_it_imports():
@@ -42,6 +43,21 @@ def test_several_modules_have_one_version_of_all():
     assert re.fullmatch("[0-9a-f]{12}", both)
     assert both not in {code_version("rnnreport.cells"), code_version("rnnreport.palindromes")}
     assert both == code_version("rnnreport.palindromes", "rnnreport.cells")
+
+
+@pytest.mark.parametrize(
+    ("source", "same"),
+    [
+        ('"""Other words."""\ndef f(x):\n    """Other words, too."""\n    return [x, 1]  # of x\n', True),
+        ("def f(x):\n\n    return [\n        x,\n        1,\n    ]\n", True),
+        ('"""Words."""\ndef f(x):\n    "Words."\n    return [x, 2]\n', False),
+        ('"""Words."""\ndef f(y):\n    "Words."\n    return [y, 1]\n', False),
+        ('"""Words."""\ndef f(x):\n    g("Words.")\n    return [x, 1]\n', False),
+    ],
+)
+def test_docstrings_comments_and_layout_are_no_part_of_the_syntax(source, same):
+    written = '"""Words."""\ndef f(x):\n    """Words."""\n    return [x, 1]\n'
+    assert (syntax(source.encode()) == syntax(written.encode())) == same
 
 
 def test_the_libraries_versions():

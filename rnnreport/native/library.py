@@ -21,6 +21,7 @@ import platformdirs
 from filelock import FileLock
 
 from rnnreport import checksums, storage
+from rnnreport.provenance import syntax
 
 LIBRARY = "rnnreport_native.so"
 SOURCES = sorted(Path(__file__).parent.glob("*.cpp"))
@@ -41,8 +42,9 @@ def description(factors: str) -> str:
 
 
 def source_hash() -> str:
-    """12 hexadecimal digits for the sources, and for the Python that calls what is made of them."""
-    return _digest(*(path.read_bytes() for path in (*SOURCES, *HEADERS, *sorted(Path(__file__).parent.glob("*.py")))))
+    """12 hexadecimal digits for the sources, and for the code in Python that calls what is made of them."""
+    python = [syntax(path.read_bytes()).encode() for path in sorted(Path(__file__).parent.glob("*.py"))]
+    return _digest(*(path.read_bytes() for path in (*SOURCES, *HEADERS)), *python)
 
 
 @cache
