@@ -80,7 +80,7 @@ def code_version(*names: str, without: frozenset[str] = frozenset(), whole: froz
         source = _source(module)
         content = source.read_bytes()
         digest.update(f"{module}\n{_parsed(content).code}\n".encode() + content * (module in as_written))
-        for path in _beside(source):
+        for path in beside(module):
             digest.update(f"{path.name}\n".encode() + path.read_bytes())
     return digest.hexdigest()[:12]
 
@@ -89,6 +89,19 @@ def reads(*names: str) -> list[Path]:
     """The project's files that the named modules, and all that they import, read by themselves: their ``READS``."""
     parsed = [_parsed(_source(module).read_bytes()) for module in modules(*names)]
     return [PROJECT / name for module in parsed for name in module.reads]
+
+
+def beside(module: str) -> list[Path]:
+    """The files beside a module that its code has by their names, and those that these import, by their names."""
+    source = _source(module)
+    there = {path.name: path for path in source.parent.iterdir() if path.suffix in SCRIPTS}
+    found: set[str] = set()
+    new = there.keys() & _parsed(source.read_bytes()).strings
+    while new:
+        found |= new
+        scripts = "".join(there[name].read_text(encoding="utf-8") for name in new)
+        new = {name for name in there if f'"./{name}"' in scripts} - found
+    return [there[name] for name in sorted(found)]
 
 
 def syntax(source: bytes) -> str:
@@ -123,18 +136,6 @@ def _parsed(source: bytes) -> _Parsed:
 def _source(module: str) -> Path:
     place = PROJECT.joinpath(*module.split("."))  # looked up by find_spec, its package would be imported
     return place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
-
-
-def _beside(source: Path) -> list[Path]:
-    """The files beside a module that its code has by their names, and those that these import, by their names."""
-    there = {path.name: path for path in source.parent.iterdir() if path.suffix in SCRIPTS}
-    found: set[str] = set()
-    new = there.keys() & _parsed(source.read_bytes()).strings
-    while new:
-        found |= new
-        scripts = "".join(there[name].read_text(encoding="utf-8") for name in new)
-        new = {name for name in there if f'"./{name}"' in scripts} - found
-    return [there[name] for name in sorted(found)]
 
 
 def content_hash(path: Path) -> str:
