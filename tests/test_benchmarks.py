@@ -23,9 +23,10 @@ from benchmarks import measure, run, sweep
 from benchmarks.gate import Gated
 from benchmarks.networks import Naive, TorchNN, Training, products, weights
 from benchmarks.tasks import Characters, Palindromes, Task
-from rnnreport import build, cli, figures
+from rnnreport import build, cli
 from rnnreport.backends import kernels
 from rnnreport.experiments import recorded, speed
+from rnnreport.figures import speed as drawn
 from rnnreport.parameters import ParameterError
 from rnnreport.runs import RunError
 
@@ -305,9 +306,9 @@ def test_the_figures_draw_every_ratio_where_it_belongs() -> None:
     table = speed.tabulated(record)
     palindromes, gate = (table[table["task"] == task] for task in ("P", "gate"))
     for figure, panels, x in (
-        (figures.speed_of_contenders(palindromes), 1, None),
-        (figures.speed_by_length(palindromes[palindromes["contender"] == "ours"]), 2, [5, 100]),
-        (figures.speed_of_gate(gate[gate["contender"] == "ours"]), 1, [0.05, 1]),
+        (drawn.speed_of_contenders(palindromes), 1, None),
+        (drawn.speed_by_length(palindromes[palindromes["contender"] == "ours"]), 2, [5, 100]),
+        (drawn.speed_of_gate(gate[gate["contender"] == "ours"]), 1, [0.05, 1]),
     ):
         figure.draw_without_rendering()
         assert len(figure.axes) == panels
