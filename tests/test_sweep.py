@@ -24,7 +24,8 @@ from conftest import eventually, require
 from test_cli import call
 from test_runs import palindrome_run
 
-from rnnreport import build, claims, runs, sweep
+from rnnreport import build, runs, sweep
+from rnnreport.claims.collected import VERDICTS
 from rnnreport.experiments import cell_path
 from rnnreport.experiments.palindromes import PalindromeRun, train_palindromes
 from rnnreport.runs import RUNS_DIR, RunError, key_of, run_all
@@ -392,7 +393,7 @@ def test_a_chapter_over_a_grid_leaves_a_notebook_and_a_row_a_run(
     assert table["learning_rate"].tolist() == [0.001, 0.002]
     assert table["status"].tolist() == ["done", "failed"]
     assert table["length"].tolist() == [3, 3]
-    assert table["identity-grad"].iloc[0] in claims.VERDICTS
+    assert table["identity-grad"].iloc[0] in VERDICTS
     assert pd.isna(table["identity-grad"].iloc[1])
     assert (table["seconds"] > 0).all()
     assert "RunError" in table["error"].iloc[1]
