@@ -72,7 +72,7 @@ def conditions() -> dict[str, Any]:
         "date": datetime.now(UTC).date().isoformat(),
         "machine": machine(),
         "bfloat16": _bfloat16(),
-        "native": in_use("native"),
+        "native": in_use("native-bf16"),
         "threads": torch.get_num_threads(),
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "denormals": "flushed" if float(torch.tensor(1.2e-38) * 0.5) == 0 else "kept",

@@ -3,7 +3,7 @@
 "torch" runs everywhere. "native" compiles the C++ of ``rnnreport/native/`` at first use; where that cannot be had, or a
 tensor is not float32 on the CPU, torch does the work and the log says so, once. It multiplies float32, so that machines
 agree up to rounding. "auto" is the same, but less loud where nothing is broken: no folder, no compiler, or such a
-tensor. "native-bf16" is "native", but the LSTM without a temporal gate multiplies bfloat16 where the processor does that
+tensor. "native-bf16" is "native", but the LSTM without a temporal gate multiplies bfloat16 where the processor does so
 fast (AMX): the fastest there is, with other digits on such a machine than on any other.
 """
 

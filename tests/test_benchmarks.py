@@ -178,7 +178,7 @@ def test_verdicts_on_aims_are_computed() -> None:
     assert aims["characters", "ours ≥ 1.6 × naive"] == "not met"
     assert aims["palindromes, RNN", "ours ≥ 1.3 × torch.nn"] == "not met at T = 10"
     assert aims["palindromes, RNN", "ours ≥ 1.3 × JAX"] == "met"  # asked from T = 10 on
-    assert aims["characters", "ours, native ≥ 4 × torch.nn"] == "not measured"
+    assert aims["characters", "ours, native ≥ 1.9 × torch.nn"] == "not measured"
     assert list(speed.shortfalls(record)["task"]) == ["palindromes, RNN, T = 10", "characters"]
 
 
@@ -205,7 +205,7 @@ def test_a_quick_run_records_everything(quick: Path) -> None:
         assert entry["baseline"] in present
         assert not present & set(entry["left_out"])
         if entry["task"] in "CP":
-            assert present | set(entry["left_out"]) == everybody | {speed.NATIVE, speed.JAX}
+            assert present | set(entry["left_out"]) == everybody | {speed.NATIVE, speed.NATIVE_BF16, speed.JAX}
             assert present >= everybody
         for name, times in entry["contenders"].items():  # what is written beside the rounds is what they say
             spread = speed.ratio(entry, name, entry["baseline"])
@@ -284,7 +284,7 @@ def test_the_native_backend_competes_where_a_compiler_is_found() -> None:
     require(kernels("native", torch.zeros(1)), "the native kernel cannot be built here")
     task = SMALL["C"]
     losses = [task.network(backend)(next(task.batches())[0]) for backend in ("torch", "native")]
-    assert (losses[0] - losses[1]).abs().max() < 2**-6
+    assert (losses[0] - losses[1]).abs().max() < 1e-5
 
 
 @pytest.mark.filterwarnings("error")

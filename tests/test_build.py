@@ -271,9 +271,8 @@ import json, sys
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-native = sys.modules["rnnreport.native"] = ModuleType("rnnreport.native")
-native.__path__ = ["rnnreport/native"]
-native.description = lambda: "native " + import_module("rnnreport.native.library").source_hash()
+native = sys.modules["rnnreport.native.autograd"] = ModuleType("rnnreport.native.autograd")
+native.description = lambda backend: "native " + import_module("rnnreport.native.library").source_hash()
 from rnnreport import build, provenance, site
 assert provenance.PROJECT == Path.cwd(), provenance.PROJECT
 wanted = {chapter: build.parameters(chapter) for chapter in build.CHAPTERS}
@@ -314,7 +313,7 @@ EDITED = {
     "requirements.lock": {*ALL, "site"},
     "rnnreport/native/lstm.cpp": {"03"},
     "rnnreport/native/kernels.h": {"03"},
-    "rnnreport/native/__init__.py": {"03"},
+    "rnnreport/native/autograd.py": {"03"},
     "rnnreport/site.py": {"site"},
     "book/index.md": {"site"},
     "book/references.bib": {"site"},

@@ -40,7 +40,7 @@ def compiled():
 
 @pytest.fixture
 def rounding(compiled, monkeypatch):
-    """The LSTM with bfloat16 factors, also where they are slow, as long as the processor has an instruction for them."""
+    """The LSTM with bfloat16 factors, also where they are slow, as long as the processor can multiply them."""
     monkeypatch.setattr(compiled, "fast_bf16", True)
 
     def lstm(*inputs):
@@ -358,6 +358,23 @@ def test_provenance_names_the_kernels(compiled, fast, monkeypatch):
     assert re.fullmatch("native float32 [0-9a-f]{12}", in_use("native"))
     assert in_use("auto") == in_use("native")
     assert in_use("native-bf16") == in_use("native").replace("float32", "bf16" if fast else "float32")
+
+
+ASKED = """
+import sys
+from rnnreport.backends import in_use
+print(in_use("auto"), in_use("native"), "torch" in sys.modules)
+"""
+
+
+def test_whether_the_kernels_are_in_use_is_told_without_torch(compiled, damaged):
+    told, lines = finish(start(ASKED))
+    assert told == f"{in_use('auto')} {in_use('native')} False\n"
+    assert lines == []
+    folder = damaged("rnnreport_native.so", "a bit")
+    told, (warned, *_) = finish(start(ASKED, RNNREPORT_NATIVE_DIR=folder.parent, CXX="not-a-compiler"))
+    assert told == "torch torch True\n"
+    assert "are damaged" in warned
 
 
 def test_a_backend_that_does_not_exist_is_refused():

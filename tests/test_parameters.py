@@ -71,6 +71,7 @@ class Chapter:
             "batch_size": 3,
             "test_palindromes": 100,
             "measured_palindromes": 2,
+            "backend": "torch",
         },
     )
     palindromes: ClassVar = (
@@ -196,7 +197,7 @@ REFUSED = {
     "kept_length": ([2, *SIZE], "an integer from 3 to 10,000"),
     "kept_steps": (INTEGER, "an integer of at least 1"),
     "longest_rate": (RATE, RATES),
-    "backend": (["cuda", "", 5, None, ["torch"]], "'torch', 'native', 'auto'"),
+    "backend": (["cuda", "", 5, None, ["torch"]], "'torch', 'native', 'native-bf16', 'auto'"),
     "recorded_file": ([5, None, ["a"], "caf\udce9"], "the name of a file, in UTF-8"),
     "input_size": (SIZE, "an integer from 1 to 64"),
     "hidden_size": (SIZE, "an integer from 1 to "),

@@ -35,6 +35,7 @@ def palindrome_networks(p: CellPathParameters) -> dict[str, list[Run]]:
         PalindromeRun(
             **settings,
             length=p.length,
+            backend=p.backend,
             encoding="one-hot",
             initialisation="uniform",
             hidden_size=p.hidden_size,

@@ -117,7 +117,7 @@ def climb(
     """Train every setting at ever longer palindromes until one is not solved within the budget of steps.
 
     A training ends as soon as it has solved its length. At each length come first as few seeds as can settle that too
-    many fail: where they all do, the others could not help, and are not run. backend: what runs the LSTM. common:
+    many fail: where they all do, the others could not help, and are not run. backend: what runs the networks. common:
     what all runs have, such as hidden_size. Returns the runs, each with its setting.
     """
     spare = len(seeds) - needed(len(seeds))  # seeds that may fail

@@ -8,7 +8,6 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 import torch
-from pydantic import model_validator
 from torch import nn
 from torch.nn import functional as F
 
@@ -49,22 +48,16 @@ class PalindromeRun(Configuration):
         solved_at: float | None = None,
         **settings: Any,
     ) -> Self:
-        """A run of these settings, its recipe's among them; the backend is that of what has gates."""
+        """A run of these settings, its recipe's among them."""
         recipe = {name: settings.pop(name) for name in list(settings) if name in Recipe.model_fields}
         return cls(
             model=model,
             length=length,
-            backend="torch" if model == "rnn" else backend,
+            backend=backend,
             solved_at=solved_at,
             recipe=Recipe(**{"record_every": 50 if steps >= 200 else 10, **recipe, "steps": steps, "seed": seed}),
             **settings,
         )
-
-    @model_validator(mode="after")
-    def _runs_on_its_backend(self) -> Self:
-        if self.model == "rnn" and self.backend != "torch":
-            raise ValueError(f"backend must be 'torch' for the RNN, which has no native kernel, not {self.backend!r}")
-        return self
 
 
 def train_palindromes(run: PalindromeRun, folder: Path, on_steps: OnSteps = lambda steps: None) -> pd.DataFrame:

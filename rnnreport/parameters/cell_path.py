@@ -1,9 +1,10 @@
 """Chapter 1c: the networks whose gradients are followed back."""
 
-from typing import Annotated, Self
+from typing import Annotated, Self, get_args
 
 from pydantic import Field, model_validator
 
+from rnnreport.backends import Backend
 from rnnreport.parameters import Count, Parameters, Rate, Sample, Seeds, Size
 
 
@@ -19,6 +20,7 @@ class CellPathParameters(Parameters):
     batch_size: Size
     test_palindromes: Sample
     measured_palindromes: Annotated[int, Field(strict=True, ge=1, le=1_000, description="an integer from 1 to 1,000")]
+    backend: Annotated[Backend, Field(description=f"one of {', '.join(map(repr, get_args(Backend)))}")]
 
     @model_validator(mode="after")
     def _measured_ones_exist(self) -> Self:
