@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
 from rnnreport import recurrence
-from rnnreport.backends import Backend, check_backend
+from rnnreport.backends import Backend, check_backend, kernels
 from rnnreport.cells import lstm_step, rnn_step, temporal_gate, temporal_gate_lstm_step
 from rnnreport.configuration import Encoding, Initialisation, ModelName
 
@@ -385,7 +385,10 @@ class TemporalGateLSTM(LSTM):
         return self._openness(times, layer)
 
     def _openness(self, times: Tensor, layer: int) -> Tensor:
-        return temporal_gate(times.unsqueeze(-1), *self.gate(layer), self.leak if self.training else 0.0)
+        gate, leak = self.gate(layer), self.leak if self.training else 0.0
+        if not _followed() and not times.requires_grad and (native := kernels(self.backend, gate[0])):
+            return native.temporal_gate(times, *gate, leak)
+        return temporal_gate(times.unsqueeze(-1), *gate, leak)
 
     def forward(
         self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None, times: Tensor | None = None

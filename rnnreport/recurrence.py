@@ -87,12 +87,13 @@ def sparse_lstm(
 def sparse_pays(k: Tensor, batch: int, backend: Backend = "torch") -> bool:
     """Whether :func:`sparse_lstm` is faster than :func:`lstm` for this k and batch size, by what was measured.
 
-    The native kernel is, at any openness. In torch gathering rows has a price, which few open units and many sequences
-    earn back. Times that differ within the batch, k of shape (T, B, H), have no rows to leave out.
+    It is where less than half of the units are open. In torch gathering rows has a price, which few open units and many
+    sequences earn back. Times that differ within the batch, k of shape (T, B, H), have no rows to leave out.
     """
     if k.dim() != 2:
         return False
-    return bool(kernels(backend, k)) or bool(k.count_nonzero() < min(0.5, batch / 100) * k.numel())
+    most = 0.5 if kernels(backend, k) else min(0.5, batch / 100)
+    return bool(k.count_nonzero() < most * k.numel())
 
 
 def once(backward: Callable[..., Gradients]) -> Callable[..., Gradients]:

@@ -23,6 +23,7 @@ from test_recurrence import FORMS, assert_same, behind_a_gate, by_steps, gated, 
 
 from rnnreport import backends, recurrence
 from rnnreport.backends import in_use, kernels
+from rnnreport.cells import temporal_gate
 from rnnreport.models import LSTM, RNN, CharLSTM
 from rnnreport.sampling import sample
 
@@ -316,6 +317,35 @@ def test_shapes_that_do_not_fit_are_refused_by_the_rnn(compiled, change, message
         compiled.rnn(*change(*inputs))
 
 
+@pytest.mark.parametrize("leak", [0.0, 0.3])
+@pytest.mark.parametrize("shape", [(40,), (40, 3)], ids=str)
+@pytest.mark.parametrize("start", [-20.0, 0.0, 1_732_000_000.0])
+def test_the_openness_equals_that_of_the_cells(compiled, shape, start, leak):
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(low, high, *shape):
+        return low + (high - low) * torch.rand(shape, generator=generator, dtype=torch.float64)
+
+    times = start + draw(0, 40, *shape)
+    times[:10] = start + torch.arange(10.0).view(-1, *[1] * (len(shape) - 1))  # whole periods of some units too
+    gate = [draw(1, 9, 11), draw(-3, 3, 11), draw(0.05, 1, 11)]
+    gate[0][:4], gate[1][:4], gate[2][0] = torch.tensor([1.0, 2.0, 0.5, 3.0]), 0.0, 1.0
+    gate = [part.float().requires_grad_() for part in gate]
+    found, expected = compiled.temporal_gate(times, *gate, leak), temporal_gate(times.unsqueeze(-1), *gate, leak)
+    assert found.shape == expected.shape
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    weights = torch.randn(found.shape, generator=generator)
+    for one, other in zip(*(torch.autograd.grad((weights * k).sum(), gate) for k in (found, expected)), strict=True):
+        assert (one - other).norm() <= 1e-4 * other.norm()
+
+
+@pytest.mark.parametrize(("openness", "pays"), [(0.4, True), (0.6, False)])
+def test_open_units_alone_pay_below_a_half(compiled, openness, pays):
+    k = torch.zeros(10, 100)
+    k[:, : round(100 * openness)] = 1
+    assert recurrence.sparse_pays(k, 1, "native") is pays
+
+
 # Sampling
 
 
@@ -367,12 +397,12 @@ print(in_use("auto"), in_use("native"), "torch" in sys.modules)
 """
 
 
-def test_whether_the_kernels_are_in_use_is_told_without_torch(compiled, damaged):
+def test_whether_the_kernels_are_in_use_is_told_without_torch(compiled, damaged, tmp_path):
     told, lines = finish(start(ASKED))
     assert told == f"{in_use('auto')} {in_use('native')} False\n"
     assert lines == []
     folder = damaged("rnnreport_native.so", "a bit")
-    told, (warned, *_) = finish(start(ASKED, RNNREPORT_NATIVE_DIR=folder.parent, CXX="not-a-compiler"))
+    told, (warned, *_) = finish(start(ASKED, RNNREPORT_NATIVE_DIR=folder.parent, PATH=tmp_path))
     assert told == "torch torch True\n"
     assert "are damaged" in warned
 

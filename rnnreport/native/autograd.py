@@ -152,4 +152,26 @@ class _SparseLSTM(torch.autograd.Function):
         return dx, dh_0.t(), dc_0.t(), d_weight_ih, d_weight_hh, d_bias[:, 0], dk, None
 
 
+def temporal_gate(t: Tensor, tau: Tensor, s: Tensor, r_on: Tensor, leak: float = 0.0) -> Tensor:
+    """As :func:`rnnreport.cells.temporal_gate`, at times of any shape for units (H,): k is (..., H).
+
+    There is no gradient by the times.
+    """
+    return _TemporalGate.apply(t, tau, s, r_on, leak)
+
+
+class _TemporalGate(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, t: Tensor, tau: Tensor, s: Tensor, r_on: Tensor, leak: float) -> Tensor:
+        ctx.leak, times, gate = leak, t.double().flatten(), torch.stack([tau, s, r_on]).double()
+        ctx.save_for_backward(times, gate)
+        return _kernels.openness(times, gate, leak).view(*t.shape, len(tau))
+
+    @staticmethod
+    @once
+    def backward(ctx: Any, d_k: Tensor) -> Gradients:
+        d_gate = _kernels.openness_backward(d_k, *ctx.saved_tensors, ctx.leak).float()
+        return None, *d_gate.unbind(0), None
+
+
 sample = _kernels.sample  # as _run of rnnreport.sampling
