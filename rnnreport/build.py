@@ -250,7 +250,8 @@ def _run_chapters(wanted: Mapping[str, Mapping[str, Any]], outputs: Mapping[str,
     All train on the same workers. Raises BuildError where a chapter failed, once the others are done.
     """
     calls, cells = {}, {}
-    for chapter, values in wanted.items():
+    for chapter in sorted(wanted, key=lambda chapter: -wanted[chapter].get("train_steps", 0)):  # the longest first
+        values = wanted[chapter]
         output, fingerprint, source = outputs[chapter], _fingerprint(chapter, values), BOOK / f"{chapter}.ipynb"
         if _is_done(output, fingerprint):
             print(f"{chapter}: nothing changed ({_recorded(output)['seconds']:.0f} s when it ran)", flush=True)

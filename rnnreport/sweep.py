@@ -294,6 +294,9 @@ class _Sweep:
                     f"{len(running)} running, {done} done, {len(self.failed)} failed", refresh=False
                 )
                 self.bar.update(sum(self.done.values()) - self.bar.n)
+                if time.time() - self.bar.last_print_t > self.bar.mininterval:  # the clock goes on where nothing moves
+                    self.bar.refresh()
+                    self.bar.last_print_t = time.time()
                 time.sleep(0.05 if running else 0.2)
         finally:
             with suppress(Exception):  # also where the scheduler is gone
