@@ -73,8 +73,9 @@ def sparse_lstm(
     sequence: bool = True,
     backend: Backend = "torch",
 ) -> tuple[Tensor | None, Tensor, Tensor]:
-    """:func:`lstm` with k of shape (T, H), computing at each step only the units that are open, k != 0.
+    """:func:`lstm` with k, computing at each step only the units that are open, k != 0.
 
+    k: (T, H); the native kernels take (T, B, H) as well.
     ``sequence=False`` leaves h(1)...h(T) out, as None, and saves a copy of the whole state at every step.
     The gradient by k is left out, as 0, where k = 0: there the gate (12) does not move with tau, s and r_on.
     """
@@ -87,12 +88,12 @@ def sparse_lstm(
 def sparse_pays(k: Tensor, batch: int, backend: Backend = "torch") -> bool:
     """Whether :func:`sparse_lstm` is faster than :func:`lstm` for this k and batch size, by what was measured.
 
-    It is where less than half of the units are open. In torch gathering rows has a price, which few open units and many
-    sequences earn back. Times that differ within the batch, k of shape (T, B, H), have no rows to leave out.
+    In the native kernels it is where less than half of the units are open; where times differ within the batch, k of
+    shape (T, B, H), less than a fifth, since sequences then share no product. In torch gathering rows has a price,
+    which few open units and many sequences earn back, and where times differ there are none to gather.
     """
-    if k.dim() != 2:
-        return False
-    most = 0.5 if kernels(backend, k) else min(0.5, batch / 100)
+    by_unit, native = k.dim() == 2, kernels(backend, k)
+    most = (0.5 if by_unit else 0.2) if native else (min(0.5, batch / 100) if by_unit else 0.0)
     return bool(k.count_nonzero() < most * k.numel())
 
 

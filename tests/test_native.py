@@ -106,6 +106,21 @@ def test_the_sparse_gate_equals_torch(compiled, symbols, sizes, seed):
     assert_same(gradients(found, inputs), gradients(expected, inputs), 1e-5)
 
 
+@pytest.mark.parametrize("symbols", [False, True], ids=["features", "symbols"])
+@quickly
+@given(st.tuples(st.integers(1, 20), *[st.integers(1, 7)] * 3), st.integers(0, 2**32))
+def test_the_sparse_gate_of_each_sequence_equals_torch(compiled, symbols, sizes, seed):
+    """But for the gradient by k where k = 0, which is left out."""
+    inputs = problem("gated by sequence", *sizes, symbols=symbols, dtype=SINGLE, seed=seed)
+    found, expected = compiled.sparse_lstm(*inputs), recurrence.lstm(*inputs)
+    assert_same(found, expected, 1e-5)
+    *others, d_k = gradients(expected, inputs)
+    assert_same(gradients(found, inputs), [*others, d_k.where(inputs[-1] != 0, 0)], 1e-5)
+    output, *last = compiled.sparse_lstm(*inputs, sequence=False)
+    assert output is None
+    assert_same(last, found[1:], 0)
+
+
 def test_the_sparse_gate_can_leave_the_sequence_out(compiled):
     inputs = behind_a_gate(12, 3, 4, 5, dtype=SINGLE)
     output, *last = gated(compiled.sparse_lstm, inputs, sequence=False)
@@ -201,7 +216,10 @@ def kernels_with_inputs(native):
     """Each kernel with its torch counterpart and inputs."""
     inputs = {form: problem(form, 3, 2, 4, 5, dtype=SINGLE) for form in FORMS}
     dense = [(*both(native, form), inputs[form]) for form in FORMS]
-    return *dense, (native.sparse_lstm, recurrence.sparse_lstm, inputs["gated by unit"])
+    by_unit = (native.sparse_lstm, recurrence.sparse_lstm, inputs["gated by unit"])
+    open_ = [value.detach() for value in inputs["gated by sequence"]]  # everywhere: no gradient by k is left out
+    open_[-1] = open_[-1].clamp_min(0.1)
+    return *dense, by_unit, (native.sparse_lstm, recurrence.lstm, [value.requires_grad_() for value in open_])
 
 
 def test_inputs_need_not_be_contiguous(compiled):
@@ -251,7 +269,8 @@ def test_only_what_asks_for_a_gradient_gets_one(compiled):
 
 @pytest.mark.parametrize("sizes", [(3, 2, 4, 5), (3, 1, 1, 1)], ids=str)
 def test_inputs_are_left_as_they_were_and_the_backward_pass_may_run_twice(compiled, sizes):
-    for run, form in (*((both(compiled, form)[0], form) for form in FORMS), (compiled.sparse_lstm, "gated by unit")):
+    sparse = [(compiled.sparse_lstm, form) for form in FORMS[2:]]
+    for run, form in (*((both(compiled, form)[0], form) for form in FORMS), *sparse):
         inputs = problem(form, *sizes, dtype=SINGLE)
         before = [value.detach().clone() for value in inputs]
         total = sum(part.sum() for part in run(*inputs))
@@ -297,7 +316,7 @@ def test_shapes_that_do_not_fit_are_refused(compiled, change, message):
     with pytest.raises(RuntimeError, match=re.escape("k must have the shape (T, H)")):
         compiled.lstm(*inputs, torch.ones(3, 2, 4))
     with pytest.raises(RuntimeError, match=re.escape("k must have the shape (T, H)")):
-        compiled.sparse_lstm(*inputs, torch.ones(3, 2, 5))
+        compiled.sparse_lstm(*inputs, torch.ones(3, 2, 4))
 
 
 @pytest.mark.parametrize(
@@ -339,10 +358,13 @@ def test_the_openness_equals_that_of_the_cells(compiled, shape, start, leak):
         assert (one - other).norm() <= 1e-4 * other.norm()
 
 
-@pytest.mark.parametrize(("openness", "pays"), [(0.4, True), (0.6, False)])
-def test_open_units_alone_pay_below_a_half(compiled, openness, pays):
-    k = torch.zeros(10, 100)
-    k[:, : round(100 * openness)] = 1
+@pytest.mark.parametrize(
+    ("shape", "openness", "pays"),
+    [((10, 100), 0.4, True), ((10, 100), 0.6, False), ((10, 3, 100), 0.1, True), ((10, 3, 100), 0.3, False)],
+)
+def test_open_units_alone_pay_where_few_are_open(compiled, shape, openness, pays):
+    k = torch.zeros(shape)
+    k[..., : round(100 * openness)] = 1
     assert recurrence.sparse_pays(k, 1, "native") is pays
 
 
@@ -590,14 +612,19 @@ def test_what_is_broken_is_told_louder_than_what_is_absent(backend, error, broke
     assert record.levelno == (logging.WARNING if broken or backend == "native" else logging.INFO)
 
 
+def test_without_a_folder_to_write_to_torch_does_the_work(compiled, tmp_path, expected):
+    taken = tmp_path / "a file"
+    taken.touch()
+    fell_back(start(RNNREPORT_NATIVE_DIR=taken / "kept"), expected, f"{taken / 'kept'}, cannot be written")
+
+
 @pytest.mark.slow
-def test_without_a_cache_to_write_to_and_with_a_plain_compiler(compiled, tmp_path):
-    """The kernels are built for this process alone, for any processor of its kind."""
+def test_a_compiler_that_does_not_know_the_processor_builds_for_any_of_its_kind(compiled, tmp_path, expected):
     plain = tmp_path / "plain"
     plain.write_text('#!/bin/sh\ncase "$*" in *=native*) exit 1 ;; esac\nexec c++ "$@" -O0\n')  # -O0: sooner done
     plain.chmod(0o755)
-    out, lines = finish(start(RNNREPORT_NATIVE_DIR=plain / "no folder", CXX=plain))
-    assert out.startswith("native ")
+    out, lines = finish(start(RNNREPORT_NATIVE_DIR=tmp_path, CXX=plain))
+    assert out == expected.replace("torch", "native")
     assert lines == []
 
 

@@ -104,8 +104,9 @@ def sparse_lstm(
     k: Tensor,
     sequence: bool = True,
 ) -> tuple[Tensor | None, Tensor, Tensor]:
-    """As :func:`rnnreport.recurrence.sparse_lstm`. Its matrix products take float32 factors everywhere."""
-    return _SparseLSTM.apply(x, h_0, c_0, weight_ih, weight_hh, bias, k, sequence)
+    """As :func:`rnnreport.recurrence.sparse_lstm`, k (T, H) or (T, B, H). Its factors are float32 everywhere."""
+    pass_ = _SparseLSTM if k.dim() == 2 else _SparseSequences
+    return pass_.apply(x, h_0, c_0, weight_ih, weight_hh, bias, k, sequence)
 
 
 class _SparseLSTM(torch.autograd.Function):
@@ -122,8 +123,6 @@ class _SparseLSTM(torch.autograd.Function):
         sequence: bool,
     ) -> tuple[Tensor | None, Tensor, Tensor]:
         _kernels.check_lstm(x, h_0, c_0, weight_ih, weight_hh, bias, k)
-        if k.dim() != 2:
-            raise RuntimeError(f"k must have the shape (T, H) where units are left out, not {tuple(k.shape)}")
         step, unit = k.nonzero(as_tuple=True)
         openings = torch.bincount(step, minlength=len(k))
         W = torch.cat([weight_hh, weight_ih, bias[:, None]], 1).view(4, k.shape[1], -1).transpose(0, 1).contiguous()
@@ -150,6 +149,49 @@ class _SparseLSTM(torch.autograd.Function):
         dk = torch.zeros_like(k).index_put_((step, unit), dk_open)
         dx = None if dx is None else dx.transpose(1, 2)
         return dx, dh_0.t(), dc_0.t(), d_weight_ih, d_weight_hh, d_bias[:, 0], dk, None
+
+
+class _SparseSequences(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        h_0: Tensor,
+        c_0: Tensor,
+        weight_ih: Tensor,
+        weight_hh: Tensor,
+        bias: Tensor,
+        k: Tensor,
+        sequence: bool,
+    ) -> tuple[Tensor | None, Tensor, Tensor]:
+        _kernels.check_lstm(x, h_0, c_0, weight_ih, weight_hh, bias, k)
+        H, D = k.shape[2], weight_ih.shape[1]
+        step, place = k.flatten(1).nonzero(as_tuple=True)
+        openings = torch.bincount(step, minlength=len(k))
+        zeros = weight_hh.new_zeros(4 * H, -(H + D + 1) % 16)
+        W = torch.cat([weight_hh, weight_ih, bias[:, None], zeros], 1).view(4, H, -1).transpose(0, 1).contiguous()
+        gate = (W, openings, place, k.flatten(1)[step, place])
+        x = x.contiguous()
+        output, h, c, *kept = _kernels.sparse_sequences_forward(x, D, h_0, c_0, *gate, sequence)
+        ctx.save_for_backward(k, step, x, *gate, h, *kept)
+        ctx.set_materialize_grads(False)
+        ctx.features = D
+        return output, h.clone(), c
+
+    @staticmethod
+    @once
+    def backward(ctx: Any, d_output: Tensor | None, d_h_last: Tensor | None, d_c_last: Tensor | None) -> Gradients:
+        k, step, x, *gate, h, gates, states = ctx.saved_tensors
+        d_output = None if d_output is None else d_output.contiguous()
+        d_h, d_c = (torch.zeros_like(h) if d is None else d for d in (d_h_last, d_c_last))
+        dx, dh_0, dc_0, dW, dk_open = _kernels.sparse_sequences_backward(
+            d_output, d_h, d_c, x, ctx.features, *gate, h, gates, states, ctx.needs_input_grad[0]
+        )
+        H, D = h.shape[1], ctx.features
+        dW = dW.transpose(0, 1).reshape(4 * H, -1)
+        d_weight_hh, d_weight_ih, d_bias = dW[:, : H + D + 1].split([H, D, 1], 1)
+        dk = torch.zeros_like(k.flatten(1)).index_put_((step, gate[2]), dk_open).view_as(k)
+        return dx, dh_0, dc_0, d_weight_ih, d_weight_hh, d_bias[:, 0], dk, None
 
 
 def temporal_gate(t: Tensor, tau: Tensor, s: Tensor, r_on: Tensor, leak: float = 0.0) -> Tensor:

@@ -86,6 +86,7 @@ template <class E> void transpose(const E* x, int64_t row, int64_t K, int64_t M,
 // Right factors stand in panels of 64 columns, the last one filled up with zeros, so that a panel and what is multiplied
 // by it stay in the nearest cache. Of G gates a panel holds all the rows of 64 / G units.
 constexpr int64_t PANEL = 64;
+constexpr float nothing[PANEL] = {};  // the loss by an output that it does not use
 inline int64_t panels(int64_t columns) { return (columns + PANEL - 1) / PANEL; }
 
 // The rows of a weight, (G H, K), panel after panel, (64 Q, K).

@@ -52,8 +52,8 @@ def load() -> None:
     """Load the library; build it first where this machine has not yet done so.
 
     It is kept in the user's cache, or in the folder that ``RNNREPORT_NATIVE_DIR`` names, with its hash; a damaged one
-    is built anew. Where that folder cannot be written every process compiles its own. Raises ImportError where there
-    is no compiler, RuntimeError where it cannot be built, OSError where it cannot be loaded.
+    is built anew. Raises ImportError where there is no compiler, RuntimeError where it cannot be built, OSError where
+    it cannot be loaded, or the folder not be written: every process would have to compile its own.
     """
     kept = _place()
     folder = kept.parent
@@ -63,12 +63,11 @@ def load() -> None:
         return
     if os.path.exists(kept):
         _log.warning("The native kernels kept in %s are damaged; compiling them anew", kept)
-    if os.access(folder, os.W_OK):
-        with FileLock(kept.with_suffix(".lock"), timeout=600):  # the system lets go of it when its owner dies
-            if not _load_kept(kept):  # by now
-                _build_and_load(kept)
-    else:
-        _build_and_load(None)
+    if not os.access(folder, os.W_OK):
+        raise OSError(f"the folder that they are kept in, {folder}, cannot be written (RNNREPORT_NATIVE_DIR names it)")
+    with FileLock(kept.with_suffix(".lock"), timeout=600):  # the system lets go of it when its owner dies
+        if not _load_kept(kept):  # by now
+            _build_and_load(kept)
 
 
 def is_built() -> bool:
@@ -123,7 +122,7 @@ def _processor() -> str:
     return "\n".join([platform.machine(), *sorted(line for line in lines if line.startswith(words))])
 
 
-def _build_and_load(keep: Path | None) -> None:
+def _build_and_load(keep: Path) -> None:
     """Compile and load the library, and keep a copy."""
     from torch.utils import cpp_extension  # takes a second, and is not needed where the library is there already
 
@@ -133,13 +132,10 @@ def _build_and_load(keep: Path | None) -> None:
     _log.info("Compiling the native kernels (once, about half a minute)")
     with tempfile.TemporaryDirectory() as scratch:  # nothing half finished is ever in the cache, nor torch's lock file
         built = _compile_and_load(Path(scratch))
-        if keep:
-            try:
-                _keep(built, keep)
-            except OSError as error:
-                _log.warning(
-                    "The native kernels cannot be kept in %s (%s): every process compiles its own", keep, error
-                )
+        try:
+            _keep(built, keep)
+        except OSError as error:
+            _log.warning("The native kernels cannot be kept in %s (%s): every process compiles its own", keep, error)
 
 
 def _keep(library: str, folder: Path) -> None:

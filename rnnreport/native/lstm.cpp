@@ -8,7 +8,6 @@
 namespace {
 
 constexpr int64_t UNITS = PANEL / 4;
-constexpr float nothing[PANEL] = {};  // of the loss by an output that it does not use
 
 // Refuses what the kernels would read past the end of.
 void check(Tensor x, Tensor h_0, Tensor c_0, Tensor weight_ih, Tensor weight_hh, Tensor bias, std::optional<Tensor> k) {

@@ -23,6 +23,7 @@ Tensor forward(Tensor x, Tensor h_0, Tensor weight_ih, Tensor weight_hh, Tensor 
   Tensor W_h = in_panels<float>(by_panel(weight_hh, 1).t()), W_x = in_panels<float>(by_panel(weight_ih, 1).t());
   Tensor table = in_panels<float>(bias.unsqueeze(0));  // (Q, 1 or D, 64): what any row of features, or a symbol, adds
   if (symbols) table = W_x + table;
+  const int64_t* symbol = symbols ? integers(x) : nullptr;
 
   for (int64_t t = 0; t < T; t++) {
     const float *h_old = floats(h) + t * B * R, *x_t = symbols ? nullptr : floats(x) + t * B * D;
@@ -30,8 +31,9 @@ Tensor forward(Tensor x, Tensor h_0, Tensor weight_ih, Tensor weight_hh, Tensor 
       float* h_t = floats(h) + (t + 1) * B * R + q * PANEL;
       if (!symbols) multiply(x_t, D, floats(W_x) + q * D * PANEL, h_t, R, B, D, false);
       multiply(h_old, R, floats(W_h) + q * H * PANEL, h_t, R, B, H, !symbols);
+      const float* adds = floats(table) + q * table.size(1) * PANEL;
       for (int64_t b = 0; b < B; b++, h_t += R) {
-        const float* in = floats(table) + (symbols ? q * D + integers(x)[t * B + b] : q) * PANEL;
+        const float* in = symbols ? adds + symbol[t * B + b] * PANEL : adds;
         #pragma omp simd
         for (int64_t j = 0; j < PANEL; j++) h_t[j] = tanh_(h_t[j] + in[j]);  // (1)
       }
@@ -47,6 +49,7 @@ std::tuple<std::optional<Tensor>, Tensor, Tensor, Tensor, Tensor> backward(
   const int64_t T = x.size(0), B = x.size(1), R = h.size(2), Q = R / PANEL, H = weight_hh.size(1), D = weight_ih.size(1);
   const int64_t span = steps_at_once(B);
   const bool symbols = x.dim() == 2;
+  const int64_t* symbol = symbols ? integers(x) : nullptr;
   const auto real = h.options();
   Tensor d_h = d_h_last ? padded<float>(*d_h_last, B, R).clone() : at::zeros({B, R}, real);  // from the steps after t
   Tensor d_outputs = d_output ? padded<float>(*d_output, B, R) : d_h;
@@ -57,15 +60,14 @@ std::tuple<std::optional<Tensor>, Tensor, Tensor, Tensor, Tensor> backward(
   for (int64_t t = T - 1; t >= 0; t--) {
     const auto da_t = [&](int64_t q) { return floats(da) + (q * span + t % span) * B * PANEL; };
     for (int64_t q = 0; q < Q; q++) {
-      float* da_b = da_t(q);
-      for (int64_t b = 0; b < B; b++, da_b += PANEL) {
-        const int64_t at = b * R + q * PANEL;
-        const float *dh = floats(d_h) + at, *h_t = floats(h) + (t + 1) * B * R + at;
-        const float* d_out = d_output ? floats(d_outputs) + t * B * R + at : nullptr;
-        float* d_in = symbols ? floats(dW_x) + (q * D + integers(x)[t * B + b]) * PANEL : floats(d_bias) + q * PANEL;
+      const float *dh = floats(d_h) + q * PANEL, *h_t = floats(h) + (t + 1) * B * R + q * PANEL;
+      const float* d_out = d_output ? floats(d_outputs) + t * B * R + q * PANEL : nothing;
+      float *d_adds = symbols ? floats(dW_x) + q * D * PANEL : floats(d_bias) + q * PANEL, *da_b = da_t(q);
+      for (int64_t b = 0; b < B; b++, dh += R, h_t += R, d_out += d_output ? R : 0, da_b += PANEL) {
+        float* d_in = symbols ? d_adds + symbol[t * B + b] * PANEL : d_adds;
         #pragma omp simd
         for (int64_t j = 0; j < PANEL; j++) {
-          da_b[j] = (d_out ? dh[j] + d_out[j] : dh[j]) * (1 - h_t[j] * h_t[j]);  // (1)
+          da_b[j] = (dh[j] + d_out[j]) * (1 - h_t[j] * h_t[j]);  // (1)
           d_in[j] += da_b[j];
         }
       }
