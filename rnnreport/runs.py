@@ -82,16 +82,17 @@ def run_all(function: RunFunction, configurations: Sequence[Configuration], name
 
     Results do not depend on how many run at once. Raises RunError once all others are done if one failed.
     """
-    keys = {key_of(function, configuration): configuration for configuration in configurations}
-    damage = {key: damage_of(store() / key) for key in keys}
-    missing = {key: keys[key] for key, reason in damage.items() if reason}
+    keys = [key_of(function, configuration) for configuration in configurations]  # once: files may be edited meanwhile
+    asked = dict(zip(keys, configurations))
+    damage = {key: damage_of(store() / key) for key in asked}
+    missing = {key: asked[key] for key, reason in damage.items() if reason}
     if damaged := [damage[key] for key in missing if (store() / key).exists()]:
         logging.getLogger("rnnreport").warning(
             "Of the stored runs %d cannot be read and are made again; the first: %s", len(damaged), damaged[0]
         )
     if missing:
         _run_missing(function, missing, name)
-    return [load(store() / key_of(function, configuration), type(configuration)) for configuration in configurations]
+    return [load(store() / key, type(configuration)) for key, configuration in zip(keys, configurations)]
 
 
 def key_of(function: RunFunction, configuration: Configuration) -> str:

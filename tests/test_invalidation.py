@@ -85,7 +85,7 @@ TABLE = [
     ("build.py site.py serve.py vendor.py environment.py cli.py __main__.py", "", ""),
     ("claims/__init__.py experiments/__init__.py widgets/__init__.py", "", ""),
     ("native/__init__.py native/library.py native/kernels.h native/lstm.cpp native/sampling.cpp", "", ""),
-    ("native/autograd.py native/gate.cpp native/rnn.cpp native/sparse_gate.cpp", "", ""),
+    ("native/autograd.py native/gate.cpp native/rnn.cpp native/sparse_sequences.cpp native/sparse_gate.cpp", "", ""),
 ]
 AFFECTED = {
     file: (set(chapters.split()), set(runs.split())) for files, chapters, runs in TABLE for file in files.split()
