@@ -132,7 +132,7 @@ def refresh_text(executed: Path, source: Path) -> None:
     """Bring the words of a chapter that need not run again up to date: its code cells and their outputs stay."""
     notebook = json.loads(executed.read_bytes())
     ran = {cell["id"]: cell for cell in notebook["cells"]}
-    injected = [cell for cell in ran.values() if "injected-parameters" in cell["metadata"]["tags"]]
+    injected = [cell for cell in ran.values() if "injected-parameters" in cell["metadata"].get("tags", [])]
     cells = []
     for cell in json.loads(source.read_bytes())["cells"]:
         if cell["cell_type"] == "code":

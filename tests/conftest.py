@@ -332,7 +332,9 @@ import os, sys
 if "TESTS_OPENED" in os.environ:
     noted = os.open(os.environ["TESTS_OPENED"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     def note(event, what):
-        if event == "open" and isinstance(what[0], (str, os.PathLike)):
+        if event != "open" or not isinstance(what[0], (str, os.PathLike)):
+            return
+        if what[1] is not None or os.path.isabs(what[0]):  # else it may be relative to another folder: Dask tidies so
             os.write(noted, os.path.abspath(what[0]).encode(errors="surrogateescape") + b"\\n")
     sys.addaudithook(note)
     import safetensors

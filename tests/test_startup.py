@@ -76,8 +76,8 @@ def test_help_and_refusals_need_none(words: list[str], says: str, tmp_path: Path
 def test_a_build_of_nothing_needs_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All chapters are known by their fingerprints; what they would show, and the pages, play no part."""
 
-    def without_kernel(chapter: str, values: Mapping[str, Any], output: Path, stderr: TextIO | None) -> str:
-        notebook = json.loads((build.BOOK / f"{chapter}.ipynb").read_bytes())
+    def without_kernel(source: Path, values: Mapping[str, Any], output: Path, stderr: TextIO | None) -> str:
+        notebook = json.loads(source.read_bytes())
         output.write_text(json.dumps({**notebook, "metadata": {"papermill": {}}}), "utf-8")
         return ""
 
@@ -89,6 +89,14 @@ def test_a_build_of_nothing_needs_none(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setenv("RNNREPORT_RUNS_DIR", str(tmp_path / "runs"))
     monkeypatch.setattr(build, "_papermill", without_kernel)
+    run_chapters = build._run_chapters
+
+    def one_by_one(wanted: Mapping[str, Any], outputs: Mapping[str, Path]) -> None:
+        """Side by side they would run in other processes, with kernels."""
+        for chapter, values in wanted.items():
+            run_chapters({chapter: values}, outputs)
+
+    monkeypatch.setattr(build, "_run_chapters", one_by_one)
     monkeypatch.setattr(site, "_jupyter_book", without_pages)
     monkeypatch.setattr(vendor, "fetch", lambda root: None)
     build.book("quick", tmp_path)
