@@ -78,6 +78,8 @@ def test_a_build_of_nothing_needs_none(tmp_path: Path, monkeypatch: pytest.Monke
 
     def without_kernel(source: Path, values: Mapping[str, Any], output: Path, stderr: TextIO | None) -> str:
         notebook = json.loads(source.read_bytes())
+        for cell in notebook["cells"]:
+            cell["metadata"].setdefault("tags", [])  # as papermill does
         output.write_text(json.dumps({**notebook, "metadata": {"papermill": {}}}), "utf-8")
         return ""
 
