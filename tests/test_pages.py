@@ -327,7 +327,7 @@ def test_a_mistake_turns_its_line_and_later_ones_red_and_back(visit: Visit) -> N
     widget.get_by_role("group", name="(E)").get_by_role("checkbox", name="leave").check()
     assert lines.nth(6).locator("del").count() == 1
     for theme, width in product(("dark", "light"), (360, 1280)):
-        visit.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        choose(visit.page, theme)
         visit.page.set_viewport_size({"width": width, "height": 900})
         visit.page.evaluate("() => new Promise(requestAnimationFrame)")
         assert widget.evaluate("widget => widget.scrollWidth <= widget.clientWidth"), f"cut off at {width} px"
@@ -493,7 +493,7 @@ def test_the_palindrome_reader_fits_and_can_be_read(visit: Visit) -> None:
     widget = palindrome_reader(visit)
     text = ".rnnreport-widget :is(label, button, text, p, .digit, .caption, .note, .heading, .key, .scale)"
     for digits, (theme, width) in product(("1" * 70, "x1"), product(("dark", "light"), (360, 1280))):
-        visit.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        choose(visit.page, theme)
         visit.page.set_viewport_size({"width": width, "height": 900})
         widget.get_by_role("textbox").fill(digits)
         assert widget.locator(".note").inner_text()
@@ -521,10 +521,9 @@ def test_the_keys_of_a_widget_stay_in_it(visit: Visit) -> None:
 def test_it_fits_and_can_be_read_in_light_and_dark_wide_and_narrow(visit: Visit) -> None:
     visit.page.add_style_tag(content="* { transition: none !important }")  # no sliding about after a change of size
     for theme, width in product(("light", "dark"), (1280, 320)):  # 320: also a laptop's window at 400%
-        visit.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        choose(visit.page, theme)
         visit.page.set_viewport_size({"width": width, "height": 900})
         visit.page.evaluate("() => new Promise(requestAnimationFrame)")
-        assert visit.page.evaluate("document.documentElement.dataset.theme") == theme
         assert visit.page.evaluate("document.documentElement.scrollWidth") <= width, f"wider than {width} px"
         contrast, element = visit.page.evaluate(CONTRAST, TEXT)
         assert contrast >= 4.5, f"hard to read, {theme}: {contrast:.1f} {element}"
@@ -533,6 +532,12 @@ def test_it_fits_and_can_be_read_in_light_and_dark_wide_and_narrow(visit: Visit)
                 "image => [getComputedStyle(image).filter, getComputedStyle(image).backgroundColor]"
             )
             assert style == ["none" if theme == "light" else "invert(1) hue-rotate(180deg)", "rgba(0, 0, 0, 0)"]
+
+
+def choose(page: Page, theme: str) -> None:
+    """The system's choice, light or dark, of which the page hears in its own time: later it would undo another one."""
+    page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+    page.wait_for_function(f"document.documentElement.dataset.theme === '{theme}'")
 
 
 # What stands on paper, beside the text above.
@@ -544,10 +549,9 @@ INK = f"{TEXT}, .bd-article :is(pre span, code span, mjx-container, .admonition 
 def test_a_page_in_dark_is_printed_in_light(visit: Visit, chosen: str) -> None:
     page = visit.page
     page.set_viewport_size({"width": 718, "height": 900})  # of A4
-    page.emulate_media(color_scheme="dark" if chosen == "by the system" else "light")
+    choose(page, "dark" if chosen == "by the system" else "light")
     if chosen == "by the reader":
         page.evaluate("document.documentElement.dataset.theme = 'dark'")
-    page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
     page.emulate_media(media="print")
     page.wait_for_function("document.documentElement.dataset.theme === 'light'")
     assert page.evaluate("document.documentElement.scrollWidth") <= 718
@@ -569,8 +573,9 @@ def test_a_page_in_dark_is_printed_in_light(visit: Visit, chosen: str) -> None:
     assert pressed.evaluate_all("nodes => nodes.map((node) => node.outerHTML.slice(0, 80))") == []
     page.emulate_media(media="screen")
     page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
-    page.emulate_media(color_scheme="light")
-    page.evaluate("document.documentElement.dataset.theme = 'light'")
+    if chosen == "by the reader":
+        page.evaluate("document.documentElement.dataset.theme = 'light'")
+    choose(page, "light")
     page.set_viewport_size({"width": 1280, "height": 900})
 
 
