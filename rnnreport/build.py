@@ -271,7 +271,8 @@ def _run_chapters(wanted: Mapping[str, Mapping[str, Any]], outputs: Mapping[str,
     elif calls:
         with sweep.shared(), sweep.on(workers=min(len(calls), sweep.cores() + 1)):
             errors = sweep.run(calls, "chapters", cells, "cell", say)
-        for chapter, error in errors.items():
+        if errors:
+            chapter, error = next(iter(errors.items()))
             raise error if isinstance(error, BuildError) else BuildError(f"{chapter} failed: {error}")
 
 
@@ -452,7 +453,7 @@ def _hash(what: Any) -> str:
 def _code(chapter: str) -> str:
     """The version of the code that the chapter's results come from."""
     imported = _imports(chapter)
-    return code_version(*sorted(set(imported)), whole=frozenset(name for name in imported if imported[name]))
+    return code_version(*sorted(imported), whole=frozenset(name for name in imported if imported[name]))
 
 
 def _imports(chapter: str) -> Mapping[str, bool]:
