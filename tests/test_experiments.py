@@ -476,7 +476,7 @@ def test_a_run_of_settings_has_them():
 
 @pytest.fixture(scope="module")
 def remembering(chapter_2, in_own_store):
-    return rnn_versus_lstm.remembering(chapter_2)
+    return rnn_versus_lstm.remembering(chapter_2, chapter_2.seeds)
 
 
 def test_states_are_those_of_the_printed_cells(remembering):
@@ -897,8 +897,8 @@ def test_the_record_holds_what_the_chapter_reads(chapter_3, in_own_store, tmp_pa
     recorded.save(gate.record(chapter_3), tmp_path / "record.parquet")
     table = recorded.read(str(tmp_path / "record.parquet"))
     chapter = (PROJECT / "book" / "03_temporal_gate.ipynb").read_text(encoding="utf-8")
-    names = re.findall(r'of_experiment\(record, \\"([^\\]+)\\"\)', chapter)
-    assert len(names) == len(set(table["experiment"]))
+    names = set(re.findall(r'(?:of_experiment|or_else)\((?:\\n",\s*"\s*)?record, \\"([^\\]+)\\"', chapter))
+    assert names == set(table["experiment"])
     for name in names:
         rows, origin = recorded.of_experiment(table, name)
         assert len(rows)

@@ -242,7 +242,6 @@ def plane():
     return pd.DataFrame(rows, columns=["palindrome", "digit", "step", "x", "y"])
 
 
-BUDGETS = {"report": 200, "better start": 180}
 WAYS = {"jacobian": "all ways", "cell": "along the cell"}
 
 
@@ -389,8 +388,8 @@ DRAWINGS = {
     "accuracy by rate": lambda: memory.accuracy_by_rate(runs(("rnn", "lstm"), (5, 10), (1e-3, 1e-2))),
     "accuracy by rate, more than colours": lambda: memory.accuracy_by_rate(runs(lengths=range(2, 14))),
     "accuracy by one rate, one seed": lambda: memory.accuracy_by_rate(runs(seeds=(0,))),
-    "steps to solve": lambda: memory.steps_to_solve(solving(), BUDGETS),
-    "steps to solve, all solved": lambda: memory.steps_to_solve(solving(150), BUDGETS),
+    "steps to solve": lambda: memory.steps_to_solve(solving(), 200),
+    "steps to solve, all solved": lambda: memory.steps_to_solve(solving(150), 200),
     "horizon by factor": lambda: memory.horizon_by_factor(horizons()),
     "horizon by factor, one base, none solved": lambda: memory.horizon_by_factor(
         horizons(("report",)).assign(horizon=0)
@@ -430,8 +429,8 @@ DRAWINGS = {
     "gate: seeking from one start": lambda: temporal_gate.seeking(*sought((20.0,), (0,))),
     "gate: sine waves": lambda: temporal_gate.sine_waves({"standard": on_task(), "other": on_task()}, PUBLISHED),
     "gate: sine waves, one panel": lambda: temporal_gate.sine_waves({"other": on_task((0,))}, PUBLISHED),
-    "gate: adding": lambda: temporal_gate.adding({"T = 50": on_task(), "T = 500": on_task()}),
-    "gate: marked digit": lambda: temporal_gate.marked_digit({"T = 5": marked(), "T = 50": marked((0,))}),
+    "gate: adding": lambda: temporal_gate.adding(on_task()),
+    "gate: marked digit": lambda: temporal_gate.marked_digit(marked()),
     "gate race": lambda: temporal_gate.race(runs(("lstm", "temporal-gate"), (5, 10))),
     "gate race, one seed": lambda: temporal_gate.race(runs(("lstm", "temporal-gate"), seeds=(0,))),
 }
@@ -540,10 +539,10 @@ def tick_labels(axis):
 WIDE = {
     "activity": lambda: memory.activity({name: active()["LSTM"] for name in ("RNN", "LSTM")}),
     "sine waves": lambda: temporal_gate.sine_waves(
-        {name: on_task(steps=(0, 10_900)) for name in ("standard,\nlive", "standard", "asynchronous", "other")},
+        {name: on_task(steps=(0, 10_900)) for name in ("standard", "high-resolution", "asynchronous", "other")},
         PUBLISHED,
     ),
-    "adding": lambda: temporal_gate.adding({name: on_task(steps=(0, 30_000)) for name in ("live", "recorded")}),
+    "adding": lambda: temporal_gate.adding(on_task(steps=(0, 30_000))),
     "race": lambda: temporal_gate.race(runs(("lstm", "temporal-gate"), (20, 50, 100), steps=(0, 1_600))),
     "decoded": lambda: memory.decoded(readings().assign(step=lambda t: 300 * t["step"])),
     "accuracy by rate": lambda: memory.accuracy_by_rate(runs(("rnn", "lstm"), (5,), (3e-4, 1e-3, 3e-3, 1e-2))),
@@ -727,7 +726,7 @@ def test_a_horizon_stands_where_it_was_reached_and_the_base_beside_it():
 
 
 def test_what_is_not_solved_is_crossed_above_the_budget():
-    ax = memory.steps_to_solve(solving(), BUDGETS).axes[0]
+    ax = memory.steps_to_solve(solving(), 200).axes[0]
     crosses = [line for line in ax.lines if line.get_marker() == "x" and len(line.get_xdata())]
     assert [to_hex(line.get_color()) for line in crosses] == [figures.RNN.lower()]
     assert crosses[0].get_xdata().tolist() == [10, 10, 10]

@@ -77,9 +77,9 @@ def farther(p: RNNVersusLSTMParameters) -> list[horizon.Climbed]:
     return horizon.climb(horizon.FARTHER, p.far_ladder, p.seeds, p.far_steps, p.backend, **p.common)
 
 
-def remembering(p: RNNVersusLSTMParameters) -> list[Run]:
+def remembering(p: RNNVersusLSTMParameters, seeds: Sequence[int]) -> list[Run]:
     """The networks that the chapter looks into, to see what they keep."""
-    return kept.remembering(p.kept_length, p.kept_steps, p.seeds, p.backend, **p.common)
+    return kept.remembering(p.kept_length, p.kept_steps, seeds, p.backend, **p.common)
 
 
 def by_backend(p: RNNVersusLSTMParameters) -> list[Run]:
@@ -107,7 +107,7 @@ def record(p: RNNVersusLSTMParameters) -> pd.DataFrame:
     climbs = {"horizon": memory(p, horizon.one_factor_at_a_time(p.models)), "farther": farther(p)}
     for name, climbed in climbs.items():
         tables[name] = recorded.with_origin(horizon.tabulated(climbed), [run for _, run in climbed])
-    networks = remembering(p)
+    networks = remembering(p, p.seeds)
     for name, measure in (("decoded", kept.decoded), ("forget products", kept.forget_products)):
         tables[name] = recorded.with_origin(measure(networks), networks)
     return recorded.joined(tables)

@@ -61,16 +61,15 @@ def accuracy_by_rate(table: pd.DataFrame) -> Figure:
 
 
 @in_style
-def steps_to_solve(table: pd.DataFrame, budgets: Mapping[str, int]) -> Figure:
+def steps_to_solve(table: pd.DataFrame, budget: int) -> Figure:
     """How many steps it takes to solve a length: a panel a base, a dot a seed, a line through a model's medians.
 
-    table: columns base, model, length, seed and steps; infinite where the base's budget was not enough (drawn above).
+    table: columns base, model, length, seed and steps; infinite where the budget was not enough (drawn above).
     """
     bases = list(dict.fromkeys(table["base"]))
     figure, axes = new(len(bases), sharey=True, squeeze=False, figsize=(3.3 * len(bases) + 0.8, 3.2))
     for ax, base in zip(axes[0], bases):
-        budget, labels = budgets[base], []
-        top = budget + 0.12 * max(budgets.values())
+        labels, top = [], 1.12 * budget
         for model, rows in table[table["base"] == base].groupby("model", sort=False):
             colour = COLOURS[model]
             solved, failed = rows[np.isfinite(rows["steps"])], rows[~np.isfinite(rows["steps"])]
@@ -80,9 +79,9 @@ def steps_to_solve(table: pd.DataFrame, budgets: Mapping[str, int]) -> Figure:
             ax.plot(middle.index, middle, color=colour, lw=1.2)
             labels.append((middle.iloc[-1], NAMES[model], colour))
         ax.axhline(budget, color=GUIDE, ls=":", lw=1)
-        ax.set(
-            xlabel="palindrome length T", ylim=(0, 1.2 * max(budgets.values())), xticks=sorted(table["length"].unique())
-        )
+        ax.set(xlabel="palindrome length T", ylim=(0, 1.2 * budget), xscale="log")
+        ax.set_xticks((lengths := sorted(table["length"].unique())), list(map(str, lengths)))
+        ax.xaxis.set_minor_locator(NullLocator())
         ax.set_title(base, fontsize=10)
         end_labels(ax, table["length"].max(), labels)
     axes[0, 0].set(ylabel="steps to solve")

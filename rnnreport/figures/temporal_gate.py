@@ -157,37 +157,30 @@ def sine_waves(tables: Mapping[str, pd.DataFrame], published: Mapping[str, Mappi
 
 
 @in_style
-def adding(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """Mean squared error of the sums over the steps, against that of always answering 1, a panel a table.
+def adding(table: pd.DataFrame) -> Figure:
+    """Mean squared error of the sums over the steps, against that of always answering 1.
 
-    tables: by their titles, with the columns model, step, seed and test_loss.
+    table: columns model, step, seed and test_loss.
     """
-    figure, axes = _side_by_side(tables, 2.8)
-    for ax, table in zip(axes, tables.values()):
-        names = NAMES if ax is axes[-1] else dict.fromkeys(NAMES, "")
-        curves(
-            table, "model", "test_loss", ax=ax, colours=COLOURS, names=names, chance=None, ylim=(0, 0.22), share=False
-        )
-        _bound(ax, 1 / 6, "always 1", ls=":")
-    axes[0].set(ylabel="mean squared error")
+    figure, ax = new(figsize=(5.6, 3.1))
+    curves(table, "model", "test_loss", ax=ax, colours=COLOURS, names=NAMES, chance=None, ylim=(0, 0.22), share=False)
+    _bound(ax, 1 / 6, "always 1", ls=":")
+    ax.set(ylabel="mean squared error")
     return figure
 
 
 @in_style
-def marked_digit(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """Accuracy over the steps of the LSTM and of gates by their open ratio, a panel a table.
+def marked_digit(table: pd.DataFrame) -> Figure:
+    """Accuracy over the steps of the LSTM and of gates by their open ratio.
 
-    tables: by their titles, with the columns r_on (missing for the LSTM), step, seed and test_accuracy.
+    table: columns r_on (missing for the LSTM), step, seed and test_accuracy.
     """
-    figure, axes = _side_by_side(tables, 2.9)
-    for ax, table in zip(axes, tables.values()):
-        names = table["r_on"].map(lambda r_on: "LSTM" if pd.isna(r_on) else f"$r_\\mathrm{{on}}$ = {r_on:g}")
-        labels = list(dict.fromkeys(names))
-        shades = dict(zip([name for name in labels if name != "LSTM"], (GATED, *SEQUENCE[:1], SEQUENCE[3], GUIDE)))
-        shown = None if ax is axes[-1] else dict.fromkeys(labels, "")
-        curves(table.assign(gate=names), "gate", ax=ax, colours={**shades, "LSTM": LSTM}, names=shown,
-               chance=0.1 if ax is axes[-1] else None)  # fmt: skip
-    axes[0].set(ylabel="accuracy on fresh sequences")
+    names = table["r_on"].map(lambda r_on: "LSTM" if pd.isna(r_on) else f"$r_\\mathrm{{on}}$ = {r_on:g}")
+    gates = [name for name in dict.fromkeys(names) if name != "LSTM"]
+    colours = {**dict(zip(gates, (GATED, *SEQUENCE[:1], SEQUENCE[3], GUIDE))), "LSTM": LSTM}
+    figure, ax = new(figsize=(5.6, 3.1))
+    curves(table.assign(gate=names), "gate", ax=ax, colours=colours)
+    ax.set(ylabel="accuracy on fresh sequences")
     return figure
 
 
