@@ -12,7 +12,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -170,32 +170,50 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def tabulate(runs: Sequence[Run]) -> pd.DataFrame:
-    """The runs' tables in one, every row with its run's configuration."""
+    """The runs' tables in one, every row with its run's configuration and, in the column run, its name in the store."""
     import pandas as pd
 
     parts = []
     for run in runs:
         settings = pd.json_normalize(run.configuration.model_dump(mode="json"))
         settings.columns = [column.rpartition(".")[2] for column in settings.columns]
-        parts.append(run.table.merge(settings, how="cross"))
+        parts.append(run.table.merge(settings, how="cross").assign(run=run.folder.name))
     return pd.concat(parts, ignore_index=True)
 
 
+def origin(rows: pd.DataFrame, how: str = "trained live") -> str:
+    """One line on where a table's rows came from, for below a figure; "" where they do not say.
+
+    They say it by the column ``run``, as :func:`tabulate` writes it, or, where they are recorded ones, by
+    ``attrs["provenance"]``.
+    """
+    if "run" not in rows:
+        return str(rows.attrs.get("provenance", ""))
+    records = [_record(store() / name) for name in rows["run"].unique()]
+    seeds = [record["configuration"]["recipe"]["seed"] for record in records]
+    return _line(how, seeds, [record["provenance"] for record in records])
+
+
 def provenance(runs: Sequence[Run], how: str = "trained live") -> str:
-    """One line on where results came from, for below a figure: all that any of the runs came from."""
-    origins = [run.provenance for run in runs]
+    """One line on where these runs came from."""
+    return _line(how, [run.configuration.seed for run in runs], [run.provenance for run in runs])
+
+
+def _line(how: str, seeds: Sequence[int], origins: Sequence[Mapping[str, Any]]) -> str:
+    """How many runs there were, with which seeds, and all that any of them came from."""
 
     def each(name: str) -> str:
         return " and ".join(dict.fromkeys(str(origin[name]) for origin in origins))
 
     seconds = sum(origin["seconds"] for origin in origins)
-    seeds = sorted({run.configuration.seed for run in runs})
+    runs = f"{len(origins)} run{'s' * (len(origins) > 1)}"
+    different = f"seed{'s' * (len(set(seeds)) > 1)} {', '.join(map(str, sorted(set(seeds))))}"
     days = sorted({origin["finished"][:10] for origin in origins})
     libraries = dict.fromkeys(
         f"{name} {version}" for origin in origins for name, version in origin["libraries"].items()
     )
     return (
-        f"{how}: {len(runs)} run{'s' * (len(runs) > 1)}, seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}; "
+        f"{how}: {runs}, {different}; "
         f"{seconds:,.0f} s of one core, {' to '.join(dict.fromkeys((days[0], days[-1])))}; {each('function')} at code "
         f"{each('code')}, backend {each('backend')}; {', '.join(libraries)}; {each('machine')}"
     )

@@ -3,6 +3,7 @@
 import math
 import os
 import re
+from pathlib import Path
 import shutil
 from dataclasses import replace
 from functools import partial
@@ -381,7 +382,7 @@ def solved(**steps):
 
     def run_all(function, wanted, name):
         asked.extend(wanted)
-        return [Run(run, history(run), {}, None) for run in wanted]
+        return [Run(run, history(run), {}, Path("run")) for run in wanted]
 
     def history(run):
         at = steps.get(f"{run.model}_{run.length}", {}).get(run.seed, math.inf)
@@ -633,8 +634,8 @@ def climbed(taken, lengths=(5, 10)):
 def test_how_far_is_reached_is_said_with_the_step_at_which_the_line_rises():
     never = [math.inf] * 5
     table = climbed({"rnn": ([50, 50, 50, 150, math.inf], never), "lstm": ([50] * 5, [50, 50, 50, 100, 200])})
-    assert horizon.reached(table, [5, 10]) == (
-        "the RNN gets to T = 5, by step 150 and the LSTM gets to at least T = 10, by step 100"
+    assert horizon.reached(table) == (
+        "Within 200 steps the RNN gets to T = 5, by step 150 and the LSTM gets to at least T = 10, by step 100."
     )
     by_budget = horizon.horizons(table, horizon.budgets(table)).set_index("model")
     assert by_budget.loc["rnn", ["budget", "horizon"]].to_numpy().tolist() == [
@@ -644,7 +645,7 @@ def test_how_far_is_reached_is_said_with_the_step_at_which_the_line_rises():
         [150, 5],
         [200, 5],
     ]
-    assert horizon.reached(climbed({"rnn": (never, never)}), [5, 10]) == "the RNN does not solve T = 5"
+    assert horizon.reached(climbed({"rnn": (never, never)})) == "Within 200 steps the RNN does not solve T = 5."
 
 
 def answered(rnn, lstm, weights=(), biases=()):
@@ -698,7 +699,7 @@ def test_the_strongest_factors_are_those_that_move_the_horizon_most():
 def test_gate_values_are_those_the_network_goes_through(chapter_2, in_own_store, encoding):
     p = chapter_2.model_copy(update={"encoding": encoding, "models": ["lstm"], "seeds": [0], "learning_rates": [1e-2]})
     (run,) = rnn_versus_lstm.rates(p)
-    values = rnn_versus_lstm.gate_values(run, palindromes=7)
+    values = rnn_versus_lstm.gate_values([run], palindromes=7)
     assert len(values) == 4 * 4 * 7 * 4  # gates, steps, palindromes, units
     network = palindromes.trained_network(run)
     assert not network.training

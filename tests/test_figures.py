@@ -26,6 +26,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from rnnreport import cells, figures
+from rnnreport.experiments.kept import Plane
 from rnnreport.experiments.text import learning_steps
 from rnnreport.figures import cell_path, gate, gradients, memory, rnn_versus_lstm, speed, temporal_gate
 from rnnreport.figures import text as text_figures
@@ -184,6 +185,11 @@ def step_sizes():
     return table.assign(effective_rate=rate, **deciles, update=0.1 / (table["step"] + 1))
 
 
+def elsewhere():
+    rows = [(model, seed, 5, length, seed / 2) for model in ("rnn", "lstm") for seed in (0, 1) for length in (4, 5, 6)]
+    return pd.DataFrame(rows, columns=["model", "seed", "trained_at", "length", "accuracy"])
+
+
 def horizons(bases=("report", "better start")):
     rows = [
         (base, factor, value, model, 5 * (place + 1) * (model == "lstm"))
@@ -333,8 +339,6 @@ DRAWINGS = {
     "by length": lambda: rnn_versus_lstm.by_length(runs(lengths=(5, 10, 20))),
     "by length, one seed": lambda: rnn_versus_lstm.by_length(runs(lengths=(5, 10), seeds=(3,))),
     "by length, more than colours": lambda: rnn_versus_lstm.by_length(runs(lengths=range(2, 14))),
-    "models against length": lambda: rnn_versus_lstm.models_against_length(runs(MODELS, (5, 10), (1e-3, 1e-2))),
-    "models against one length, one seed": lambda: rnn_versus_lstm.models_against_length(runs(("rnn",), seeds=(0,))),
     "optimizers": lambda: rnn_versus_lstm.optimizer_curves(optimizers()),
     "optimizers, one seed": lambda: rnn_versus_lstm.optimizer_curves(optimizers(seeds=(0,))),
     "quadratic": lambda: rnn_versus_lstm.quadratic(paths()),
@@ -401,8 +405,11 @@ DRAWINGS = {
     "activity": lambda: memory.activity(active()),
     "forget products": lambda: memory.forget_products(products()),
     "forget products, one seed": lambda: memory.forget_products(products(seeds=(0,))),
-    "state space": lambda: memory.state_space({"RNN, h(t)": plane(), "LSTM, c(t)": plane()}),
-    "step sizes": lambda: memory.step_sizes(step_sizes(), {"sgd": 0.1, "adam": 0.01}),
+    "state space": lambda: memory.state_space(
+        {"RNN, h(t)": Plane(plane(), 0.5, 0.4), "LSTM, c(t)": Plane(plane(), 0.9, 1.0)}
+    ),
+    "step sizes": lambda: memory.step_sizes(step_sizes()),
+    "other lengths": lambda: memory.other_lengths(elsewhere()),
     "half-lives": lambda: gate.half_lives(lives()),
     "half-life of one memory behind one gate": lambda: gate.half_lives(lives((0.5,), (0.2,))),
     "half-lives, one gate never open": lambda: gate.half_lives(lives().assign(measured=[math.inf, *[1.0] * 5])),
@@ -437,7 +444,7 @@ DRAWINGS = {
 
 
 def shown(figure, **words):
-    return figures.show(
+    return figures.captioned(
         figure, **{"label": "Figure 1a", "caption": "A <b>line</b>.", "alt": "A line.", "provenance": "here", **words}
     )
 
@@ -484,7 +491,7 @@ from rnnreport.figures.gradients import gradient_decay
 drawing, (left, right) = figures.new(2)
 table = pandas.DataFrame({"spectral_radius": 0.5, "lag": [1, 2], "norm": [0.5, 0.25]})
 gradient_decay(table, "norm", "left", ax=left)
-print(hashlib.sha256(figures.show(drawing, label="", caption="", alt="", provenance="").svg).hexdigest())
+print(hashlib.sha256(figures.captioned(drawing, label="", caption="", alt="", provenance="").svg).hexdigest())
 """
     settings = "\n".join(f"{name}: {value}" for name, value in {**READERS, "backend": "tkagg"}.items())
     (tmp_path / "matplotlibrc").write_text(settings, encoding="utf-8")
@@ -602,8 +609,7 @@ LONG = {
     "step sizes": lambda rows: memory.step_sizes(
         long(
             rows, dict.fromkeys(("effective_rate", "effective_rate_low", "effective_rate_high", "update"), 0.1)
-        ).assign(optimizer="sgd", step=range(rows)),
-        {"sgd": 0.1},
+        ).assign(optimizer="sgd", learning_rate=0.1, step=range(rows)),
     ),
     "temporal gate": lambda rows: gate.temporal_gate(k_of(tau=rows / 10, until=rows), rows / 10, 3.0, 0.2),
 }
@@ -691,14 +697,6 @@ def test_names_at_the_ends_do_not_cover_each_other():
     assert min(np.diff(heights)) > 0.03
 
 
-def test_each_model_and_length_is_drawn_at_its_best_rate():
-    table = runs(("rnn", "lstm"), (5, 10), (1e-3, 1e-2))
-    ax = rnn_versus_lstm.models_against_length(table).axes[0]
-    best = table.query("model == 'lstm' and step == 100 and learning_rate == 0.01")
-    drawn = np.array(lines(ax)[figures.LSTM.lower()])
-    np.testing.assert_allclose(drawn[:, 1], best.groupby("length")["test_accuracy"].mean())
-
-
 def test_each_optimizer_is_drawn_at_its_best_rate():
     table = optimizers()
     table.loc[(table["optimizer"] == "adam") & (table["learning_rate"] == 0.01), "test_accuracy"] += 0.2
@@ -760,10 +758,11 @@ def test_figure_3_names_its_dimensions_and_dots_the_integer_steps():
 
 def test_a_model_has_one_colour_throughout():
     race = temporal_gate.race(runs(("lstm", "temporal-gate"))).axes[0]
-    against = rnn_versus_lstm.models_against_length(runs(("lstm", "temporal-gate"))).axes[0]
-    for ax in (race, against):
-        assert {figures.LSTM.lower(), figures.GATED.lower()} <= set(lines(ax))
-    assert len(set(figures.COLOURS.values())) == len(figures.COLOURS) == len(figures.NAMES)
+    lengths = memory.other_lengths(elsewhere()).axes[0]
+    for ax, colours in ((race, {figures.LSTM, figures.GATED}), (lengths, {figures.LSTM, figures.RNN})):
+        assert {colour.lower() for colour in colours} <= set(lines(ax))
+    assert len(set(figures.COLOURS.values())) == len(figures.COLOURS)
+    assert set(figures.COLOURS) <= set(figures.NAMES)
 
 
 def test_text_curves_without_held_out_text_have_one_line_each():
@@ -984,6 +983,6 @@ def test_a_coloured_text_has_a_cost_for_every_character_but_the_first():
 def test_what_is_said_of_colours_holds_in_the_dark_theme_too_which_inverts_figures():
     chapters = (Path(__file__).parents[1] / "book").glob("0*.ipynb")
     cells = [cell for chapter in chapters for cell in json.loads(chapter.read_text(encoding="utf-8"))["cells"]]
-    drawing = [source for cell in cells if "figures.show(" in (source := "".join(cell["source"]))]
+    drawing = [source for cell in cells if "figures.captioned(" in (source := "".join(cell["source"]))]
     assert len(drawing) > 30
     assert not re.findall(r"\b(?:black|white|dark\w*|light|lighter|pale\w*)\b", "".join(drawing))

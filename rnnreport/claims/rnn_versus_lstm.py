@@ -149,7 +149,8 @@ def lstm_better(table: pd.DataFrame, horizons: pd.DataFrame) -> Finding:
     The LSTM must be ahead in both; equal horizons cannot tell.
     """
     long = table[(table["length"] > 15) & table["model"].isin(["rnn", "lstm"])]
-    if long["model"].nunique() < 2:
+    long = long.groupby(["length", "learning_rate"]).filter(lambda tried: tried["model"].nunique() == 2)
+    if long.empty:
         raise CannotTellError("It takes both models at lengths beyond 15.")
     step, last = at_last_step(long, 1_000)
     rnn, lstm = (

@@ -55,9 +55,11 @@ class Verdict:
 def judge(claim: str, *tables: Any, note: str = "") -> Verdict:
     """The verdict of the claim's predicate on these tables. Raises KeyError for an unknown claim.
 
-    note: what the evidence ends with, such as that the runs are recorded ones.
+    note: what the evidence ends with; that runs are recorded ones is said of itself.
     """
     holds, evidence = PREDICATES[claims()[claim]["id"]](*tables)
+    if any(str(getattr(table, "attrs", {}).get("provenance", "")).startswith("recorded") for table in tables):
+        note = note or "(Recorded runs.)"
     evidence = f"{evidence} {note}".strip()
     verdict: VerdictName = "underpowered" if holds is None else "reproduced" if holds else "contradicted"
     return Verdict(claim, verdict, evidence)

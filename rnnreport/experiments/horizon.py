@@ -181,8 +181,18 @@ def budgets(table: pd.DataFrame) -> list[float]:
     return sorted({0.0, *steps[np.isfinite(steps)], float(table["steps"].max())})
 
 
-def reached(table: pd.DataFrame, ladder: Sequence[int]) -> str:
-    """How far each network of this table gets and by which step as many seeds as are needed have solved that length."""
+def by_budget(climbs: pd.DataFrame, far: pd.DataFrame) -> pd.DataFrame:
+    """The horizon of both starts, and of the climb that goes farther, at every budget at which it changes.
+
+    Both are tables of :func:`tabulated`; without the farther one there are no rows.
+    """
+    parts = [horizons(part, budgets(part)) for part in (climbs[climbs["factor"] == ""], far) if len(far)]
+    return pd.concat(parts, ignore_index=True) if parts else far
+
+
+def reached(table: pd.DataFrame) -> str:
+    """How far each network of this table gets, and by which step enough seeds have solved that length."""
+    ladder = sorted(table["length"].unique())
     wanted, steps, parts = needed(table["seed"].nunique()), steps_to_solve(table), []
     for model, horizon in horizons(table).set_index("model")["horizon"].items():
         if horizon:
@@ -190,8 +200,8 @@ def reached(table: pd.DataFrame, ladder: Sequence[int]) -> str:
             how = f"gets to {in_words(horizon, ladder)}, by step {taken[wanted - 1]:,.0f}"
         else:
             how = f"does not solve T = {min(ladder)}"
-        parts.append(f"the {str(model).upper()} {how}")
-    return words.listed(parts)
+        parts.append(f"the {words.called('model', model)} {how}")
+    return f"Within {int(table['steps'].max()):,} steps {words.listed(parts)}."
 
 
 def moved(table: pd.DataFrame, base: str, model: str, factor: str, ladder: Sequence[int]) -> str:
@@ -207,6 +217,19 @@ def moved(table: pd.DataFrame, base: str, model: str, factor: str, ladder: Seque
     how = ", ".join(tried.loc[tried["horizon"] == best, "value"])
     verb = "take" if best > own else "set"
     return f"{verb} the {model.upper()}{'' if best > own else ' back'} to {in_words(best, ladder)} ({how})"
+
+
+def from_either_start(table: pd.DataFrame, ladder: Sequence[int]) -> str:
+    """How far both networks get from both starts, in a sentence. table: of :func:`horizons` at one budget."""
+    own, found = table[table["factor"] == ""], []
+    for base, start in (("report", "From the report's start"), ("better start", "from the better one")):
+        of_base = own[own["base"] == base]
+        reached = [
+            f"the {words.called('model', model)} solves {in_words(horizon, ladder)}"
+            for model, horizon in zip(of_base["model"], of_base["horizon"])
+        ]
+        found.append(f"{start} {words.listed(reached)}")
+    return f"{'; '.join(found)}."
 
 
 def start_or_architecture(table: pd.DataFrame, ladder: Sequence[int]) -> str:
@@ -241,6 +264,16 @@ def start_or_architecture(table: pd.DataFrame, ladder: Sequence[int]) -> str:
     return f"{answer}."
 
 
+def solved_at_best_rate(table: pd.DataFrame) -> str:
+    """The longest T that each model has solved at some learning rate, by the mean over the seeds."""
+    longest: dict[str, int] = {}
+    for (model, length, _), rows in words.grouped(words.at_end(table), "model", "length", "learning_rate"):
+        solved = rows["test_accuracy"].mean() >= SOLVED
+        longest[model] = max(longest.get(model, 0), length if solved else 0)
+    found = ", ".join(f"{words.NAMES[model]} {length or 'none'}" for model, length in longest.items())
+    return f"Longest T with a mean accuracy of {SOLVED} after {table['step'].max():,} steps, at the best rate: {found}."
+
+
 def strongest(table: pd.DataFrame) -> pd.DataFrame:
     """For each base and model the factors whose move changes the horizon most: columns base, model, up and down.
 
@@ -261,3 +294,21 @@ def strongest(table: pd.DataFrame) -> pd.DataFrame:
             ends.append(f"{moves} ({extreme or 'none'})" if moves else "")
         rows.append((base, model, *ends))
     return pd.DataFrame(rows, columns=["base", "model", "up", "down"])
+
+
+def one_factor_moved(table: pd.DataFrame) -> str:
+    """From where to where moving one factor takes each network, from each start. table: of :func:`horizons`."""
+    longest, found = table[table["budget"] == table["budget"].max()], []
+    for (base, model), rows in words.grouped(longest, "base", "model"):
+        own, moved = rows.loc[rows["factor"] == "", "horizon"].item(), rows.loc[rows["factor"] != "", "horizon"]
+        found.append(f"{base}, {words.called('model', model)}: T = {own}, moved {words.from_to(moved, 'd')}")
+    return f"One factor moved. {'; '.join(found)}."
+
+
+def strongest_moves(table: pd.DataFrame) -> str:
+    """Which factors move the horizon most, from each start. table: of :func:`horizons`."""
+    moves = [
+        f"{words.called('model', model)}, {base}: up with {up or 'nothing'}, down with {down or 'nothing'}"
+        for base, model, up, down in strongest(table[table["budget"] == table["budget"].max()]).to_numpy()
+    ]
+    return f"What moves the horizon most: {'; '.join(moves)}."

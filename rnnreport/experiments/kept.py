@@ -82,7 +82,7 @@ def decoded(runs: Sequence[Run], palindromes_used: int = 2_000) -> pd.DataFrame:
                     rows.append((when, state, step + 1, accuracy))
         about = {"model": run.configuration.model, "seed": run.configuration.seed}
         table = pd.DataFrame(rows, columns=["when", "state", "step", "accuracy"])
-        parts.append(table.assign(**about, test_accuracy=run.table["test_accuracy"].iloc[-1]))
+        parts.append(table.assign(**about, test_accuracy=run.table["test_accuracy"].iloc[-1], run=run.folder.name))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -126,8 +126,8 @@ def forget_products(runs: Sequence[Run], palindromes_used: int = 200) -> pd.Data
             kept = cell_path.forget_products(states(network, digits)["f"])[-2].flatten()
             for share in (0.1, 0.5, 0.9, 0.99):
                 quantile = kept.quantile(share).item()
-                rows.append((run.configuration.length, run.configuration.seed, step, share, quantile))
-    return pd.DataFrame(rows, columns=["length", "seed", "step", "share", "kept"])
+                rows.append((run.configuration.length, run.configuration.seed, step, share, quantile, run.folder.name))
+    return pd.DataFrame(rows, columns=["length", "seed", "step", "share", "kept", "run"])
 
 
 class Plane(NamedTuple):
@@ -164,3 +164,20 @@ def _nearest_middle(points: Tensor, digits: Tensor) -> float:
     known = fit_digits.unique()
     middles = torch.stack([fit[fit_digits == digit].mean(0) for digit in known])
     return (known[torch.cdist(test, middles).argmin(1)] == test_digits).double().mean().item()
+
+
+def other_lengths(runs: Sequence[Run], palindromes_used: int = 500) -> pd.DataFrame:
+    """How well trained networks answer palindromes of lengths from 2 to twice the one that they were trained at.
+
+    Columns: model, seed, trained_at, length, accuracy and run.
+    """
+    rows = []
+    for run in runs:
+        network, trained_at = trained_network(run), run.configuration.length
+        generator = own_stream(run.configuration.seed, 3)
+        for length in range(2, 2 * trained_at + 1):
+            digits = palindromes(length, palindromes_used, generator)
+            with torch.no_grad():
+                right = (network(digits[:-1]).argmax(-1) == digits[-1]).double().mean().item()
+            rows.append((run.configuration.model, run.configuration.seed, trained_at, length, right, run.folder.name))
+    return pd.DataFrame(rows, columns=["model", "seed", "trained_at", "length", "accuracy", "run"])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rnnreport import checksums
 from rnnreport.parameters import ParameterError, located
-from rnnreport.runs import Run, provenance, read_table, write_table
+from rnnreport.runs import Run, origin, provenance, read_table, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,15 +24,27 @@ def with_origin(table: pd.DataFrame, runs: Sequence[Run]) -> pd.DataFrame:
 def joined(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Several experiments' tables in one, told apart by the column ``experiment``.
 
-    A table's origin, ``attrs["provenance"]``, goes along: into a dictionary by the experiment's name.
+    Where each comes from goes along, into the dictionary ``attrs["provenance"]`` by the experiment's name.
     """
     import pandas as pd
 
     # Int64 has a missing value, so that an experiment's integers stay what they are beside another that has none.
-    wide = [part.astype(dict.fromkeys(part.select_dtypes("int"), "Int64")) for part in parts.values()]
+    wide = [
+        part.drop(columns="run", errors="ignore").astype(dict.fromkeys(part.select_dtypes("int"), "Int64"))
+        for part in parts.values()
+    ]
     table = pd.concat([part.assign(experiment=name) for name, part in zip(parts, wide)], ignore_index=True)
-    table.attrs["provenance"] = {name: part.attrs["provenance"] for name, part in parts.items()}
+    table.attrs["provenance"] = {name: origin(part, "recorded") for name, part in parts.items()}
     return table
+
+
+def rows(table: pd.DataFrame | None, name: str, train: Callable[[], pd.DataFrame] | None = None) -> pd.DataFrame:
+    """An experiment's recorded rows; where there are none, those of ``train``, or without it none.
+
+    Either kind says where it comes from: :func:`rnnreport.runs.origin`.
+    """
+    part, part.attrs["provenance"] = of_experiment(table, name)
+    return train() if train and part.empty else part
 
 
 def of_experiment(table: pd.DataFrame | None, name: str) -> tuple[pd.DataFrame, str]:

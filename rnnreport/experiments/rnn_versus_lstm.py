@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 import torch
 
+from rnnreport import words
 from rnnreport.backends import Backend
 from rnnreport.cells import lstm_step, rnn_step
 from rnnreport.configuration import ModelName, OptimizerName
 from rnnreport.experiments import horizon, kept, recorded
 from rnnreport.experiments.palindromes import PalindromeRun, new_network, test_set, train_palindromes, trained_network
-from rnnreport.models import LSTM
+from rnnreport.models import LSTM, PalindromeClassifier
 from rnnreport.parameters import ParameterError
 from rnnreport.parameters.rnn_versus_lstm import RNNVersusLSTMParameters
 from rnnreport.runs import Run, run_all, tabulate
@@ -67,14 +68,14 @@ def _run(
     return PalindromeRun.of(model, length, seed, steps, p.backend, encoding=p.encoding, **p.common, **settings)
 
 
-def memory(p: RNNVersusLSTMParameters, settings: Sequence[horizon.Setting]) -> list[horizon.Climbed]:
+def memory(p: RNNVersusLSTMParameters, settings: Sequence[horizon.Setting]) -> pd.DataFrame:
     """The climb of these settings over the ladder of lengths."""
-    return horizon.climb(settings, p.ladder, p.seeds, p.ladder_steps, p.backend, **p.common)
+    return horizon.tabulated(horizon.climb(settings, p.ladder, p.seeds, p.ladder_steps, p.backend, **p.common))
 
 
-def farther(p: RNNVersusLSTMParameters) -> list[horizon.Climbed]:
+def farther(p: RNNVersusLSTMParameters) -> pd.DataFrame:
     """The climb that asks how far a network can be taken."""
-    return horizon.climb(horizon.FARTHER, p.far_ladder, p.seeds, p.far_steps, p.backend, **p.common)
+    return horizon.tabulated(horizon.climb(horizon.FARTHER, p.far_ladder, p.seeds, p.far_steps, p.backend, **p.common))
 
 
 def remembering(p: RNNVersusLSTMParameters, seeds: Sequence[int]) -> list[Run]:
@@ -102,15 +103,18 @@ def record(p: RNNVersusLSTMParameters) -> pd.DataFrame:
     """
     if sorted(p.models) != ["lstm", "rnn"]:
         raise ParameterError(f"models must be ['rnn', 'lstm'] for the record, not {p.models}")
-    trained = {"rates": rates(p), "optimizers": optimizers(p), "backends": by_backend(p)}
-    tables = {name: recorded.with_origin(tabulate(finished), finished) for name, finished in trained.items()}
-    climbs = {"horizon": memory(p, horizon.one_factor_at_a_time(p.models)), "farther": farther(p)}
-    for name, climbed in climbs.items():
-        tables[name] = recorded.with_origin(horizon.tabulated(climbed), [run for _, run in climbed])
     networks = remembering(p, p.seeds)
-    for name, measure in (("decoded", kept.decoded), ("forget products", kept.forget_products)):
-        tables[name] = recorded.with_origin(measure(networks), networks)
-    return recorded.joined(tables)
+    return recorded.joined(
+        {
+            "rates": tabulate(rates(p)),
+            "optimizers": tabulate(optimizers(p)),
+            "backends": tabulate(by_backend(p)),
+            "horizon": memory(p, horizon.one_factor_at_a_time(p.models)),
+            "farther": farther(p),
+            "decoded": kept.decoded(networks),
+            "forget products": kept.forget_products(networks),
+        }
+    )
 
 
 def quadratic_paths(optimizers: Iterable[OptimizerName], steps: int = 40, curvature: float = 30.0) -> pd.DataFrame:
@@ -167,8 +171,31 @@ def left_of_gradient(run: Run, palindromes: int = 4) -> float:
     return float(torch.stack(norms).median())
 
 
-def gate_values(run: Run, palindromes: int = 200) -> pd.DataFrame:
-    """What the gates of a trained LSTM do while it reads fresh palindromes: gate, step, value."""
+def gradients_left(runs: Sequence[Run], p: RNNVersusLSTMParameters) -> pd.DataFrame:
+    """:func:`left_of_gradient` of both networks at every length: its median, least and largest over the seeds."""
+    rows = []
+    for model, length in product(p.models, p.lengths):
+        rate = p.grown_rate(length)
+        asked = [
+            run for run in runs
+            if (run.configuration.model, run.configuration.length) == (model, length)
+            and run.configuration.recipe.learning_rate == rate and model != "temporal-gate"
+        ]  # fmt: skip
+        left = sorted(map(left_of_gradient, asked))
+        rows += [(words.NAMES[model], length, left[len(left) // 2], left[0], left[-1])] if left else []
+    columns = ["network", "T", "median of the seeds", "least", "largest"]
+    return pd.DataFrame(rows, columns=columns).set_index(["network", "T"]).map("{:.1e}".format)
+
+
+def gate_values(runs: Sequence[Run], palindromes: int = 200) -> pd.DataFrame:
+    """What the gates of a trained LSTM do while it reads fresh palindromes: gate, step, value, seed and run.
+
+    Of the LSTMs among these runs it is the one of the longest length that was solved, or else of the longest.
+    """
+    lstms = [run for run in runs if run.configuration.model == "lstm"]
+    if not lstms:
+        return pd.DataFrame(columns=["gate", "step", "value", "seed", "run"])
+    run = max(lstms, key=lambda run: (run.table["test_accuracy"].iloc[-1] >= 0.9, run.configuration.length))
     digits = test_set(run.configuration)[0][:, :palindromes].cpu()
     found = kept.states(trained_network(run), digits)
     rows = [
@@ -176,7 +203,43 @@ def gate_values(run: Run, palindromes: int = 200) -> pd.DataFrame:
         for gate in "ifgo"
         for step, values in enumerate(found[gate], start=1)
     ]
-    return pd.concat(rows, ignore_index=True)
+    return pd.concat(rows, ignore_index=True).assign(seed=run.configuration.seed, run=run.folder.name)
+
+
+def at_best_rate(tried: pd.DataFrame) -> pd.DataFrame:
+    """The rows of each optimizer at the best of its learning rates, where its effective rate was measured."""
+    means = tried.groupby(["optimizer", "learning_rate"], sort=False)["test_accuracy"].mean()
+    best = set(means.groupby("optimizer", sort=False).idxmax())  # pairs of optimizer and rate
+    keys = pd.Series([*zip(tried["optimizer"], tried["learning_rate"])], index=tried.index)
+    return tried[keys.isin(best)].dropna(subset=["effective_rate"])
+
+
+def steps_by_backend(both: pd.DataFrame) -> pd.DataFrame:
+    """Steps to solve each length by each backend: median and range over the seeds, in words."""
+
+    def said(steps: pd.Series) -> str:
+        middle, least, most = (
+            f"{value:.0f}" if np.isfinite(value) else "not" for value in (steps.median(), steps.min(), steps.max())
+        )
+        return f"{middle} ({least} to {most})"
+
+    steps = horizon.steps_to_solve(both.assign(base="better start", factor="", value=both["backend"]))
+    table = steps.groupby(["length", "value"], sort=False)["steps"].apply(said).unstack(sort=False)
+    return table.rename_axis(index="T", columns="backend")
+
+
+def readers(runs: Mapping[str, Run]) -> tuple[dict[str, PalindromeClassifier], dict[str, str]]:
+    """Trained networks with their weights as the page gets them, in half precision, and how often these are right."""
+    networks, said = {}, {}
+    for name, run in runs.items():
+        network = networks[name] = trained_network(run).cpu()
+        network.load_state_dict({part: weight.half() for part, weight in network.state_dict().items()})
+        digits, last = test_set(run.configuration)
+        right = (network(digits.cpu()).argmax(-1) == last.cpu()).double().mean().item()
+        said[name] = (
+            f"right for {words.percent(right, 1)} of {len(last):,} fresh palindromes of T = {run.configuration.length}"
+        )
+    return networks, said
 
 
 def parameter_counts(sizes: list[tuple[int, int]]) -> pd.DataFrame:

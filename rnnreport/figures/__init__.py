@@ -9,7 +9,7 @@ import base64
 import io
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import matplotlib.style
@@ -22,13 +22,13 @@ from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 
 from rnnreport.intervals import over_seeds
 from rnnreport.shown import in_html
+from rnnreport.words import NAMES as NAMES
 
 # One colour a model throughout the book (Okabe and Ito's set, told apart by colour-blind readers).
 RNN = "#D55E00"
 LSTM = "#0072B2"
 GATED = "#009E73"
 COLOURS = {"rnn": RNN, "lstm": LSTM, "temporal-gate": GATED}
-NAMES = {"rnn": "RNN", "lstm": "LSTM", "temporal-gate": "LSTM with temporal gate"}
 GUIDE = "#6b6b6b"  # chance levels, bounds, closed gates
 # For lengths, optimizers and the like: of middling lightness, so that they stand out on white and, inverted, on black.
 SEQUENCE = ["#B47F00", "#2E93CF", "#009E73", "#B8588F", "#004C99", "#D55E00", "#000000", "#777777"]
@@ -60,7 +60,24 @@ def new(
     return figure, figure.subplots(nrows, ncols, **kwargs)
 
 
-class Shown:
+Draw = TypeVar("Draw", bound=Callable[..., Figure])
+
+
+def chart(marks: str) -> Callable[[Draw], Draw]:
+    """Make a drawing function one for :func:`show`: in the book's style, and saying what its marks are.
+
+    marks: for the line on the axes, such as "one line per T; bands: 95% intervals of the mean".
+    """
+
+    def decorate(draw: Draw) -> Draw:
+        styled = in_style(draw)
+        styled.marks = marks  # type: ignore[attr-defined]
+        return styled
+
+    return decorate
+
+
+class Captioned:
     """A figure with its words: what a notebook, a papermill copy and the built page all display alike."""
 
     def __init__(self, svg: bytes, label: str, caption: str, alt: str, provenance: str) -> None:
@@ -78,15 +95,11 @@ class Shown:
 
 
 @in_style
-def show(figure: Figure, *, label: str, caption: str, alt: str, provenance: str) -> Shown:
-    """The figure as the last expression of a cell.
-
-    label: as the text calls it, "Figure 1a"; caption: HTML, stating the finding, the axes, the seeds and the interval;
-    alt: what is seen, for those who do not see it; provenance: one line, from :func:`rnnreport.runs.provenance`.
-    """
+def captioned(figure: Figure, *, label: str, caption: str, alt: str, provenance: str) -> Captioned:
+    """The figure as the last expression of a cell, as :func:`show` was before; for the chapters not yet moved."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return Shown(buffer.getvalue(), label, caption, alt, provenance)
+    return Captioned(buffer.getvalue(), label, caption, alt, provenance)
 
 
 Rows = TypeVar("Rows", pd.DataFrame, "pd.Series[Any]")

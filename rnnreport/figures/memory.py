@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, NullLocator
 
+from rnnreport import words
 from rnnreport.figures import (
     COLOURS,
     GUIDE,
-    NAMES,
     SEQUENCE,
+    chart,
     curves,
     end_labels,
     error_bars,
-    in_style,
     legend_below,
     new,
     thinned,
 )
 from rnnreport.intervals import over_seeds
+from rnnreport.words import NAMES, at_end, grouped
+
+if TYPE_CHECKING:  # figures take tables, and know of no experiment
+    from rnnreport.experiments.kept import Plane
 
 DIGITS = [*SEQUENCE, "#8C6D31", "#5254A3"]
 
 
-@in_style
+@chart("One line per T; bars: 95% intervals of the mean; dotted: chance")
 def accuracy_by_rate(table: pd.DataFrame) -> Figure:
     """Final accuracy against the learning rate: a panel a model, a line for each T, with its 95% interval.
 
@@ -60,7 +65,7 @@ def accuracy_by_rate(table: pd.DataFrame) -> Figure:
     return figure
 
 
-@in_style
+@chart("Dots: seeds; lines: medians; crosses: not solved within the budget (dotted)")
 def steps_to_solve(table: pd.DataFrame, budget: int) -> Figure:
     """How many steps it takes to solve a length: a panel a base, a dot a seed, a line through a model's medians.
 
@@ -88,7 +93,17 @@ def steps_to_solve(table: pd.DataFrame, budget: int) -> Figure:
     return figure
 
 
-@in_style
+def medians_to_solve(table: pd.DataFrame, budget: int) -> str:
+    """Training steps until a length is solved, median of the seeds."""
+    found = []
+    for (base, model), rows in grouped(table, "base", "model"):
+        medians = rows.groupby("length")["steps"].median()
+        steps = [f"T = {length} {'not' if np.isinf(steps) else f'{steps:,.0f}'}" for length, steps in medians.items()]
+        found.append(f"{base}, {NAMES[model]}: {', '.join(steps)}")
+    return f"Median of the seeds. {'; '.join(found)}."
+
+
+@chart("Dashed: the start itself; filled: the whole budget of steps, hollow: part of it")
 def horizon_by_factor(table: pd.DataFrame) -> Figure:
     """The longest T solved when one factor is moved: a panel for each base, whose own horizons are vertical lines.
 
@@ -144,7 +159,7 @@ def _shown(horizon: float) -> float:
     return horizon or 3
 
 
-@in_style
+@chart("One line per network")
 def horizon_by_budget(table: pd.DataFrame) -> Figure:
     """The longest T solved over the budget of steps: a panel a base, a line a model.
 
@@ -166,7 +181,7 @@ def horizon_by_budget(table: pd.DataFrame) -> Figure:
     return figure
 
 
-@in_style
+@chart("Bands: 95% intervals; grey: before training; ochre: the same on random digits; dotted: chance")
 def decoded(table: pd.DataFrame) -> Figure:
     """How well the first digit is read off the states at every step: a panel for each state, before and after training.
 
@@ -193,10 +208,24 @@ def decoded(table: pd.DataFrame) -> Figure:
     return figure
 
 
+def read_at_the_end(table: pd.DataFrame) -> str:
+    """How well the first digit is read off the last state, before and after training."""
+    found = []
+    for (model, state), rows in grouped(at_end(table), "model", "state"):
+        before, after = (words.share(rows.loc[rows["when"] == when, "accuracy"].mean()) for when in ("before", "after"))
+        found.append(f"{NAMES[model]} {state} {before} before training, {after} after")
+    return f"Read off the state after {table['step'].max()} digits: {'; '.join(found)}."
+
+
+def own_accuracies(table: pd.DataFrame) -> str:
+    """How well the networks themselves do."""
+    return f"The networks' own accuracies: {words.each(table.drop_duplicates(['model', 'seed']), 'model')}."
+
+
 GATES = {"h": "h", "c": "cell c", "i": "input gate i", "f": "forget gate f", "o": "output gate o"}
 
 
-@in_style
+@chart("One palindrome; units sorted by what their last h adds to the right answer")
 def activity(found: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     """What every unit does over one palindrome: a heat map for each state and gate of each network.
 
@@ -223,7 +252,16 @@ def activity(found: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     return figure
 
 
-@in_style
+def still_open(found: Mapping[str, Mapping[str, np.ndarray]]) -> str:
+    """What the LSTM's gates do meanwhile."""
+    lstm = found["LSTM"]
+    return (
+        f"While the networks read {' '.join(map(str, lstm['digits']))}, the LSTM's forget gates have a median of "
+        f"{np.median(lstm['f']):.2f}, its input gates one of {np.median(lstm['i']):.2f}."
+    )
+
+
+@chart("Lines: medians over the seeds; bands: their range")
 def forget_products(table: pd.DataFrame) -> Figure:
     """What forget gates leave of the cell from the first digit to the end, over the training: a line for each quantile.
 
@@ -240,14 +278,25 @@ def forget_products(table: pd.DataFrame) -> Figure:
     return figure
 
 
-@in_style
-def state_space(tables: Mapping[str, pd.DataFrame]) -> Figure:
+def left_at_the_end(table: pd.DataFrame) -> str:
+    """What is left of a value that was in the cell at the first digit, before and after training."""
+    middle = table.groupby(["share", "step"])["kept"].median()
+    ends = ", ".join(
+        f"{middle[share].iloc[0]:.1g} before and {middle[share].iloc[-1]:.2g} after at quantile {share:g}"
+        for share in (0.5, 0.99)
+    )
+    return f"Of what the cell held at the first digit of T = {table['length'].iloc[0]}, training leaves {ends}."
+
+
+@chart("Dots: states after the last digit read, numbered by the first digit; thin lines: one palindrome each")
+def state_space(planes: Mapping[str, Plane]) -> Figure:
     """States in the plane of two principal components: each first digit's cloud at the end and one way to it.
 
-    tables: for each title the states in the plane (palindrome, digit, step, x, y).
+    planes: for each title the states in the plane (palindrome, digit, step, x, y).
     """
-    figure, axes = new(len(tables), squeeze=False, figsize=(3.7 * len(tables), 3.7))
-    for ax, (title, table) in zip(axes[0], tables.items()):
+    figure, axes = new(len(planes), squeeze=False, figsize=(3.7 * len(planes), 3.7))
+    for ax, (title, plane) in zip(axes[0], planes.items()):
+        table = plane.states
         last = table[table["step"] == table["step"].max()]
         for digit, part in last.groupby("digit"):
             colour = DIGITS[int(digit)]
@@ -263,25 +312,75 @@ def state_space(tables: Mapping[str, pd.DataFrame]) -> Figure:
     return figure
 
 
-@in_style
-def step_sizes(table: pd.DataFrame, rates: Mapping[str, float]) -> Figure:
-    """How an optimizer's steps change over the training: effective rate and size of the step, a line an optimizer.
+def held_by_the_plane(planes: Mapping[str, Plane]) -> str:
+    """What two directions tell of the first digit."""
+    held = "; ".join(
+        f"{title}: {words.percent(plane.variance)} of the variance, {words.percent(plane.found)} of the digits"
+        for title, plane in planes.items()
+    )
+    return f"Two directions hold of the state, and tell by the nearest middle: {held}."
 
-    table: columns optimizer, step, seed, effective_rate, effective_rate_low, effective_rate_high and update, each
-    optimizer at one learning rate, which ``rates`` names. Lines are medians over the seeds; bands are the medians of
-    low and high on the left, and the seeds' range on the right.
+
+@chart("Lines: medians; bands: eight in ten parameters (left), all seeds (right)")
+def step_sizes(table: pd.DataFrame) -> Figure:
+    """How an optimizer's steps change over the training: effective rate and size of the step, a line per optimizer.
+
+    table: columns optimizer, learning_rate, step, seed, effective_rate, effective_rate_low, effective_rate_high and
+    update, each optimizer at one learning rate. Lines are medians over the seeds; bands are the medians of low and high
+    on the left, and the seeds' range on the right.
     """
     figure, (left, right) = new(2, figsize=(7.4, 3.4))
-    for colour, (optimizer, rate) in zip(SEQUENCE, rates.items()):
-        steps = table[(table["optimizer"] == optimizer) & (table["step"] > 0)].groupby("step")
+    for colour, ((optimizer, rate), rows) in zip(SEQUENCE, table.groupby(["optimizer", "learning_rate"], sort=False)):
+        steps = rows[rows["step"] > 0].groupby("step")
         low, rate_of, high = (thinned(steps[f"effective_rate{end}"].median()) for end in ("_low", "", "_high"))
         least, update, most = (thinned(getattr(steps["update"], which)()) for which in ("min", "median", "max"))
         left.fill_between(rate_of.index, low, high, color=colour, alpha=0.15, lw=0)
-        left.semilogy(rate_of.index, rate_of, color=colour, label=f"{optimizer}, {rate:g}")
+        left.semilogy(rate_of.index, rate_of, color=colour, label=f"{words.called('optimizer', optimizer)}, {rate:g}")
         right.fill_between(update.index, least, most, color=colour, alpha=0.2, lw=0)
         right.semilogy(update.index, update, color=colour)
-    for ax, title in ((left, "effective rate"), (right, "step (root mean square)")):
-        ax.set(xlabel="training step", xlim=(0, table["step"].max()))
-        ax.set_title(title, fontsize=10)
+    for ax, label in ((left, "effective rate"), (right, "step (root mean square)")):
+        ax.set(xlabel="training step", ylabel=label, xlim=(0, table["step"].max()))
     legend_below(figure, 3)
     return figure
+
+
+def effective_rates(table: pd.DataFrame) -> str:
+    """How the effective rate of the median parameter changes, where it does."""
+    found = []
+    for name, rows in grouped(table[table["step"] > 0], "optimizer"):
+        rate = rows.groupby("step")["effective_rate"].median()
+        if rate.nunique() > 1:
+            ends = f"{rate.iloc[0]:.2g}, at its lowest {rate.min():.2g}, at the end {rate.iloc[-1]:.2g}"
+            found.append(f"{words.called('optimizer', name)} {ends}")
+    first = table.loc[table["step"] > 0, "step"].min()
+    return f"The median parameter's effective rate, from step {first} on: {'; '.join(found)}."
+
+
+@chart("Dots: seeds; lines: means; dotted: chance")
+def other_lengths(table: pd.DataFrame) -> Figure:
+    """Accuracy at lengths that the networks were not trained at, a line per network.
+
+    table: columns model, seed, trained_at, length and accuracy.
+    """
+    figure, ax = new(figsize=(6.4, 3.0))
+    labels = []
+    for model, rows in grouped(table, "model"):
+        ax.plot(rows["length"], rows["accuracy"], "o", color=COLOURS[model], ms=2.5, alpha=0.5)
+        means = rows.groupby("length")["accuracy"].mean()
+        ax.plot(means.index, means, color=COLOURS[model], lw=1.2)
+        labels.append((means.iloc[-1], NAMES[model], COLOURS[model]))
+    ax.axhline(0.1, color=GUIDE, ls=":", lw=1)
+    ax.set(xlabel="length T of the palindromes", ylabel="accuracy on fresh palindromes", ylim=(0, 1.03))
+    end_labels(ax, table["length"].max(), labels)
+    return figure
+
+
+def one_longer(table: pd.DataFrame) -> str:
+    """What a network trained at one length does with the next ones."""
+    trained_at = table["trained_at"].iloc[0]
+    beside = table[table["length"].isin([trained_at - 1, trained_at, trained_at + 1])]
+    found = "; ".join(
+        f"{NAMES[model]} {', '.join(words.share(value) for value in rows.groupby('length')['accuracy'].mean())}"
+        for model, rows in grouped(beside, "model")
+    )
+    return f"Trained at T = {trained_at}, accuracy at T = {trained_at - 1}, {trained_at} and {trained_at + 1}: {found}."

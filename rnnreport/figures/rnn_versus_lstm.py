@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rnnreport.figures import COLOURS, GUIDE, LSTM, NAMES, RNN, SEQUENCE, curves, end_labels, error_bars, in_style, new
-from rnnreport.intervals import over_seeds
+from rnnreport.figures import GUIDE, LSTM, RNN, SEQUENCE, chart, curves, new
+from rnnreport.words import at_end, called, each, spread
 
 
-@in_style
+@chart("Bands: 95% intervals of the mean; dotted: chance")
 def figure_1a(table: pd.DataFrame) -> Figure:
     """The RNN at one length: accuracy on fresh palindromes and on the training batches, over the steps."""
     figure, ax = new()
@@ -23,7 +23,14 @@ def figure_1a(table: pd.DataFrame) -> Figure:
     return figure
 
 
-@in_style
+def reached(table: pd.DataFrame) -> str:
+    """What figure 1a finds."""
+    last = at_end(table)
+    accuracy, steps = spread(last["test_accuracy"]), last["step"].iloc[0]
+    return f"At T = {last['length'].iloc[0]} the RNN has an accuracy of {accuracy} after {steps:,} steps."
+
+
+@chart("One line per T; bands: 95% intervals of the mean; dotted: chance")
 def by_length(table: pd.DataFrame) -> Figure:
     """Accuracy on fresh palindromes over the steps, a line for each T."""
     figure, ax = new()
@@ -32,34 +39,12 @@ def by_length(table: pd.DataFrame) -> Figure:
     return figure
 
 
-@in_style
-def models_against_length(table: pd.DataFrame) -> Figure:
-    """Final accuracy against T, a line for each model, with its 95% interval; each model at its best learning rate."""
-    figure, ax = new()
-    last = table[table["step"] == table["step"].max()]
-    labels = []
-    for place, model in enumerate(dict.fromkeys(last["model"])):
-        rows = last[last["model"] == model]
-        means = over_seeds(rows, ["length", "learning_rate"], "test_accuracy", share=True)
-        best = means.loc[means.groupby("length")["mean"].idxmax()]
-        ax.errorbar(
-            best["length"] + 0.3 * place,
-            best["mean"],
-            yerr=error_bars(best),
-            color=COLOURS[model],
-            marker="o",
-            ms=4,
-            capsize=3,
-        )
-        labels.append((best["mean"].iloc[-1], NAMES[model], COLOURS[model]))
-    ax.axhline(0.1, color=GUIDE, ls=":", lw=1)
-    labels.append((0.1, "chance", GUIDE))
-    ax.set(xlabel="palindrome length T", ylabel="accuracy on fresh palindromes", ylim=(0, 1.03))
-    end_labels(ax, last["length"].max(), labels)
-    return figure
+def reached_by_length(table: pd.DataFrame) -> str:
+    """The accuracy at every T after the last step."""
+    return f"After {table['step'].max():,} steps: {each(at_end(table), 'length')}."
 
 
-@in_style
+@chart("One line per optimizer, at the best of its learning rates; bands: 95% intervals of the mean; dotted: chance")
 def optimizer_curves(table: pd.DataFrame) -> Figure:
     """Accuracy over the steps, each optimizer at its best learning rate (the highest mean over the training)."""
     means = table.groupby(["optimizer", "learning_rate"])["test_accuracy"].mean()
@@ -71,7 +56,14 @@ def optimizer_curves(table: pd.DataFrame) -> Figure:
     return figure
 
 
-@in_style
+def soonest(table: pd.DataFrame) -> str:
+    """Which optimizer learns soonest: the mean accuracy over the whole training at the best rate."""
+    means = table.groupby(["optimizer", "learning_rate"])["test_accuracy"].mean().groupby("optimizer").max()
+    found = [f"{called('optimizer', name)} {mean:.2f}" for name, mean in means.sort_values(ascending=False).items()]
+    return f"Mean accuracy over the training at T = {table['length'].iloc[0]}, the soonest first: {', '.join(found)}."
+
+
+@chart("Thin lines: equal loss; cross: the minimum; each at the best of the learning rates that never climb")
 def quadratic(paths: pd.DataFrame, curvature: float = 30.0) -> Figure:
     """The optimizers' ways down an ill-conditioned bowl, a panel each."""
     names = list(dict.fromkeys(paths["optimizer"]))
@@ -89,7 +81,21 @@ def quadratic(paths: pd.DataFrame, curvature: float = 30.0) -> Figure:
     return figure
 
 
-@in_style
+def downhill(paths: pd.DataFrame) -> str:
+    """What is left of the loss."""
+    ends = paths[paths["step"] == paths["step"].max()].sort_values("loss")
+    left = [f"{called('optimizer', row.optimizer)} {row.loss:.1g}" for row in ends.itertuples()]
+    return f"Loss left of {paths['loss'].iloc[0]:.0f} after {paths['step'].max()} steps: {', '.join(left)}."
+
+
+def rates_downhill(paths: pd.DataFrame) -> str:
+    """The learning rates of the ways down."""
+    rates = paths.drop_duplicates("optimizer")
+    found = [f"{called('optimizer', row.optimizer)} {row.learning_rate:.2g}" for row in rates.itertuples()]
+    return f"Learning rates: {', '.join(found)}."
+
+
+@chart("All steps and units, a panel per gate")
 def gates(values: pd.DataFrame) -> Figure:
     """How often a trained LSTM's gates take which value, a panel a gate."""
     titles = {"i": "input gate i", "f": "forget gate f", "o": "output gate o", "g": "modulation g"}
@@ -102,3 +108,13 @@ def gates(values: pd.DataFrame) -> Figure:
         ax.set_title(title, fontsize=10)
     axes[0].set(ylabel="share of values")
     return figure
+
+
+def medians(values: pd.DataFrame) -> str:
+    """Where the gates of a trained LSTM stand."""
+    if values.empty:
+        return "There is no LSTM in this run."
+    middle = values.groupby("gate", sort=False)["value"].median()
+    return (
+        f"The median of a trained LSTM's gates: {', '.join(f'{gate} {value:.2f}' for gate, value in middle.items())}."
+    )

@@ -1,0 +1,44 @@
+"""A page is read in another order than its notebook runs: the settings come last, and code below what it made.
+
+Papermill wants the parameters at the top of a notebook, and a cell's code stands before its output. A reader wants
+the question first, then the answer, and the code where they care to look.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from docutils import nodes
+from myst_nb.sphinx_ import HideCodeCellNode
+from sphinx.application import Sphinx
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Called by Sphinx."""
+    app.connect("doctree-read", settings_last, priority=100)  # before Sphinx collects the table of contents
+    app.connect("doctree-resolved", code_last)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def settings_last(app: Sphinx, doctree: nodes.document) -> None:
+    """Move the section that holds the parameters' cell to the end of the page, and the cells tagged "setup" into it."""
+    cells = list(doctree.findall(nodes.container))
+    for cell in cells:
+        if "tag_parameters" in cell["classes"] and isinstance(section := cell.parent, nodes.section):
+            moved = [cell for cell in cells if "tag_setup" in cell["classes"]]
+            for node in (section, *moved):
+                node.parent.remove(node)
+            section.extend(moved)
+            doctree.children[0].append(section)  # the page is a section itself
+
+
+def code_last(app: Sphinx, doctree: nodes.document, page: str) -> None:
+    """Fold what a cell hides behind the word "Code", and the code itself below what it made."""
+    if app.builder.format != "html":
+        return
+    for cell in list(doctree.findall(nodes.container)):
+        for hidden in [child for child in cell.children if isinstance(child, HideCodeCellNode)]:
+            place = len(cell) if "above-input" in hidden["classes"] else cell.index(hidden) + 1
+            start = nodes.raw("", '<details class="code"><summary>Code</summary>', format="html")
+            cell.insert(place, [start, *hidden.children, nodes.raw("", "</details>", format="html")])
+            cell.remove(hidden)

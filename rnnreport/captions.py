@@ -1,0 +1,107 @@
+"""What a chapter's cells end with: :func:`show`, a figure with its words, and :func:`in_short`, the page's answers."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pandas as pd
+from IPython.display import HTML, Markdown
+from matplotlib.figure import Figure
+
+from rnnreport import runs, words
+from rnnreport.figures import in_style
+from rnnreport.shown import in_html
+
+
+class Shown:
+    """A figure or a table with its words: what a notebook, a papermill copy and the built page all display alike."""
+
+    def __init__(self, label: str, body: str, finding: str, axes: str, made: Sequence[str]) -> None:
+        self.label, self.body, self.finding, self.axes, self.made = label, body, finding, axes, made
+
+    def _repr_html_(self) -> str:
+        made = "".join(f"<p>{_typeset(line)}</p>" for line in self.made if line)
+        return (
+            f'<figure class="report-figure" id="{_anchor(self.label)}">{self.body}'
+            f"<figcaption><strong>{in_html(self.label)}. {_typeset(self.finding)}</strong> {_typeset(self.axes)}"
+            f"<details><summary>How this was made</summary>{made}</details></figcaption></figure>"
+        )
+
+
+def show(
+    label: str,
+    draw: Callable[..., Figure | pd.DataFrame],
+    rows: Any,
+    finding: str | Callable[..., str],
+    *more: Any,
+    details: str | Callable[..., str] = "",
+    origin: pd.DataFrame | str | None = None,
+) -> Shown | Markdown:
+    """A figure, or a table, with its caption, as the last expression of a cell.
+
+    label: as the text calls it, "Figure 1a". draw: made by :func:`rnnreport.figures.chart`, or what returns a table;
+    called as ``draw(rows, *more)``. finding: the sentence that the caption opens with, or a function of the same
+    arguments that gives it. details: what else there is to say, likewise; it is folded away with the number of seeds
+    and the origin of the rows. origin: rows that know it, or words, where those drawn do not.
+
+    Of an empty table, which is what a build without recorded runs has, nothing is drawn, and the page says so.
+    """
+    table = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame([0])  # what is no table is not empty
+    if table.empty:
+        return Markdown(f"*{label}: there are no such runs here, recorded or live.*")
+    said, told = (text(rows, *more) if callable(text) else text for text in (finding, details))
+    source = origin if isinstance(origin, str) else runs.origin(table if origin is None else origin)
+    how = next((f"{how.capitalize()}." for how in ("recorded", "trained live") if source.startswith(how)), "")
+    seeds = table["seed"].nunique() if "seed" in table else 0
+    counted = f"{words.counted(seeds, 'seed')}{', so no interval' * (seeds == 1)}." if seeds else ""
+    drawn = draw(rows, *more)
+    if isinstance(drawn, Figure):
+        axes = [_axes(drawn), getattr(draw, "marks", "")]
+        body = _image(drawn, f"{(draw.__doc__ or '').partition(chr(10))[0]} {said}")
+    else:
+        axes, body = [], drawn.to_html(border=0)
+    sentences = [f"{sentence}." for sentence in axes if sentence]
+    return Shown(label, body, said, " ".join([*sentences, how]), [told, counted, source])
+
+
+@in_style
+def _image(figure: Figure, alt: str) -> str:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return f'<img alt="{in_html(alt)}" src="data:image/svg+xml;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
+
+
+def _axes(figure: Figure) -> str:
+    """What a figure's axes are, in words: their labels, each once."""
+    kinds: dict[str, dict[str, None]] = {"x axis": {}, "y axis": {}, "colour": {}}
+    for ax in figure.axes:
+        is_bar = ax.get_label() == "<colorbar>"
+        for kind, axis in (("x axis", ax.xaxis), ("y axis", ax.yaxis)):
+            if label := " ".join(axis.get_label_text().split()):
+                logarithmic = " (logarithmic)" * (axis.get_scale() == "log")
+                kinds["colour" if is_bar else kind][label + logarithmic] = None
+    return "; ".join(f"{kind}: {words.listed([*labels])}" for kind, labels in kinds.items() if labels)
+
+
+def _typeset(text: str) -> str:
+    """Words as HTML, indices set low in symbols such as r_on or Matplotlib's $r_\\mathrm{on}$."""
+    plain = re.sub(r"\$([^$]*)\$", lambda maths: re.sub(r"\\mathrm\{(\w+)\}", r"\1", maths[1]), text)
+    return re.sub(r"\b([A-Za-z])_(\w+)", r"\1<sub>\2</sub>", in_html(plain))
+
+
+def in_short(*answers: tuple[str, str, str]) -> HTML:
+    """The page's answers: for each the question of the assignment, the answer and the label of what shows it."""
+    lines = (
+        f"<li><strong>{in_html(question)}</strong> {_typeset(answer)} "
+        f'<a href="#{_anchor(label)}">{in_html(label)}</a></li>'
+        for question, answer, label in answers
+    )
+    return HTML(f'<div class="in-short"><ul>{"".join(lines)}</ul></div>')
+
+
+def _anchor(label: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
