@@ -57,11 +57,17 @@ def run(
     place = _places[-1]
     sizes = sizes or dict.fromkeys(calls, 1)
     try:
-        with tqdm(total=sum(sizes.values()), desc=name, unit=unit, mininterval=1.0, file=sys.stderr) as bar:
+        with progress_bar(sum(sizes.values()), name, unit) as bar:
             return _Sweep(place, calls, sizes, bar, on_end).run()
     except BaseException:  # also Ctrl-C: workers in the midst of something would keep it locked for the next call
         place.close(at_once=True)
         raise
+
+
+def progress_bar(total: int, name: str, unit: str) -> tqdm:
+    """A bar on stderr, drawn anew every second, or as tqdm's own variable says."""
+    every = float(os.environ.get("TQDM_MININTERVAL", 1))  # tqdm reads it only where it is told nothing
+    return tqdm(total=total, desc=name, unit=unit, mininterval=every, file=sys.stderr)
 
 
 def report(size: int) -> None:

@@ -177,6 +177,15 @@ def test_the_number_of_workers_is_checked(given: str, monkeypatch: pytest.Monkey
         sweep.cores()
 
 
+def test_the_bar_is_drawn_every_second_or_as_tqdm_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TQDM_MININTERVAL", raising=False)
+    with sweep.progress_bar(2, "runs", "run") as bar:
+        assert bar.mininterval == 1
+    monkeypatch.setenv("TQDM_MININTERVAL", "60")
+    with sweep.progress_bar(2, "runs", "run") as bar:
+        assert bar.mininterval == 60
+
+
 # What is killed
 
 
