@@ -87,7 +87,7 @@ def book(profile: str = "report", folder: Path = BUILD) -> Path:
 
 def parameters(chapter: str, profile: str = "quick") -> dict[str, Any]:
     """The chapter's parameters in that profile: the notebook's own, and over them those of ``book/profiles.yml``."""
-    profiles = read_profiles((BOOK / "profiles.yml").read_text(encoding="utf-8"), CHAPTERS)
+    profiles = read_profiles((BOOK / "profiles.yml").read_text(encoding="utf-8"), tuple(CHAPTERS))
     if profile not in profiles:
         raise ParameterError(f"there is no profile {profile!r}; there are {', '.join(profiles)}")
     if chapter not in CHAPTERS:
@@ -429,11 +429,6 @@ def _source(chapter: str) -> str:
     cells = [{**cell, "outputs": None, "execution_count": None} for cell in _cells(chapter)]
     read = [content_hash(path) for path in (PROJECT / "requirements.lock", *_read_by_code(chapter))]
     return _hash({"cells": cells, "files": read, "code": _code(chapter), "libraries": libraries()})
-
-
-def may_read(chapter: str, values: Mapping[str, Any]) -> list[Path]:
-    """Every file and folder that the chapter may read, besides this package and its corpus: what it has declared."""
-    return [*_read_by_code(chapter), *_named(chapter, values)]
 
 
 def _named(chapter: str, values: Mapping[str, Any]) -> list[Path]:

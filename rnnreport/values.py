@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, ItemsView
+from collections.abc import ItemsView
+from functools import cache
 from typing import Any
 
 import yaml
@@ -73,7 +74,8 @@ def read(text: str) -> Any:
     return _checked(brief(text), value)
 
 
-def profiles(text: str, chapters: Collection[str]) -> dict[str, dict[str, dict[str, Any]]]:
+@cache
+def profiles(text: str, chapters: tuple[str, ...]) -> dict[str, dict[str, dict[str, Any]]]:
     """What ``book/profiles.yml`` says: for each profile and each chapter that it names, parameters.
 
     Raises ParameterError, in one sentence, where that is not what the text holds.

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import chdir, redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,7 +26,7 @@ import pytest
 from conftest import ROOT, eventually
 from pydantic import Field
 
-from rnnreport import build, site, sweep, vendor
+from rnnreport import build, locks, site, sweep, vendor
 from rnnreport.checksums import MANIFEST
 from rnnreport.claims.collected import METADATA
 from rnnreport.parameters import Count, ParameterError, Parameters, Seeds
@@ -382,7 +383,8 @@ def test_a_chapter_reads_nothing_of_the_project_but_what_its_fingerprint_knows(
     values = build.parameters(chapter)
     if chapter == build.LEDGER:
         values["verdicts_file"] = str(site.parent / "verdicts.json")
-    known = [path.resolve() for path in build.may_read(chapter, values) if path.exists()]
+    declared = [*build._read_by_code(chapter), *build._named(chapter, values)]
+    known = [path.resolve() for path in declared if path.exists()]
     scripts = {path for module in modules(*build._imports(chapter)) for path in beside(module)}
     read = opened(chapter)
     assert ROOT / "rnnreport" / "parameters" / "__init__.py" in read  # that opened files are seen at all
@@ -485,6 +487,20 @@ def test_a_damaged_or_edited_page_is_built_again_and_named(
     assert "Building the pages, since book/01_small.html is not as it was built (1 of the site)" in built()
     assert page.read_bytes() == whole
     assert "Building" not in built()
+
+
+def test_a_second_build_at_the_same_time_says_so_and_waits(
+    quickly: None, small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    html = tmp_path / "_build" / "html"
+    html.parent.mkdir()
+    with ThreadPoolExecutor(1) as pool:
+        with locks.alone(html):
+            second = pool.submit(build.book, "report", tmp_path / "_build")
+            eventually(lambda: "; waiting for it to end" in capsys.readouterr().out)
+            assert ran(small) == 0
+        assert second.result() == html / "index.html"
+    assert ran(small) == 1
 
 
 def test_a_missing_page_is_built_again(built: Callable[[], str], tmp_path: Path) -> None:

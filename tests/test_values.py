@@ -49,7 +49,7 @@ READ = {
 @pytest.mark.parametrize("text", READ)
 def test_every_reader_reads_the_same(text: str) -> None:
     wanted = READ[text]
-    of_profile = values.profiles(f"quick: {{chapter: {{x: {text}}}}}", ["chapter"])["quick"]["chapter"]["x"]
+    of_profile = values.profiles(f"quick: {{chapter: {{x: {text}}}}}", ("chapter",))["quick"]["chapter"]["x"]
     read = [values.read(text), values.read(f"[{text},]")[0], grid.points([f"x={text}"], {"x": 1})[0]["x"], of_profile]
     assert read == [wanted] * 4
     assert {type(value) for value in read} == {type(wanted)}
@@ -125,7 +125,7 @@ def test_numbers_are_read_as_python_writes_them(number: float) -> None:
 )
 def test_profiles_that_say_nothing_sure_are_refused(text: str, says: str) -> None:
     with pytest.raises(ParameterError) as caught:
-        values.profiles(text, ["one"])
+        values.profiles(text, ("one",))
     assert str(caught.value).startswith("book/profiles.yml")
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -133,7 +133,7 @@ def test_profiles_that_say_nothing_sure_are_refused(text: str, says: str) -> Non
 
 def test_profiles_may_be_empty_and_start_from_each_other() -> None:
     text = "a:\nb: {one: &b {x: 1, y: 2}}\nc: {one: {<<: *b, y: 010}, two: }"
-    assert values.profiles(text, ["one", "two"]) == {
+    assert values.profiles(text, ("one", "two")) == {
         "a": {},
         "b": {"one": {"x": 1, "y": 2}},
         "c": {"one": {"x": 1, "y": 10}, "two": {}},
@@ -142,7 +142,7 @@ def test_profiles_may_be_empty_and_start_from_each_other() -> None:
 
 def test_the_books_own_profiles_are_what_pyyaml_reads_too() -> None:
     text = (ROOT / "book" / "profiles.yml").read_text(encoding="utf-8")
-    assert values.profiles(text, build.CHAPTERS) == yaml.safe_load(text)
+    assert values.profiles(text, tuple(build.CHAPTERS)) == yaml.safe_load(text)
 
 
 def test_the_example_of_the_documentation() -> None:
