@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rnnreport import build, checksums, corpora, environment, grid, locks, runs, sweep, vendor
+from rnnreport.configuration import CHECKPOINT
 from rnnreport.errors import ReaderError
 from rnnreport.experiments import recorded
 from rnnreport.experiments.text_run import TextRun
@@ -323,9 +324,6 @@ def train(
         raise ParameterError(f"there is nothing to train called {what!r}; there are {' and '.join(TRAININGS)}")
     run_of, usual_steps, usual_folder = TRAININGS[what]
     steps, folder = steps or usual_steps, destination(given_folder, usual_folder)
-    from rnnreport.experiments import text_training
-    from rnnreport.training import CHECKPOINT, is_readable, use_one_thread
-
     checkpoint = folder / CHECKPOINT
     there = os.path.exists(checkpoint)  # of a name too long, Path's exists raises OSError
     if there and not resume:
@@ -334,21 +332,23 @@ def train(
         raise ParameterError(f"there is no {checkpoint} to resume from; leave --resume out to start")
     if not there and _recorded(folder):
         raise ParameterError(f"{folder} holds a training that is done; {ELSEWHERE}")
-    if there and not is_readable(checkpoint) and _recorded(folder):  # a new one would overwrite what is done
-        raise ParameterError(f"{checkpoint} cannot be read, but {folder} holds a training that is done; {ELSEWHERE}")
     sweep.check_folder(folder)
     if not there:
         for name in ("run.json", "table.parquet", checksums.MANIFEST):
             keep_others(folder / name, lambda _: False)
+    from rnnreport.experiments import text_training
+    from rnnreport.training import is_readable, use_one_thread
+
+    if there and not is_readable(checkpoint) and _recorded(folder):  # a new one would overwrite what is done
+        raise ParameterError(f"{checkpoint} cannot be read, but {folder} holds a training that is done; {ELSEWHERE}")
+    if not there:
         for weights in folder.glob("weights-*.safetensors"):  # of a training that was killed before its checkpoint
             keep_others(weights, is_readable)
     configuration = run_of(steps, seed)
     use_one_thread()
-    from tqdm import tqdm
-
     with locks.alone(checkpoint):
         checksums.mend(folder)
-        with tqdm(total=steps, desc="text", unit="step", mininterval=1.0) as bar:
+        with sweep.progress_bar(steps, "text", "step") as bar:
             table = text_training.train_text(configuration, folder, bar.update)
         if _recorded(folder) != configuration:
             runs.finish(folder, text_training.train_text, configuration, table)
@@ -415,9 +415,6 @@ def bench(
 ) -> None:
     """Measure how fast the recurrences are, against others: ten minutes of one core, otherwise idle."""
     sys.path.append(str(PROJECT))  # benchmarks/ is no part of the installed package
-    from benchmarks import run as benchmarks
-    from rnnreport.experiments import speed
-
     if engine and (only or profile or learning or output):
         raise ParameterError("--sweep takes no --only, --profile, --learning or --output: it only prints")
     if engine:
@@ -427,11 +424,14 @@ def bench(
         raise ParameterError("--learning takes no --only, --quick or --profile: it trains both backends in full")
     if profile and output:
         raise ParameterError("--profile prints and records nothing, so it takes no --output")
-    benchmarks.tasks_named(only)
     if learning:
         file = destination(output, build.BUILD / "backends.parquet", ".parquet", recorded.is_recorded)
     else:
-        file = destination(output, build.BUILD / "bench.json", ".json", speed.is_record)
+        file = destination(output, build.BUILD / "bench.json", ".json", _experiment("speed.is_record"))
+    from benchmarks import run as benchmarks
+    from rnnreport.experiments import speed
+
+    benchmarks.tasks_named(only)
     _check_writable(file.parent)
     if profile:
         for name, operations in benchmarks.profiles(only, quick):

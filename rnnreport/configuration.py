@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt
 if TYPE_CHECKING:
     import torch
 
+CHECKPOINT = "checkpoint.safetensors"  # in the folder of a training, which goes on from it
 ModelName = Literal["rnn", "lstm", "temporal-gate"]
 Encoding = Literal["scalar", "one-hot"]
 Initialisation = Literal["normal", "normal-variance", "uniform", "orthogonal", "identity"]
@@ -52,13 +53,13 @@ class Recipe(BaseModel):
 
 def check_device(name: str) -> torch.device:
     """The device of that name. Raises ValueError where it does not exist on this machine."""
-    import torch
+    named = re.fullmatch(r"(cpu|cuda|mps)(?::(0|[1-9][0-9]{0,2}))?", name)
+    if not named:
+        raise ValueError(f"device must be cpu, cuda or mps, or one of several by its number, as cuda:1, not {name!r}")
+    import torch  # only it knows what the machine has
 
-    present = ["cpu"]
-    if torch.cuda.is_available():
-        present.append("cuda")
-    if torch.backends.mps.is_available():
-        present.append("mps")
-    if not re.fullmatch(rf"({'|'.join(present)})(:\d+)?", name):
-        raise ValueError(f"device must be one of those present on this machine, {', '.join(present)}, not {name!r}")
+    present = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": torch.mps.device_count()}
+    if int(named[2] or 0) >= present[named[1]]:
+        have = ", ".join(f"{count} {kind}" for kind, count in present.items())
+        raise ValueError(f"device must be one that this machine has ({have}, each numbered from 0), not {name!r}")
     return torch.device(name)

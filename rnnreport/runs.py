@@ -24,7 +24,7 @@ from pydantic import BaseModel
 
 from rnnreport import checksums, storage, sweep
 from rnnreport.backends import Backend, in_use
-from rnnreport.configuration import Recipe
+from rnnreport.configuration import CHECKPOINT, Recipe
 from rnnreport.errors import ReaderError
 from rnnreport.provenance import PLUMBING, PROJECT, code_version, libraries, machine
 
@@ -237,7 +237,7 @@ def _run_missing(function: RunFunction, missing: dict[str, Configuration], name:
 
 def _run_one(function: RunFunction, configuration: Configuration, place: Path) -> None:
     """Run one configuration, unless another process does or did it meanwhile, and put it in its place."""
-    from rnnreport.training import CHECKPOINT, use_one_thread
+    from rnnreport.training import use_one_thread
 
     use_one_thread()  # here, since what it sets holds for this thread
     with FileLock(f"{place}.lock"):

@@ -27,11 +27,10 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from rnnreport import checksums, storage
-from rnnreport.configuration import OptimizerName, Recipe, check_device
+from rnnreport.configuration import CHECKPOINT, OptimizerName, Recipe, check_device
 from rnnreport.errors import ReaderError
 from rnnreport.shown import brief
 
-CHECKPOINT = "checkpoint.safetensors"
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 Batches = Callable[[torch.Generator], tuple[Any, Tensor]]  # inputs: a tensor, or what moves to a device like one

@@ -73,7 +73,7 @@ def call(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
         ),
         ([*CHAPTER_2, "-p", "models", "[gru]"], "models must be a list of different models among 'rnn', 'lstm'"),
         ([*CHAPTER_2, "-p", "encoding", "binary"], "encoding must be 'scalar' or 'one-hot', not 'binary'"),
-        ([*CHAPTER_2, "-p", "device", "abacus"], "device must be one of those present on this machine, cpu"),
+        ([*CHAPTER_2, "-p", "device", "abacus"], "device must be cpu, cuda or mps, or one of several by"),
         (["run", "06_speed", "-p", "learning_file", "README.md"], "README.md is not a table that can be read"),
         (
             ["run", "06_speed", "-p", "benchmarks_file", ""],

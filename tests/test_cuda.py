@@ -140,7 +140,9 @@ def test_chapter_2_runs_on_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_it_is_named_where_a_device_can_be_chosen() -> None:
     assert check_device(DEVICE).type == "cuda"
+    count = torch.cuda.device_count()
+    assert check_device(f"cuda:{count - 1}").index == count - 1
     with pytest.raises(
-        ValueError, match=r"device must be one of those present on this machine, cpu, cuda.*, not 'gpu'"
+        ValueError, match=rf"must be one that this machine has \(1 cpu, {count} cuda, .*not 'cuda:{count}'"
     ):
-        check_device("gpu")
+        check_device(f"cuda:{count}")

@@ -288,7 +288,8 @@ def test_a_device_that_is_absent_is_refused(name):
         pytest.skip(f"this machine has {name}")
     chapter, values = Chapter.palindromes
     sentence = refused(chapter, {**values, "device": name})
-    assert sentence == f"device must be one of those present on this machine, cpu, not {name!r}"
+    assert sentence.startswith("device must be one that this machine has (1 cpu, ")
+    assert sentence.endswith(f", not {name!r}")
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,10 @@ def imported(folder: Path, *words: str) -> tuple[set[str], str]:
 
 def test_there_are_such_libraries(tmp_path: Path) -> None:
     assert all(map(find_spec, HEAVY))
-    assert {"torch", "pandas", "safetensors"} <= imported(tmp_path, "train", "text", "--resume", "--folder", "none")[0]
+    (tmp_path / "weights-4.safetensors").write_text("no weights")
+    names, said = imported(tmp_path, "train", "text", "--folder", str(tmp_path))
+    assert "weights-4.safetensors was not written by this command and is kept" in said
+    assert {"torch", "pandas", "safetensors"} <= names
 
 
 @pytest.mark.parametrize(
@@ -56,6 +59,7 @@ def test_there_are_such_libraries(tmp_path: Path) -> None:
         (["run", "02_rnn_versus_lstm", "--profile", "huge"], "there is no profile 'huge'"),
         (["run", "02_rnn_versus_lstm", "-p", "tau", "5"], "there is no parameter 'tau' here"),
         (["run", "02_rnn_versus_lstm", "-p", "learning_rate", "0"], "learning_rate must be a number"),
+        (["run", "02_rnn_versus_lstm", "-p", "device", "abacus"], "device must be cpu, cuda or mps"),
         (["run", "03_temporal_gate", "-p", "recorded_file", "none"], "there is no 'none'"),
         (["run", "04_text_generation", "-p", "corpus", "shakespeare", "-p", "prompt", "日"], "the model knows no '日'"),
         (["run", "04_text_generation", "-p", "corpus", "none.txt"], "is neither a text file nor one of"),
@@ -64,7 +68,19 @@ def test_there_are_such_libraries(tmp_path: Path) -> None:
         (["run", "06_speed", "-p", "benchmarks_file", "none"], "benchmarks_file must be a file that"),
         (["run", "01_gradients", "-o", "book"], "would lie among the book's own files"),
         (["sweep", "01_gradients", "--grid", "lengths=x..y"], "--grid lengths=x..y"),
+        (["sweep", "02_rnn_versus_lstm", "--grid", "device=cpu,gpu"], "device must be cpu, cuda or mps"),
+        (["sweep", "01_gradients", "--scheduler", "here"], "a scheduler's address is like"),
         (["record", "01_gradients"], "01_gradients shows no runs that this records"),
+        (["train", "novel"], "there is nothing to train called 'novel'"),
+        (["train", "text"], "checkpoint.safetensors exists; --resume goes on from it"),
+        (["train", "text-short"], "text-short holds a training that is done"),
+        (["train", "text", "--resume", "--folder", "none"], "checkpoint.safetensors to resume from"),
+        (["train", "text", "--folder", "README.md"], "nothing can be written into"),
+        (["bench", "--sweep", "--quick", "--profile"], "--sweep takes no"),
+        (["bench", "--learning", "--quick"], "--learning takes no"),
+        (["bench", "--profile", "-o", "out.json"], "--profile prints and records nothing"),
+        (["bench", "-o", "book"], "would lie among the book's own files"),
+        (["serve"], "there is no book yet"),
     ],
 )
 def test_help_and_refusals_need_none(words: list[str], says: str, tmp_path: Path) -> None:

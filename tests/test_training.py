@@ -894,13 +894,28 @@ ABSENT = [
 ]
 
 
-@pytest.mark.parametrize("name", [*ABSENT, *[f"{name}:1" for name in ABSENT], "gpu", "", "CPU", "cpu:x"])
+@pytest.mark.parametrize("name", [*ABSENT, *[f"{name}:1" for name in ABSENT], "cpu:1", "cuda:99"])
 def test_a_device_that_is_absent_is_refused_in_one_sentence(name):
-    with pytest.raises(ValueError, match=rf"device must be one of those present .*cpu.* not '{name}'") as caught:
+    with pytest.raises(ValueError, match=rf"^device must be one that this machine has \(1 cpu, .* not '{name}'$"):
         check_device(name)
-    assert "\n" not in str(caught.value)
     with pytest.raises(ValueError, match="device must be"):
         train(network(), batches, recipe(device=name))
+
+
+@pytest.mark.parametrize(
+    "name", ["gpu", "", "CPU", "cpu:x", "cuda:", "cuda:01", "cuda:\u0663", "cuda:-1", "cpu\n", "cpu:1000"]
+)
+def test_what_names_no_device_is_refused_in_one_sentence(name):
+    says = "device must be cpu, cuda or mps, or one of several by its number, as cuda:1, not "
+    with pytest.raises(ValueError, match=f"^{re.escape(says + repr(name))}$"):
+        check_device(name)
+
+
+def test_of_several_devices_those_that_are_there_can_be_named(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert check_device("cuda:1") == torch.device("cuda", 1)
+    with pytest.raises(ValueError, match=r"\(1 cpu, 2 cuda, . mps, each numbered from 0\), not 'cuda:2'"):
+        check_device("cuda:2")
 
 
 def test_the_cpu_is_always_there():
