@@ -83,9 +83,10 @@ Scheduler = Annotated[
 ]
 Slurm = Annotated[bool, typer.Option("--slurm", help="Jobs of SLURM, in place of this machine.")]
 Workers = Annotated[
-    int | None, typer.Option(min=1, help=f"Processes; one a core by default. SLURM: jobs, {sweep.SLURM_JOBS}.")
+    int | None,
+    typer.Option(min=1, max=sweep.MOST, help=f"Processes; one a core by default. SLURM: jobs, {sweep.SLURM_JOBS}."),
 ]
-Wait = Annotated[float, typer.Option(min=1, help="Seconds to wait for a worker, as in SLURM's queue.")]
+Wait = Annotated[float, typer.Option(min=1, max=10**7, help="Seconds to wait for a worker, as in SLURM's queue.")]
 SLURM_LOGS = build.BUILD / "slurm"
 
 
@@ -138,6 +139,7 @@ def _check_surroundings() -> None:
                 raise ParameterError(f"{variable} must name a folder, and {folder} is none")
             os.environ[variable] = str(folder)
     sweep.cores()
+    sweep.scheduler_asked_for()
 
 
 def _check_writable(*folders: Path) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
+from rnnreport.shown import brief
+
 if TYPE_CHECKING:
     import torch
 
@@ -55,7 +57,9 @@ def check_device(name: str) -> torch.device:
     """The device of that name. Raises ValueError where it does not exist on this machine."""
     named = re.fullmatch(r"(cpu|cuda|mps)(?::(0|[1-9][0-9]{0,2}))?", name)
     if not named:
-        raise ValueError(f"device must be cpu, cuda or mps, or one of several by its number, as cuda:1, not {name!r}")
+        raise ValueError(
+            f"device must be cpu, cuda or mps, or one of several by its number, as cuda:1, not {brief(name)}"
+        )
     import torch  # only it knows what the machine has
 
     present = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": torch.mps.device_count()}

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from rnnreport.parameters import ParameterError
 from rnnreport.provenance import PROJECT
+from rnnreport.shown import brief
+
+LONGEST = 200  # bytes of a file's name; a file system has 255, and what lies beside it has its name and more
 
 
 def destination(
@@ -27,6 +30,8 @@ def destination(
     if suffix and (path.suffix != suffix or given.endswith(("/", os.sep)) or os.path.isdir(path)):
         path /= default.name
     path = Path(os.path.realpath(path))
+    if suffix and len(os.fsencode(path.name)) > LONGEST:
+        raise ParameterError(f"{brief(path.name)} is too long for a file's name; {LONGEST} bytes are the most")
     if any(_is_book(folder) for folder in (path, *path.parents)):
         raise ParameterError(f"{path} would lie among the book's own files; choose another folder")
     if is_own:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import re
 import shutil
 import sys
 import tempfile
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from rnnreport.errors import ReaderError
+from rnnreport.shown import brief
 
 if TYPE_CHECKING:  # Dask takes half a second to import, and is needed only when something runs
     from distributed import Client, Future
@@ -33,6 +35,7 @@ if TYPE_CHECKING:  # Dask takes half a second to import, and is needed only when
 WORKERS = "RNNREPORT_WORKERS"  # how many processes on this machine, if not one for each core
 SCHEDULER = "RNNREPORT_SCHEDULER"  # where sweeps run that are told nothing else: tcp://host:port
 WAIT = 55.0  # seconds without a worker until a sweep gives up: within a minute, all in all
+MOST = 999  # processes; more is a slip of the finger, and the end of most machines
 SLURM_JOBS = 8  # asked for at once, unless told otherwise
 NO_DASHBOARD = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}  # its port would be 8787, in use or not
 
@@ -91,11 +94,11 @@ def on(
     SLURM must be told (queue, account, walltime, memory, interface) is said to dask-jobqueue, in its configuration file
     or in variables like ``DASK_JOBQUEUE__SLURM__QUEUE``. Raises SweepError.
     """
+    _check_address(scheduler)
     if scheduler and slurm:
         raise SweepError("a sweep runs either on a running scheduler or on SLURM, not on both")
     if scheduler and workers:
         raise SweepError(f"the cluster at {scheduler} has the workers it has; their number cannot be asked for here")
-    _check_address(scheduler)
     if slurm and not find_spec("dask_jobqueue"):
         raise SweepError("SLURM needs the package dask-jobqueue; `pip install dask-jobqueue` adds it")
     if slurm and not shutil.which("sbatch"):
@@ -151,20 +154,20 @@ def cores() -> int:
     """How many processes this machine is to run. Raises SweepError."""
     given = os.environ.get(WORKERS)
     if given:
-        if not given.isdecimal() or int(given) < 1:
-            raise SweepError(f"{WORKERS} must be a number of processes of at least 1, not {given!r}")
+        if not (re.fullmatch("[0-9]{1,9}", given) and 1 <= int(given) <= MOST):
+            raise SweepError(f"{WORKERS} must be a number of processes from 1 to {MOST}, not {brief(given)}")
         return int(given)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def scheduler_asked_for() -> str | None:
     """What ``RNNREPORT_SCHEDULER`` says, if anything. Raises SweepError."""
-    return _check_address(os.environ.get(SCHEDULER) or None)
+    return _check_address(os.environ.get(SCHEDULER) or None, SCHEDULER)
 
 
-def _check_address(scheduler: str | None) -> str | None:
-    if scheduler and not scheduler.startswith("tcp://"):
-        raise SweepError(f"a scheduler's address is like tcp://host:8786, not {scheduler!r}")
+def _check_address(scheduler: str | None, what: str = "a scheduler's address") -> str | None:
+    if scheduler is not None and not re.fullmatch(r"tcp://\S+:[0-9]+", scheduler):
+        raise SweepError(f"{what} is like tcp://host:8786, not {scheduler!r}")
     return scheduler
 
 

@@ -74,6 +74,9 @@ def call(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
         ([*CHAPTER_2, "-p", "models", "[gru]"], "models must be a list of different models among 'rnn', 'lstm'"),
         ([*CHAPTER_2, "-p", "encoding", "binary"], "encoding must be 'scalar' or 'one-hot', not 'binary'"),
         ([*CHAPTER_2, "-p", "device", "abacus"], "device must be cpu, cuda or mps, or one of several by"),
+        (["run", "06_speed", "-p", "learning_file", "data"], "learning_file must be the name of a file, in UTF-8, not"),
+        (["run", "01_gradients", "-o", f"{'n' * 201}.ipynb"], " is too long for a file's name; 200 bytes"),
+        (["record", "02_rnn_versus_lstm", "-o", f"{'n' * 201}.parquet"], " is too long for a file's name; 200 bytes"),
         (["run", "06_speed", "-p", "learning_file", "README.md"], "README.md is not a table that can be read"),
         (
             ["run", "06_speed", "-p", "benchmarks_file", ""],
@@ -157,6 +160,8 @@ def call(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
         ([*SWEEP_2, "-p", "train_steps", "0"], "train_steps must be an integer of at least 1, not 0"),
         ([*SWEEP_2, "--slurm", "--scheduler", "tcp://127.0.0.1:1"], "on a running scheduler or on SLURM, not on both"),
         ([*SWEEP_2, "--scheduler", "127.0.0.1:1"], "a scheduler's address is like tcp://host:8786, not '127.0.0.1:1'"),
+        ([*SWEEP_2, "--scheduler", "tcp://127.0.0.1"], "is like tcp://host:8786, not 'tcp://127.0.0.1'"),
+        ([*SWEEP_2, "--scheduler", ""], "a scheduler's address is like tcp://host:8786, not ''"),
         ([*SWEEP_2, "--scheduler", "tcp://127.0.0.1:1", "--workers", "2"], "has the workers it has"),
         (["train", "novel"], "nothing to train called 'novel'; there are text and text-short"),
     ],
@@ -270,6 +275,16 @@ def test_a_place_that_is_anothers_or_cannot_be_is_refused(
         assert "-o and --folder take a name, and the one given is empty" in said.err
     assert of_folder(tmp_path) == mine
     assert of_folder(build.BOOK) == books
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--workers", "0"), ("--workers", "1000"), ("--wait", "nan"), ("--wait", "inf")]
+)
+def test_a_number_that_no_sweep_can_have_is_refused(
+    option: str, value: str, idle: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(*SWEEP_2, option, value, monkeypatch=monkeypatch) == 2
+    assert f"Invalid value for '{option}'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["my[1].failed.ipynb", "my[1]-figure-2.svg"])
@@ -419,9 +434,10 @@ def test_a_named_file_is_looked_for_where_the_caller_is_and_then_in_the_project(
 @pytest.mark.parametrize(
     ("variable", "value", "says"),
     [
-        ("RNNREPORT_WORKERS", "0", "RNNREPORT_WORKERS must be a number of processes of at least 1, not '0'"),
-        ("RNNREPORT_WORKERS", "many", "RNNREPORT_WORKERS must be a number of processes of at least 1, not 'many'"),
-        ("RNNREPORT_WORKERS", "-1", "RNNREPORT_WORKERS must be a number of processes of at least 1, not '-1'"),
+        ("RNNREPORT_WORKERS", "0", "RNNREPORT_WORKERS must be a number of processes from 1 to 999, not '0'"),
+        ("RNNREPORT_WORKERS", "many", "RNNREPORT_WORKERS must be a number of processes from 1 to 999, not 'many'"),
+        ("RNNREPORT_WORKERS", "-1", "RNNREPORT_WORKERS must be a number of processes from 1 to 999, not '-1'"),
+        ("RNNREPORT_SCHEDULER", "here", "RNNREPORT_SCHEDULER is like tcp://host:8786, not 'here'"),
         ("RNNREPORT_DATA_DIR", "file", "RNNREPORT_DATA_DIR must name a folder, and "),
         ("RNNREPORT_RUNS_DIR", "file", "RNNREPORT_RUNS_DIR must name a folder, and "),
         ("RNNREPORT_NATIVE_DIR", "file", "RNNREPORT_NATIVE_DIR must name a folder, and "),

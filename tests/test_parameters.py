@@ -15,6 +15,7 @@ from rnnreport.parameters.claims import ClaimsParameters
 from rnnreport.parameters.gradients import GradientParameters
 from rnnreport.parameters.lstm_gradients import LSTMGradientParameters
 from rnnreport.parameters.rnn_versus_lstm import RNNVersusLSTMParameters
+from rnnreport.parameters.speed import SpeedParameters
 from rnnreport.parameters.temporal_gate import TemporalGateParameters
 from rnnreport.parameters.text import TextParameters
 from rnnreport.training import OPTIMIZERS
@@ -446,3 +447,20 @@ def test_a_prompt_that_the_text_has_no_characters_for_is_refused():
     for unknown in "ÜΩ":
         assert repr(unknown) in sentence
     assert repr("n") not in sentence
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipes that lie in folders")
+@pytest.mark.parametrize(
+    ("chapter", "name"),
+    [
+        (RNNVersusLSTMParameters, "recorded_file"),
+        (ClaimsParameters, "verdicts_file"),
+        (SpeedParameters, "benchmarks_file"),
+        (SpeedParameters, "learning_file"),
+    ],
+)
+def test_a_pipe_is_no_file_and_is_not_waited_for(chapter, name, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValidationError) as caught:
+        chapter.model_validate({name: str(tmp_path / "pipe")})
+    assert name in [error["loc"][0] for error in caught.value.errors() if error["type"] == "value_error"]

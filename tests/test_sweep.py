@@ -170,10 +170,10 @@ def test_workers_have_the_settings_of_the_moment(tmp_path: Path, monkeypatch: py
     assert (tmp_path / "b").read_text() == "RNNREPORT_ONE=None\nRNNREPORT_TWO=2"
 
 
-@pytest.mark.parametrize("given", ["0", "two", "-1", "1.5"])
+@pytest.mark.parametrize("given", ["0", "two", "-1", "1.5", "1000", "9" * 90])
 def test_the_number_of_workers_is_checked(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(sweep.WORKERS, given)
-    with pytest.raises(SweepError, match=re.escape(f"at least 1, not {given!r}")):
+    with pytest.raises(SweepError, match=re.escape(f"from 1 to 999, not {given!r}")):
         sweep.cores()
 
 

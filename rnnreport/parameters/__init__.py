@@ -48,6 +48,12 @@ def _utf8(name: str) -> str:
     return name
 
 
+def _regular(name: str) -> str:
+    if name and os.path.exists(path := located(name)) and not os.path.isfile(path):
+        raise ValueError  # of a folder all is read that is below it, and a pipe may wait for ever
+    return name
+
+
 DISTINCT = AfterValidator(_distinct)  # for lists: at least one, and none twice
 
 # Every type's description completes the sentence "… must be …". What memory, the range of a number or the rounding of a
@@ -62,7 +68,11 @@ UTF8 = AfterValidator(_utf8)
 Text = Annotated[str, Field(strict=True, min_length=1, description="a UTF-8 text of at least one character"), UTF8]
 TextName = Annotated[Text, Field(description="the name of a text, in UTF-8"), _Located()]
 FileName = Annotated[
-    str, Field(strict=True, description="the name of a file, in UTF-8, or '' for none"), UTF8, _Located()
+    str,
+    Field(strict=True, description="the name of a file, in UTF-8, or '' for none"),
+    UTF8,
+    AfterValidator(_regular),
+    _Located(),
 ]
 FolderName = Annotated[
     str, Field(strict=True, description="the name of a folder, in UTF-8, or '' for none"), UTF8, _Located()
