@@ -17,7 +17,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -30,7 +30,7 @@ from rnnreport.backends import Backend, in_use
 from rnnreport.claims.collected import METADATA
 from rnnreport.parameters import ParameterError, Parameters, located
 from rnnreport.parameters.cell_path import CellPathParameters
-from rnnreport.parameters.claims import ClaimsParameters
+from rnnreport.parameters.claims import ClaimsParameters, IndexParameters
 from rnnreport.parameters.gradients import GradientParameters
 from rnnreport.parameters.lstm_gradients import LSTMGradientParameters
 from rnnreport.parameters.rnn_versus_lstm import RNNVersusLSTMParameters
@@ -47,7 +47,7 @@ if TYPE_CHECKING:  # nothing is imported but by what needs it: most commands end
 BOOK = PROJECT / "book"
 BUILD = PROJECT / "_build"
 FIGURE_MARK = b"<!-- by rnnreport -->\n"  # at the end of each SVG file, by which it is known as ours
-LEDGER = "05_claims"  # reads the other chapters' verdicts, so it comes last
+COLLECTING = ("index", "05_claims")  # read what the others show, so they come last
 FAILED = ".failed.ipynb"  # how the name of a notebook ends that came to an error
 CHAPTERS: dict[str, type[Parameters]] = {
     "01_gradients": GradientParameters,
@@ -57,7 +57,8 @@ CHAPTERS: dict[str, type[Parameters]] = {
     "03_temporal_gate": TemporalGateParameters,
     "04_text_generation": TextParameters,
     "06_speed": SpeedParameters,
-    LEDGER: ClaimsParameters,
+    "index": IndexParameters,
+    "05_claims": ClaimsParameters,
 }
 
 
@@ -75,13 +76,12 @@ def book(profile: str = "report", folder: Path = BUILD) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with locks.alone(folder / "html", wait=True):
         vendor.fetch(PROJECT)
-        ledger = {LEDGER: wanted.pop(LEDGER)} if LEDGER in wanted else {}
+        last = {chapter: wanted.pop(chapter) for chapter in COLLECTING if chapter in wanted}
         _run_chapters(wanted, outputs)
-        for values in ledger.values():
-            verdicts = folder / "verdicts.json"
-            storage.write(verdicts, json.dumps(_verdicts(folder / "chapters"), indent=1))
-            values["verdicts_file"] = str(_relative(verdicts))
-        _run_chapters(ledger, outputs)
+        storage.write(collected := folder / "collected.json", json.dumps(_collected(outputs, wanted), indent=1))
+        for values in last.values():
+            values["collected_file"] = str(_relative(collected))
+        _run_chapters(last, outputs)
         return site.build(BOOK, list(outputs.values()), folder)
 
 
@@ -367,7 +367,7 @@ def _row(path: Path, record: Mapping[str, Any]) -> dict[str, Any]:
     """An executed notebook's row in a sweep's table. record: what it says of its run."""
     return {
         **_parameters_row(record["parameters"]),
-        **{verdict["id"]: verdict["verdict"] for verdict in _verdicts_in(path)},
+        **{row["id"]: row["verdict"] for kind, rows in _shown_in(path) if kind == "verdicts" for row in rows},
         "status": "failed" if record["error"] else "done",
         "seconds": round(record["seconds"], 1),
         "code": record["code"],
@@ -486,22 +486,20 @@ def _recorded(notebook: Path) -> dict[str, Any]:
         return {}
 
 
-def _verdicts(chapters: Path) -> list[dict[str, Any]]:
-    """The verdicts that the executed chapters display."""
-    paths = {chapter: chapters / f"{chapter}.ipynb" for chapter in CHAPTERS if chapter != LEDGER}
-    return [
-        {**verdict, "chapter": chapter}
-        for chapter, path in paths.items()
-        if path.exists()
-        for verdict in _verdicts_in(path)
-    ]
+def _collected(outputs: Mapping[str, Path], chapters: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
+    """The verdicts, answers and findings that the executed chapters display, each with its chapter."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for chapter in chapters:
+        for kind, rows in _shown_in(outputs[chapter]):
+            found.setdefault(kind, []).extend({**row, "chapter": chapter} for row in rows)
+    return found
 
 
-def _verdicts_in(notebook: Path) -> list[dict[str, Any]]:
-    """The verdicts that an executed notebook displays."""
-    cells = json.loads(notebook.read_bytes())["cells"]
-    shown = [output.get("metadata", {}).get(METADATA) for cell in cells for output in cell.get("outputs", [])]
-    return [verdict for verdict in shown if verdict]
+def _shown_in(notebook: Path) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """What an executed notebook displays that a build collects."""
+    for cell in json.loads(notebook.read_bytes())["cells"]:
+        for output in cell.get("outputs", []):
+            yield from output.get("metadata", {}).get(METADATA, {}).items()
 
 
 def _relative(path: Path) -> Path:

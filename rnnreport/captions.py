@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import base64
 import io
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
-from IPython.display import HTML, Markdown
+from IPython.display import Markdown
 from matplotlib.figure import Figure
 
 from rnnreport import runs, words
+from rnnreport.claims.collected import METADATA
 from rnnreport.figures import in_style
-from rnnreport.shown import in_html
+from rnnreport.shown import anchor, in_html, linked, typeset
 
 
 class Shown:
@@ -23,13 +23,15 @@ class Shown:
     def __init__(self, label: str, body: str, finding: str, axes: str, made: Sequence[str]) -> None:
         self.label, self.body, self.finding, self.axes, self.made = label, body, finding, axes, made
 
-    def _repr_html_(self) -> str:
-        made = "".join(f"<p>{_typeset(line)}</p>" for line in self.made if line)
-        return (
-            f'<figure class="report-figure" id="{_anchor(self.label)}">{self.body}'
-            f"<figcaption><strong>{in_html(self.label)}. {_typeset(self.finding)}</strong> {_typeset(self.axes)}"
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, str], dict[str, Any]]:
+        made = "".join(f"<p>{typeset(line)}</p>" for line in self.made if line)
+        html = (
+            f'<figure class="report-figure" id="{anchor(self.label)}">{self.body}'
+            f"<figcaption><strong>{in_html(self.label)}. {typeset(self.finding)}</strong> {typeset(self.axes)}"
             f"<details><summary>How this was made</summary>{made}</details></figcaption></figure>"
         )
+        finding = {"label": self.label, "finding": self.finding}
+        return {"text/html": html, "text/plain": f"{self.label}. {self.finding}"}, {METADATA: {"findings": [finding]}}
 
 
 def show(
@@ -87,21 +89,19 @@ def _axes(figure: Figure) -> str:
     return "; ".join(f"{kind}: {words.listed([*labels])}" for kind, labels in kinds.items() if labels)
 
 
-def _typeset(text: str) -> str:
-    """Words as HTML, indices set low in symbols such as r_on or Matplotlib's $r_\\mathrm{on}$."""
-    plain = re.sub(r"\$([^$]*)\$", lambda maths: re.sub(r"\\mathrm\{(\w+)\}", r"\1", maths[1]), text)
-    return re.sub(r"\b([A-Za-z])_(\w+)", r"\1<sub>\2</sub>", in_html(plain))
+class Answers:
+    """A page's answers to the questions of the assignment: for each the question, the answer and what shows it."""
+
+    def __init__(self, answers: Sequence[tuple[str, str, str]]) -> None:
+        self.answers = answers
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, str], dict[str, Any]]:
+        rows = [dict(zip(("question", "answer", "label"), answer)) for answer in self.answers]
+        lines = [(question, answer, label, f"#{anchor(label)}") for question, answer, label in self.answers]
+        plain = "\n".join(f"{question} {answer} ({label})" for question, answer, label in self.answers)
+        return {"text/html": linked(lines), "text/plain": plain}, {METADATA: {"answers": rows}}
 
 
-def in_short(*answers: tuple[str, str, str]) -> HTML:
+def in_short(*answers: tuple[str, str, str]) -> Answers:
     """The page's answers: for each the question of the assignment, the answer and the label of what shows it."""
-    lines = (
-        f"<li><strong>{in_html(question)}</strong> {_typeset(answer)} "
-        f'<a href="#{_anchor(label)}">{in_html(label)}</a></li>'
-        for question, answer, label in answers
-    )
-    return HTML(f'<div class="in-short"><ul>{"".join(lines)}</ul></div>')
-
-
-def _anchor(label: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
+    return Answers(answers)

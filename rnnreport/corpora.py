@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 from rnnreport.errors import ReaderError
 from rnnreport.parameters import located
 from rnnreport.shown import brief, first_few, visible
-from rnnreport.words import counted
 
 if TYPE_CHECKING:  # a text is checked before any work, without torch
     from torch import Tensor
@@ -222,7 +221,7 @@ def _as_read(text: str) -> tuple[str, str]:
         said += ["A byte-order mark was left out."]
     if ends := text.count("\r\n"):
         text = text.replace("\r\n", "\n")
-        said += [f"{counted(ends, 'Windows line end')} became newlines."]
+        said += [f"{ends:,} Windows line end{'s' * (ends != 1)} became newlines."]
     text, cut = _without_licences(text)
     return text, " ".join([*said, cut]).strip()
 

@@ -36,7 +36,6 @@ PLUMBING = frozenset(
         "shown",
         "storage",
         "sweep",
-        "words",
     )
 )
 

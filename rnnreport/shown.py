@@ -42,6 +42,27 @@ def in_table(text: str) -> str:
     return f"{fence}{pad}{line}{pad}{fence}".replace("|", "\\|") if line else ""
 
 
+def typeset(text: str) -> str:
+    """Words as HTML, indices set low in symbols such as r_on or Matplotlib's $r_\\mathrm{on}$."""
+    plain = re.sub(r"\$([^$]*)\$", lambda maths: re.sub(r"\\mathrm\{(\w+)\}", r"\1", maths[1]), text)
+    return re.sub(r"\b([A-Za-z])_(\w+)", r"\1<sub>\2</sub>", in_html(plain))
+
+
+def linked(lines: Iterable[tuple[str, str, str, str]]) -> str:
+    """A list in HTML: for each line what it begins with, in bold, the sentence, and the name and place of a link."""
+    items = (
+        f"<li><strong>{in_html(start)}</strong> {typeset(sentence)} "
+        f'<a href="{in_html(place)}">{in_html(label)}</a></li>'
+        for start, sentence, label, place in lines
+    )
+    return f'<ul class="in-short">{"".join(items)}</ul>'
+
+
+def anchor(label: str) -> str:
+    """The place of a figure on its page."""
+    return re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
+
+
 def brief(value: object) -> str:
     """``repr(value)`` for a sentence; of a long one its beginning, and how long it is."""
     words = repr(value)

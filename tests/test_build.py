@@ -237,7 +237,9 @@ def test_figures_are_exported_and_verdicts_collected(small: Path, tmp_path: Path
     svg = b"<svg/>"
     data = base64.b64encode(svg).decode()
     html = f'<figure class="report-figure" id="figure-1a"><img alt="" src="data:image/svg+xml;base64,{data}">'
-    shown = nbformat.v4.new_output("execute_result", {"text/html": html}, metadata={METADATA: {"id": "fig1a"}})
+    shown = nbformat.v4.new_output(
+        "execute_result", {"text/html": html}, metadata={METADATA: {"verdicts": [{"id": "fig1a"}]}}
+    )
     path = tmp_path / "chapters" / "01_small.ipynb"
     path.parent.mkdir()
     write([cell("1", outputs=[shown])], path)
@@ -246,7 +248,8 @@ def test_figures_are_exported_and_verdicts_collected(small: Path, tmp_path: Path
     assert figure.read_bytes().startswith(svg)
     assert build.is_figure(figure)
     ElementTree.parse(figure)  # XML still
-    assert build._verdicts(path.parent) == [{"id": "fig1a", "chapter": "01_small"}]
+    collected = {"verdicts": [{"id": "fig1a", "chapter": "01_small"}]}
+    assert build._collected({"01_small": path}, ["01_small"]) == collected
 
 
 def test_tidy_keeps_only_the_outputs_of_checked_cells(small: Path) -> None:
@@ -281,12 +284,13 @@ from rnnreport import build, provenance, site
 assert provenance.PROJECT == Path.cwd(), provenance.PROJECT
 wanted = {chapter: build.parameters(chapter) for chapter in build.CHAPTERS}
 wanted["03_temporal_gate"]["backend"] = "native"
-wanted["05_claims"]["verdicts_file"] = "_build/verdicts.json"
+for chapter in build.COLLECTING:
+    wanted[chapter]["collected_file"] = "_build/collected.json"
 chapters = [Path("_build", "chapters", chapter + ".ipynb") for chapter in wanted]
 def hashes():
     provenance.code_version.cache_clear()
     provenance._graph.cache_clear()
-    found = {chapter[:3].rstrip("_"): build._fingerprint(chapter, values) for chapter, values in wanted.items()}
+    found = {chapter.partition("_")[0]: build._fingerprint(chapter, values) for chapter, values in wanted.items()}
     return {**found, "site": site.source_hash(build.BOOK, chapters)}
 found = [hashes(), hashes()]
 for name in json.loads(sys.argv[1]):
@@ -299,7 +303,7 @@ for name in json.loads(sys.argv[1]):
     found.append(hashes())
 print(json.dumps(found))
 """
-ALL = {"01", "01b", "01c", "02", "03", "04", "05", "06"}
+ALL = {"01", "01b", "01c", "02", "03", "04", "05", "06", "index"}
 JUDGING = ALL - {"01b", "06"}
 EDITED = {
     "data/report_samples.yml": {"04"},
@@ -313,13 +317,12 @@ EDITED = {
     **{f"data/text-short/{name}": {"04"} for name in ("run.json", "table.parquet", "weights-20000.safetensors")},
     "data/text-short/table.parquet -> data/text-short/old.parquet": {"04"},
     "data/README.md": set(),
-    "_build/verdicts.json": {"05"},
+    "_build/collected.json": {"05", "index"},
     "requirements.lock": {*ALL, "site"},
     "rnnreport/native/lstm.cpp": {"03"},
     "rnnreport/native/kernels.h": {"03"},
     "rnnreport/native/autograd.py": {"03"},
     "rnnreport/site.py": {"site"},
-    "book/index.md": {"site"},
     "book/references.bib": {"site"},
     "book/_static/report.css": {"site"},
     "book/_static/report.css -> book/report.css": {"site"},
@@ -339,9 +342,9 @@ def fingerprints(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "vendor"))
     for name in ("requirements.lock", "_config.yml", "_toc.yml"):
         shutil.copy(ROOT / name, copy)
-    for name in ("book/_static/vendor/anywidget.js", "_build/verdicts.json"):
+    for name in ("book/_static/vendor/anywidget.js", "_build/collected.json"):
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
-        (copy / name).write_text("[]")
+        (copy / name).write_text("{}")
     (copy / "_build" / "chapters").mkdir()
     for chapter in build.CHAPTERS:
         (copy / "_build" / "chapters" / f"{chapter}.ipynb").write_text("{}")
@@ -381,8 +384,8 @@ def test_a_chapter_reads_nothing_of_the_project_but_what_its_fingerprint_knows(
     chapter: str, site: Path, opened: Callable[[str], set[Path]]
 ) -> None:
     values = build.parameters(chapter)
-    if chapter == build.LEDGER:
-        values["verdicts_file"] = str(site.parent / "verdicts.json")
+    if chapter in build.COLLECTING:
+        values["collected_file"] = str(site.parent / "collected.json")
     declared = [*build._read_by_code(chapter), *build._named(chapter, values)]
     known = [path.resolve() for path in declared if path.exists()]
     scripts = {path for module in modules(*build._imports(chapter)) for path in beside(module)}
@@ -595,20 +598,20 @@ def test_a_chapter_that_is_renamed_leaves_no_page(
 
 
 def test_damaged_verdicts_are_collected_again(built: Callable[[], str], tmp_path: Path) -> None:
-    (tmp_path / "_build" / "verdicts.json").write_text("[{")
-    build.CHAPTERS[build.LEDGER] = ClaimsParameters  # of the fixture's own dictionary
-    shutil.copy(ROOT / "book" / f"{build.LEDGER}.ipynb", build.BOOK)
-    assert f"{build.LEDGER}: running" in built()
-    assert json.loads((tmp_path / "_build" / "verdicts.json").read_text()) == []
+    (tmp_path / "_build" / "collected.json").write_text("[{")
+    build.CHAPTERS["05_claims"] = ClaimsParameters  # of the fixture's own dictionary
+    shutil.copy(ROOT / "book" / "05_claims.ipynb", build.BOOK)
+    assert "05_claims: running" in built()
+    assert json.loads((tmp_path / "_build" / "collected.json").read_text()) == {}
 
 
-@pytest.mark.parametrize("content", ["", "[{", "{}", "[{}]", "null", "[1]", '[{"id": "fig1a"}]', None])
+@pytest.mark.parametrize("content", ["", "[{", "[]", '{"verdicts": [{}]}', "null", "[1]", '{"findings": 1}', None])
 def test_a_file_that_is_no_list_of_verdicts_is_refused(content: str | None, tmp_path: Path) -> None:
-    file = tmp_path / "verdicts.json"
+    file = tmp_path / "collected.json"
     if content is not None:
         file.write_text(content)
-    with pytest.raises(ParameterError, match="verdicts_file must be '' or a file that a build left"):
-        ClaimsParameters.check({"verdicts": ["not run"], "verdicts_file": str(file)})
+    with pytest.raises(ParameterError, match="collected_file must be '' or a file that a build left"):
+        ClaimsParameters.check({"verdicts": ["not run"], "collected_file": str(file)})
 
 
 def test_a_sweep_leaves_damaged_notebooks_out_of_its_table_and_makes_its_own_again(

@@ -10,6 +10,7 @@ import pytest
 from IPython.display import Markdown
 
 from rnnreport.captions import in_short, show
+from rnnreport.claims.collected import METADATA
 from rnnreport.experiments import horizon
 from rnnreport.figures import chart, memory, new, rnn_versus_lstm
 
@@ -33,7 +34,7 @@ def rows(seeds=(0, 1, 2), origin=RECORDED, **columns):
 
 def said(shown):
     """The words of a figure on a page, without markup and picture."""
-    html = re.sub(r'src="data:[^"]*"', "", shown._repr_html_())
+    html = re.sub(r'src="data:[^"]*"', "", shown._repr_mimebundle_()[0]["text/html"])
     return " ".join(unescape(re.sub(r"<(?!/?sub>)[^>]*>", " ", html)).split())
 
 
@@ -43,9 +44,12 @@ def test_a_caption_says_what_is_found_then_the_axes_and_folds_away_the_rest():
         "Figure 9.1. It rises by 2. x axis: x (logarithmic); y axis: open ratio r<sub>on</sub>. One line per seed. "
         f"Recorded. How this was made At r<sub>on</sub> = 1. 3 seeds. {RECORDED}"
     )
-    html = shown._repr_html_()
+    html = shown._repr_mimebundle_()[0]["text/html"]
     assert 'id="figure-9-1"' in html
     assert re.search(r'<img alt="A straight line. It rises by 2." src="data:image/svg\+xml;base64,[^"]+">', html)
+    assert shown._repr_mimebundle_()[1] == {
+        METADATA: {"findings": [{"label": "Figure 9.1", "finding": "It rises by 2."}]}
+    }
     assert plt.get_fignums() == []
 
 
@@ -76,19 +80,23 @@ def test_of_no_rows_nothing_is_drawn_and_the_page_says_so():
 
 def test_a_table_has_a_caption_too():
     shown = show("Table 1", lambda rows: rows[["x"]], rows(), "Found.")
-    assert '<table class="dataframe">' in shown._repr_html_()
+    assert '<table class="dataframe">' in shown._repr_mimebundle_()[0]["text/html"]
     assert said(shown).endswith(f"Table 1. Found. Recorded. How this was made 3 seeds. {RECORDED}")
 
 
 def test_a_label_a_finding_and_an_origin_are_words_and_no_markup():
     bad = '<b> & "so"'
-    html = show(bad, straight, rows(origin=f"recorded {bad}"), bad, details=bad)._repr_html_()
+    html = show(bad, straight, rows(origin=f"recorded {bad}"), bad, details=bad)._repr_mimebundle_()[0]["text/html"]
     assert "<b>" not in html
     assert html.count("&lt;b&gt; &amp; &quot;so&quot;") == 5  # label, finding, details, origin, and the finding in alt
 
 
 def test_answers_lead_to_what_shows_them():
-    html = in_short(("1.3", "At r_on < 1 it is.", "Figure 2.8")).data
+    shown, metadata = in_short(("1.3", "At r_on < 1 it is.", "Figure 2.8"))._repr_mimebundle_()
+    assert metadata == {
+        METADATA: {"answers": [{"question": "1.3", "answer": "At r_on < 1 it is.", "label": "Figure 2.8"}]}
+    }
+    html = shown["text/html"]
     assert '<li><strong>1.3</strong> At r<sub>on</sub> &lt; 1 it is. <a href="#figure-2-8">Figure 2.8</a></li>' in html
 
 

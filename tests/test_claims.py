@@ -18,7 +18,7 @@ import torch
 
 from rnnreport import claims
 from rnnreport.cells import temporal_gate
-from rnnreport.claims import verdicts
+from rnnreport.claims import overview, verdicts
 from rnnreport.claims.collected import METADATA, VERDICTS
 from rnnreport.claims.ledger import as_html, ledger
 from rnnreport.claims.verdicts import PREDICATES, Verdict, judge
@@ -716,7 +716,9 @@ def test_a_verdict_shows_itself_and_leaves_its_data():
     assert "0.98 &gt; 0.95 &amp; &lt;so&gt; on" in shown["text/html"]
     assert verdicts.claims()["fig1a"]["claim"] in shown["text/html"]
     assert shown["text/plain"] == "fig1a: reproduced. 0.98 > 0.95 & <so> on"
-    assert metadata == {METADATA: {"id": "fig1a", "verdict": "reproduced", "evidence": "0.98 > 0.95 & <so> on"}}
+    assert metadata == {
+        METADATA: {"verdicts": [{"id": "fig1a", "verdict": "reproduced", "evidence": "0.98 > 0.95 & <so> on"}]}
+    }
 
 
 @pytest.mark.parametrize("verdict", ["reproduced", "contradicted", "underpowered", "not run"])
@@ -727,13 +729,33 @@ def test_a_verdicts_class_has_no_spaces(verdict):
 
 @pytest.fixture
 def collected(tmp_path):
-    path = tmp_path / "verdicts.json"
+    path = tmp_path / "collected.json"
     found = [
         {"id": "fig1a", "verdict": "reproduced", "evidence": "a < b & c", "chapter": "02_rnn_versus_lstm"},
         {"id": "k-zero", "verdict": "contradicted", "evidence": "no", "chapter": "03_temporal_gate"},
     ]
-    path.write_text(json.dumps(found))
+    answers = [{"question": "1.3", "answer": "At r_on < 1.", "label": "Figure 1b", "chapter": "02_rnn_versus_lstm"}]
+    findings = [{"label": "Figure 2.13", "finding": "1 & 2.", "chapter": "02_rnn_versus_lstm"}]
+    path.write_text(json.dumps({"verdicts": found, "answers": answers, "findings": findings}))
     return str(path)
+
+
+def test_the_first_page_has_the_answers_the_findings_it_asks_for_and_a_count(collected):
+    assert overview.answers(collected).data == (
+        '<ul class="in-short"><li><strong>1.3</strong> At r<sub>on</sub> &lt; 1. '
+        '<a href="02_rnn_versus_lstm.html#figure-1b">Figure 1b</a></li></ul>'
+    )
+    assert overview.findings(collected, figure_2_13="So it is.", figure_9="Not there.").data == (
+        '<ul class="in-short"><li><strong>So it is.</strong> 1 &amp; 2. '
+        '<a href="02_rnn_versus_lstm.html#figure-2-13">Figure 2.13</a></li></ul>'
+    )
+    counts = "Of 28 claims of the report: **1 reproduced**, **1 contradicted** and **26 not run**."
+    assert overview.verdicts(collected).data == counts
+
+
+def test_the_first_page_without_a_build_says_so():
+    assert overview.answers("").data == overview.findings("", figure_1a="Any.").data == overview.NOTHING.data
+    assert overview.verdicts("").data == "Of 28 claims of the report: **28 not run**."
 
 
 def test_without_verdicts_nothing_is_run():
@@ -756,11 +778,11 @@ def test_the_ledger_has_every_claim_and_what_was_collected(collected):
     assert table["verdict"].value_counts().to_dict() == {"not run": 26, "reproduced": 1, "contradicted": 1}
 
 
-@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:-20], lambda data: b"{}", lambda data: b"[1]"])
+@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:-20], lambda data: b"[]", lambda data: b"[1]"])
 def test_damaged_verdicts_are_not_taken_for_none(collected, damage):
     path = Path(collected)
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(ParameterError, match="verdicts_file must be '' or a file that a build left") as caught:
+    with pytest.raises(ParameterError, match="collected_file must be '' or a file that a build left") as caught:
         ledger(collected)
     assert "\n" not in str(caught.value)
 
@@ -782,8 +804,9 @@ def test_the_table_links_to_the_evidence_and_escapes(collected):
 
 
 def test_nothing_in_a_file_of_verdicts_is_markup(tmp_path):
-    path, hostile = tmp_path / "verdicts.json", '"><img src=x>\x1b'
-    path.write_text(json.dumps([{"id": "fig1a", "verdict": "reproduced", "evidence": hostile, "chapter": hostile}]))
+    path, hostile = tmp_path / "collected.json", '"><img src=x>\x1b'
+    verdict = {"id": "fig1a", "verdict": "reproduced", "evidence": hostile, "chapter": hostile}
+    path.write_text(json.dumps({"verdicts": [verdict]}))
     html = as_html(ledger(str(path)))
     assert "<img" not in html
     assert html.count("&quot;&gt;&lt;img src=x&gt;␛") == 2  # the chapter and the evidence

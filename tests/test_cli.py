@@ -419,7 +419,7 @@ def test_a_named_file_is_looked_for_where_the_caller_is_and_then_in_the_project(
         "02_rnn_versus_lstm": ["recorded_file"],
         "03_temporal_gate": ["recorded_file"],
         "04_text_generation": ["recorded_file", "corpus", "long_folder", "short_folder"],
-        "05_claims": ["verdicts_file"],
+        "05_claims": ["collected_file"],
         "06_speed": ["benchmarks_file", "learning_file"],
     }
     for chapter, names in named.items():

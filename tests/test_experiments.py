@@ -3,11 +3,11 @@
 import math
 import os
 import re
-from pathlib import Path
 import shutil
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pandas as pd

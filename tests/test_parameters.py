@@ -143,7 +143,7 @@ class Chapter:
         ClaimsParameters,
         {
             "verdicts": ["reproduced", "not run"],
-            "verdicts_file": "",
+            "collected_file": "",
         },
     )
 
@@ -221,7 +221,7 @@ REFUSED = {
     "optimizers": ([*LIST, ["adagrad"], ["adam", "adam"], [""], [5]], "'sgd'"),
     "encoding": (["onehot", "", 5, None, ["scalar"]], "'scalar' or 'one-hot'"),
     "verdicts": ([*LIST, ["maybe"], ["not run", "not run"]], "'reproduced', 'contradicted'"),
-    "verdicts_file": ([5, None, True, ["file"], "caf\udce9"], "the name of a file, in UTF-8"),
+    "collected_file": ([5, None, True, ["file"], "caf\udce9"], "the name of a file, in UTF-8"),
     "corpus": (NO_TEXT, "the name of a text, in UTF-8"),
     "prompt": (NO_TEXT, "a UTF-8 text of 1 to 500 characters"),
     "device": ([5, None, True, ["cpu"], "gpu", "", "cpu:x"], "device"),
@@ -454,7 +454,7 @@ def test_a_prompt_that_the_text_has_no_characters_for_is_refused():
     ("chapter", "name"),
     [
         (RNNVersusLSTMParameters, "recorded_file"),
-        (ClaimsParameters, "verdicts_file"),
+        (ClaimsParameters, "collected_file"),
         (SpeedParameters, "benchmarks_file"),
         (SpeedParameters, "learning_file"),
     ],

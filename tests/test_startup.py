@@ -64,7 +64,7 @@ def test_there_are_such_libraries(tmp_path: Path) -> None:
         (["run", "04_text_generation", "-p", "corpus", "shakespeare", "-p", "prompt", "日"], "the model knows no '日'"),
         (["run", "04_text_generation", "-p", "corpus", "none.txt"], "is neither a text file nor one of"),
         (["run", "04_text_generation", "-p", "long_folder", "none"], "'none' is no folder that"),
-        (["run", "05_claims", "-p", "verdicts_file", "none"], "verdicts_file must be ''"),
+        (["run", "05_claims", "-p", "collected_file", "none"], "collected_file must be ''"),
         (["run", "06_speed", "-p", "benchmarks_file", "none"], "benchmarks_file must be a file that"),
         (["run", "01_gradients", "-o", "book"], "would lie among the book's own files"),
         (["sweep", "01_gradients", "--grid", "lengths=x..y"], "--grid lengths=x..y"),

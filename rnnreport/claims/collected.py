@@ -1,21 +1,21 @@
-"""Verdicts as chapters show them and a build collects them: what is known of them without pandas."""
+"""What chapters show and a build collects, for the ledger and the first page: known without pandas."""
 
 from __future__ import annotations
 
 from typing import Literal, get_args
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from rnnreport.parameters import ParameterError, located
 from rnnreport.shown import brief
 
-METADATA = "rnnreport-verdict"  # where a shown verdict carries its data, for the ledger
+METADATA = "rnnreport"  # where a shown verdict, answer or finding carries its data: a list by the names of Collected
 VerdictName = Literal["reproduced", "contradicted", "underpowered", "not run"]
 VERDICTS: tuple[VerdictName, ...] = get_args(VerdictName)
 
 
-class Collected(BaseModel):
-    """A verdict as a build collects it, with the chapter that shows it."""
+class CollectedVerdict(BaseModel):
+    """A verdict, with the chapter that shows it."""
 
     id: str
     verdict: VerdictName
@@ -23,15 +23,39 @@ class Collected(BaseModel):
     chapter: str
 
 
-def collected(file: str) -> dict[str, dict[str, str]]:
-    """What a build collected into the file of that name, by the claims' ids; nothing for "".
+class CollectedAnswer(BaseModel):
+    """The answer to a question of the assignment, and the label of the figure that shows it."""
+
+    question: str
+    answer: str
+    label: str
+    chapter: str
+
+
+class CollectedFinding(BaseModel):
+    """What a figure finds."""
+
+    label: str
+    finding: str
+    chapter: str
+
+
+class Collected(BaseModel):
+    """What the chapters of a build show, in their order."""
+
+    verdicts: list[CollectedVerdict] = []
+    answers: list[CollectedAnswer] = []
+    findings: list[CollectedFinding] = []
+
+
+def collected(file: str) -> Collected:
+    """What a build collected into the file of that name; nothing for "".
 
     Raises ParameterError where the file does not hold that.
     """
     try:
-        found = located(file).read_bytes() if file else b"[]"
-        return {verdict.id: verdict.model_dump() for verdict in TypeAdapter(list[Collected]).validate_json(found)}
+        return Collected.model_validate_json(located(file).read_bytes() if file else b"{}")
     except (OSError, ValidationError) as error:
         raise ParameterError(
-            f"verdicts_file must be '' or a file that a build left, verdicts.json, not {brief(file)}"
+            f"collected_file must be '' or a file that a build left, collected.json, not {brief(file)}"
         ) from error

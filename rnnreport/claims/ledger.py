@@ -9,12 +9,12 @@ from rnnreport.claims.verdicts import claims, css_class
 from rnnreport.shown import in_html
 
 
-def ledger(verdicts_file: str, only: list[str] | None = None) -> pd.DataFrame:
+def ledger(collected_file: str, only: list[str] | None = None) -> pd.DataFrame:
     """Every claim with its verdict: id, section, claim, verdict, evidence, chapter ("" where none judged it).
 
-    verdicts_file: the name of what a build collected from the chapters; "" for none.
+    collected_file: the name of what a build collected from the chapters; "" for none.
     """
-    earned = collected(verdicts_file)
+    earned = {verdict.id: verdict.model_dump() for verdict in collected(collected_file).verdicts}
     rows = [
         {**claim, "verdict": "not run", "evidence": "", "chapter": "", **earned.get(name, {})}
         for name, claim in claims().items()

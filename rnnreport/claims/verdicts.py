@@ -49,7 +49,7 @@ class Verdict:
         )
         record = {"id": self.id, "verdict": self.verdict, "evidence": self.evidence}
         shown = {"text/html": html, "text/plain": f"{self.id}: {self.verdict}. {self.evidence}"}
-        return shown, {METADATA: record}
+        return shown, {METADATA: {"verdicts": [record]}}
 
 
 def judge(claim: str, *tables: Any, note: str = "") -> Verdict:

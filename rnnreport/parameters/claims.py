@@ -1,4 +1,4 @@
-"""Chapter 5: which verdicts the ledger lists."""
+"""The first page and chapter 5: what a build has collected, and which verdicts the ledger lists."""
 
 from typing import Annotated
 
@@ -13,7 +13,13 @@ def _readable(file: str) -> str:
     return file
 
 
-class ClaimsParameters(Parameters):
+class IndexParameters(Parameters):
+    """What the first page can be told."""
+
+    collected_file: Annotated[FileName, AfterValidator(_readable)]
+
+
+class ClaimsParameters(IndexParameters):
     """What chapter 5 can be told."""
 
     verdicts: Annotated[
@@ -21,4 +27,3 @@ class ClaimsParameters(Parameters):
         Field(description=f"a list of different verdicts among {', '.join(map(repr, VERDICTS))}"),
         DISTINCT,
     ]
-    verdicts_file: Annotated[FileName, AfterValidator(_readable)]

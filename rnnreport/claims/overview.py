@@ -1,0 +1,40 @@
+"""The first page: the answers and findings that a build has collected from the chapters."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from IPython.display import HTML, Markdown
+
+from rnnreport.claims.collected import VERDICTS, collected
+from rnnreport.claims.verdicts import claims
+from rnnreport.shown import anchor, linked
+from rnnreport.words import counted, listed
+
+NOTHING = Markdown("*`make book` collects them from the chapters; here it has not.*")
+
+
+def answers(collected_file: str) -> HTML | Markdown:
+    """The answers to the questions of the assignment, each with a link to what shows it."""
+    found = collected(collected_file).answers
+    return _list([(row.question, row.answer, row.label, row.chapter) for row in found])
+
+
+def findings(collected_file: str, **titles: str) -> HTML | Markdown:
+    """What some figures find. titles: what each line begins with, by the figure's place on its page: figure_2_13."""
+    found = {anchor(row.label): row for row in collected(collected_file).findings}
+    rows = {title: found.get(place.replace("_", "-")) for place, title in titles.items()}
+    return _list([(title, row.finding, row.label, row.chapter) for title, row in rows.items() if row])
+
+
+def _list(rows: list[tuple[str, str, str, str]]) -> HTML | Markdown:
+    lines = [(start, sentence, label, f"{chapter}.html#{anchor(label)}") for start, sentence, label, chapter in rows]
+    return HTML(linked(lines)) if lines else NOTHING
+
+
+def verdicts(collected_file: str) -> Markdown:
+    """How many of the report's claims earned which verdict, in a sentence."""
+    earned = Counter(row.verdict for row in collected(collected_file).verdicts)
+    earned["not run"] = len(claims()) - earned.total()
+    said = [f"**{earned[verdict]} {verdict}**" for verdict in VERDICTS if earned[verdict]]
+    return Markdown(f"Of {counted(len(claims()), 'claim')} of the report: {listed(said)}.")
