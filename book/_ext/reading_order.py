@@ -25,11 +25,12 @@ def settings_last(app: Sphinx, doctree: nodes.document) -> None:
     cells = list(doctree.findall(nodes.container))
     for cell in cells:
         if "tag_parameters" in cell["classes"] and isinstance(section := cell.parent, nodes.section):
+            page = section.parent
             moved = [cell for cell in cells if "tag_setup" in cell["classes"]]
             for node in (section, *moved):
                 node.parent.remove(node)
             section.extend(moved)
-            doctree.children[0].append(section)  # the page is a section itself
+            page.append(section)
 
 
 def code_last(app: Sphinx, doctree: nodes.document, page: str) -> None:
