@@ -395,7 +395,6 @@ def test(
         *("--numprocesses", str(sweep.cores()), "--dist=loadscope", "--no-loadscope-reorder"),
         *("--continue-on-collection-errors", "--nbval-lax", "--nbval-cell-timeout=300", "tests", "book"),
         *([] if slow else ["-m", "not slow"]),
-        *(["--cov=rnnreport", "--cov-report=term"] if os.environ.get("CI") == "true" else []),
     ]
     command = [sys.executable, "-m", "pytest", *(arguments or everything)]
     raise typer.Exit(subprocess.run(command, cwd=PROJECT).returncode)

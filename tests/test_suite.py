@@ -39,8 +39,7 @@ def test_three_lines_say_what_was_tested_what_was_skipped_and_why_and_how_it_end
     assert many[-1] == f"Result: 7 failed: {', '.join(f'tests/a.py::{number}' for number in range(5))}, …"
 
 
-@pytest.mark.parametrize("ci", [False, True])
-def test_all_tests_and_all_notebooks_run_in_a_process_a_core(ci: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_tests_and_all_notebooks_run_in_a_process_a_core(monkeypatch: pytest.MonkeyPatch) -> None:
     """One run of pytest: what fails in one file keeps no other from running, and the status is of all."""
     asked: list[list[str]] = []
 
@@ -52,14 +51,12 @@ def test_all_tests_and_all_notebooks_run_in_a_process_a_core(ci: bool, monkeypat
     monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setattr(cli.vendor, "fetch", lambda root: None)
     monkeypatch.setenv("RNNREPORT_WORKERS", "5")
-    monkeypatch.setenv("CI", str(ci).lower())
     assert call("test", monkeypatch=monkeypatch) == 3
     assert call("test", "--all", monkeypatch=monkeypatch) == 3
     assert call("test", "--", "tests/test_cells.py", "-x", monkeypatch=monkeypatch) == 3
     usual, everything, some = (command[command.index("pytest") + 1 :] for command in asked)
     assert {"tests", "book", "--nbval-lax", "--dist=loadscope", "--continue-on-collection-errors"} <= set(everything)
     assert everything[everything.index("--numprocesses") + 1] == "5"
-    assert ("--cov=rnnreport" in everything) == ci
     assert [word for word in usual if word not in ("-m", "not slow")] == everything
     assert usual[usual.index("-m") + 1] == "not slow"
     assert some == ["tests/test_cells.py", "-x"]
