@@ -100,8 +100,8 @@ def test_a_network_equals_that_of_torch_nn(compiled, kind):
 @quickly
 @given(st.tuples(st.integers(1, 20), *[st.integers(1, 7)] * 3), st.integers(0, 2**32))
 def test_the_sparse_gate_equals_torch(compiled, symbols, sizes, seed):
-    inputs = behind_a_gate(*sizes, symbols=symbols, dtype=SINGLE, seed=seed)
-    found, expected = gated(compiled.sparse_lstm, inputs), gated(recurrence.sparse_lstm, inputs)
+    inputs = problem("gated by unit", *sizes, symbols=symbols, dtype=SINGLE, seed=seed)
+    found, expected = compiled.sparse_lstm(*inputs), recurrence.sparse_lstm(*inputs)
     assert_same(found, expected, 1e-5)
     assert_same(gradients(found, inputs), gradients(expected, inputs), 1e-5)
 
@@ -626,6 +626,28 @@ def test_a_compiler_that_does_not_know_the_processor_builds_for_any_of_its_kind(
     out, lines = finish(start(RNNREPORT_NATIVE_DIR=tmp_path, CXX=plain))
     assert out == expected.replace("torch", "native")
     assert lines == []
+
+
+VALUES = "values_and_gradients or gradients_equal or sparse_gate or openness_equals or texts_are or network_equals"
+
+
+@pytest.mark.slow
+def test_kernels_for_avx2_alone_compute_the_same(tmp_path):
+    """The tests above again, in a process of their own, as on a processor without AVX-512."""
+    if torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"):
+        pytest.skip("this processor has no AVX2")
+    require(shutil.which("c++"), "no C++ compiler on this machine")
+    older = tmp_path / "older"
+    older.write_text('#!/bin/sh\nexec c++ "$@" -march=haswell\n')  # of two, the last one counts
+    older.chmod(0o755)
+    macros = [older, "-march=native", "-dM", "-E", "-x", "c++", os.devnull]
+    known = subprocess.run(macros, capture_output=True, text=True, check=True).stdout
+    assert "__AVX2__" in known
+    assert "__AVX512F__" not in known
+    code = f"import pytest, sys; sys.stdout = sys.stderr; sys.exit(pytest.main(['-q', '-k', '{VALUES}', '{__file__}']))"
+    avx2 = {"CXX": older, "ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    finish(start(code, RNNREPORT_NATIVE_DIR=tmp_path, **avx2))
+    assert list(tmp_path.glob("*/*.so"))  # it was compiled, and kept
 
 
 def test_a_killed_builder_stops_nobody_and_two_at_once_build_one_library(copier, tmp_path, monkeypatch):
