@@ -357,7 +357,8 @@ def _project(x: Tensor, W: Tensor, bias: Tensor, out: Tensor) -> Tensor:
     if x.is_floating_point():
         torch.addmm(bias, x.flatten(0, 1), W, out=out.flatten(0, 1))
     else:
-        torch.index_select(W + bias, 0, x.flatten(), out=out.flatten(0, 1))
+        table = (W + bias).contiguous()  # the transpose of a weight has its rows in columns, which take twice as long
+        torch.index_select(table, 0, x.flatten(), out=out.flatten(0, 1))
     return out
 
 
