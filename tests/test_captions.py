@@ -12,6 +12,7 @@ from IPython.display import Markdown
 from rnnreport.captions import in_short, show
 from rnnreport.claims.collected import METADATA
 from rnnreport.experiments import horizon
+from rnnreport.experiments.kept import Plane
 from rnnreport.figures import chart, memory, new, rnn_versus_lstm
 
 RECORDED = "recorded: 3 runs, seeds 0, 1, 2"
@@ -158,7 +159,7 @@ def test_the_effective_rate_is_told_where_it_changes():
         {"optimizer": ["sgd"] * 3 + ["adam"] * 3, "step": [0, 50, 100] * 2, "effective_rate": [0, 1, 1, 9, 0.2, 0.4]}
     )
     assert memory.effective_rates(table) == (
-        "The median parameter's effective rate, from step 50 on: Adam 0.2, at its lowest 0.2, at the end 0.4."
+        "The median parameter's effective rate at first, at its lowest, at the end: Adam 0.2, 0.2, 0.4."
     )
 
 
@@ -189,16 +190,15 @@ def horizons():
 
 def test_both_starts_are_told_in_a_sentence():
     assert horizon.from_either_start(horizons(), [5, 10, 20, 50, 100]) == (
-        "From the report's start the RNN solves T = 10 and the LSTM solves less than T = 5; from the better one the "
-        "RNN solves T = 50 and the LSTM solves at least T = 100."
+        "The longest T solved: from the report's start RNN 10 and LSTM less than 5, from the better one RNN 50 and "
+        "LSTM at least 100."
     )
 
 
 def test_moving_one_factor_is_told_with_where_it_leads():
     table = horizons()[:5]
-    assert (
-        horizon.one_factor_moved(table)
-        == "One factor moved. report, RNN: T = 10, moved 5 to 20; report, LSTM: T = 0, moved 10."
+    assert horizon.one_factor_moved(table) == (
+        "The longest T solved (one factor moved): report RNN 10 (5–20), report LSTM 0 (10)."
     )
     assert horizon.strongest_moves(table) == (
         "What moves the horizon most: RNN, report: up with digits: one-hot (20), down with learning rate: 0.1 (5); "
@@ -211,7 +211,7 @@ def test_reading_off_is_told_for_every_state():
         {"model": "rnn", "seed": 0, "state": "h", "when": ["before", "after"] * 2, "step": [1, 1, 2, 2],
          "accuracy": [0.1, 0.2, 0.3, 0.9], "test_accuracy": 0.8}
     )  # fmt: skip
-    assert memory.read_at_the_end(table) == "Read off the state after 2 digits: RNN h 0.30 before training, 0.90 after."
+    assert memory.read_at_the_end(table) == "Read off after 2 digits, before training and after: RNN h 0.30, 0.90."
     assert memory.own_accuracies(table) == "The networks' own accuracies: RNN: 0.80."
 
 
@@ -224,8 +224,14 @@ def test_what_gates_and_planes_hold_is_told():
         {"length": 50, "share": [0.5, 0.5, 0.99, 0.99], "step": [0, 9, 0, 9], "kept": [0.1, 0.6, 0.4, 0.97]}
     )
     assert memory.left_at_the_end(products) == (
-        "Of what the cell held at the first digit of T = 50, training leaves 0.1 before and 0.6 after at quantile 0.5, "
-        "0.4 before and 0.97 after at quantile 0.99."
+        "Of the cell at the first digit of T = 50 the median leaves 0.1 untrained, 0.6 trained."
+    )
+    assert (
+        memory.left_by_quantile(products) == "Before training and after, by quantile: 0.5: 0.1, 0.6; 0.99: 0.4, 0.97."
+    )
+    planes = {"RNN, h(t)": Plane(pd.DataFrame(), 0.25, 0.5)}
+    assert memory.held_by_the_plane(planes) == (
+        "Variance held by two directions, digits told by the nearest middle: RNN, h(t) 25%, 50%."
     )
 
 

@@ -635,7 +635,7 @@ def test_how_far_is_reached_is_said_with_the_step_at_which_the_line_rises():
     never = [math.inf] * 5
     table = climbed({"rnn": ([50, 50, 50, 150, math.inf], never), "lstm": ([50] * 5, [50, 50, 50, 100, 200])})
     assert horizon.reached(table) == (
-        "Within 200 steps the RNN gets to T = 5, by step 150 and the LSTM gets to at least T = 10, by step 100."
+        "Within 200 steps the RNN gets to T = 5 (step 150) and the LSTM gets to at least T = 10 (step 100)."
     )
     by_budget = horizon.horizons(table, horizon.budgets(table)).set_index("model")
     assert by_budget.loc["rnn", ["budget", "horizon"]].to_numpy().tolist() == [

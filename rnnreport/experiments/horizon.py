@@ -197,7 +197,7 @@ def reached(table: pd.DataFrame) -> str:
     for model, horizon in horizons(table).set_index("model")["horizon"].items():
         if horizon:
             taken = sorted(steps.loc[(steps["model"] == model) & (steps["length"] == horizon), "steps"])
-            how = f"gets to {in_words(horizon, ladder)}, by step {taken[wanted - 1]:,.0f}"
+            how = f"gets to {in_words(horizon, ladder)} (step {taken[wanted - 1]:,.0f})"
         else:
             how = f"does not solve T = {min(ladder)}"
         parts.append(f"the {words.called('model', model)} {how}")
@@ -222,14 +222,14 @@ def moved(table: pd.DataFrame, base: str, model: str, factor: str, ladder: Seque
 def from_either_start(table: pd.DataFrame, ladder: Sequence[int]) -> str:
     """How far both networks get from both starts, in a sentence. table: of :func:`horizons` at one budget."""
     own, found = table[table["factor"] == ""], []
-    for base, start in (("report", "From the report's start"), ("better start", "from the better one")):
+    for base, start in (("report", "from the report's start"), ("better start", "from the better one")):
         of_base = own[own["base"] == base]
         reached = [
-            f"the {words.called('model', model)} solves {in_words(horizon, ladder)}"
+            f"{words.called('model', model)} {in_words(horizon, ladder).replace('T = ', '')}"
             for model, horizon in zip(of_base["model"], of_base["horizon"])
         ]
         found.append(f"{start} {words.listed(reached)}")
-    return f"{'; '.join(found)}."
+    return f"The longest T solved: {', '.join(found)}."
 
 
 def start_or_architecture(table: pd.DataFrame, ladder: Sequence[int]) -> str:
@@ -301,8 +301,10 @@ def one_factor_moved(table: pd.DataFrame) -> str:
     longest, found = table[table["budget"] == table["budget"].max()], []
     for (base, model), rows in words.grouped(longest, "base", "model"):
         own, moved = rows.loc[rows["factor"] == "", "horizon"].item(), rows.loc[rows["factor"] != "", "horizon"]
-        found.append(f"{base}, {words.called('model', model)}: T = {own}, moved {words.from_to(moved, 'd')}")
-    return f"One factor moved. {'; '.join(found)}."
+        found.append(
+            f"{base} {words.called('model', model)} {own} ({'–'.join(map(str, sorted({moved.min(), moved.max()})))})"
+        )
+    return f"The longest T solved (one factor moved): {', '.join(found)}."
 
 
 def strongest_moves(table: pd.DataFrame) -> str:

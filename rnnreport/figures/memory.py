@@ -20,6 +20,7 @@ from rnnreport.figures import (
     end_labels,
     error_bars,
     legend_below,
+    log_ticks,
     new,
     thinned,
 )
@@ -103,29 +104,25 @@ def medians_to_solve(table: pd.DataFrame, budget: int) -> str:
     return f"Median of the seeds. {'; '.join(found)}."
 
 
-@chart("Dashed: the start itself; filled: the whole budget of steps, hollow: part of it")
+@chart("Arrows: from the start's own horizon to that with one factor moved; dots: where they end")
 def horizon_by_factor(table: pd.DataFrame) -> Figure:
-    """The longest T solved when one factor is moved: a panel for each base, whose own horizons are vertical lines.
+    """The longest T solved when one factor is moved: a panel per start, a row per value of a factor.
 
-    table: columns base, factor, value, model, budget and horizon; the factor "" is the base itself. Dots are filled at
-    the largest budget, hollow at smaller ones.
+    table: columns base, factor, value, model and horizon; the factor "" is the base itself.
     """
-    bases, largest = list(dict.fromkeys(table["base"])), table["budget"].max()
-    heights = _heights(table)
+    bases, heights = list(dict.fromkeys(table["base"])), _heights(table)
     bottom = max(heights.values(), default=0)
-    figure, axes = new(len(bases), sharey=True, squeeze=False, figsize=(3.1 * len(bases) + 1.8, 0.24 * bottom + 1.0))
+    figure, axes = new(len(bases), sharey=True, squeeze=False, figsize=(3.1 * len(bases) + 1.8, 0.26 * bottom + 1.0))
     ticks = sorted(set(table["horizon"]) - {0})
     for ax, base in zip(axes[0], bases):
         for nudge, (model, rows) in zip((-0.16, 0.16), table[table["base"] == base].groupby("model", sort=False)):
-            colour = COLOURS[model]
-            for horizon in rows.loc[(rows["factor"] == "") & (rows["budget"] == largest), "horizon"]:
-                dashes = (0 if nudge < 0 else 5, (5, 5))  # one's dashes in the other's gaps, should both stand there
-                ax.axvline(_shown(horizon), color=colour, lw=1.2, ls=dashes)
-            for budget, part in rows[rows["factor"] != ""].groupby("budget"):
-                places = [heights[row.factor, row.value] + nudge for row in part.itertuples()]
-                face = colour if budget == largest else "none"
-                label = f"{NAMES[model]}, {budget:,.0f} steps"
-                ax.plot(part["horizon"].map(_shown), places, "o", color=colour, mfc=face, ms=5, label=label)
+            start, moved = rows.loc[rows["factor"] == "", "horizon"].item(), rows[rows["factor"] != ""]
+            ends = moved["horizon"].map(_shown)
+            places = [heights[row.factor, row.value] + nudge for row in moved.itertuples()]
+            ax.plot(ends, places, "o", color=COLOURS[model], ms=4, label=NAMES[model])
+            for end, height in zip(ends, places):
+                arrow = {"arrowstyle": "-|>", "color": COLOURS[model], "lw": 1, "shrinkA": 0, "shrinkB": 2}
+                ax.annotate("", (end, height), (_shown(start), height), arrowprops=arrow)
         ax.set(xscale="log", xlabel="longest T solved")
         ax.set_xticks([_shown(0), *ticks], ["none", *map(str, ticks)], fontsize=8)
         ax.xaxis.set_minor_locator(NullLocator())
@@ -159,25 +156,21 @@ def _shown(horizon: float) -> float:
     return horizon or 3
 
 
-@chart("One line per network")
+@chart("One line per network and start; a line begins where a first length is solved")
 def horizon_by_budget(table: pd.DataFrame) -> Figure:
-    """The longest T solved over the budget of steps: a panel a base, a line a model.
+    """The longest T solved over the budget of steps, a line per start and model.
 
     table: columns base, model, budget and horizon.
     """
-    bases = list(dict.fromkeys(table["base"]))
-    figure, axes = new(len(bases), sharey=True, squeeze=False, figsize=(2.5 * len(bases) + 0.8, 3.2))
-    for ax, base in zip(axes[0], bases):
-        labels = []
-        for model, rows in table[table["base"] == base].groupby("model", sort=False):
-            rows = rows.sort_values("budget")
-            ax.step(rows["budget"], rows["horizon"], where="post", color=COLOURS[model])
-            labels.append((rows["horizon"].iloc[-1], NAMES[model], COLOURS[model]))
-        last = table.loc[table["base"] == base, "budget"].max()
-        ax.set(xlabel="budget of steps", xlim=(0, last), ylim=(0, 1.05 * max(table["horizon"].max(), 1)))
-        ax.set_title(base, fontsize=10)
-        end_labels(ax, last, labels)
-    axes[0, 0].set(ylabel="longest T solved")
+    figure, ax = new(figsize=(6.4, 3.6))
+    styles = dict(zip(dict.fromkeys(table["base"]), (":", "--", "-")))
+    for (base, model), rows in grouped(table[table["horizon"] > 0], "base", "model"):
+        rows = rows.sort_values("budget")
+        line = {"color": COLOURS[model], "ls": styles[base], "label": f"{NAMES[model]}, {base}"}
+        ax.step(rows["budget"], rows["horizon"], where="post", **line)
+    ax.set(xlabel="budget of steps", ylabel="longest T solved", yscale="log", xlim=(0, table["budget"].max()))
+    log_ticks(ax.yaxis)
+    legend_below(figure, 3)
     return figure
 
 
@@ -212,9 +205,9 @@ def read_at_the_end(table: pd.DataFrame) -> str:
     """How well the first digit is read off the last state, before and after training."""
     found = []
     for (model, state), rows in grouped(at_end(table), "model", "state"):
-        before, after = (words.share(rows.loc[rows["when"] == when, "accuracy"].mean()) for when in ("before", "after"))
-        found.append(f"{NAMES[model]} {state} {before} before training, {after} after")
-    return f"Read off the state after {table['step'].max()} digits: {'; '.join(found)}."
+        ends = [words.share(rows.loc[rows["when"] == when, "accuracy"].mean()) for when in ("before", "after")]
+        found.append(f"{NAMES[model]} {state} {', '.join(ends)}")
+    return f"Read off after {table['step'].max()} digits, before training and after: {'; '.join(found)}."
 
 
 def own_accuracies(table: pd.DataFrame) -> str:
@@ -280,12 +273,19 @@ def forget_products(table: pd.DataFrame) -> Figure:
 
 def left_at_the_end(table: pd.DataFrame) -> str:
     """What is left of a value that was in the cell at the first digit, before and after training."""
+    left = table[table["share"] == 0.5].groupby("step")["kept"].median()
+    ends = f"{left.iloc[0]:.2g} untrained, {left.iloc[-1]:.2g} trained"
+    return f"Of the cell at the first digit of T = {table['length'].iloc[0]} the median leaves {ends}."
+
+
+def left_by_quantile(table: pd.DataFrame) -> str:
+    """The same at every quantile."""
     middle = table.groupby(["share", "step"])["kept"].median()
-    ends = ", ".join(
-        f"{middle[share].iloc[0]:.1g} before and {middle[share].iloc[-1]:.2g} after at quantile {share:g}"
-        for share in (0.5, 0.99)
-    )
-    return f"Of what the cell held at the first digit of T = {table['length'].iloc[0]}, training leaves {ends}."
+    ends = [
+        f"{share:g}: {middle[share].iloc[0]:.2g}, {middle[share].iloc[-1]:.2g}"
+        for share in middle.index.unique("share")
+    ]
+    return f"Before training and after, by quantile: {'; '.join(ends)}."
 
 
 @chart("Dots: states after the last digit read, numbered by the first digit; thin lines: one palindrome each")
@@ -314,11 +314,8 @@ def state_space(planes: Mapping[str, Plane]) -> Figure:
 
 def held_by_the_plane(planes: Mapping[str, Plane]) -> str:
     """What two directions tell of the first digit."""
-    held = "; ".join(
-        f"{title}: {words.percent(plane.variance)} of the variance, {words.percent(plane.found)} of the digits"
-        for title, plane in planes.items()
-    )
-    return f"Two directions hold of the state, and tell by the nearest middle: {held}."
+    held = [f"{title} {words.percent(plane.variance)}, {words.percent(plane.found)}" for title, plane in planes.items()]
+    return f"Variance held by two directions, digits told by the nearest middle: {'; '.join(held)}."
 
 
 @chart("Lines: medians; bands: eight in ten parameters (left), all seeds (right)")
@@ -350,10 +347,9 @@ def effective_rates(table: pd.DataFrame) -> str:
     for name, rows in grouped(table[table["step"] > 0], "optimizer"):
         rate = rows.groupby("step")["effective_rate"].median()
         if rate.nunique() > 1:
-            ends = f"{rate.iloc[0]:.2g}, at its lowest {rate.min():.2g}, at the end {rate.iloc[-1]:.2g}"
+            ends = f"{rate.iloc[0]:.2g}, {rate.min():.2g}, {rate.iloc[-1]:.2g}"
             found.append(f"{words.called('optimizer', name)} {ends}")
-    first = table.loc[table["step"] > 0, "step"].min()
-    return f"The median parameter's effective rate, from step {first} on: {'; '.join(found)}."
+    return f"The median parameter's effective rate at first, at its lowest, at the end: {'; '.join(found)}."
 
 
 @chart("Dots: seeds; lines: means; dotted: chance")
