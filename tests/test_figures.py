@@ -396,7 +396,7 @@ DRAWINGS = {
     "steps to solve, all solved": lambda: memory.steps_to_solve(solving(150), 200),
     "horizon by factor": lambda: memory.horizon_by_factor(horizons().query("budget == 1_000")),
     "horizon by factor, one base, none solved": lambda: memory.horizon_by_factor(
-        horizons(("report",)).assign(horizon=0)
+        horizons(("report",)).query("budget == 300").assign(horizon=0)
     ),
     "horizon by budget": lambda: memory.horizon_by_budget(budgets()),
     "horizon by budget, none solved": lambda: memory.horizon_by_budget(budgets().assign(horizon=0)),
