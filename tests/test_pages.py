@@ -33,7 +33,7 @@ TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 CHAPTERS = [TOC["root"], *(page["file"] for entry in TOC["chapters"] for page in (entry, *entry.get("sections", [])))]
 PAGES = [*CHAPTERS, "search", "genindex"]
 WITH_WIDGETS = [
-    f"book/{name}" for name in ("01_gradients", "02_rnn_versus_lstm", "03_temporal_gate", "04_text_generation")
+    f"book/{name}" for name in ("index", "01_gradients", "02_rnn_versus_lstm", "03_temporal_gate", "04_text_generation")
 ]
 VISITS = [*product(["file"], PAGES), *product(["http"], [TOC["root"], "book/03_temporal_gate", "search"])]
 
@@ -42,6 +42,12 @@ SETTLED = """async () => {
   await window.MathJax?.startup?.promise;
   const views = document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]');
   return [...views].every((view) => view.parentElement.querySelector(".jupyter-widgets, .jp-OutputArea"));
+}"""
+
+# The finding without its figure's name, and what stands after it.
+CAPTION = """caption => {
+  const [bold, ...rest] = [...caption.childNodes].filter((node) => node.nodeName !== "DETAILS");
+  return [bold.textContent.replace(/^[^.]*(\\.[0-9]+)?\\. /, ""), rest.map((node) => node.textContent).join("")];
 }"""
 
 TEXT = ", ".join(
@@ -115,7 +121,7 @@ def on(*names: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("visit", [("file", name) for name in names], indirect=True, ids=named)
 
 
-GRADIENTS, RNN_VERSUS_LSTM, TEMPORAL_GATE = (on(name) for name in WITH_WIDGETS[:3])
+GRADIENTS, RNN_VERSUS_LSTM, TEMPORAL_GATE = (on(name) for name in WITH_WIDGETS[1:4])
 
 
 @pytest.fixture
@@ -154,6 +160,17 @@ def test_math_is_typeset(visit: Visit) -> None:
     assert wrong.evaluate_all("nodes => nodes.map((node) => node.getAttribute('data-mjx-error'))") == []
     bare = visit.page.locator(".math:not(:has(mjx-container svg))")
     assert bare.all_inner_texts() == []
+
+
+def test_a_caption_is_a_sentence_and_a_line(visit: Visit) -> None:
+    """The finding, in bold, has at most 25 words, what is said of the axes and marks at most 30; the rest is folded."""
+    long = [
+        words
+        for caption in visit.page.locator("figcaption").all()
+        for words, most in zip(caption.evaluate(CAPTION), (25, 30))
+        if len(words.split()) > most
+    ]
+    assert long == []
 
 
 def test_pictures_load_and_say_what_they_show(visit: Visit) -> None:

