@@ -376,6 +376,7 @@ DRAWINGS = {
     ),
     "diversity": lambda: text_figures.diversity(temperatures()),
     "diversity, one seed": lambda: text_figures.diversity(temperatures(seeds=(0,))),
+    "gradient memory": lambda: gradients.gradient_memory(decay().assign(jacobian=0.5, contribution=0.1)),
     "gradient decay": lambda: gradients.gradient_decay(decay(), "norm", "left").figure,
     "gradient decay with its bound": lambda: gradients.gradient_decay(decay(), "norm", "left", "bound").figure,
     "gradient decay to nothing": lambda: gradients.gradient_decay(decay().assign(norm=0.0), "norm", "left").figure,

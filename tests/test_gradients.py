@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from rnnreport import gradients
 from rnnreport.cells import rnn_step
-from rnnreport.figures.gradients import gradient_decay
+from rnnreport.experiments import gradients as experiments
+from rnnreport.figures.gradients import gradient_decay, within_rounding
 from rnnreport.gradients import KINDEST, LITERAL, REPAIRED, WHH_READINGS, WPH_READINGS, WhhReading
+from rnnreport.parameters.gradients import GradientParameters
 
 EXACT = 1e-12
 
@@ -271,3 +273,59 @@ def test_gradient_decay_draws_a_line_a_radius_and_survives_underflow():
     assert {text.get_text() for text in ax.texts} == {"ρ = 0", "ρ = 0.5"}
     vanished = table.assign(left=0.0)
     assert not gradient_decay(vanished, "left", "what is left").lines
+
+
+# Chapter 1's measurements
+
+
+@pytest.fixture(scope="module")
+def chapter_1():
+    return GradientParameters.check(
+        {"seeds": [0, 1], "lengths": [2, 4], "input_size": 2, "hidden_size": 3, "batch_size": 2, "classes": 3,
+         "spectral_radii": [0.5, 2.0], "horizon": 6}
+    )  # fmt: skip
+
+
+def test_the_derivation_is_held_against_its_judges_on_every_problem(chapter_1):
+    rows = experiments.agreement(experiments.problems(chapter_1))
+    assert within_rounding(rows)
+    counts = rows.groupby(["judge", "case"]).size().to_dict()
+    assert counts == {("autograd", "T = 2"): 12, ("autograd", "T = 4"): 13, ("differences", "T = 2"): 10}
+    assert set(rows.loc[rows["judge"] == "differences", "derivative"]) == {
+        f"∂L/∂{name}" for name in ("Whx", "Whh", "bh", "Wph", "bp")
+    }
+
+
+def test_a_mistake_in_the_derivation_is_seen(chapter_1, monkeypatch):
+    by_autograd = gradients.autograd
+    monkeypatch.setattr(gradients, "gradients", lambda *case: gradients.Weights(*(2 * g for g in by_autograd(*case))))
+    rows = experiments.agreement(experiments.problems(chapter_1))
+    assert set(rows.loc[rows["gap"] > 0.9, "derivative"]) == {"∂L/∂Whx", "∂L/∂Whh", "∂L/∂bh", "∂L/∂Wph", "∂L/∂bp"}
+
+
+def test_the_output_weights_need_the_last_step_only(chapter_1):
+    rows = experiments.locality(experiments.problems(chapter_1)).set_index(["T", "seed"])
+    assert (rows["Wph, history cut off"] < 1e-12).all()
+    assert (rows.loc[4, "Whh, history cut off"] > 1e-3).all()
+    assert (rows.loc[2, "Whh, history cut off"] < 1e-12).all()  # h(0) = 0, so the last term is the only one
+    assert (rows[["Wph, other x(1)", "Whh, other x(1)"]] > 1e-6).all(axis=None)
+
+
+def test_what_is_left_of_a_gradient_starts_at_one_and_is_that_of_each_network(chapter_1):
+    table = experiments.decays(chapter_1)
+    assert len(table) == 2 * 2 * 7
+    assert (table.loc[table["lag"] == 0, ["jacobian", "bound", "contribution"]] == 1).all(axis=None)
+    x, y, weights = experiments.problem(chapter_1, 8, 1, 2.0)
+    norms = gradients.jacobian_norms(gradients.forward(x, y, weights).h, weights.W_hh)[6]
+    row = table.query("spectral_radius == 2 and seed == 1 and lag == 6")
+    assert row["jacobian"].item() == pytest.approx(norms.prod().item() ** 0.5)
+    assert row["norm"].item() == pytest.approx(torch.linalg.matrix_norm(weights.W_hh, ord=2).item())
+
+
+def test_printed_formulas_are_held_against_autograd_reading_by_reading(chapter_1):
+    problems = experiments.problems(chapter_1)
+    gaps = experiments.against_autograd(problems, gradients.printed_whh, "W_hh", gradients.WHH_READINGS)
+    assert gaps.shape == (4, len(gradients.WHH_READINGS))
+    assert (gaps["repaired"] < 1e-12).all()
+    assert (gaps["every letter as printed"] > 1e-3).all()
+    assert experiments.gap_of_one_unit(chapter_1) < 1e-9

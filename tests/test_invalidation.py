@@ -33,7 +33,8 @@ ALL_RUNS = "palindromes sequences text"
 # Files of the library, the chapters that depend on them, and the trainings whose numbers they decide.
 TABLE = [
     # What a chapter has to itself: its experiments, predicates, figures and widgets.
-    ("claims/gradients.py figures/gradients.py", "01", ""),
+    ("claims/gradients.py experiments/gradients.py", "01", ""),
+    ("figures/gradients.py", "01 01b", ""),
     ("parameters/gradients.py", "01", ""),
     ("parameters/lstm_gradients.py", "01b", ""),
     ("widgets/derivation.py widgets/derivation.js", "01", ""),

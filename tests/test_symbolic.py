@@ -1,5 +1,7 @@
 """Proofs in letters and numbers: what is right passes, every kind of slip is refused, and the rules are SymPy's own."""
 
+import re
+
 import pytest
 import sympy
 import torch
@@ -62,13 +64,34 @@ def proof(until=None, **sizes):
     return prove
 
 
-def test_what_is_right_passes_and_is_listed(capsys):
+def test_what_is_right_passes_and_is_listed():
     prove = proof()
     assert prove.proved[:3] == ["∂L/∂p", "∂L/∂W_ph", "∂L/∂b_p"]
     assert len(prove.proved) == len(RIGHT)
-    printed = capsys.readouterr().out.splitlines()
-    assert len(printed) == len(RIGHT)
-    assert all("SymPy equal, autograd " in line and ", differences " in line for line in printed)
+
+
+def test_the_tick_says_what_was_proved_since_the_last_one():
+    prove = proof(until=("h", 1))
+    assert repr(prove.checked("(A)")).startswith("✓ (A): 5 derivatives. SymPy equal, autograd ")
+    prove("h", RIGHT["h", 1], RIGHT["h", 1], t=1)
+    tick = prove.checked("(B) & (C)")
+    summary, line = repr(tick).split("\n  ")
+    found = r"SymPy equal, autograd \de[+-]\d\d, differences \de[+-]\d\d"
+    assert re.fullmatch(rf"✓ \(B\) & \(C\): 1 derivative\. {found}", summary)
+    assert re.fullmatch(rf"∂L/∂h\(1\), each of 2 forms: {found}", line)
+    assert tick._repr_html_() == (
+        f'<details class="code"><summary>{summary.replace("&", "&amp;")}</summary><pre>{line}</pre></details>'
+    )
+
+
+def test_a_refusal_is_a_sentence_and_what_is_right_is_not_refused():
+    prove = proof(until=("a", 1))
+    assert prove.refusal("a", lambda v, t: (1 - v.h[t]) * v.d.h[t], t=1).startswith(
+        "form 1 of ∂L/∂a(1) is wrong: SymPy"
+    )
+    assert "∂L/∂a(1)" not in prove.proved
+    assert prove.refusal("a", RIGHT["a", 1], t=1) == ""
+    assert prove.proved[-1] == "∂L/∂a(1)"
 
 
 def test_a_batch_of_letters_too():
@@ -126,11 +149,10 @@ def test_a_shape_that_would_broadcast_is_refused():
         proof(until=("b_p", None))("b_p", lambda v: v.d.p.sum(0, keepdims=True))
 
 
-def test_again_proves_another_step_by_the_same_form(capsys):
+def test_again_proves_another_step_by_the_same_form():
     prove = proof(until=("h", 0))
     prove("h", lambda v, t: v.d.a[t + 1] @ v.W_hh, t=1)
     prove.again("h", t=0)
-    assert "at t = 0,  1 more SymPy equal" in capsys.readouterr().out
     assert prove.proved[-1] == "∂L/∂h(0)"
 
 

@@ -1,13 +1,78 @@
-"""Chapter 1's figures: what is left of a gradient after some steps."""
+"""Chapter 1's figures and tables, with what they find: derivations against their judges, and gradients over time."""
 
 from __future__ import annotations
 
 import itertools
+import math
 
+import numpy as np
 import pandas as pd
+from IPython.display import HTML
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from rnnreport.figures import SEQUENCE, end_label, in_style, new
+from rnnreport.figures import SEQUENCE, chart, end_label, in_style, new
+from rnnreport.gradients.proof import CLOSE, EXACT
+from rnnreport.shown import in_html
+from rnnreport.words import counted, listed
+
+NUMBERS = (np.float32, np.float64)
+
+
+def worst(rows: pd.DataFrame) -> pd.DataFrame:
+    """The largest gap of each derivative by each judge.
+
+    rows: columns derivative, judge, case and gap, as the chapters' experiments call ``agreement``.
+    """
+    named = rows.assign(by=rows["judge"] + ", " + rows["case"])
+    table = named.pivot_table(index="derivative", columns="by", values="gap", aggfunc="max", sort=False)
+    return table.map("{:.0e}".format).replace("nan", "–").rename_axis(index=None, columns=None)
+
+
+def agreeing(rows: pd.DataFrame) -> str:
+    """How far the derivation is from its judges."""
+    gaps = rows.groupby("judge")["gap"].max()
+    return (
+        f"No derived gradient differs from autograd by more than {gaps['autograd']:.0e} of its size, or from "
+        f"differences by more than {gaps['differences']:.0e}."
+    )
+
+
+def compared(rows: pd.DataFrame) -> str:
+    """How many comparisons there were."""
+    counts = rows["judge"].value_counts()
+    return (
+        f"The largest relative differences of {counts['autograd']:,} comparisons with autograd and of "
+        f"{counts['differences']:,} with differences."
+    )
+
+
+def within_rounding(rows: pd.DataFrame) -> bool:
+    """Whether all of the gaps are what rounding allows, and the error of differences."""
+    return bool((rows["gap"] < rows["judge"].map({"autograd": EXACT, "differences": CLOSE})).all())
+
+
+def changes(locality: pd.DataFrame) -> pd.DataFrame:
+    """The median change of both gradients for each T."""
+    return locality.drop(columns="seed").groupby("T").median().map("{:.1e}".format)
+
+
+def needing_history(locality: pd.DataFrame) -> str:
+    """What cutting off the history does to the two gradients."""
+    cut = locality[["Wph, history cut off", "Whh, history cut off"]]
+    output = "leaves ∂L/∂Wph as it is" if (cut.iloc[:, 0] < EXACT).all() else "changes ∂L/∂Wph"
+    length = locality["T"].max()
+    recurrent = cut.loc[locality["T"] == length].iloc[:, 1].median()
+    return f"Cutting off all steps but the last {output} and changes ∂L/∂Whh by {recurrent:.0%} at T = {length}."
+
+
+@chart("Lines: medians over the seeds; bands: their range; dashed: bound (G)")
+def gradient_memory(decays: pd.DataFrame) -> Figure:
+    """What is left of a gradient over the lag, on the left of the state's, on the right of each step's term."""
+    figure, (left, right) = new(2, figsize=(8.4, 3.6))
+    gradient_decay(decays, "jacobian", "‖∂h(T)/∂h(t)‖₂", bound="bound", ax=left)
+    gradient_decay(decays, "contribution", "relative size of ∂L/∂Whh's term", ax=right)
+    return figure
 
 
 @in_style
@@ -36,5 +101,106 @@ def gradient_decay(
             middle = part.groupby("lag")[bound].median()
             ax.semilogy(middle.index, middle, color=colour, linestyle="--", linewidth=1)
         ax.set_ylim(bottom, top * 1e3)
-    ax.set(xlabel="lag T − t (steps)", ylabel=ylabel)
+    ax.set(xlabel="lag T − t in steps", ylabel=ylabel)
     return ax
+
+
+def factors(decays: pd.DataFrame) -> pd.DataFrame:
+    """The factor per step that the norm at the largest lag implies, for each spectral radius and seed.
+
+    Columns: spectral_radius, seed, value (the factor), jacobian, contribution (both at that lag), norm and slope.
+    """
+    last = decays[decays["lag"] == decays["lag"].max()]
+    return last.assign(value=last["jacobian"] ** (1 / last["lag"])).drop(columns=["lag", "bound"])
+
+
+def fading(decays: pd.DataFrame) -> str:
+    """Whether gradients shrink or grow at the smallest spectral radius and at the largest."""
+    by_radius = factors(decays).groupby("spectral_radius")["value"]
+    ways = [
+        f"at ρ = {radius:g} they {'shrink' if part.max() < 1 else 'grow' if part.min() > 1 else 'do either'} "
+        f"({part.median():.3g} per step)"
+        for radius, part in by_radius
+    ]
+    return f"Gradients change geometrically with the lag: {', '.join(dict.fromkeys((ways[0], ways[-1])))}."
+
+
+def left_of_terms(decays: pd.DataFrame) -> str:
+    """How large the term of the largest lag is at every spectral radius."""
+    left = factors(decays).groupby("spectral_radius")["contribution"].median()
+    found = [f"{value:.1g} at ρ = {radius:g}" for radius, value in left.items()]
+    return (
+        f"The term of ∂L/∂Whh of lag {decays['lag'].max()}, relative to that of lag 0: {listed(found)}. "
+        "Untrained tanh networks, N(0, 1) inputs; log scales; means over the batch are geometric."
+    )
+
+
+def factors_by_radius(factors: pd.DataFrame) -> pd.DataFrame:
+    """For each spectral radius the factor per step, and what one might have guessed it from: medians over the seeds."""
+    by_radius = factors.groupby("spectral_radius")
+    middle = by_radius[["norm", "slope", "jacobian"]].median()
+    return pd.DataFrame(
+        {
+            "‖Whh‖₂": middle["norm"].map("{:.2f}".format),
+            "mean slope 1 − h²": middle["slope"].map("{:.2f}".format),
+            "factor per step": by_radius["value"].median().map("{:.3f}".format),
+            "lowest": by_radius["value"].min().map("{:.3f}".format),
+            "highest": by_radius["value"].max().map("{:.3f}".format),
+            "left at the end": middle["jacobian"].map("{:.1e}".format),
+        }
+    ).rename_axis("ρ")
+
+
+def below_radius(factors: pd.DataFrame) -> str:
+    """Whether the measured factors lie below the spectral radius."""
+    below = int((factors["value"] < factors["spectral_radius"]).sum())
+    slopes = factors.groupby("spectral_radius")["slope"].median()
+    return (
+        f"Of {counted(len(factors), 'network')} {below} have a factor per step below ρ; the mean slope goes from "
+        f"{slopes.iloc[0]:.2f} at ρ = {slopes.index[0]:g} to {slopes.iloc[-1]:.2f} at ρ = {slopes.index[-1]:g}."
+    )
+
+
+def underflow(factors: pd.DataFrame) -> str:
+    """After how many steps a gradient of size 1 is below the smallest normal number, at the smallest radius."""
+    slowest = factors.loc[factors["spectral_radius"] == factors["spectral_radius"].min()]
+    value = slowest["value"].median()
+    where = f"At ρ = {slowest['spectral_radius'].iloc[0]:g}"
+    if not 0 < value < 1:
+        return f"{where} a gradient of size 1 does not get there."
+    steps = [f"{math.log(np.finfo(kind).tiny) / math.log(value):,.0f} steps in {kind.__name__}" for kind in NUMBERS]
+    return f"{where} a gradient of size 1 gets there after {listed(steps)}."
+
+
+def readings(gaps: pd.DataFrame) -> pd.DataFrame:
+    """The readings of a printed formula (columns) over all problems (rows): whether it is right, and how far off."""
+    return pd.DataFrame(
+        {
+            "equal to autograd": (gaps < EXACT).all().map({True: "yes", False: "no"}),
+            "relative difference, median": gaps.median().map("{:.1g}".format),
+            "least": gaps.min().map("{:.1g}".format),
+            "largest": gaps.max().map("{:.1g}".format),
+        }
+    )
+
+
+def main_readings(gaps: pd.DataFrame) -> pd.DataFrame:
+    """The same of the three readings of ∂L/∂Whh that matter most: all repaired, the kindest, and to the letter."""
+    kindest = gaps["single product for the sum over k"]
+    to_the_letter = gaps["every letter as printed"]
+    return readings(
+        pd.DataFrame(
+            {"repaired": gaps["repaired"], "read most kindly": kindest, "every letter as printed": to_the_letter}
+        )
+    )
+
+
+def right_readings(gaps: pd.DataFrame) -> str:
+    """Which of the readings are right on these problems."""
+    right = [str(name) for name in gaps if (gaps[name] < EXACT).all()]
+    return f"Equal to autograd here, of {counted(gaps.shape[1], 'reading')}: {listed(right)}."
+
+
+def folded(summary: str, table: pd.DataFrame) -> HTML:
+    """A table behind its summary."""
+    return HTML(f'<details class="code"><summary>{in_html(summary)}</summary>{table.to_html(border=0)}</details>')

@@ -4,7 +4,7 @@ One line of code serves all three. It is written for arrays, and runs on letters
 
     prove = Proof(network, letters, numbers)
     prove("a", lambda v, t: (1 - v.h[t] ** 2) * v.d.h[t], t=2)
-    # ∂L/∂a(2)        SymPy equal, autograd 2e-16, differences 3e-10
+    prove.checked("(E)")  # ✓ (E): 1 derivative. SymPy equal, autograd 2e-16, differences 3e-10
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from rnnreport.gradients.judges import by_autograd, by_differences, relative_difference
 from rnnreport.gradients.symbolic import Letters, ProofError, Quantities, label
+from rnnreport.shown import in_html
 
 EXACT = 1e-12  # allowed relative difference from autograd: rounding
 CLOSE = 1e-6  # and from differences, which are good to about 1e-9
@@ -62,6 +63,22 @@ class Findings(NamedTuple):
         return f"SymPy {verdict}, autograd {self.autograd:.0e}, differences {self.differences:.0e}"
 
 
+class Checked:
+    """A line with a ✓ for what has been proved; the findings for each derivative unfold below it."""
+
+    def __init__(self, equations: str, lines: Mapping[str, Findings]) -> None:
+        derivatives = f"{len(lines)} derivative{'s' * (len(lines) != 1)}"
+        self.summary = f"✓ {equations}: {derivatives}. {_worst([*lines.values()])}"
+        self.lines = [f"{title}: {findings}" for title, findings in lines.items()]
+
+    def __repr__(self) -> str:
+        return "\n  ".join([self.summary, *self.lines])
+
+    def _repr_html_(self) -> str:
+        summary, *lines = map(in_html, (self.summary, *self.lines))
+        return f'<details class="code"><summary>{summary}</summary><pre>{"<br>".join(lines)}</pre></details>'
+
+
 class Proof:
     """Proves derivatives of one network's loss, from the output backwards.
 
@@ -78,27 +95,42 @@ class Proof:
         self.loss = network(self.letters)
         network(self.numbers)
         self.proved: list[str] = []
+        self._lines: dict[str, Findings] = {}  # since the last ✓
         self._forms: dict[str, tuple[Form, ...]] = {}
 
     def __call__(self, name: str, *forms: Form, t: int | None = None, of: tuple[str, int | None] | None = None) -> None:
-        """Prove that ∂L/∂name equals each of these forms, say so, and know it from now on as ``v.d.name``.
+        """Prove that ∂L/∂name equals each of these forms, and know it from now on as ``v.d.name``.
 
         A form takes the quantities v, and the step t where the quantity has steps. The first must equal SymPy's
         derivative and every other the form before it, for all values of the letters; all must equal autograd and
         differences in numbers. of: prove the derivative of this quantity instead of that of the loss, summed over the
         batch, its first dimension, whose sequences do not mix. Raises ProofError.
         """
-        findings = self._prove(name, forms, t, of)
-        how_many = f", each of {len(forms)} forms" if len(forms) > 1 else ""
-        print(f"{self.proved[-1]:15s} {findings}{how_many}")
+        title = f"∂{label(*of) if of else 'L'}/∂{label(name, t)}"
+        findings = self._prove(title, name, forms, t, of)
+        self._lines[f"{title}, each of {len(forms)} forms" if len(forms) > 1 else title] = findings
 
     def again(self, *names: str, t: int) -> None:
         """Prove derivatives at another step by the forms that proved them last. Raises ProofError."""
-        findings = [self._prove(name, self._forms[name], t, None) for name in names]
-        print(f"at t = {t}, {len(names):2d} more {_worst(findings)}")
+        for name in names:
+            self(name, *self._forms[name], t=t)
 
-    def _prove(self, name: str, forms: tuple[Form, ...], t: int | None, of: tuple[str, int | None] | None) -> Findings:
-        title = f"∂{label(*of) if of else 'L'}/∂{label(name, t)}"
+    def refusal(self, name: str, form: Form, t: int | None = None) -> str:
+        """Why this form of ∂L/∂name is wrong, in one sentence; nothing where it is right, and proved from now on."""
+        try:
+            self(name, form, t=t)
+        except ProofError as reason:
+            return str(reason)
+        return ""
+
+    def checked(self, equations: str) -> Checked:
+        """The ✓ of these equations, with all that was proved since the last one."""
+        lines, self._lines = self._lines, {}
+        return Checked(equations, lines)
+
+    def _prove(
+        self, title: str, name: str, forms: tuple[Form, ...], t: int | None, of: tuple[str, int | None] | None
+    ) -> Findings:
         step = () if t is None else (t,)
         in_letters, in_numbers = ([form(v, *step) for form in forms] for v in (self.letters, self.numbers))
         before, *judged = self._derivatives(name, t, of)

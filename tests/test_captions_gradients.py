@@ -1,0 +1,108 @@
+"""Chapter 1's findings, each as a whole sentence from a tiny table, and its tables."""
+
+import pandas as pd
+
+from rnnreport.figures import gradients as drawn
+
+
+def checks():
+    names = ["case", "derivative", "judge", "gap"]
+    rows = [
+        ("T = 2", "∂L/∂Wph", "autograd", 2e-16), ("T = 2", "∂L/∂Wph", "autograd", 4e-16),
+        ("T = 2", "∂L/∂Wph", "differences", 3e-9), ("T = 5", "∂L/∂bp", "autograd", 1e-16),
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=names)
+
+
+def test_the_judges_are_told_by_their_largest_gap():
+    assert drawn.agreeing(checks()) == (
+        "No derived gradient differs from autograd by more than 4e-16 of its size, or from differences by more than "
+        "3e-09."
+    )
+    assert drawn.compared(checks()) == (
+        "The largest relative differences of 3 comparisons with autograd and of 1 with differences."
+    )
+    assert drawn.worst(checks()).to_dict("index") == {
+        "∂L/∂Wph": {"autograd, T = 2": "4e-16", "differences, T = 2": "3e-09", "autograd, T = 5": "–"},
+        "∂L/∂bp": {"autograd, T = 2": "–", "differences, T = 2": "–", "autograd, T = 5": "1e-16"},
+    }
+
+
+def test_every_judge_allows_its_own_rounding():
+    assert drawn.within_rounding(checks())
+    assert not drawn.within_rounding(checks().assign(gap=2e-12))
+    assert not drawn.within_rounding(checks().assign(gap=2e-6))
+
+
+def locality(**columns):
+    table = {
+        "T": [2, 5, 5], "seed": [0, 0, 1], "Wph, history cut off": 1e-17,
+        "Whh, history cut off": [0.0, 0.4, 0.6], "Wph, other x(1)": 0.2, "Whh, other x(1)": 0.3,
+    }  # fmt: skip
+    return pd.DataFrame({**table, **columns})
+
+
+def test_what_the_history_changes_is_told_at_the_largest_length():
+    assert drawn.needing_history(locality()) == (
+        "Cutting off all steps but the last leaves ∂L/∂Wph as it is and changes ∂L/∂Whh by 50% at T = 5."
+    )
+    assert "the last changes ∂L/∂Wph and" in drawn.needing_history(locality(**{"Wph, history cut off": 0.1}))
+    assert drawn.changes(locality()).loc[5].to_list() == ["1.0e-17", "5.0e-01", "2.0e-01", "3.0e-01"]
+
+
+def decays(left=(0.25, 4.0)):
+    rows = [(radius, seed, lag, end if lag else 1.0) for radius, end in zip((0.5, 2.0), left) for seed in (0, 1)
+            for lag in (0, 2)]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["spectral_radius", "seed", "lag", "jacobian"])
+    return table.assign(bound=9.0, contribution=table["jacobian"] / 2, norm=3.0, slope=0.25)
+
+
+def test_gradients_are_told_at_the_smallest_and_the_largest_radius():
+    assert drawn.fading(decays()) == (
+        "Gradients change geometrically with the lag: at ρ = 0.5 they shrink (0.5 per step), at ρ = 2 they grow (2 per "
+        "step)."
+    )
+    mixed = decays()
+    mixed.loc[(mixed["spectral_radius"] == 0.5) & (mixed["seed"] == 1) & (mixed["lag"] == 2), "jacobian"] = 4.0
+    assert "at ρ = 0.5 they do either (1.25 per step)" in drawn.fading(mixed)
+    assert drawn.fading(decays().query("spectral_radius == 2")) == (
+        "Gradients change geometrically with the lag: at ρ = 2 they grow (2 per step)."
+    )
+    assert drawn.left_of_terms(decays()) == (
+        "The term of ∂L/∂Whh of lag 2, relative to that of lag 0: 0.1 at ρ = 0.5 and 2 at ρ = 2. "
+        "Untrained tanh networks, N(0, 1) inputs; log scales; means over the batch are geometric."
+    )
+
+
+def test_factors_per_step_are_the_roots_of_what_is_left():
+    factors = drawn.factors(decays())
+    assert factors["value"].to_list() == [0.5, 0.5, 2, 2]
+    assert drawn.below_radius(factors.assign(value=[0.5, 0.4, 1.9, 1.8])) == (
+        "Of 4 networks 3 have a factor per step below ρ; the mean slope goes from 0.25 at ρ = 0.5 to 0.25 at ρ = 2."
+    )
+    table = drawn.factors_by_radius(factors)
+    assert table.loc[2.0].to_list() == ["3.00", "0.25", "2.000", "2.000", "2.000", "4.0e+00"]
+
+
+def test_where_numbers_run_out_is_told_where_they_do():
+    factors = drawn.factors(decays())
+    assert drawn.underflow(factors) == (
+        "At ρ = 0.5 a gradient of size 1 gets there after 126 steps in float32 and 1,022 steps in float64."
+    )
+    assert drawn.underflow(factors.assign(value=1.5)) == "At ρ = 0.5 a gradient of size 1 does not get there."
+
+
+def test_readings_are_right_or_told_by_how_far_they_are_off():
+    gaps = pd.DataFrame({"repaired": [2e-16, 4e-16], "every letter as printed": [70.0, 90.0]})
+    assert drawn.right_readings(gaps) == "Equal to autograd here, of 2 readings: repaired."
+    assert drawn.right_readings(gaps[["every letter as printed"]]) == "Equal to autograd here, of 1 reading: none."
+    assert drawn.readings(gaps).to_numpy().tolist() == [
+        ["yes", "3e-16", "2e-16", "4e-16"],
+        ["no", "8e+01", "7e+01", "9e+01"],
+    ]
+    gaps["single product for the sum over k"] = 0.1
+    assert [*drawn.main_readings(gaps).index] == [
+        "repaired", "read most kindly", "every letter as printed"
+    ]  # fmt: skip
+    folded = drawn.folded("All & more", drawn.readings(gaps)).data
+    assert folded.startswith('<details class="code"><summary>All &amp; more</summary><table')
