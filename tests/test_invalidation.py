@@ -36,7 +36,7 @@ TABLE = [
     ("claims/gradients.py experiments/gradients.py", "01", ""),
     ("figures/gradients.py", "01 01b", ""),
     ("parameters/gradients.py", "01", ""),
-    ("parameters/lstm_gradients.py", "01b", ""),
+    ("parameters/lstm_gradients.py experiments/lstm_gradients.py", "01b", ""),
     ("widgets/derivation.py widgets/derivation.js", "01", ""),
     ("widgets/vanishing_gradient.py widgets/vanishing_gradient.js", "01", ""),
     ("parameters/cell_path.py experiments/cell_path.py claims/cell_path.py figures/cell_path.py", "01c", ""),

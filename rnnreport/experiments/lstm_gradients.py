@@ -1,0 +1,207 @@
+"""Chapter 1b's measurements: the LSTM's derivation, without a temporal gate and with one, against its judges."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from rnnreport import cells, gradients, recurrence
+from rnnreport.gradients import LSTMWeights, relative_difference
+from rnnreport.parameters.lstm_gradients import LSTMGradientParameters
+
+Problem = tuple[Tensor, Tensor, LSTMWeights, Tensor, Tensor]  # x, y, weights, h_0 and c_0, as gradients.lstm_draw
+Gate = tuple[Tensor, Tensor, Tensor]  # τ, s and r_on of every unit
+NAMES = {name: name.replace("_", "") for name in LSTMWeights._fields} | {"tau": "τ"}  # as the page writes them
+JUDGES = {"autograd": gradients.by_autograd, "differences": gradients.by_differences}
+
+
+def draw_gate(units: int, taus: list[float], r_on: float, seed: int) -> Gate:
+    """Periods dealt out to the units, a random shift of each on either side of 0, and one open ratio: (H,) each."""
+    tau = torch.tensor(taus, dtype=torch.float64).repeat(units)[:units]
+    s = tau * (2 * torch.rand(units, generator=torch.Generator().manual_seed(seed)).double() - 1)
+    return tau, s, torch.full_like(tau, r_on)
+
+
+def times(length: int) -> Tensor:
+    """1 … T, in a column."""
+    return torch.arange(1.0, length + 1, dtype=torch.float64)[:, None]
+
+
+def agreement(p: LSTMGradientParameters) -> pd.DataFrame:
+    """How far the derivation is from its judges on every problem, as a relative difference.
+
+    Columns: case ("LSTM" or "gated LSTM"), seed, derivative, judge and gap. Differences take the smallest length.
+    """
+    rows = []
+    for length, seed, problem, gate in _problems(p):
+        derived = _derived(problem, gate, length)
+        for name, judge in JUDGES.items():
+            if name == "autograd" or length == min(p.lengths):
+                exact = _judged(problem, gate, length, judge)
+                for (by, value), reference in zip(derived.items(), exact, strict=True):
+                    gap = relative_difference(value, reference)
+                    rows.append(("gated LSTM" if gate else "LSTM", seed, f"∂L/∂{NAMES.get(by, by)}", name, gap))
+    return pd.DataFrame(rows, columns=["case", "seed", "derivative", "judge", "gap"])
+
+
+def recurrence_gap(p: LSTMGradientParameters) -> float:
+    """How far the backward pass of :func:`rnnreport.recurrence.lstm` is from the derivation: the largest gap."""
+    gaps = []
+    for length, _, problem, gate in _problems(p):
+        derived = [*_derived(problem, gate, length).values()]
+        stacked = LSTMWeights(*derived[:14]).stacked()
+        pairs = zip([*stacked, *derived[14:]], _by_recurrence(problem, gate, length), strict=True)
+        gaps += [relative_difference(*pair) for pair in pairs]
+    return max(gaps)
+
+
+def _problems(p: LSTMGradientParameters) -> Any:
+    """Length, seed, problem and gate (or None) of all that is checked."""
+    sizes = (p.batch_size, p.input_size, p.hidden_size, p.classes)
+    for length in p.lengths:
+        for seed in p.seeds:
+            problem = gradients.lstm_draw(length, *sizes, seed=seed, std=p.hidden_size**-0.5)
+            for gate in (None, draw_gate(p.hidden_size, p.taus, p.r_on, seed)):
+                yield length, seed, problem, gate
+
+
+def _openness(gate: Any, length: int) -> Tensor | None:
+    """k(1)…k(T), (T, H); None without a gate."""
+    return cells.temporal_gate(times(length), *gate) if gate else None
+
+
+def _derived(problem: Problem, gate: Gate | None, length: int) -> dict[str, Tensor]:
+    """All gradients by the derivation, by name: weights, initial states and those of the gate."""
+    found = gradients.lstm_gradients(*problem, _openness(gate, length))
+    by_name = {**found.weights._asdict(), "h_0": found.h_0, "c_0": found.c_0}
+    if gate:
+        assert found.k is not None
+        for name, slope in gradients.gate_gradients(times(length), *gate)._asdict().items():
+            by_name[name] = (found.k * slope).sum(0)  # (T5)
+    return by_name
+
+
+def _judged(problem: Problem, gate: Gate | None, length: int, judge: Callable[..., Any]) -> tuple[Tensor, ...]:
+    """The same by a judge, in the same order."""
+    x, y, weights, h_0, c_0 = problem
+
+    def loss(*moved: Any) -> Tensor:
+        weights, h_0, c_0 = LSTMWeights(*moved[:14]), moved[14], moved[15]
+        return gradients.lstm_forward(x, y, weights, h_0, c_0, _openness(moved[16:], length)).loss
+
+    return judge(loss, *weights, h_0, c_0, *(gate or ()))
+
+
+def _by_recurrence(problem: Problem, gate: Gate | None, length: int) -> tuple[Tensor, ...]:
+    """The same by the hand-written backward pass, stacked weights first."""
+    x, y, weights, *states = problem
+    inputs = [tensor.clone().requires_grad_() for tensor in (*weights.stacked(), *states, *(gate or ()))]
+    weight_ih, weight_hh, bias, h_0, c_0 = inputs[:5]
+    h, *_ = recurrence.lstm(x, h_0, c_0, weight_ih, weight_hh, bias, _openness(inputs[5:], length))
+    logits = h[-1] @ weights.W_ph.T + weights.b_p
+    return torch.autograd.grad(torch.nn.functional.cross_entropy(logits, y), inputs)
+
+
+def slopes(p: LSTMGradientParameters) -> pd.DataFrame:
+    """The gate's slopes (T4) against the judges on (12) as the cells compute it, at random times.
+
+    Columns as :func:`agreement` without the seed; the case is "k(t)". At a corner differences would straddle two
+    branches, so units whose phase is within 0.001 of one are left out.
+    """
+    seed = p.seeds[0]
+    gate = draw_gate(p.hidden_size, p.taus, p.r_on, seed)
+    somewhen = (torch.rand(200, 1, generator=torch.Generator().manual_seed(seed)).double() - 0.5) * 60
+    phi = gradients.gate_branch(somewhen, *gate).phi
+    corners = (torch.zeros_like(phi), gate[2] / 2, gate[2], torch.ones_like(phi))
+    smooth = torch.stack([(phi - corner).abs() > 1e-3 for corner in corners]).all(0)  # for each time and unit
+    derived = [slope * smooth for slope in gradients.gate_gradients(somewhen, *gate)]
+    apart = [parameter.expand(len(somewhen), -1).clone() for parameter in gate]  # one for each time
+
+    def openness(*moved: Any) -> Tensor:
+        """The sum of all k, whose derivative by a parameter is that of its own k."""
+        return (cells.temporal_gate(somewhen, *moved) * smooth).sum()
+
+    rows = [
+        ("k(t)", f"∂k/∂{by}", name, relative_difference(value, exact))
+        for name, judge in JUDGES.items()
+        for by, value, exact in zip(("τ", "s", "r_on"), derived, judge(openness, *apart))
+    ]
+    return pd.DataFrame(rows, columns=["case", "derivative", "judge", "gap"])
+
+
+def corners() -> pd.DataFrame:
+    """What one-sided differences say of ∂k/∂s at the corners of a gate with τ = 8, s = 3 and r_on = 0.5.
+
+    A row for each corner; columns k, before, after and used. Raises AssertionError where what is used is not what
+    autograd uses. A larger s takes a unit back on its saw-tooth, so "before" is the side that a larger s leads to.
+    """
+    gate: Any = [torch.tensor(value, dtype=torch.float64) for value in (8.0, 3.0, 0.5)]
+    tau, s, r_on = gate
+    at = torch.tensor([3.0, 5.0, 7.0], dtype=torch.float64)
+    used = gradients.gate_gradients(at, *gate)
+    leaves: Any = [value.clone().requires_grad_() for value in gate]
+    for t, slopes in zip(at, torch.stack(used, 1)):
+        exact = torch.autograd.grad(cells.temporal_gate(t, *leaves), leaves)
+        torch.testing.assert_close(slopes, torch.stack(exact), rtol=1e-12, atol=0)
+    below, here, above = (cells.temporal_gate(at, tau, s + by, r_on) for by in (-1e-6, 0.0, 1e-6))
+    columns = {
+        "k": here,
+        "before": ((above - here) / 1e-6).numpy().round(6),
+        "after": ((here - below) / 1e-6).numpy().round(6),
+        "used": used.s + 0.0,  # no negative zero
+    }
+    return pd.DataFrame(columns, index=["opening, t = 3", "tip, t = 5", "closing, t = 7"])
+
+
+def products(steps: int = 100, batch: int = 64, units: int = 128, turns: int = 7) -> pd.DataFrame:
+    """How long the sums of (L6) and (L7) take as they are written and in one product: medians of turns, in ms.
+
+    Raises AssertionError where the two ways differ by more than float32 does.
+    """
+    generator = torch.Generator().manual_seed(0)
+    da, h, W = (
+        torch.randn(shape, generator=generator)
+        for shape in ((steps, batch, 4 * units), (steps, batch, units), (4 * units, units))
+    )
+    da_by_gate = [part.contiguous() for part in da.chunk(4, -1)]
+    W_by_gate = [part.contiguous() for part in W.chunk(4)]
+    ways: dict[str, tuple[Callable[[], Tensor], Callable[[], Tensor]]] = {
+        "Σ over the gates, (L6)": (
+            lambda: torch.stack([sum(a[t] @ W for a, W in zip(da_by_gate, W_by_gate)) for t in range(steps)]),  # type: ignore[misc]
+            lambda: torch.stack([da[t] @ W for t in range(steps)]),
+        ),
+        "Σ over the steps, (L7)": (
+            lambda: torch.cat([sum(a[t].T @ h[t] for t in range(steps)) for a in da_by_gate]),  # type: ignore[misc]
+            lambda: da.flatten(0, 1).T @ h.flatten(0, 1),
+        ),
+    }
+    rows = {}
+    for name, pair in ways.items():
+        assert relative_difference(pair[0](), pair[1]()) < 1e-5
+        taken = [[_milliseconds(way) for way in pair] for _ in range(turns)]
+        rows[name] = [sorted(times)[turns // 2] for times in zip(*taken)]
+    table = pd.DataFrame.from_dict(rows, "index", columns=["as written, ms", "in one product, ms"])
+    return table.assign(ratio=table["as written, ms"] / table["in one product, ms"])
+
+
+def _milliseconds(way: Callable[[], Tensor]) -> float:
+    start = time.perf_counter()
+    way()
+    return 1e3 * (time.perf_counter() - start)
+
+
+def gained(table: pd.DataFrame) -> str:
+    """What :func:`products` finds."""
+    ratios = [f"{name} {ratio:.1f}" for name, ratio in table["ratio"].items()]
+    return f"How many times as fast one product is on this machine: {'; '.join(ratios)}."
+
+
+def used_at_corners(table: pd.DataFrame) -> str:
+    """Which side's slope :func:`corners` finds in use."""
+    after = (table["used"] - table["after"]).abs() < 1e-5
+    return f"The slope in use is that of the branch that begins there at {after.sum()} of {len(table)} corners."
