@@ -10,12 +10,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from rnnreport import cell_path, gradients
+from rnnreport import cell_path, cells, gradients
 from rnnreport.configuration import Recipe
 from rnnreport.experiments.palindromes import PalindromeRun, new_network, test_set, train_palindromes, trained_network
 from rnnreport.models import PalindromeClassifier
 from rnnreport.parameters.cell_path import CellPathParameters
-from rnnreport.runs import Run, run_all
+from rnnreport.runs import Run, run_all, tabulate
 
 PLAIN_RNN, PLAIN_LSTM, BIASED_LSTM = "RNN", "LSTM", "LSTM with forget bias 1"
 NETWORKS: dict[str, dict[str, Any]] = {
@@ -57,27 +57,63 @@ def palindrome_networks(p: CellPathParameters) -> dict[str, list[Run]]:
     return {name: [next(finished) for _ in p.seeds] for name in NETWORKS}
 
 
+def courses(finished: dict[str, list[Run]]) -> pd.DataFrame:
+    """How the trainings went: :func:`rnnreport.runs.tabulate`, with the column network."""
+    return pd.concat([tabulate(of_name).assign(network=name) for name, of_name in finished.items()], ignore_index=True)
+
+
+def agreement(seed: int, steps: int = 6, units: int = 5) -> dict[str, float]:
+    """How far (c1) and the product of (c2) are from autograd in a small random LSTM, as relative differences."""
+    generator = torch.Generator().manual_seed(seed)
+    shapes = (4 * units, 3), (4 * units, units), (4 * units,)
+    weights = [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
+    x = torch.randn(steps, 1, 3, generator=generator, dtype=torch.float64)
+    states = cell_path.forward(x, *weights)
+
+    def to_the_end(state: Tensor) -> Tensor:
+        """(h, c) at the end as a function of (h, c) after the first step."""
+        for x_t in x[1:, 0]:
+            h, c = state.chunk(2)
+            state = torch.cat(cells.lstm_step(x_t, h, c, *weights))
+        return state
+
+    def with_gates_held(c: Tensor) -> Tensor:
+        """c at the end as a function of c after the first step, the gates being those of the run."""
+        for t in range(1, steps):
+            c = (states.g[t] * states.i[t] + c * states.f[t])[0]
+        return c
+
+    (all_ways,) = gradients.by_autograd(to_the_end, torch.cat([states.h[1, 0], states.c[1, 0]]))
+    (along_cell,) = gradients.by_autograd(with_gates_held, states.c[1, 0])
+    products = cell_path.state_jacobians(states, weights[1])[-2, 0], cell_path.forget_products(states.f)[-2, 0].diag()
+    return {
+        "the product of (c2)": gradients.relative_difference(products[0], all_ways),
+        "(c1), the gates held": gradients.relative_difference(products[1], along_cell),
+    }
+
+
 def gradient_reach(finished: dict[str, list[Run]], palindromes: int) -> pd.DataFrame:
     """What is left of a change of the state after some steps, in every network before and after its training.
 
-    Columns: network, seed, when ("before" or "after"), test_accuracy (the run's last), lag, ``jacobian``, and ``cell``
-    (no number for the RNN). jacobian: ‖∂(h, c)/∂(h, c)‖₂ from the state ``lag`` steps before the end to the state at
-    the end, all ways together, of the RNN ‖∂h/∂h‖₂; cell: the same along the cell alone, the largest product of forget
-    gates. Both are geometric means over fresh palindromes. The largest lag leads to the state after the first digit.
+    Columns: network, seed, run, when ("before" or "after"), test_accuracy (the run's last), lag, ``jacobian``, and
+    ``cell`` (no number for the RNN). jacobian: ‖∂(h, c)/∂(h, c)‖₂ from the state ``lag`` steps before the end to the
+    state at the end, all ways together, of the RNN ‖∂h/∂h‖₂; cell: the same along the cell alone, the largest product
+    of forget gates. Both are geometric means over fresh palindromes. The largest lag leads to the state after the
+    first digit.
     Measured in float64, in a process that does not flush small numbers to zero (those that train do).
     """
     parts = []
     for name, run, when, network in _before_and_after(finished):
         accuracy = run.table["test_accuracy"].iloc[-1]
-        about = {"network": name, "seed": run.configuration.seed, "when": when, "test_accuracy": accuracy}
-        parts.append(_reach_of(run, network, palindromes).assign(**about))
+        part = _reach_of(run, network, palindromes).assign(test_accuracy=accuracy)
+        parts.append(part.assign(**_about(name, run, when)))
     return pd.concat(parts, ignore_index=True)
 
 
 def kept_by_units(finished: dict[str, list[Run]], palindromes: int) -> pd.DataFrame:
     """What each LSTM unit's forget gates leave of its cell from the first digit to the end: their product.
 
-    Columns: network, seed, when, palindrome, unit, kept.
+    Columns: network, seed, run, when, palindrome, unit, kept.
     """
     parts = []
     for name, run, when, network in _before_and_after(finished):
@@ -85,20 +121,29 @@ def kept_by_units(finished: dict[str, list[Run]], palindromes: int) -> pd.DataFr
             kept = cell_path.forget_products(_lstm_states(run, network, palindromes).f)[-2]
             palindrome, unit = torch.ones_like(kept).nonzero().T
             part = pd.DataFrame({"palindrome": palindrome, "unit": unit, "kept": kept.flatten()})
-            parts.append(part.assign(network=name, seed=run.configuration.seed, when=when))
+            parts.append(part.assign(**_about(name, run, when)))
     return pd.concat(parts, ignore_index=True)
 
 
 def rnn_slopes(finished: dict[str, list[Run]], palindromes: int) -> pd.DataFrame:
-    """Of the RNN, before and after training: seed, when, radius and norm of Whh, and the median slope 1 - h²."""
+    """Of the RNN, before and after training: radius and norm of Whh, and the median slope 1 - h².
+
+    Columns: network, seed, run, when, radius, norm, slope.
+    """
     rows = []
     for name, run, when, network in _before_and_after(finished):
         if name == PLAIN_RNN:
             h, W_hh = _rnn_states(run, network, palindromes)
             radius, norm = torch.linalg.eigvals(W_hh).abs().max(), torch.linalg.matrix_norm(W_hh, ord=2)
             slope = (1 - h[1:] ** 2).median()
-            rows.append((run.configuration.seed, when, radius.item(), norm.item(), slope.item()))
-    return pd.DataFrame(rows, columns=["seed", "when", "radius", "norm", "slope"])
+            measured = {"radius": radius.item(), "norm": norm.item(), "slope": slope.item()}
+            rows.append({**_about(name, run, when), **measured})
+    return pd.DataFrame(rows)
+
+
+def _about(name: str, run: Run, when: str) -> dict[str, Any]:
+    """What every row says of the network that it was measured in."""
+    return {"network": name, "seed": run.configuration.seed, "run": run.folder.name, "when": when}
 
 
 def _before_and_after(finished: dict[str, list[Run]]) -> Iterator[tuple[str, Run, str, PalindromeClassifier]]:
