@@ -19,6 +19,7 @@ from rnnreport.experiments.text_training import train_text
 from rnnreport.parameters import ParameterError
 from rnnreport.parameters.speed import Comparison, Record, read
 from rnnreport.runs import RunError, provenance, run_all, tabulate
+from rnnreport.words import counted
 
 # What a record calls the parts of a training that are timed, and the contenders.
 FORWARD_BACKWARD, FULL_STEP, SAMPLING = "forward + backward", "full step", "sampling"
@@ -163,6 +164,20 @@ def side_by_side(table: pd.DataFrame, rows: list[str], column: str) -> pd.DataFr
     return wide.reset_index().rename_axis(columns=None)
 
 
+def by_length(table: pd.DataFrame) -> pd.DataFrame:
+    """Of one part of a table, the palindromes: cells and contenders below each other, T side by side."""
+    rows = table[table["task"] == "P"]
+    named = rows.assign(T="T = " + rows["length"].astype(str), cell=rows["cell"].str.upper())
+    return side_by_side(named, ["cell", "contender"], "T")
+
+
+def by_open_ratio(table: pd.DataFrame) -> pd.DataFrame:
+    """Of one part of a table, the gate: T and contenders below each other, r_on side by side."""
+    rows = table[table["task"] == "gate"]
+    named = rows.assign(r_on=rows["open_ratio"].map("{:g}".format)).rename(columns={"length": "T"})
+    return side_by_side(named, ["T", "contender"], "r_on")
+
+
 def checked(record: Record) -> list[Checked]:
     """Every aim at everything it covers, where it was measured."""
     return [
@@ -200,9 +215,35 @@ def shortfalls(record: Record) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["task", "aim", "measured", "operations"])
 
 
-def left_out(record: Record) -> dict[str, str]:
-    """Who is missing from some of the record's comparisons, and why."""
-    return {name: reason for comparison in record["comparisons"] for name, reason in comparison["left_out"].items()}
+def aims_met(record: Record) -> str:
+    """How many of the aims are met."""
+    verdicts = list(aims(record)["verdict"])
+    met, missing = verdicts.count("met"), verdicts.count("not measured")
+    rest = f"{len(verdicts) - met - missing} not or not everywhere"
+    unmeasured = f", and {missing} were not measured" if missing else ""
+    return f"{met} of {counted(len(verdicts), 'aim')} are met, {rest}{unmeasured}."
+
+
+def conditions(record: Record) -> str:
+    """The conditions of the record, and who is missing from some of its comparisons, and why."""
+    quick = "This record is of --quick: tiny networks, two rounds. Its numbers mean nothing. "
+    out = {name: reason for comparison in record["comparisons"] for name, reason in comparison["left_out"].items()}
+    missing = "; ".join(f"{name}: {reason}" for name, reason in out.items())
+    return (
+        f"{quick * record['conditions']['quick']}Conditions: {where_measured(record)}. Left out somewhere: "
+        f"{missing or 'nobody'}."
+    )
+
+
+def sampled(record: Record) -> pd.DataFrame:
+    """Characters sampled per second by each contender."""
+    rows = [
+        (name, str(characters_a_second(comparison, name)))
+        for comparison in record["comparisons"]
+        if comparison["task"] == "sampling"
+        for name in comparison["contenders"]
+    ]
+    return pd.DataFrame(rows, columns=["contender", "characters per second"])
 
 
 def subject(task: str, cell: str) -> str:
@@ -279,6 +320,15 @@ def same_learning(table: pd.DataFrame) -> pd.DataFrame:
         gap, spread = abs(by_native.mean() - by_torch.mean()), by_torch.max() - by_torch.min()
         rows.append((loss, by_torch.mean(), by_native.mean(), gap, spread, bool(gap <= spread)))
     return pd.DataFrame(rows, columns=["loss", "torch", "native", "gap", "spread", "within"])
+
+
+def learnt_alike(table: pd.DataFrame) -> str:
+    """What :func:`same_learning` finds."""
+    training, held_out = same_learning(table).itertuples()
+    return (
+        f"The backends' final losses differ by {training.gap:.3f} in training (torch's seeds by {training.spread:.3f}) "
+        f"and by {held_out.gap:.3f} held out (torch's seeds by {held_out.spread:.3f})."
+    )
 
 
 def _spread(values: np.ndarray) -> Spread:
