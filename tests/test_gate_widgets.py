@@ -235,6 +235,13 @@ def test_the_sentence_says_what_becomes_of_the_states(
         assert float(share) == pytest.approx(100 * np.prod((1 - steps[:, 0] * (1 - forget))[4:]), abs=0.5)
 
 
+@pytest.mark.parametrize("input", ["palindrome", "burst"])
+def test_loud_steps_are_those_of_the_bursts(node: list[str], input: str) -> None:
+    widget = TemporalGate(input=input)
+    (loud,) = in_node(node, TemporalGate, "loudSteps", [[in_page(widget), reads(widget)]])
+    assert loud == [t for t in range(1, 25) if t % 6 < 3 and input == "burst"]
+
+
 @pytest.mark.parametrize("steps", [1, 2, 7, 24, 1000])
 def test_what_is_read_is_a_palindrome_or_quiet_with_bursts(steps: int) -> None:
     widget = TemporalGate(steps=steps)
@@ -505,6 +512,29 @@ def test_the_sentence_says_what_has_moved(node: list[str]) -> None:
     ]
 
 
+def test_the_share_of_openings_in_the_noise_is_the_library_s(node: list[str]) -> None:
+    given, loud = training(units=40), [1, 2, 3, 11, 12, 20]
+    widget = replay(**given, loud=loud)
+    assert in_page(widget)["loud"] == loud
+    for at, gates in enumerate(unpacked(node, widget)):
+        opens = [np.flatnonzero(unit) + 1 for unit in steps_open(node, GateReplay, gates, 20).T]
+        expected = open_at(*(values[at].astype(np.float32).astype(np.float64) for values in given.values()), 20)
+        (share,) = in_node(node, GateReplay, "inNoise", [[[unit.tolist() for unit in opens], loud]])
+        assert share == pytest.approx(expected[np.array(loud) - 1].sum() / expected.sum())
+    assert in_node(node, GateReplay, "inNoise", [[[[], []], loud]]) == [0]
+
+
+def test_the_sentence_says_what_falls_into_the_noise(node: list[str]) -> None:
+    widget = replay(steps=[0, 9], tau=[[2.0], [3.0]], s=[[0.0], [0.0]], r_on=[[0.5], [0.5]])
+    cases = [[unpacked(node, widget), [0, 0], {**in_page(widget), "snapshot": at}, [0.75, 0.5]] for at in (0, 1)]
+    never = "0 of 1 units (0%) never open within T = 20, and"
+    assert in_node(node, GateReplay, "describe", cases) == [
+        f"At training step 0, where this begins: {never} 75% of the openings fall into the noise.",
+        f"At training step 9: {never} 50% of the openings fall into the noise, 75% at the start. The largest changes "
+        "so far: of a period, from 2 to 3; of a shift, none; of an open ratio, none.",
+    ]
+
+
 def test_every_float32_is_decoded(node: list[str]) -> None:
     numbers = np.array([0, -0.0, 1.5, -3.25e-40, 3.4e38, np.pi], dtype="<f4")
     (found,) = in_node(node, GateReplay, "decode", [[base64.b64encode(numbers.tobytes()).decode(), "float32"]])
@@ -534,6 +564,7 @@ def test_a_page_carries_fifty_snapshots_of_128_units() -> None:
         ({"weight": np.zeros(6)}, r"^weight must hold a number other than 0\.$"),
         ({"weight": np.ones(5)}, r"^weight must have shape \(6,\) here, not \(5,\)\.$"),
         ({"length": 0}, r"^length must be an integer from 1 to 1000, not 0\.$"),
+        ({"loud": [21]}, r"^loud must be steps from 1 to 20, not \[21\]\.$"),
         ({"snapshot": 4}, r"^snapshot must be an integer from 0 to 3, not 4\.$"),
         ({"against": "tau"}, r"^against must be one of r_on, s, not 'tau'\.$"),
         (
@@ -572,6 +603,7 @@ ALL = {
     "unit": lambda: TemporalGate(tau=6.5),
     "population": lambda: GatePopulation(units=64, longest=40.0, length=20),
     "replay": lambda: replay(weight=np.arange(6.0), words="What weight is."),
+    "replay, with noise": lambda: replay(loud=[1, 2, 3, 11, 12]),
 }
 
 
@@ -628,6 +660,18 @@ def test_shut_is_drawn_flat(shown: Shown) -> None:
     for path in (path for path in line if "H" in path):
         heights = [re.search(r",(.*?) ", path)[1], *re.findall(r"V(\S+)", path)]  # type: ignore[index]
         assert [t for t, (a, b) in enumerate(pairwise(heights), start=1) if a != b] == [4, 10, 16, 22]
+
+
+def test_loud_steps_are_shaded(shown: Shown) -> None:
+    widget = shown(TemporalGate())
+    bars, key = widget.locator("svg[role=img] path.loud"), widget.get_by_text("loud noise", exact=True)
+    assert bars.get_attribute("d") == ""
+    assert not key.is_visible()
+    widget.get_by_role("radio", name="bursts of noise").check()
+    assert bars.get_attribute("d").count("Z") == 12
+    assert key.is_visible()
+    assert shown(ALL["replay"]()).locator(".heat path.loud[d*=Z]").count() == 0
+    assert shown(ALL["replay, with noise"]()).locator(".heat path.loud[d*=Z]").count() == 2  # map and counts
 
 
 @pytest.mark.parametrize("motion", ["no-preference", "reduce"])

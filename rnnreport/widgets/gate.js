@@ -1,6 +1,6 @@
 // The temporal gate, and what many of them come to.
 
-import { percent } from "./page.js";
+import { percent, svgNode } from "./page.js";
 
 /** Openness k(t), equation (12), with a floored mod and a leak: rnnreport.cells.temporal_gate for one number. */
 export function temporalGate(t, tau, s, rOn, leak = 0) {
@@ -17,6 +17,12 @@ export function openSteps({ tau, s, r_on }, length) {
   const open = [];
   for (let t = 1; t <= length; t++) if (temporalGate(t, tau, s, r_on) > 1e-9) open.push(t); // less is rounding of t - s
   return open;
+}
+
+/** A shade over these whole steps, half a step to either side. x: where a time stands; top, bottom: from where to where. */
+export function shade(steps, x, top, bottom) {
+  const bars = steps.map((t) => `M${x(t - 0.5).toFixed(2)},${top} H${x(t + 0.5).toFixed(2)} V${bottom} H${x(t - 0.5).toFixed(2)} Z`);
+  return svgNode("path", { class: "loud", d: bars.join(" ") });
 }
 
 /** At how many of the steps from 1 to length how many of the units are open. opens: for each unit its open steps. */

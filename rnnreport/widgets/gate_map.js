@@ -1,6 +1,6 @@
 // The map that shows of many units at which steps they are open.
 
-import { isDead, temporalGate, unitsOpen } from "./gate.js";
+import { isDead, shade, temporalGate, unitsOpen } from "./gate.js";
 import { html, lay, line, number, svgNode, text } from "./page.js";
 
 const MAP = { top: 24, right: 6, bottom: 98, left: 38 };
@@ -35,11 +35,16 @@ function paint(canvas, gates, opens, strengths, length, pixels) {
 const NICE = [-2, -1, 0, 1, 2, 3, 4].flatMap((power) => [1, 2, 5].map((digit) => Number(`${digit}e${power}`)));
 
 /** What lies around and over the map, as the children of an <svg>. periods: the rows', from the shortest on. */
-function frame(periods, opens, length, { width, height, names }) {
+function frame(periods, opens, length, loud, { width, height, names }) {
   const [left, right, top, bottom] = [MAP.left, width - MAP.right, MAP.top, MAP.top + height];
   const x = (t) => left + (t / length) * (right - left);
   const y = (row) => top + (row / periods.length) * height;
-  const nodes = [svgNode("path", { class: "border", d: `M${left},${top} H${right} V${bottom} H${left} Z` })];
+  const floor = bottom + COUNTS.top + COUNTS.height;
+  const nodes = [
+    shade(loud, (t) => x(t - 0.5), top, bottom),
+    shade(loud, (t) => x(t - 0.5), floor - COUNTS.height, floor),
+    svgNode("path", { class: "border", d: `M${left},${top} H${right} V${bottom} H${left} Z` }),
+  ];
   const dead = opens.flatMap((open, row) => (isDead(open) ? [`M${left},${y(row + 0.5).toFixed(2)} H${right}`] : []));
   nodes.push(svgNode("path", { class: "dead", d: dead.join(" "), "stroke-width": Math.max(0.8, 0.6 * y(1) - 0.6 * top) }));
 
@@ -53,7 +58,6 @@ function frame(periods, opens, length, { width, height, names }) {
   nodes.push(text(2, 13, "start", names));
 
   // How many are open at each step, and the time steps below.
-  const floor = bottom + COUNTS.top + COUNTS.height;
   const counts = unitsOpen(opens, length);
   const most = Math.max(1, ...counts);
   const height_of = (count) => (floor - (count / most) * COUNTS.height).toFixed(2);
@@ -71,13 +75,13 @@ function frame(periods, opens, length, { width, height, names }) {
   return nodes;
 }
 
-/** The map: { node, show }. A row a unit, in the order of `gates`, which is that of `periods`; names: what rows are. */
+/** The map: { node, show }. One row per unit, in the order of `gates`, which is that of `periods`; names: what rows are; loud: steps to shade. */
 export function gateMap(names) {
   const canvas = html("canvas", {});
   canvas.setAttribute("role", "img");
   const overlay = svgNode("svg", { "aria-hidden": "true" });
   const node = html("div", { className: "heat" }, canvas, overlay);
-  const show = ({ gates, opens, periods, length, strengths = gates.map(() => 1), label }, width) => {
+  const show = ({ gates, opens, periods, length, strengths = gates.map(() => 1), loud = [], label }, width) => {
     const height = gates.length * rowHeight(gates.length);
     const across = width - MAP.left - MAP.right;
     paint(canvas, gates, opens, strengths, length, across * (window.devicePixelRatio || 1));
@@ -85,7 +89,7 @@ export function gateMap(names) {
     const whole = MAP.top + height + MAP.bottom;
     lay(canvas, { left: MAP.left, top: MAP.top, width: across, height }, { width, height: whole });
     overlay.setAttribute("viewBox", `0 0 ${width} ${whole}`);
-    overlay.replaceChildren(...frame(periods, opens, length, { width, height, names }));
+    overlay.replaceChildren(...frame(periods, opens, length, loud, { width, height, names }));
   };
   return { node, show };
 }

@@ -4,7 +4,7 @@
 import { isDead, openSteps, outOf } from "./gate.js";
 import { gateMap } from "./gate_map.js";
 import {
-  choice, html, line, mount, number, player, slider, svgNode, swatch, tenTo, text, traits,
+  choice, html, line, mount, number, percent, player, slider, svgNode, swatch, tenTo, text, traits,
 } from "./page.js";
 import { decode } from "./weights.js";
 
@@ -34,17 +34,29 @@ export function largestChange(name, then, now) {
   return pairs.reduce((most, pair) => (size(pair.from, pair.to) > size(most.from, most.to) ? pair : most));
 }
 
-/** A snapshot in words. dead: for every snapshot how many of the units never open. */
-export function describe(snapshots, dead, { steps, snapshot, length }) {
+/** Which share of all that units open falls into the noise. opens: for each unit its open steps; loud: the noisy steps. */
+export function inNoise(opens, loud) {
+  const noisy = new Set(loud);
+  const all = opens.flat();
+  return all.filter((t) => noisy.has(t)).length / Math.max(all.length, 1);
+}
+
+/**
+ * A snapshot in words. For every snapshot, dead: how many of the units never open; noise: which share of their openings
+ * falls into the noise, if there is noise.
+ */
+export function describe(snapshots, dead, { steps, snapshot, length }, noise = []) {
   const [first, now] = [snapshots[0], snapshots[snapshot]];
-  const never = `${outOf(dead[snapshot], now.length, "units")} never open within T = ${length}`;
+  const heard = noise.length ? `, and ${percent(noise[snapshot])} of the openings fall into the noise` : "";
+  const never = `${outOf(dead[snapshot], now.length, "units")} never open within T = ${length}${heard}`;
   if (snapshot === 0) return `At training step ${steps[0]}, where this begins: ${never}.`;
   const moved = [["tau", "of a period"], ["s", "of a shift"], ["r_on", "of an open ratio"]].map(([name, what]) => {
     const { from, to } = largestChange(name, first, now);
     return from === to ? `${what}, none` : `${what}, from ${rounded(from)} to ${rounded(to)}`;
   });
   const [last] = moved.splice(-1);
-  return `At training step ${steps[snapshot]}: ${never}, ${dead[0]} at the start. The largest changes so far: ` +
+  const before = noise.length ? `${percent(noise[0])} at the start` : `${dead[0]} at the start`;
+  return `At training step ${steps[snapshot]}: ${never}, ${before}. The largest changes so far: ` +
     `${moved.join("; ")}; ${last}.`;
 }
 
@@ -110,21 +122,24 @@ function scatter(snapshots, opens, { snapshot, against }, width) {
 
 const CURVE = { top: 24, right: 12, bottom: 24, left: 38, height: 104 };
 
-/** How many units never open, over training, as the children of an <svg>; the snapshot is marked. */
-function deadOverTraining(dead, { steps, snapshot }, units, width) {
+/**
+ * A number for each snapshot, over training, as the children of an <svg>; the snapshot is marked.
+ * most: the top of the axis; ends: what stands there and at 0; level: where a dotted line lies, if any.
+ */
+function overTraining(values, { steps, snapshot }, { title, most, ends, level }, width) {
   const [left, right, top, bottom] = [CURVE.left, width - CURVE.right, CURVE.top, CURVE.height - CURVE.bottom];
   const [from, to] = [steps[0], steps.at(-1)];
   const x = (step) => left + ((step - from) / (to - from)) * (right - left);
-  const most = Math.min(units, Math.max(...dead, 1));
-  const y = (count) => bottom - (count / most) * (bottom - top);
-  const points = dead.map((count, at) => `${x(steps[at]).toFixed(2)},${y(count).toFixed(2)}`).join(" L");
+  const y = (value) => bottom - (value / most) * (bottom - top);
+  const points = values.map((value, at) => `${x(steps[at]).toFixed(2)},${y(value).toFixed(2)}`).join(" L");
   const now = x(steps[snapshot]).toFixed(2);
   return [
     line("grid", left, top, right, top),
     line("axis", left, bottom, right, bottom),
-    text(2, 13, "start", "units that never open"),
-    text(left - 7, top + 4, "end", String(most)),
-    text(left - 7, bottom + 4, "end", "0"),
+    ...(level === undefined ? [] : [line("guide", left, y(level), right, y(level))]),
+    text(2, 13, "start", title),
+    text(left - 7, top + 4, "end", ends[1]),
+    text(left - 7, bottom + 4, "end", ends[0]),
     text(left, CURVE.height - 6, "start", String(from)),
     text(right, CURVE.height - 6, "end", `training step ${to}`),
     svgNode("path", { class: "dead-line", d: `M${points}` }),
@@ -136,11 +151,12 @@ const PLAY = 200; // milliseconds a snapshot
 const CALM = 1200; // where the reader has asked for less motion; nothing slides from one to the next
 
 function render({ model, el }) {
-  const data = traits(model, ["steps", "tau", "s", "r_on", "weight", "length", "words"]).state();
-  const { steps, length } = data;
+  const data = traits(model, ["steps", "tau", "s", "r_on", "weight", "length", "loud", "words"]).state();
+  const { steps, length, loud } = data;
   const snapshots = unpack(data);
   const [first] = snapshots;
   const dead = snapshots.map((gates) => deadUnits(gates, length));
+  const noise = loud.length ? snapshots.map((gates) => inNoise(gates.map((gate) => openSteps(gate, length)), loud)) : [];
   const names = ["snapshot", "against"];
   const { state, set, reset } = traits(model, names);
 
@@ -172,6 +188,7 @@ function render({ model, el }) {
     key("unit", "M10,4 a4,4 0 1,0 8,0 a4,4 0 1,0 -8,0", "a unit that opens"),
     key("ring", "M11,4 a3,3 0 1,0 6,0 a3,3 0 1,0 -6,0", "where it began"),
     key("cross", "M11,1 l6,6 m-6,0 l6,-6", "a unit that never does"),
+    ...(loud.length ? [key("loud", "M0,0 H28 V8 H0 Z", "loud noise")] : []),
   );
   const controls = html("div", { className: "controls" }, ...slide.row);
   const buttons = html("div", { className: "buttons" }, play, reset);
@@ -183,7 +200,7 @@ function render({ model, el }) {
     const now = state();
     const gates = snapshots[now.snapshot];
     const opens = gates.map((gate) => openSteps(gate, length));
-    const columns = width < 560 ? 1 : 2;
+    const columns = width < 560 || loud.length ? 1 : 2; // what is shaded takes the whole width
     const each = (width - 20 * (columns - 1)) / columns;
     pair.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
     slide.show(steps[now.snapshot]);
@@ -193,7 +210,7 @@ function render({ model, el }) {
     const label =
       `Map of ${gates.length} units, ordered by period at the start, by ${length} steps: marked where a unit is open ` +
       `after training step ${steps[now.snapshot]}. ${never} never are.`;
-    map.show({ gates, opens, periods: first.map(({ tau }) => tau), length, strengths, label }, each);
+    map.show({ gates, opens, periods: first.map(({ tau }) => tau), length, strengths, loud, label }, each);
     chart.setAttribute("viewBox", `0 0 ${each} ${SCATTER.height}`);
     chart.setAttribute(
       "aria-label",
@@ -202,13 +219,18 @@ function render({ model, el }) {
     );
     chart.replaceChildren(...scatter(snapshots, opens, now, each));
     curve.setAttribute("viewBox", `0 0 ${width} ${CURVE.height}`);
+    const counted = { title: "units that never open", most: Math.min(gates.length, Math.max(...dead, 1)) };
+    const axis = noise.length
+      ? { title: "openings in the noise (dotted: by chance)", most: 1, ends: ["0", "1"], level: loud.length / length }
+      : { ...counted, ends: ["0", String(counted.most)] };
+    const said = noise.length ? noise.map((share) => percent(share)) : dead;
     curve.setAttribute(
       "aria-label",
-      `How many units never open, over training: ${dead[0]} at the start, ${dead.at(-1)} at the end, ` +
-        `${dead[now.snapshot]} at training step ${steps[now.snapshot]}.`,
+      `${noise.length ? "Which share of the openings falls into the noise" : "How many units never open"}, over training: ` +
+        `${said[0]} at the start, ${said.at(-1)} at the end, ${said[now.snapshot]} at training step ${steps[now.snapshot]}.`,
     );
-    curve.replaceChildren(...deadOverTraining(dead, { steps, ...now }, gates.length, width));
-    sentence.textContent = describe(snapshots, dead, { steps, length, ...now });
+    curve.replaceChildren(...overTraining(noise.length ? noise : dead, { steps, ...now }, axis, width));
+    sentence.textContent = describe(snapshots, dead, { steps, length, ...now }, noise);
   });
   return () => {
     pause();

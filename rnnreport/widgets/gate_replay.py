@@ -21,7 +21,8 @@ class GateReplay(anywidget.AnyWidget):
     steps: the training steps of the snapshots, S increasing integers, S at least 2; tau, s, r_on: (S, H) each, H at
     most 512 and S H at most 6400; they travel as float32. length: T, from 1 to 1000: whether a unit is open is seen at
     the whole steps 1…T. weight: (S, H) or (H,), >= 0 and not all 0, how much a unit matters: drawn as strength and
-    size. words: what is said below, for example what weight is and where the run is from.
+    size. loud: steps of 1…T at which the units read noise: shaded, and the share of the openings that falls into them
+    is drawn over training. words: what is said below, for example what weight is and where the run is from.
 
     snapshot: which one is drawn, from 0 to S - 1; against: "r_on" or "s", what is drawn against tau. A value outside
     raises a TraitError that says so, here and on assignment.
@@ -39,6 +40,7 @@ class GateReplay(anywidget.AnyWidget):
     r_on = Unicode(read_only=True).tag(sync=True)
     weight = Unicode(read_only=True).tag(sync=True)  # empty, H or S H numbers, of which the largest is 1
     length = Int(read_only=True).tag(sync=True)
+    loud = List(Int(), read_only=True).tag(sync=True)
     words = Unicode(read_only=True).tag(sync=True)
     snapshot = Int(0).tag(sync=True)
     against = Unicode("r_on").tag(sync=True)
@@ -51,6 +53,7 @@ class GateReplay(anywidget.AnyWidget):
         r_on: Any,
         length: int,
         weight: Any = None,
+        loud: Any = (),
         words: str = "",
         snapshot: int = 0,
         against: str = "r_on",
@@ -73,6 +76,7 @@ class GateReplay(anywidget.AnyWidget):
         self.set_trait("weight", "" if weight is None else _packed(_strengths(weight, shape)))
         self.set_trait("steps", steps.tolist())
         self.set_trait("length", length)
+        self.set_trait("loud", list(loud))
         self.set_trait("words", words)
         self.set_trait("snapshot", snapshot)  # after steps, which say how many there are
         self.set_trait("against", against)
@@ -80,6 +84,11 @@ class GateReplay(anywidget.AnyWidget):
     @validate("length")
     def _check_length(self, proposal: Any) -> int:
         return checked(proposal, f"an integer from 1 to {MAX_STEPS}", lambda value: 1 <= value <= MAX_STEPS)
+
+    @validate("loud")
+    def _check_loud(self, proposal: Any) -> list[int]:
+        last = self.length
+        return checked(proposal, f"steps from 1 to {last}", lambda steps: all(1 <= t <= last for t in steps))
 
     @validate("snapshot")
     def _check_snapshot(self, proposal: Any) -> int:

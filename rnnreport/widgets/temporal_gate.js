@@ -2,7 +2,7 @@
 // below it what one LSTM unit makes of its input behind that gate and without it.
 // Everything is computed here: in the built page there is no kernel to ask.
 
-import { openSteps, temporalGate } from "./gate.js";
+import { openSteps, shade, temporalGate } from "./gate.js";
 import {
   choice, html, inSteps, line, mount, number, percent, sigmoid, slider, svgNode, swatch, text, traits,
 } from "./page.js";
@@ -75,6 +75,10 @@ export function describe({ tau, s, r_on, leak, steps }) {
 
 const LOUD = 1; // the noise of a burst lies beyond, all else within
 
+/** The steps at which the unit reads noise: none of a palindrome's. */
+export const loudSteps = ({ input }, x) =>
+  input === "burst" ? x.flatMap((value, at) => (Math.abs(value) > LOUD ? [at + 1] : [])) : [];
+
 /** What that makes of the unit's c and h, in words. x: what it reads; gated, ungated: its states step by step. */
 export function describeStates(state, x, gated, ungated) {
   const { steps, leak, input } = state;
@@ -99,7 +103,7 @@ export function describeStates(state, x, gated, ungated) {
     sentences.push(`Of c after step ${first}, ${all} is still in it after step ${steps}; without the gate ${percent(without)}.`);
   }
   if (input === "burst") {
-    const loud = x.flatMap((value, at) => (Math.abs(value) > LOUD ? [at + 1] : []));
+    const loud = loudSteps(state, x);
     const heard = loud.filter((t) => isOpen.has(t)).length;
     sentences.push(`The noise is loud at ${inSteps(loud.length)}; the gate is open at ${heard || "none"} of them.`);
   }
@@ -178,9 +182,9 @@ function below(state, { x: inputs, gated, ungated }, width) {
   const { steps, input, digits } = state;
   const [left, right] = [MARGIN.left, width - MARGIN.right];
   const x = (t) => left + (t / steps) * (right - left);
-  const nodes = [];
+  const nodes = [shade(loudSteps(state, inputs), x, BANDS.k[0], BANDS.h[1])]; // behind everything
   const updates = openSteps(state, steps).map((t) => `M${x(t).toFixed(2)},${BANDS.k[1]} V${BANDS.h[1]}`);
-  nodes.push(svgNode("path", { class: "update", d: updates.join(" ") })); // behind everything
+  nodes.push(svgNode("path", { class: "update", d: updates.join(" ") }));
 
   const band = (name, title, reach, more = 0) => {
     const [top, bottom] = [BANDS[name][0], BANDS[name][1] + more];
@@ -241,7 +245,8 @@ function render({ model, el }) {
   const reads = choice("input", { short: "input", long: "What the unit reads" }, READS, (input) => set({ input }));
   const svg = svgNode("svg", { role: "img", height: HEIGHT });
   const key = (kind, words) => html("span", {}, swatch(kind), words);
-  const legend = html("p", { className: "key kinds" }, key("curve", "behind the gate"), key("without", "without it"));
+  const noise = html("span", {}, swatch("loud", "M0,0 H28 V8 H0 Z"), "loud noise");
+  const legend = html("p", { className: "key kinds" }, key("curve", "behind the gate"), key("without", "without it"), noise);
   const sentence = html("p", { role: "status" });
   const rows = Object.values(sliders).flatMap(({ row }) => row);
   const controls = html("div", { className: "controls" }, ...rows, reset);
@@ -252,6 +257,7 @@ function render({ model, el }) {
     const states = { x, gated: run(unit, x, now), ungated: run(unit, x) };
     for (const [name, { show }] of Object.entries(sliders)) show(now[name]);
     reads.show(now.input);
+    noise.hidden = now.input !== "burst";
     svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
     svg.setAttribute(
       "aria-label",
