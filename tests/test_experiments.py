@@ -817,6 +817,10 @@ def test_the_climb_is_that_of_both_networks(chapter_3, in_own_store):
         ("temporal-gate", 3),
     }
     assert {run.configuration.solved_at for _, run in climbed} == {horizon.SOLVED}
+    longest = gate.longest_gated([run for _, run in climbed])
+    assert {(run.configuration.model, run.configuration.length) for run in longest} == {
+        ("temporal-gate", max(run.configuration.length for _, run in climbed if run.configuration.model != "lstm"))
+    }
 
 
 def test_the_units_margins_add_up_to_the_networks(chapter_3, in_own_store):
@@ -894,6 +898,7 @@ def test_where_seeking_gates_end(chapter_3, in_own_store):
     assert ways["step"].max() == chapter_3.burst_steps
     arrived = gate.arrivals(tabulate(runs), ways)
     assert sorted(arrived["start"]) == starts
+    assert set(arrived["run"]) == {run.folder.name for run in runs}
     for row in arrived.itertuples():
         last = ways[(ways["start"] == row.start) & (ways["step"] == ways["step"].max())]["tau"]
         assert row.tau == pytest.approx(last.median())
@@ -915,12 +920,12 @@ def test_the_record_holds_what_the_chapter_reads(chapter_3, in_own_store, tmp_pa
     recorded.save(gate.record(chapter_3), tmp_path / "record.parquet")
     table = recorded.read(str(tmp_path / "record.parquet"))
     chapter = (PROJECT / "book" / "03_temporal_gate.ipynb").read_text(encoding="utf-8")
-    names = set(re.findall(r'(?:of_experiment|or_else)\((?:\\n",\s*"\s*)?record, \\"([^\\]+)\\"', chapter))
+    names = set(re.findall(r'recorded\.rows\(record, \\"([^\\]+)\\"', chapter))
     assert names == set(table["experiment"])
     for name in names:
-        rows, origin = recorded.of_experiment(table, name)
+        rows = recorded.rows(table, name)
         assert len(rows)
-        assert origin.startswith("recorded")
+        assert rows.attrs["provenance"].startswith("recorded")
 
 
 # Chapter 4

@@ -330,7 +330,11 @@ def marked(seeds=(0, 1)):
     return pd.concat([runs(seeds=seeds).assign(r_on=r_on) for r_on in (np.nan, 0.05, 0.2, 0.5, 1.0)])
 
 
-PUBLISHED = {"standard": {"lstm": 0.9, "temporal-gate": 0.99}}
+def waves(samplings, **settings):
+    return pd.concat([on_task(**settings).assign(sampling=sampling) for sampling in samplings])
+
+
+BOUNDS = {"best possible": 0.99, "best without a clock": 0.84}
 MODELS = ("rnn", "lstm", "temporal-gate")
 DRAWINGS = {
     "figure 1a": lambda: rnn_versus_lstm.figure_1a(runs()),
@@ -343,6 +347,8 @@ DRAWINGS = {
     "optimizers, one seed": lambda: rnn_versus_lstm.optimizer_curves(optimizers(seeds=(0,))),
     "quadratic": lambda: rnn_versus_lstm.quadratic(paths()),
     "gates": lambda: rnn_versus_lstm.gates(gate_values()),
+    "gated update": lambda: gate.update(1 / 3),
+    "gated update, shut": lambda: gate.update(0.0),
     "temporal gate": lambda: gate.temporal_gate(k_of(), 6.0, 3.0, 0.2),
     "temporal gate, s = 0": lambda: gate.temporal_gate(k_of(s=0.0), 6.0, 0.0, 0.2),
     "temporal gate, s < 0, never shut": lambda: gate.temporal_gate(k_of(s=-2.0, r_on=1.0), 6.0, -2.0, 1.0),
@@ -429,14 +435,14 @@ DRAWINGS = {
     "gate: steps to solve, all": lambda: temporal_gate.steps_to_solve(solved((100, 700), seeds=(0,)), 1_500),
     "gate: carriers": lambda: temporal_gate.carriers(carrying()),
     "gate: carriers, all from the first step": lambda: temporal_gate.carriers(carrying((1, 1))),
-    "gate: bursts": lambda: temporal_gate.bursts(asleep(), 0.99, 0.84),
+    "gate: bursts": lambda: temporal_gate.bursts(asleep(), BOUNDS),
     "gate: bursts, two of them, one seed": lambda: temporal_gate.bursts(
-        asleep(("none", "drawn, learned"), seeds=(0,)), 0.99, 0.84
+        asleep(("none", "drawn, learned"), seeds=(0,)), BOUNDS
     ),
     "gate: seeking": lambda: temporal_gate.seeking(*sought()),
     "gate: seeking from one start": lambda: temporal_gate.seeking(*sought((20.0,), (0,))),
-    "gate: sine waves": lambda: temporal_gate.sine_waves({"standard": on_task(), "other": on_task()}, PUBLISHED),
-    "gate: sine waves, one panel": lambda: temporal_gate.sine_waves({"other": on_task((0,))}, PUBLISHED),
+    "gate: sine waves": lambda: temporal_gate.sine_waves(waves(temporal_gate.PUBLISHED)),
+    "gate: sine waves, one panel": lambda: temporal_gate.sine_waves(waves(["standard"], seeds=(0,))),
     "gate: adding": lambda: temporal_gate.adding(on_task()),
     "gate: marked digit": lambda: temporal_gate.marked_digit(marked()),
     "gate race": lambda: temporal_gate.race(runs(("lstm", "temporal-gate"), (5, 10))),
@@ -546,10 +552,7 @@ def tick_labels(axis):
 
 WIDE = {
     "activity": lambda: memory.activity({name: active()["LSTM"] for name in ("RNN", "LSTM")}),
-    "sine waves": lambda: temporal_gate.sine_waves(
-        {name: on_task(steps=(0, 10_900)) for name in ("standard", "high-resolution", "asynchronous", "other")},
-        PUBLISHED,
-    ),
+    "sine waves": lambda: temporal_gate.sine_waves(waves(temporal_gate.PUBLISHED, steps=(0, 10_900))),
     "adding": lambda: temporal_gate.adding(on_task(steps=(0, 30_000))),
     "race": lambda: temporal_gate.race(runs(("lstm", "temporal-gate"), (20, 50, 100), steps=(0, 1_600))),
     "decoded": lambda: memory.decoded(readings().assign(step=lambda t: 300 * t["step"])),
@@ -774,6 +777,26 @@ def test_lengths_that_were_not_solved_are_crosses_above_the_budget():
     assert {"LSTM,\nplain", "LSTM,\nbetter", "LSTM with temporal gate"} <= set(words(ax))
 
 
+def test_the_name_of_a_gate_stands_beside_its_line_and_between_the_bounds():
+    ends = {"none": 0.91, "open in the quiet": 0.993, "drawn, learned": 0.99, "burst, learned": 0.985}
+    table = asleep((*ends, "open in the burst")).assign(
+        test_accuracy=lambda rows: rows["gate"].map({**ends, "open in the burst": 0.5})
+    )
+    ax = temporal_gate.bursts(table, BOUNDS).axes[0]
+    heights = {text.get_text(): text.xyann[1] for text in ax.texts}
+    for gate_name, end in ends.items():
+        assert abs(heights[temporal_gate.BURST_NAMES[gate_name]] - end) < 0.06
+    assert 0.84 < heights["LSTM"] < heights["bursts, learned"] < 0.99
+
+
+def test_sine_waves_are_told_beside_what_was_published():
+    figure = temporal_gate.sine_waves(waves(["standard", "asynchronous"]))
+    assert [ax.get_title() for ax in figure.axes] == ["standard", "asynchronous"]
+    dotted = [round(line.get_ydata()[0], 4) for line in figure.axes[0].lines if len(set(line.get_ydata())) == 1]
+    assert {0.8934, 0.9926} <= set(dotted)
+    assert {"LSTM", "with gate", "chance"} == set(words(figure.axes[1]))
+
+
 def test_every_unit_is_drawn_at_its_first_opening():
     ax = temporal_gate.carriers(carrying()).axes[0]
     first, later, dead = [line for line in ax.lines if line.get_marker() == "o"]
@@ -978,6 +1001,9 @@ def test_a_coloured_text_has_a_cost_for_every_character_but_the_first():
 def test_what_is_said_of_colours_holds_in_the_dark_theme_too_which_inverts_figures():
     chapters = (Path(__file__).parents[1] / "book").glob("0*.ipynb")
     cells = [cell for chapter in chapters for cell in json.loads(chapter.read_text(encoding="utf-8"))["cells"]]
-    drawing = [source for cell in cells if "figures.captioned(" in (source := "".join(cell["source"]))]
+    drawing = [source for cell in cells if re.search(r"\b(captioned|show)\(", source := "".join(cell["source"]))]
+    modules = [import_module(module.name) for module in iter_modules(figures.__path__, "rnnreport.figures.")]
+    marks = [draw.marks for module in modules for draw in vars(module).values() if hasattr(draw, "marks")]
     assert len(drawing) > 30
-    assert not re.findall(r"\b(?:black|white|dark\w*|light|lighter|pale\w*)\b", "".join(drawing))
+    assert len(marks) > 20
+    assert not re.findall(r"\b(?:black|white|dark\w*|light|lighter|pale\w*)\b", "".join([*drawing, *marks]))

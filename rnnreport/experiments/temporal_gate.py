@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
+from rnnreport import words
+from rnnreport.cells import temporal_gate
 from rnnreport.configuration import ModelName
 from rnnreport.experiments import horizon, recorded, sequences
 from rnnreport.experiments.horizon import Climbed, Setting, climb
@@ -101,12 +104,54 @@ def lengths_solved(p: TemporalGateParameters) -> list[Climbed]:
     ]
 
 
-def carriers(runs: Sequence[Run], palindromes_used: int = 500) -> pd.DataFrame:
-    """Which units a trained gated network answers with: a row a unit of each run.
+def longest_solved(climbs: pd.DataFrame) -> str:
+    """How far each network of :func:`lengths_solved` gets, in a sentence. climbs: of :func:`horizon.tabulated`."""
+    found = []
+    solved = horizon.horizons(climbs).set_index(["model", "value"])["horizon"]
+    for (model, value), rows in words.grouped(climbs, "model", "value"):
+        longest, tried = solved[model, value], rows["length"].max()
+        length = f"≥ {longest}" if longest == tried else longest or "none"
+        found.append(f"{_name(model, value)}: {length}")
+    return f"Longest palindromes solved within {climbs['steps'].max():,.0f} steps: {'; '.join(found)}."
 
-    Columns: length, seed, unit; tau, s, r_on; updates, first_open and last_open, over the steps 1…T - 1 (0 where never
-    open); margin: how much the unit adds to the right digit's logit, over the mean of all digits' and against its own
-    mean over the palindromes, on fresh palindromes. The margins of all units add up to that of the network.
+
+def steps_and_minutes(climbs: pd.DataFrame) -> str:
+    """In how many steps how many seeds solved each length, and how long a training took with the gate and without."""
+    found = []
+    for (model, value), network in words.grouped(horizon.steps_to_solve(climbs), "model", "value"):
+        lengths = []
+        for length, rows in network.groupby("length"):
+            solved = rows.loc[np.isfinite(rows["steps"]), "steps"]
+            steps = f" in {words.from_to(solved, '.0f')} steps" if len(solved) else ""
+            lengths.append(f"T = {length} {len(solved)} of {words.counted(len(rows), 'seed')}{steps}")
+        found.append(f"{_name(model, value)}: {', '.join(lengths)}")
+    shared = climbs.loc[climbs["model"] == "lstm", "length"].max()
+    ends = climbs[climbs["length"] == shared].groupby(["model", "value", "seed"])["seconds"].max()
+    minutes = [f"{words.NAMES[model]} {mean:.1f}" for model, mean in (ends.groupby("model").mean() / 60).items()]
+    return (
+        f"Solved: {horizon.SOLVED:.0%} of fresh palindromes are right at a measurement; where too many seeds had "
+        f"failed, the others were not run. {'; '.join(found)}. Minutes of one core for a training at T = {shared}: "
+        f"{', '.join(minutes)}."
+    )
+
+
+def _name(model: str, start: str) -> str:
+    return words.NAMES[model] + (f" with {start}" if start else "")
+
+
+def longest_gated(runs: Sequence[Run]) -> list[Run]:
+    """The gated networks among these runs that were trained at the longest palindromes."""
+    gated = [run for run in runs if run.configuration.model == "temporal-gate"]
+    longest = max(run.configuration.length for run in gated)
+    return [run for run in gated if run.configuration.length == longest]
+
+
+def carriers(runs: Sequence[Run], palindromes_used: int = 500) -> pd.DataFrame:
+    """Which units a trained gated network answers with: one row for each unit of each run.
+
+    Columns: run, length, seed, unit; tau, s, r_on; updates, first_open and last_open, over the steps 1…T - 1 (0 where
+    never open); margin: how much the unit adds to the right digit's logit, over the mean of all digits' and against its
+    own mean over the palindromes, on fresh palindromes. The margins of all units add up to that of the network.
     """
     parts = []
     for run in runs:
@@ -131,7 +176,7 @@ def carriers(runs: Sequence[Run], palindromes_used: int = 500) -> pd.DataFrame:
             "margin": margin,
         }
         table = pd.DataFrame({name: values.detach().numpy() for name, values in columns.items()})
-        about = {"length": run.configuration.length, "seed": run.configuration.seed}
+        about = {"length": run.configuration.length, "seed": run.configuration.seed, "run": run.folder.name}
         parts.append(table.assign(**about, unit=range(len(table))))
     return pd.concat(parts, ignore_index=True)
 
@@ -139,9 +184,9 @@ def carriers(runs: Sequence[Run], palindromes_used: int = 500) -> pd.DataFrame:
 def silenced(runs: Sequence[Run], palindromes_used: int = 500, draws: int = 10) -> pd.DataFrame:
     """How well gated networks answer with some units silenced, that is unread by the other units and by the output.
 
-    Columns: length, seed, which, units (how many) and accuracy on fresh palindromes. which: "none"; "first", those open
-    at the first step; "first, by the output" only, so that other units still read them; "others", as many of the rest,
-    drawn at random, the mean of so many draws.
+    Columns: length, seed, which, units (how many), accuracy on fresh palindromes and run. which: "none"; "first", those
+    open at the first step; "first, by the output" only, so that other units still read them; "others", as many of the
+    rest, drawn at random, the mean of so many draws.
     """
     rows = []
     for run in runs:
@@ -162,8 +207,9 @@ def silenced(runs: Sequence[Run], palindromes_used: int = 500, draws: int = 10) 
         }
         for which, groups in groups_of.items():
             hits = [_accuracy_without(run, *group, digits, last) for group in groups]
-            rows.append((run.configuration.length, run.configuration.seed, which, len(first), sum(hits) / len(hits)))
-    return pd.DataFrame(rows, columns=["length", "seed", "which", "units", "accuracy"])
+            about = run.configuration.length, run.configuration.seed
+            rows.append((*about, which, len(first), sum(hits) / len(hits), run.folder.name))
+    return pd.DataFrame(rows, columns=["length", "seed", "which", "units", "accuracy", "run"])
 
 
 def _accuracy_without(run: Run, by_units: Tensor, by_output: Tensor, digits: Tensor, last: Tensor) -> float:
@@ -175,6 +221,12 @@ def _accuracy_without(run: Run, by_units: Tensor, by_output: Tensor, digits: Ten
         return (network(digits).argmax(-1) == last).double().mean().item()
 
 
+def bounds() -> dict[str, float]:
+    """The best accuracies on the noise bursts: for who knows when they come, and for who knows all but the time."""
+    without = BURSTS.best_without_clock(torch.Generator().manual_seed(0))
+    return {"best possible": BURSTS.best_possible(), "best without a clock": without}
+
+
 def sleeping(p: TemporalGateParameters) -> list[Run]:
     """Noise bursts at a fixed period, for the LSTM and for gates of four kinds: :func:`sleeping_table` names them."""
     return _on_bursts(p, list(BURST_GATES.values()), p.burst_steps, "noise bursts")
@@ -184,6 +236,11 @@ def sleeping_table(runs: Sequence[Run]) -> pd.DataFrame:
     """The runs of :func:`sleeping` with the column ``gate``: which of ``BURST_GATES``."""
     names = {gate: name for name, gate in BURST_GATES.items()}
     return pd.concat([tabulate([run]).assign(gate=names[run.configuration.gate]) for run in runs], ignore_index=True)
+
+
+def gates_drawn(runs: Sequence[Run]) -> pd.DataFrame:
+    """:func:`gates_over_training` of one run of :func:`sleeping`, the first whose gates were drawn at random."""
+    return gates_over_training([run for run in runs if run.configuration.gate == BURST_GATES["drawn, learned"]][:1])
 
 
 def seeking(p: TemporalGateParameters) -> list[Run]:
@@ -213,7 +270,10 @@ def _on_bursts(p: TemporalGateParameters, gates: Sequence[Gate | None], steps: i
 
 
 def gates_over_training(runs: Sequence[Run]) -> pd.DataFrame:
-    """Every unit's gate at the snapshots of each run: start (the period at first), seed, step, unit, tau, s, r_on."""
+    """Every unit's gate at the snapshots of each run.
+
+    Columns: run, start (the period at first), seed, step, unit, tau, s, r_on.
+    """
     parts = []
     for run in runs:
         start = run.configuration.gate.tau
@@ -222,18 +282,57 @@ def gates_over_training(runs: Sequence[Run]) -> pd.DataFrame:
             assert isinstance(lstm, TemporalGateLSTM)
             values = zip(("tau", "s", "r_on"), lstm.gate())
             table = pd.DataFrame({name: value.detach().numpy() for name, value in values})
-            parts.append(table.assign(unit=range(len(table)), seed=run.configuration.seed, step=step, start=start))
+            about = {"seed": run.configuration.seed, "step": step, "start": start, "run": run.folder.name}
+            parts.append(table.assign(unit=range(len(table)), **about))
     return pd.concat(parts, ignore_index=True)
+
+
+def openings_in_noise(gates: pd.DataFrame) -> pd.Series:
+    """Which share of the steps at which a network's units are open falls into the bursts, by the training step.
+
+    gates: of :func:`gates_over_training`, those of one run. Missing where no unit opens.
+    """
+    times, loud = torch.arange(1.0, BURSTS.length + 1)[:, None], BURSTS.in_burst()
+
+    def share(rows: pd.DataFrame) -> float:
+        tau, s, r_on = (torch.tensor(rows[name].to_numpy()) for name in ("tau", "s", "r_on"))
+        opened = temporal_gate(times, tau, s, r_on) > 0
+        return (opened[loud].sum() / opened.sum()).item()
+
+    return pd.Series({step: share(rows) for step, rows in gates.groupby("step")})
+
+
+def replayed(sought: pd.DataFrame, drawn: pd.DataFrame) -> dict[str, Any]:
+    """What the replay shows: of the networks that seek the period, the one whose gates left the noise most.
+
+    sought: the gates of :func:`seeking`; drawn: those of :func:`gates_drawn`, of which is told how far they left it.
+    Returns the arguments of :class:`rnnreport.widgets.gate_replay.GateReplay`.
+    """
+    each = [(openings_in_noise(rows), rows) for _, rows in sought.groupby(["start", "seed"])]
+    _, rows = max(each, key=lambda pair: pair[0].iloc[0] - pair[0].iloc[-1])
+    frames = {name: rows.pivot(index="step", columns="unit", values=name) for name in ("tau", "s", "r_on")}
+    before, after = (words.percent(openings_in_noise(drawn).iloc[end]) for end in (0, -1))
+    return {
+        "steps": frames["tau"].index.tolist(),
+        **{name: frame.to_numpy() for name, frame in frames.items()},
+        "length": BURSTS.length,
+        "loud": (BURSTS.in_burst().nonzero().flatten() + 1).tolist(),
+        "words": f"Gates that start at {rows['start'].iloc[0] / BURSTS.period:g} times the bursts' period. Of the "
+        f"openings of gates drawn at random, {before} fall into the noise at first, {after} at the end.",
+    }
 
 
 def arrivals(sought: pd.DataFrame, gates: pd.DataFrame) -> pd.DataFrame:
     """Where the gates of :func:`seeking` end: start (the period at first), seed, test_accuracy, tau (median) and found.
 
     sought: the runs' tables; gates: of :func:`gates_over_training`. found: whether tau is within 2% of the bursts'.
+    Where the rows come from is said as in ``sought``.
     """
-    ends = sought[sought["step"] == sought["step"].max()].rename(columns={"tau": "start"})
-    last = gates[gates["step"] == gates["step"].max()].groupby(["start", "seed"])["tau"].median().reset_index()
-    table = ends[["start", "seed", "test_accuracy"]].merge(last, on=["start", "seed"])
+    ends = words.at_end(sought).rename(columns={"tau": "start"})
+    last = words.at_end(gates).groupby(["start", "seed"])["tau"].median().reset_index()
+    columns = [name for name in ("start", "seed", "test_accuracy", "run") if name in ends]
+    table = ends[columns].merge(last, on=["start", "seed"])
+    table.attrs = sought.attrs
     return table.assign(found=(table["tau"] / BURSTS.period - 1).abs() < 0.02)
 
 
@@ -298,27 +397,19 @@ def _race(
 def record(p: TemporalGateParameters) -> pd.DataFrame:
     """All that the chapter shows as recorded, trained with these parameters: at the full profile for hours."""
     climbed = lengths_solved(p)
-    solvers = [run for _, run in climbed if run.configuration.model == "temporal-gate"]
-    longest = max(run.configuration.length for run in solvers)
-    carrying = [run for run in solvers if run.configuration.length == longest]
+    carrying = longest_gated([run for _, run in climbed])
     slept, sought = sleeping(p), seeking(p)
-    population = [run for run in slept if run.configuration.gate == BURST_GATES["drawn, learned"]]
     return recorded.joined(
         {
-            "palindromes": recorded.with_origin(horizon.tabulated(climbed), [run for _, run in climbed]),
-            "carriers": recorded.with_origin(carriers(carrying), carrying),
-            "silenced": recorded.with_origin(silenced(carrying), carrying),
-            "bursts": recorded.with_origin(sleeping_table(slept), slept),
-            "seeking": recorded.with_origin(tabulate(sought), sought),
-            "gates sought": recorded.with_origin(gates_over_training(sought), sought),
-            "gates drawn": recorded.with_origin(gates_over_training(population[:1]), population[:1]),
-            **{
-                name: recorded.with_origin(tabulate(runs), runs)
-                for name, runs in (
-                    ("marked digit", marked_digit(p)),
-                    ("adding", adding(p)),
-                    ("sine waves", sine_waves(p)),
-                )
-            },
+            "palindromes": horizon.tabulated(climbed),
+            "carriers": carriers(carrying),
+            "silenced": silenced(carrying),
+            "bursts": sleeping_table(slept),
+            "seeking": tabulate(sought),
+            "gates sought": gates_over_training(sought),
+            "gates drawn": gates_drawn(slept),
+            "marked digit": tabulate(marked_digit(p)),
+            "adding": tabulate(adding(p)),
+            "sine waves": tabulate(sine_waves(p)),
         }
     )

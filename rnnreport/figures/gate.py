@@ -6,26 +6,32 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, Rectangle
 
+from rnnreport import words
 from rnnreport.figures import (
     GATED,
     GUIDE,
     LSTM,
     SEQUENCE,
+    chart,
     dots,
     end_label,
     end_labels,
     falling,
-    in_style,
     legend_below,
     log_ticks,
     new,
 )
+from rnnreport.words import grouped, percent
 
 
-@in_style
+@chart("Dots: whole steps, which is all that a network sees of it")
 def temporal_gate(k: pd.DataFrame, tau: float, s: float, r_on: float) -> Figure:
-    """Figure 3: k over time, with tau, s and r_on drawn in as dimensions; dots where a network samples it."""
+    """Openness over time: a row of equal triangles between 0 and 1, with s, τ and r_on τ marked as lengths.
+
+    k: columns t, k and integer, whether t is a whole step.
+    """
     figure, ax = new(figsize=(6.8, 2.9))
     ax.plot(k["t"], k["k"], color=GATED)
     sampled = k[k["integer"]]
@@ -47,10 +53,74 @@ def temporal_gate(k: pd.DataFrame, tau: float, s: float, r_on: float) -> Figure:
     return figure
 
 
-@in_style
+def opens(k: pd.DataFrame, tau: float, s: float, r_on: float) -> str:
+    """When a gate opens, by its three numbers."""
+    return (
+        f"With τ = {tau:g}, s = {s:g} and r_on = {r_on:g} the gate opens at t = {s:g} for "
+        f"{r_on * tau:g} steps, and again every {tau:g}."
+    )
+
+
+def at_whole_steps(k: pd.DataFrame) -> str:
+    """What a network that counts in whole steps sees of the gate."""
+    seen = k.loc[k["integer"], "k"]
+    return (
+        f"At whole steps the gate reaches {words.share(seen.max())} at most, and is open at "
+        f"{percent((seen > 0).mean())} of them. Computed from (12), without randomness."
+    )
+
+
+@chart("Arrows as wide as their shares; the same for h, (15) and (16)")
+def update(k: float) -> Figure:
+    """Diagram: the LSTM step makes a candidate; the clock's k says how much of it goes into the new state.
+
+    k: the openness at this step, in [0, 1].
+    """
+    figure, ax = new(figsize=(6.0, 3.0))
+    ax.set(xlim=(0, 12), ylim=(0, 6))
+    ax.axis("off")
+
+    def box(x: float, y: float, text: str, colour: str, width: float = 2.4) -> None:
+        ax.add_patch(Rectangle((x - width / 2, y - 0.65), width, 1.3, fill=False, ec=colour, lw=1.4))
+        ax.text(x, y, text, ha="center", va="center", fontsize=9.5, linespacing=1.4)
+
+    def arrow(
+        start: tuple[float, float], end: tuple[float, float], colour: str, lw: float = 1.2, ls: str = "-"
+    ) -> None:
+        ax.add_patch(FancyArrowPatch(start, end, color=colour, lw=lw, ls=ls, shrinkA=0, shrinkB=0, arrowstyle="-|>",
+                                     mutation_scale=10))  # fmt: skip
+
+    box(1.3, 5.2, "clock\nt", GATED)
+    box(5.3, 5.2, f"gate (12)\nk = {k:.2f}", GATED)
+    box(1.3, 3.0, "x(t)\nh(t − 1)", GUIDE)
+    box(5.3, 3.0, "LSTM step (4)-(9)\ncandidate c̃(t) (13)", LSTM, 3.8)
+    box(1.3, 0.8, "old state\nc(t − 1)", GUIDE)
+    box(10.7, 1.9, "new state\nc(t) (14)", GATED)
+    arrow((2.5, 5.2), (4.1, 5.2), GATED)
+    arrow((2.5, 3.0), (3.4, 3.0), GUIDE)
+    arrow((2.5, 1.3), (3.6, 2.3), GUIDE)
+    ax.plot([6.5, 8.3], [5.2, 5.2], color=GATED, lw=1.2, ls=":")
+    arrow((8.3, 5.2), (8.3, 3.6), GATED, ls=":")
+    arrow((8.3, 2.4), (8.3, 1.4), GATED, ls=":")
+    for (y, end), start, share, colour in (((3.0, 2.2), 7.2, k, LSTM), ((0.8, 1.6), 2.5, 1 - k, GUIDE)):
+        ax.plot([start, 7.6], [y, y], color=colour, lw=1 + 5 * share, solid_capstyle="butt")
+        ax.text(8.3, y, f"× {share:.2f}", ha="center", va="center", fontsize=9.5)
+        arrow((9.0, y), (9.5, end), colour, 1 + 5 * share)
+    return figure
+
+
+def mixes(k: float) -> str:
+    """What an openness does in one step."""
+    return f"A gate that is open by k = {k:.2f} mixes {k:.2f} of the candidate and {1 - k:.2f} of the old state."
+
+
+@chart("Green: behind the gate; blue: without it; one unit of eight, the same weights and input")
 def states(table: pd.DataFrame) -> Figure:
-    """c and h of one unit over time, with and without the gate, above the gate itself."""
-    figure, axes = new(1, 3, sharex=True, figsize=(6.8, 4.6), height_ratios=[2, 2, 1])
+    """Cell state, hidden state and openness of one unit over the steps, in three charts one above the other.
+
+    table: columns t, k, c, h, gated c and gated h.
+    """
+    figure, axes = new(1, 3, sharex=True, figsize=(6.8, 4.0), height_ratios=[2, 2, 1])
     for ax, state in zip(axes, ("c", "h")):
         ax.plot(table["t"], table[state], **dots(table), color=LSTM)
         ax.step(table["t"], table[f"gated {state}"], where="mid", color=GATED, lw=1)
@@ -65,13 +135,24 @@ def states(table: pd.DataFrame) -> Figure:
     return figure
 
 
-@in_style
+def changes(table: pd.DataFrame) -> str:
+    """At how many steps the state changes, with the gate and without it."""
+
+    def changed(*names: str) -> str:
+        states = table[[*names]]
+        return f"{(states != states.shift(fill_value=0.0)).any(axis=1).sum() or 'none'}"
+
+    gated, ungated = changed("gated c", "gated h"), changed("c", "h")
+    return f"Behind the gate c and h change at {gated} of {len(table)} steps, without it at {ungated}."
+
+
+@chart("Lines: the formula; circles: measured; dotted: without a gate")
 def half_lives(table: pd.DataFrame) -> Figure:
-    """The half-life of a memory over r_on, a colour for each f: lines by the formula, marks measured, dots ungated.
+    """The half-life of a memory over the open ratio, one falling straight line for each forget gate f.
 
     table: columns forget, r_on, closed, measured and ungated, in steps.
     """
-    figure, ax = new(figsize=(6.0, 3.8))
+    figure, ax = new(figsize=(6.0, 3.4))
     for colour, (forget, rows) in zip(SEQUENCE, table.groupby("forget")):
         rows = rows.sort_values("r_on")
         ax.loglog(rows["r_on"], rows["closed"], color=colour)
@@ -83,11 +164,25 @@ def half_lives(table: pd.DataFrame) -> Figure:
     return figure
 
 
-@in_style
-def updates(table: pd.DataFrame) -> Figure:
-    """At how many steps units are open, the most often open first: a line for each r_on, its expectation dotted.
+def lasts_longer(table: pd.DataFrame) -> str:
+    """By how much the narrowest gate lengthens a memory's half-life, for the least and the largest forget gate."""
+    narrow = table[table["r_on"] == table["r_on"].min()].sort_values("forget")
+    times = narrow["measured"] / narrow["ungated"]
+    ends = [f"{time:.0f} (f = {forget:g})" for time, forget in zip(times, narrow["forget"])]
+    return f"At r_on = {narrow['r_on'].iloc[0]:g} the gate multiplies a memory's half-life by {ends[0]} to {ends[-1]}."
 
-    table: columns r_on, updates and expected, a row a unit. The axis is linear below one update, so that none shows.
+
+def off_the_formula(table: pd.DataFrame) -> str:
+    """How far the measured half-lives are from the formula's."""
+    apart = (table["measured"] / table["closed"] - 1).abs().max()
+    return f"The measured half-lives are within {percent(apart, 1)} of the formula's. Without randomness."
+
+
+@chart("Units sorted, the most often open first; dotted: r_on times the steps")
+def updates(table: pd.DataFrame) -> Figure:
+    """At how many steps units are open: one falling staircase for each open ratio, and its expectation.
+
+    table: columns r_on, updates and expected, one row per unit. The y axis is linear below 1, so that 0 has a place.
     """
     figure, ax = new(figsize=(6.0, 3.4))
     labels = []
@@ -98,19 +193,29 @@ def updates(table: pd.DataFrame) -> Figure:
         ax.axhline(expected, color=colour, lw=0.9, ls=":")
         labels.append((expected, f"$r_\\mathrm{{on}}$ = {ratio:g}", colour))
     ax.set_yscale("symlog", linthresh=1)
-    ax.set(xlabel="share of units", ylabel="updates", xlim=(0, 1), ylim=(0, 1.3 * max(1, table["updates"].max())))
+    ax.set(xlabel="share of units", ylabel="steps open", xlim=(0, 1), ylim=(0, 1.3 * max(1, table["updates"].max())))
     ax.yaxis.set_major_formatter("{x:g}")
     for y, text, colour in labels:
         end_label(ax, 1, y, text, colour)
     return figure
 
 
-@in_style
+def open_on_average(table: pd.DataFrame) -> str:
+    """At how many steps units are open on average, and how many of them at none, for each open ratio."""
+    found = [
+        f"r_on = {ratio:g}: {rows['updates'].mean():.1f} ({percent((rows['updates'] == 0).mean())} never)"
+        for ratio, rows in grouped(table, "r_on")
+    ]
+    steps = table["expected"].iloc[0] / table["r_on"].iloc[0]
+    return f"Of {steps:.0f} steps a unit is open on average at: {'; '.join(found)}."
+
+
+@chart("Errors of 0 are not drawn")
 def mod_derivatives(table: pd.DataFrame, by_mod: pd.DataFrame) -> Figure:
-    """How wrong each derivative of mod is over the periods gone by, and how often a gate is found again with it.
+    """Five derivatives of mod: how wrong each is over the periods gone by, and how often a gate is found with it.
 
     table: columns mod, periods, error (relative, of the derivative of k by tau). by_mod: mod, periods, recovered. What
-    is right to the rounding of the differences stands at the bottom; an error of 0 has no place.
+    is right to the rounding of the differences stands at the bottom.
     """
     figure, (left, right) = new(2, figsize=(7.6, 3.4))
     names = list(dict.fromkeys(table["mod"]))
@@ -129,14 +234,30 @@ def mod_derivatives(table: pd.DataFrame, by_mod: pd.DataFrame) -> Figure:
     return figure
 
 
-@in_style
-def recovery(table: pd.DataFrame) -> Figure:
-    """How often a gate is found again over how far off the search starts: a row for tau, one for s, a line a remedy.
+def wrong_derivatives(table: pd.DataFrame, by_mod: pd.DataFrame) -> str:
+    """How far each derivative is from the differences once a period has passed, in the median."""
+    errors = table[table["periods"] > 0].groupby("mod", sort=False)["error"].median()
+    found = [f"{name} {percent(error) if error > 0.001 else f'{error:.0e}'}" for name, error in errors.items()]
+    return f"Median error of ∂k/∂τ once a period has passed: {', '.join(found)}."
 
-    table: columns remedy, periods, ratio, offset, seed and recovered; a panel for each number of periods.
+
+def found_by_mod(table: pd.DataFrame, by_mod: pd.DataFrame) -> str:
+    """How often a gate is found again with each derivative."""
+    shares = by_mod.groupby("mod", sort=False)["recovered"].mean()
+    return (
+        f"Gates found again: {', '.join(f'{name} {percent(share)}' for name, share in shares.items())}. The error is "
+        f"relative to central differences. {words.counted(by_mod['seed'].nunique(), 'seed')}."
+    )
+
+
+@chart("Top: start moved in τ; bottom: in s")
+def recovery(table: pd.DataFrame) -> Figure:
+    """How often a gate is found again, by how far off the search starts: one line for each remedy.
+
+    table: columns remedy, periods, ratio, offset, seed and recovered; one panel for each number of periods.
     """
     numbers, remedies = sorted(table["periods"].unique()), list(dict.fromkeys(table["remedy"]))
-    figure, axes = new(len(numbers), 2, sharey=True, squeeze=False, figsize=(2.5 * len(numbers) + 0.6, 5.0))
+    figure, axes = new(len(numbers), 2, sharey=True, squeeze=False, figsize=(2.5 * len(numbers) + 0.6, 4.4))
     starts = (
         ("ratio", table["offset"] == 0, "start of τ / true τ"),
         ("offset", table["ratio"] == 1, "(start of s − s) / τ"),
@@ -154,6 +275,23 @@ def recovery(table: pd.DataFrame) -> Figure:
     return figure
 
 
+def found_again(table: pd.DataFrame) -> str:
+    """From which share of the starts the gate is found, for each remedy."""
+    shares = table.groupby("remedy", sort=False)["recovered"].mean()
+    found = [f"{name} {percent(share)}" for name, share in shares.items()]
+    return f"Starts from which a gate is found again by its output: {', '.join(found)}."
+
+
+def reach(table: pd.DataFrame) -> str:
+    """Between which starts of the period every search without a remedy succeeds, by the number of periods seen."""
+    found, plain = [], table[(table["remedy"] == "as it is") & (table["offset"] == 0)]
+    for n, rows in grouped(plain, "periods"):
+        share = rows.groupby("ratio")["recovered"].mean()
+        inside = [ratio for ratio in share.index if (share[min(ratio, 1.0) : max(ratio, 1.0)] == 1).all()]
+        found.append(f"T = {n:g} τ: {words.from_to(inside, 'g') if inside else 'none'}")
+    return f"Starts of τ, in true periods, from which every search without a remedy succeeds: {'; '.join(found)}."
+
+
 def _shares(ax: Axes, table: pd.DataFrame, over: str, remedies: list[str]) -> None:
     """The share of searches that found the gate, a line for each remedy."""
     for colour, name in zip(SEQUENCE, remedies):
@@ -161,9 +299,9 @@ def _shares(ax: Axes, table: pd.DataFrame, over: str, remedies: list[str]) -> No
         ax.plot(share.index, share, color=colour, marker="o", ms=3, lw=1.2, label=name)
 
 
-@in_style
+@chart("One panel for each longest period; τ log-uniform from 1 on, s uniform over a period")
 def never_open(table: pd.DataFrame) -> Figure:
-    """The share of units that no whole step finds open, over r_on and T: a heat map for each longest period.
+    """Heat maps of the share of units that are open at no whole step, by the open ratio and the number of steps.
 
     table: columns longest, r_on, length and share.
     """
@@ -184,11 +322,24 @@ def never_open(table: pd.DataFrame) -> Figure:
     return figure
 
 
-@in_style
-def leaked_gradients(table: pd.DataFrame) -> Figure:
-    """The gradient that reaches each unit, the largest first: those that open and those that do not, by leak.
+def asleep(table: pd.DataFrame, r_on: float = 0.05) -> str:
+    """How many units of the shortest periods never open, at the shortest and the longest T. r_on: the paper's."""
+    rows = table[(table["longest"] == table["longest"].min()) & (table["r_on"] == r_on)].sort_values("length")
+    longest = rows["longest"].iloc[0]
+    first, last = (f"{percent(rows['share'].iloc[at])} within T = {rows['length'].iloc[at]}" for at in (0, -1))
+    return f"With periods up to {longest:.0f} and r_on = {r_on:g}, units that never open: {first}, {last}."
 
-    table: columns leak, seed, unit, dead, weights and gate (norms of gradients). Zeros have no place on the log scale.
+
+def standard_error(table: pd.DataFrame) -> str:
+    """How sure the shares are."""
+    return f"The standard error of a share is {table['error'].max():.1%} at most."
+
+
+@chart("Units sorted, the largest gradient first; gradients of 0 are not drawn")
+def leaked_gradients(table: pd.DataFrame) -> Figure:
+    """Two charts of the gradient that reaches each unit, for units that open and units that do not, by leak.
+
+    table: columns leak, seed, unit, dead, weights and gate (norms of gradients).
     """
     figure, axes = new(2, figsize=(7.4, 3.2))
     titles = {"weights": "by the unit's weights", "gate": "by log τ, s and logit $r_\\mathrm{on}$"}
@@ -204,3 +355,18 @@ def leaked_gradients(table: pd.DataFrame) -> Figure:
     axes[0].set(ylabel="norm of the gradient")
     legend_below(figure)
     return figure
+
+
+def reaching(table: pd.DataFrame) -> str:
+    """What share of the others' gradient reaches the units that never open, in the median, without a leak and with."""
+
+    def share(leak: float, column: str) -> float:
+        rows = table[table["leak"] == leak]
+        medians = rows.groupby("dead")[column].median()
+        return float(medians[True] / medians[False])
+
+    none, most = table["leak"].min(), table["leak"].max()
+    return (
+        f"Units that never open get {percent(share(none, 'weights'))} of the others' gradient; with a leak of "
+        f"{most:g}, {percent(share(most, 'weights'), 1)} by the weights, {percent(share(most, 'gate'), 2)} by the gate."
+    )

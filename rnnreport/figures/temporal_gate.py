@@ -2,43 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.ticker import NullLocator
 
-from rnnreport.figures import COLOURS, GATED, GUIDE, LSTM, NAMES, SEQUENCE, curves, in_style, new, thinned
+from rnnreport import words
+from rnnreport.figures import COLOURS, GATED, GUIDE, LSTM, NAMES, SEQUENCE, chart, curves, end_labels, new, thinned
+from rnnreport.intervals import in_words
+from rnnreport.words import at_end, grouped, percent, spread
 
+NETWORKS = {"lstm": "LSTM", "temporal-gate": "with gate"}
 # What the gates on the noise bursts are called on the page, and their colours: the LSTM's for none.
 BURST_NAMES = {
     "none": "LSTM",
-    "open in the quiet": "open in the quiet,\nfixed",
+    "open in the quiet": "set to quiet",
     "drawn, learned": "drawn, learned",
-    "burst, learned": "open in the burst\nat first, learned",
-    "open in the burst": "open in the burst,\nfixed",
+    "burst, learned": "bursts, learned",
+    "open in the burst": "set to bursts",
 }
 BURST_COLOURS = dict(zip(BURST_NAMES, (LSTM, GATED, SEQUENCE[0], SEQUENCE[3], GUIDE)))
+# Neil et al. (2016), figure 3: accuracy after 70 epochs of 5,000 waves in batches of 32, mean of five seeds.
+PUBLISHED_UPDATES = 70 * math.ceil(5_000 / 32)
+PUBLISHED = {
+    "standard": {"lstm": 0.8934, "temporal-gate": 0.9926},
+    "high-resolution": {"lstm": 0.5172, "temporal-gate": 0.9961},
+    "asynchronous": {"lstm": 0.6902, "temporal-gate": 0.9789},
+}
 
 
-@in_style
+@chart("One panel per T; bands: 95% intervals of the mean; dotted: chance")
 def race(table: pd.DataFrame) -> Figure:
-    """Accuracy over the steps with and without the temporal gate, a panel for each T."""
+    """Accuracy over the training steps, with and without the temporal gate."""
     lengths = sorted(table["length"].unique())
     figure, axes = new(len(lengths), sharey=True, squeeze=False, figsize=(3.2 * len(lengths) + 1.4, 3.0))
     for ax, length in zip(axes[0], lengths):
-        names = {"lstm": "LSTM", "temporal-gate": "with gate"}
-        curves(table[table["length"] == length], "model", colours=COLOURS, names=names, ax=ax)
+        curves(table[table["length"] == length], "model", colours=COLOURS, names=NETWORKS, ax=ax)
         ax.set_title(f"T = {length}", fontsize=10)
     axes[0, 0].set(ylabel="accuracy on fresh palindromes")
     return figure
 
 
-@in_style
+def raced(table: pd.DataFrame) -> str:
+    """The accuracy of both networks at the longest T after the last step."""
+    last = at_end(table, length=table["length"].max())
+    return f"After {last['step'].iloc[0]:,} steps at T = {last['length'].iloc[0]}: {words.each(last, 'model')}."
+
+
+@chart("Dots: seeds; lines: medians; crosses: not solved within the budget (dotted)")
 def steps_to_solve(steps: pd.DataFrame, budget: int) -> Figure:
-    """How many steps it takes to solve a length, a dot a seed, a line through a network's medians; crosses: not solved.
+    """Training steps until a palindrome length is solved, one line for each network.
 
     steps: columns model, value (its start, "" for none), length, seed and steps, infinite where the budget was not
     enough.
@@ -71,11 +88,11 @@ def steps_to_solve(steps: pd.DataFrame, budget: int) -> Figure:
     return figure
 
 
-@in_style
+@chart("Dots: units; green: open at step 1")
 def carriers(units: pd.DataFrame) -> Figure:
     """What each unit adds to the right digit's logit, against the first step at which it is open.
 
-    units: columns first_open (0: never) and margin; a dot a unit, of all seeds.
+    units: columns first_open (0: never) and margin.
     """
     figure, ax = new(figsize=(6.4, 3.2))
     units = thinned(units, 5_000)
@@ -94,29 +111,81 @@ def carriers(units: pd.DataFrame) -> Figure:
     return figure
 
 
-@in_style
-def bursts(table: pd.DataFrame, best: float, without_clock: float) -> Figure:
-    """Accuracy over the steps, a line a kind of gate, with the bounds of who knows the clock and who does not.
+def hangs_on_few(silenced: pd.DataFrame) -> str:
+    """What is left of the accuracy without the units that are open at the first step, and without as many others.
 
-    table: columns gate (of ``BURST_NAMES``), step, seed and test_accuracy.
+    silenced: columns which, units and accuracy.
+    """
+    left = silenced.groupby("which")["accuracy"].mean().map(words.share)
+    return (
+        f"Silencing the {words.from_to(silenced['units'], 'd')} units open at the first step leaves an accuracy of "
+        f"{left['first']} of {left['none']}; silencing as many others, {left['others']}."
+    )
+
+
+def who_answers(units: pd.DataFrame, silenced: pd.DataFrame) -> str:
+    """What share of the right digit's logit comes from units that open at the first step, later or never.
+
+    And what is left of the accuracy with units silenced, with intervals. units: columns seed, first_open and margin.
+    """
+    groups = {"at the first step": units["first_open"] == 1, "later": units["first_open"] > 1}
+    groups["never"] = units["first_open"] == 0
+    margins, found = units.groupby("seed")["margin"].sum(), []
+    for name, there in groups.items():
+        if there.any():
+            part = units[there].groupby("seed")["margin"].sum().reindex(margins.index, fill_value=0)
+            found.append(f"{name}, {percent(there.mean())} of the units: {in_words(part / margins)}")
+    left = silenced.groupby("which")["accuracy"].apply(spread)
+    return (
+        f"Shares in the right digit's logit at T = {units['length'].iloc[0]}, by when a unit first opens: "
+        f"{'; '.join(found)}. Accuracy: {left['none']}; without the units open at the first step {left['first']}, "
+        f"unread by the output alone {left['first, by the output']}; without as many others {left['others']}."
+    )
+
+
+@chart("One line per kind of gate; bands: 95% intervals of the mean; dotted: chance; dashed: bounds")
+def bursts(table: pd.DataFrame, bounds: Mapping[str, float]) -> Figure:
+    """Accuracy over the training steps on noise bursts, for the LSTM and four kinds of gates.
+
+    table: columns gate (of ``BURST_NAMES``), step, seed and test_accuracy; bounds: accuracies by their names.
     """
     figure, ax = new(figsize=(6.8, 3.8))
     present = [gate for gate in BURST_NAMES if gate in set(table["gate"])]
     ordered = pd.concat([table[table["gate"] == gate] for gate in present])
-    curves(ordered, "gate", ax=ax, colours=BURST_COLOURS, names=BURST_NAMES, chance=None, ylim=(0.45, 1.03))
+    unnamed = dict.fromkeys(BURST_NAMES, "")
+    curves(ordered, "gate", ax=ax, colours=BURST_COLOURS, names=unnamed, chance=None, ylim=(0.45, 1.03))
     ax.axhline(0.5, color=GUIDE, ls=":", lw=1)
-    for level, words in ((best, "best possible"), (without_clock, "best without a clock")):
-        _bound(ax, level, words)
+    for name, level in bounds.items():
+        _bound(ax, level, name)
     ax.set(ylabel="accuracy on fresh sequences")
+    ends = at_end(ordered).groupby("gate")["test_accuracy"].mean()
+    labels = [(ends[gate], BURST_NAMES[gate], BURST_COLOURS[gate]) for gate in present]
+    end_labels(ax, table["step"].max(), labels, gap=0.05)  # close, so that each stands beside its line
     return figure
 
 
-@in_style
-def seeking(final: pd.DataFrame, gates: pd.DataFrame, period: float, bounds: Mapping[str, float]) -> Figure:
-    """Where gates that start at another period end up: accuracy against the start, and the periods' ways.
+def heard_in_the_quiet(table: pd.DataFrame, bounds: Mapping[str, float]) -> str:
+    """The accuracy that each kind of gate ends with."""
+    found = [
+        f"{BURST_NAMES[gate]} {words.share(rows['test_accuracy'].mean())}"
+        for gate, rows in grouped(at_end(table), "gate")
+    ]
+    return f"On noise bursts, accuracy after {table['step'].max():,} steps: {'; '.join(found)}."
 
-    final: columns start (the period at first), seed and test_accuracy at the end; gates: start, seed, step and tau, a
-    row a unit; bounds: names of accuracies to draw as lines.
+
+def bursts_in_full(table: pd.DataFrame, bounds: Mapping[str, float]) -> str:
+    """The same with intervals, and the bounds."""
+    found = [f"{BURST_NAMES[gate]} {spread(rows['test_accuracy'])}" for gate, rows in grouped(at_end(table), "gate")]
+    known = [f"{name} {level:.3f}" for name, level in bounds.items()]
+    return f"{'; '.join(found)}. {words.listed(known).capitalize()}."
+
+
+@chart("Dots: seeds; green: period found")
+def seeking(final: pd.DataFrame, gates: pd.DataFrame, period: float, bounds: Mapping[str, float]) -> Figure:
+    """Where gates that start at another period end: accuracy against the start, and their periods over training.
+
+    final: columns start (the period at first), seed and test_accuracy at the end; gates: start, seed, step and tau,
+    one row per unit; bounds: names of accuracies to draw as lines.
     """
     figure, (left, right) = new(2, figsize=(7.6, 3.4))
     left.plot(final["start"] / period, final["test_accuracy"], "o", color=GATED, ms=4, alpha=0.6)
@@ -124,79 +193,162 @@ def seeking(final: pd.DataFrame, gates: pd.DataFrame, period: float, bounds: Map
     left.plot(means.index / period, means, color=GATED, lw=1.2)
     for name, level in bounds.items():
         _bound(left, level, name, inset=0)
-    left.set(xlabel="period at first, of the true one", ylabel="accuracy at the end", ylim=(0.45, 1.03))
+    left.set(xlabel="period at first (true periods)", ylabel="accuracy at the end", ylim=(0.45, 1.03))
     medians = gates.groupby(["start", "seed", "step"])["tau"].median().reset_index()
     for _, way in medians.groupby(["start", "seed"]):
         colour = GATED if abs(way["tau"].iloc[-1] / period - 1) < 0.02 else SEQUENCE[0]
         right.plot(way["step"], way["tau"] / period, color=colour, lw=0.9, alpha=0.8)
     right.axhline(1, color=GUIDE, ls="--", lw=1)
-    right.set(xlabel="training step", ylabel="median period, of the true one", yscale="log")
+    right.set(xlabel="training step", ylabel="median period (true periods)", yscale="log")
     ticks = [tick for tick in (0.5, 0.7, 1.0, 1.5, 2.0) if gates["tau"].min() < tick * period * 1.05]
     right.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     right.yaxis.set_minor_locator(NullLocator())
     return figure
 
 
-@in_style
-def sine_waves(tables: Mapping[str, pd.DataFrame], published: Mapping[str, Mapping[str, float]]) -> Figure:
-    """Accuracy over the updates, a panel a table; dotted: what was published for the model after more of them.
+def periods_found(arrived: pd.DataFrame) -> str:
+    """From how many starts the period is found, and how well the task is solved all the same.
 
-    tables: by their titles, with the columns model, step, seed and test_accuracy; published: accuracies by title and
-    model.
+    arrived: columns start, found and test_accuracy.
     """
-    figure, axes = _side_by_side(tables, 2.1)
-    for ax, (title, table) in zip(axes, tables.items()):
-        names = NAMES if ax is axes[-1] else dict.fromkeys(NAMES, "")
-        curves(table, "model", ax=ax, colours=COLOURS, names=names, chance=None, ylim=(0.45, 1.02))
-        ax.axhline(0.5, color=GUIDE, ls=":", lw=1)
-        for model, level in published.get(title, {}).items():
+    starts = arrived.groupby("start")
+    most = (starts["found"].mean() > 0.5).sum()
+    return (
+        f"Most seeds find the period from {most or 'none'} of {words.counted(len(starts), 'start')}; the mean accuracy "
+        f"at the end is {words.from_to(starts['test_accuracy'].mean(), '.2f')}, by the start."
+    )
+
+
+def found_by_start(arrived: pd.DataFrame, period: float) -> str:
+    """How many seeds find the period from each start."""
+    found = [
+        f"{start / period:g}: {rows['found'].sum()}" for start, rows in grouped(arrived.sort_values("start"), "start")
+    ]
+    return f"Seeds that end within 2% of the true period, by the start in true periods: {', '.join(found)}."
+
+
+@chart(f"Dotted: chance, and published after {PUBLISHED_UPDATES:,} updates; bands: 95% intervals of the mean")
+def sine_waves(table: pd.DataFrame) -> Figure:
+    """Accuracy over the updates on sine waves, with and without the gate, one chart for each way of sampling.
+
+    table: columns sampling, model, step, seed and test_accuracy.
+    """
+    panels = dict(grouped(table, "sampling"))
+    figure, axes = new(1, len(panels), squeeze=False, figsize=(4.8, 2.5 * len(panels) + 0.3))  # legible on a telephone
+    for ax, (sampling, rows) in zip(axes[:, 0], panels.items()):
+        curves(rows, "model", ax=ax, colours=COLOURS, names=NETWORKS, chance=0.5, ylim=(0.45, 1.02))
+        for model, level in PUBLISHED[sampling].items():
             ax.axhline(level, color=COLOURS[model], ls=(0, (1, 2)), lw=1.2)
-        ax.set(xlabel="updates")
-    axes[0].set(ylabel="accuracy on fresh waves")
+        ax.set(xlabel="updates", ylabel="accuracy on fresh waves")
+        ax.set_title(sampling, fontsize=10)
     return figure
 
 
-@in_style
+def told_apart(table: pd.DataFrame) -> str:
+    """The accuracy of both networks at the end, for each way of sampling."""
+    found = []
+    for sampling, rows in grouped(table, "sampling"):
+        accuracies = ", ".join(f"{NETWORKS[model]} {words.share(part.mean())}" for model, part in _ends(rows))
+        found.append(f"{sampling}: {accuracies}")
+    return f"Waves told apart at the end, {'; '.join(found)}."
+
+
+def beside_the_paper(table: pd.DataFrame) -> str:
+    """The accuracies with their intervals, and what as many updates as the paper's would cost."""
+    found = []
+    for sampling, rows in grouped(table, "sampling"):
+        accuracies = ", ".join(f"{NETWORKS[model]} {spread(part)}" for model, part in _ends(rows))
+        found.append(f"{sampling}, {rows['step'].max():,} updates: {accuracies}")
+    last = table[table["step"] == table["steps"]]
+    hours = (last["seconds"] / last["steps"]).sum() * PUBLISHED_UPDATES / 3600
+    return f"{'; '.join(found)}. As many updates as the paper's would take these runs {hours:.2g} hours of one core."
+
+
+def _ends(table: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
+    """Each model's accuracies after the last step."""
+    return ((model, rows["test_accuracy"]) for model, rows in grouped(at_end(table), "model"))
+
+
+@chart("Bands: 95% intervals of the mean; dotted: always answering 1")
 def adding(table: pd.DataFrame) -> Figure:
-    """Mean squared error of the sums over the steps, against that of always answering 1.
+    """Mean squared error of the sums over the training steps, with and without the gate.
 
     table: columns model, step, seed and test_loss.
     """
     figure, ax = new(figsize=(5.6, 3.1))
-    curves(table, "model", "test_loss", ax=ax, colours=COLOURS, names=NAMES, chance=None, ylim=(0, 0.22), share=False)
+    curves(
+        table, "model", "test_loss", ax=ax, colours=COLOURS, names=NETWORKS, chance=None, ylim=(0, 0.22), share=False
+    )
     _bound(ax, 1 / 6, "always 1", ls=":")
     ax.set(ylabel="mean squared error")
     return figure
 
 
-@in_style
+def off_by(table: pd.DataFrame) -> str:
+    """The mean squared error at the end, mean and range over the seeds."""
+    found = [
+        f"{NETWORKS[model]} {rows['test_loss'].mean():.3f} ({words.from_to(rows['test_loss'], '.3f')})"
+        for model, rows in grouped(at_end(table), "model")
+    ]
+    return (
+        f"Mean squared error after {table['step'].max():,} steps: {', '.join(found)}; always answering 1: {1 / 6:.3f}."
+    )
+
+
+@chart("Bands: 95% intervals of the mean; dotted: chance")
 def marked_digit(table: pd.DataFrame) -> Figure:
-    """Accuracy over the steps of the LSTM and of gates by their open ratio.
+    """Accuracy over the training steps, one line for each open ratio and one for the LSTM.
 
     table: columns r_on (missing for the LSTM), step, seed and test_accuracy.
     """
-    names = table["r_on"].map(lambda r_on: "LSTM" if pd.isna(r_on) else f"$r_\\mathrm{{on}}$ = {r_on:g}")
+    names = table["r_on"].map(_network)
     gates = [name for name in dict.fromkeys(names) if name != "LSTM"]
     colours = {**dict(zip(gates, (GATED, *SEQUENCE[:1], SEQUENCE[3], GUIDE))), "LSTM": LSTM}
     figure, ax = new(figsize=(5.6, 3.1))
-    curves(table.assign(gate=names), "gate", ax=ax, colours=colours)
+    symbols = {name: name.replace("r_on", "$r_\\mathrm{on}$") for name in colours}
+    curves(table.assign(gate=names), "gate", ax=ax, colours=colours, names=symbols)
     ax.set(ylabel="accuracy on fresh sequences")
     return figure
 
 
-def _bound(ax: Axes, level: float, words: str, ls: str = "--", inset: float = 3) -> None:
+def slowed_down(table: pd.DataFrame) -> str:
+    """When the LSTM has 90% right for the first time, and when the gate that opens least often has."""
+    steps = _first_good(table)
+    lstm, name = steps["LSTM"], next(name for name in steps if name != "LSTM")
+    late = f" ({steps[name] / lstm:.1f} times as late)" if np.isfinite(steps[name]) and np.isfinite(lstm) else ""
+    return f"The LSTM first has 90% right at {_at(lstm)}, the gates of {name} at {_at(steps[name])}{late}."
+
+
+def slowed_in_full(table: pd.DataFrame) -> str:
+    """The same for every open ratio, and the accuracies at the end."""
+    steps = _first_good(table)
+    found = [
+        f"{name} {spread(rows['test_accuracy'])}, 90% at {_at(steps[name])}"
+        for name, rows in grouped(at_end(table).assign(name=lambda rows: rows["r_on"].map(_network)), "name")
+    ]
+    return f"Accuracy at the end, and the step of the first 90%, median of the seeds: {'; '.join(found)}."
+
+
+def _network(r_on: float) -> str:
+    """What a network is called: by its open ratio, or the LSTM."""
+    return "LSTM" if pd.isna(r_on) else f"r_on = {r_on:g}"
+
+
+def _first_good(table: pd.DataFrame) -> dict[str, float]:
+    """For each network the step at which 90% are right for the first time, median of the seeds; infinite if at none."""
+    steps = table["step"].where(table["test_accuracy"] >= 0.9, np.inf)
+    first = steps.groupby([table["r_on"].map(_network), table["seed"]], sort=False).min()
+    return {str(name): median for name, median in first.groupby(level=0, sort=False).median().items()}
+
+
+def _at(step: float) -> str:
+    return f"step {step:,.0f}" if np.isfinite(step) else "no step"
+
+
+def _bound(ax: Axes, level: float, name: str, ls: str = "--", inset: float = 3) -> None:
     """A line across at a level that bounds the others, its name above its right end."""
     ax.axhline(level, color=GUIDE, ls=ls, lw=1)
     ax.annotate(
-        words, (1, level), xycoords=("axes fraction", "data"), xytext=(-inset, 2), textcoords="offset points",
+        name, (1, level), xycoords=("axes fraction", "data"), xytext=(-inset, 2), textcoords="offset points",
         ha="right", fontsize=8, color=GUIDE,
     )  # fmt: skip
-
-
-def _side_by_side(tables: Mapping[str, pd.DataFrame], width: float) -> tuple[Figure, list[Axes]]:
-    """A panel for each table, under its title."""
-    figure, axes = new(len(tables), sharey=True, squeeze=False, figsize=(width * len(tables) + 1.6, 3.1))
-    for ax, title in zip(axes[0], tables):
-        ax.set_title(title, fontsize=10)
-        ax.xaxis.set_major_locator(MaxNLocator(4))  # five-digit steps fit side by side
-    return figure, list(axes[0])

@@ -1,0 +1,258 @@
+"""What the captions of chapter 3 say, whole sentences from tables by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from rnnreport.experiments import temporal_gate as trained
+from rnnreport.figures import gate, temporal_gate
+
+
+def test_a_gate_is_told_by_when_it_opens():
+    k = pd.DataFrame({"t": [0.0, 0.5, 1.0, 2.0], "k": [0.0, 0.9, 0.25, 0.0], "integer": [True, False, True, True]})
+    assert gate.opens(k, 6.0, -3.5, 0.2) == (
+        "With τ = 6, s = -3.5 and r_on = 0.2 the gate opens at t = -3.5 for 1.2 steps, and again every 6."
+    )
+    assert gate.at_whole_steps(k) == (
+        "At whole steps the gate reaches 0.25 at most, and is open at 33% of them. "
+        "Computed from (12), without randomness."
+    )
+    assert gate.mixes(0.25) == "A gate that is open by k = 0.25 mixes 0.25 of the candidate and 0.75 of the old state."
+
+
+def test_a_state_is_told_by_how_often_it_changes():
+    table = pd.DataFrame({"c": [0.1, 0.2, 0.3], "h": [0.1, 0.1, 0.2], "gated c": [0.0, 0.4, 0.4], "gated h": 0.0})
+    assert gate.changes(table) == "Behind the gate c and h change at 1 of 3 steps, without it at 3."
+    still = table.assign(**{"gated c": 0.0})
+    assert gate.changes(still) == "Behind the gate c and h change at none of 3 steps, without it at 3."
+
+
+def test_the_narrowest_gate_lengthens_a_memory_most():
+    table = pd.DataFrame(
+        {"forget": [0.9, 0.5, 0.9, 0.5], "r_on": [0.1, 0.1, 0.5, 0.5], "closed": [200.0, 30.0, 40.0, 6.0],
+         "measured": [202.0, 30.0, 40.0, 6.0], "ungated": [10.0, 1.0, 10.0, 1.0]}
+    )  # fmt: skip
+    assert gate.lasts_longer(table) == (
+        "At r_on = 0.1 the gate multiplies a memory's half-life by 30 (f = 0.5) to 20 (f = 0.9)."
+    )
+    assert gate.off_the_formula(table) == (
+        "The measured half-lives are within 1.0% of the formula's. Without randomness."
+    )
+
+
+def test_updates_are_told_by_their_mean_and_the_units_without_any():
+    table = pd.DataFrame({"r_on": [0.1, 0.1, 0.5, 0.5], "updates": [0, 3, 9, 12], "expected": [2.0, 2.0, 10.0, 10.0]})
+    assert gate.open_on_average(table) == (
+        "Of 20 steps a unit is open on average at: r_on = 0.1: 1.5 (50% never); r_on = 0.5: 10.5 (0% never)."
+    )
+
+
+def test_derivatives_of_the_remainder_are_told_by_their_errors_and_what_they_find():
+    slopes = pd.DataFrame(
+        {"mod": ["floored", "stopped"] * 3, "periods": [0, 0, 1, 1, 9, 9], "error": [1.0, 1.0, 1e-9, 0.5, 3e-9, 0.9]}
+    )
+    by_mod = pd.DataFrame(
+        {"mod": ["floored", "floored", "stopped"], "seed": [0, 1, 0], "recovered": [True, True, False]}
+    )
+    assert gate.wrong_derivatives(slopes, by_mod) == (
+        "Median error of ∂k/∂τ once a period has passed: floored 2e-09, stopped 70%."
+    )
+    assert gate.found_by_mod(slopes, by_mod) == (
+        "Gates found again: floored 100%, stopped 0%. The error is relative to central differences. 2 seeds."
+    )
+
+
+def test_searches_are_told_by_the_share_that_succeeds_and_by_their_reach():
+    rows = [
+        ("as it is", n, ratio, seed, abs(ratio - 1) <= (0.2 if n == 2 else 0) or (ratio, seed) == (2.0, 0))
+        for n in (2, 40) for ratio in (0.5, 0.8, 1.0, 1.2, 2.0) for seed in (0, 1)
+    ]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["remedy", "periods", "ratio", "seed", "recovered"]).assign(offset=0.0)
+    both = table.assign(remedy="both", recovered=True)
+    assert gate.found_again(pd.concat([table, both])) == (
+        "Starts from which a gate is found again by its output: as it is 50%, both 100%."
+    )
+    assert gate.reach(pd.concat([table, both])) == (
+        "Starts of τ, in true periods, from which every search without a remedy succeeds: T = 2 τ: 0.8 to 1.2; "
+        "T = 40 τ: 1."
+    )
+    assert gate.reach(table.assign(recovered=False)).endswith("T = 2 τ: none; T = 40 τ: none.")
+
+
+def test_sleepers_are_told_at_the_shortest_and_the_longest_sequence():
+    table = pd.DataFrame(
+        {"longest": [20.1, 20.1, 20.1, 100.0], "r_on": [0.05, 0.05, 0.5, 0.05], "length": [50, 5, 5, 5],
+         "share": [0.1, 0.75, 0.3, 0.9], "error": [0.001, 0.004, 0.002, 0.003]}
+    )  # fmt: skip
+    assert gate.asleep(table) == (
+        "With periods up to 20 and r_on = 0.05, units that never open: 75% within T = 5, 10% within T = 50."
+    )
+    assert gate.standard_error(table) == "The standard error of a share is 0.4% at most."
+
+
+def test_the_gradient_of_sleepers_is_told_without_a_leak_and_with():
+    table = pd.DataFrame(
+        {"leak": [0.0, 0.0, 0.001, 0.001], "dead": [True, False] * 2, "weights": [0.0, 2.0, 0.05, 2.0],
+         "gate": [0.0, 1.0, 0.0012, 1.0]}
+    )  # fmt: skip
+    assert gate.reaching(table) == (
+        "Units that never open get 0% of the others' gradient; with a leak of 0.001, 2.5% by the weights, "
+        "0.12% by the gate."
+    )
+
+
+def runs(accuracies, **columns):
+    """The last step of 100 of a model, and its first; a row for each seed and step."""
+    rows = [(seed, step, last * (step > 0)) for seed, last in enumerate(accuracies) for step in (0, 100)]
+    return pd.DataFrame(rows, columns=["seed", "step", "test_accuracy"]).assign(**columns)
+
+
+def test_a_race_is_told_at_the_longest_palindromes():
+    table = pd.concat(
+        [runs([0.4], model="lstm", length=20), runs([0.2], model="lstm", length=50),
+         runs([0.9], model="temporal-gate", length=50)]
+    )  # fmt: skip
+    assert temporal_gate.raced(table) == "After 100 steps at T = 50: LSTM: 0.20; LSTM with temporal gate: 0.90."
+
+
+def climbs():
+    """An LSTM that fails T = 20 and 10, one that solves T = 10 alone, and a gated network that solves both."""
+    rows = [
+        (model, value, length, seed, step, (1.0 if good and step else 0.1))
+        for model, value, solved in (("lstm", "plain", 0), ("lstm", "better", 10), ("temporal-gate", "", 20))
+        for length in (10, 20) if length <= (10 if value == "plain" else 20)
+        for seed in (0, 1) for step in (0, 50 + seed) for good in [length <= solved]
+    ]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["model", "value", "length", "seed", "step", "test_accuracy"])
+    return table.assign(base="", factor="", steps=1_000, seconds=lambda rows: 1.2 * rows["step"])
+
+
+def test_the_climb_is_told_by_the_longest_palindromes_solved():
+    assert trained.longest_solved(climbs()) == (
+        "Longest palindromes solved within 1,000 steps: LSTM with plain: none; LSTM with better: 10; "
+        "LSTM with temporal gate: ≥ 20."
+    )
+    assert trained.steps_and_minutes(climbs()) == (
+        "Solved: 99% of fresh palindromes are right at a measurement; where too many seeds had failed, the others were "
+        "not run. LSTM with plain: T = 10 0 of 2 seeds; LSTM with better: T = 10 2 of 2 seeds in 50 to 51 steps, "
+        "T = 20 0 of 2 seeds; LSTM with temporal gate: T = 10 2 of 2 seeds in 50 to 51 steps, T = 20 2 of 2 seeds in "
+        "50 to 51 steps. Minutes of one core for a training at T = 20: LSTM 1.0, LSTM with temporal gate 1.0."
+    )
+
+
+def test_the_answer_hangs_on_those_without_which_it_goes():
+    units = pd.DataFrame(
+        {"seed": [0, 0, 0, 1, 1, 1], "first_open": [1, 4, 0] * 2, "margin": [1.0, 3.0, 0.0] * 2, "length": 50}
+    )
+    accuracies = {"none": 1.0, "first": 0.1, "first, by the output": 0.9, "others": 0.8}
+    silenced = pd.DataFrame({"which": [*accuracies], "units": 3, "accuracy": [*accuracies.values()]})
+    assert temporal_gate.hangs_on_few(silenced) == (
+        "Silencing the 3 units open at the first step leaves an accuracy of 0.10 of 1.00; silencing as many "
+        "others, 0.80."
+    )
+    assert temporal_gate.who_answers(units, silenced) == (
+        "Shares in the right digit's logit at T = 50, by when a unit first opens: at the first step, 33% of the units: "
+        "0.25 (0.25 to 0.25); later, 33% of the units: 0.75 (0.75 to 0.75); never, 33% of the units: 0.00 (0.00 to "
+        "0.00). Accuracy: 1.00; without the units open at the first step 0.10, unread by the output alone 0.90; "
+        "without as many others 0.80."
+    )
+    assert "never" not in temporal_gate.who_answers(units[units["first_open"] > 0], silenced)
+
+
+def test_gates_on_bursts_are_told_by_what_they_are_set_to():
+    table = pd.concat([runs([0.9], gate="none"), runs([0.5], gate="open in the burst")])
+    bounds = {"best possible": 0.994, "best without a clock": 0.844}
+    assert temporal_gate.heard_in_the_quiet(table, bounds) == (
+        "On noise bursts, accuracy after 100 steps: LSTM 0.90; set to bursts 0.50."
+    )
+    assert temporal_gate.bursts_in_full(table, bounds) == (
+        "LSTM 0.90; set to bursts 0.50. Best possible 0.994 and best without a clock 0.844."
+    )
+
+
+def test_periods_are_told_by_the_starts_from_which_they_are_found():
+    arrived = pd.DataFrame(
+        {"start": [10.0, 10.0, 20.0, 20.0], "found": [True, False, True, True], "test_accuracy": [0.8, 0.9, 0.99, 0.97]}
+    )
+    assert temporal_gate.periods_found(arrived) == (
+        "Most seeds find the period from 1 of 2 starts; the mean accuracy at the end is 0.85 to 0.98, by the start."
+    )
+    assert temporal_gate.periods_found(arrived.assign(found=False)).startswith(
+        "Most seeds find the period from none of 2"
+    )
+    assert temporal_gate.found_by_start(arrived, 20.0) == (
+        "Seeds that end within 2% of the true period, by the start in true periods: 0.5: 1, 1: 2."
+    )
+
+
+def test_waves_are_told_for_each_way_of_sampling():
+    table = pd.concat(
+        [runs([0.9, 0.7], model="lstm", sampling="standard"),
+         runs([0.6, 0.6], model="temporal-gate", sampling="standard"),
+         runs([0.5, 0.5], model="lstm", sampling="asynchronous")]
+    ).assign(steps=100, seconds=36.0)  # fmt: skip
+    assert temporal_gate.told_apart(table) == (
+        "Waves told apart at the end, standard: LSTM 0.80, with gate 0.60; asynchronous: LSTM 0.50."
+    )
+    assert temporal_gate.PUBLISHED_UPDATES == 10_990
+    assert temporal_gate.beside_the_paper(table) == (
+        "standard, 100 updates: LSTM 0.80 (0.00 to 1.00), with gate 0.60 (0.60 to 0.60); asynchronous, 100 updates: "
+        "LSTM 0.50 (0.50 to 0.50). As many updates as the paper's would take these runs 6.6 hours of one core."
+    )
+
+
+def test_sums_are_told_by_their_error():
+    table = runs([1.0, 1.0], model="lstm").assign(test_loss=lambda rows: 0.1 + 0.1 * rows["seed"])
+    assert temporal_gate.off_by(table) == (
+        "Mean squared error after 100 steps: LSTM 0.150 (0.100 to 0.200); always answering 1: 0.167."
+    )
+
+
+@pytest.mark.parametrize(
+    ("gated", "says"),
+    [
+        ([0.5, 0.8, 0.95], "step 200 (2.0 times as late)."),
+        ([0.5, 0.8, 0.89], "no step."),
+    ],
+)
+def test_what_a_clock_costs_is_told_by_the_first_good_step(gated, says):
+    steps, about = [0, 100, 200], {"seed": 0}
+    table = pd.concat(
+        [pd.DataFrame({"step": steps, "test_accuracy": [0.1, 0.9, 1.0], "r_on": np.nan, **about}),
+         pd.DataFrame({"step": steps, "test_accuracy": gated, "r_on": 0.05, **about}),
+         pd.DataFrame({"step": steps, "test_accuracy": [0.1, 0.9, 0.99], "r_on": 1.0, **about})]
+    )  # fmt: skip
+    assert temporal_gate.slowed_down(table) == (
+        f"The LSTM first has 90% right at step 100, the gates of r_on = 0.05 at {says}"
+    )
+    assert temporal_gate.slowed_in_full(table) == (
+        "Accuracy at the end, and the step of the first 90%, median of the seeds: LSTM 1.00, 90% at step 100; "
+        f"r_on = 0.05 {gated[-1]:.2f}, 90% at {'step 200' if gated[-1] > 0.9 else 'no step'}; "
+        "r_on = 1 0.99, 90% at step 100."
+    )
+
+
+def units(step, s):
+    """Two units of the bursts' period, open for a fifth of it from s on: bursts are loud at steps 1…15, 20…35, …"""
+    return pd.DataFrame({"start": 21.0, "seed": 0, "step": step, "unit": [0, 1], "tau": 20.0, "s": [s, s], "r_on": 0.2})
+
+
+def test_openings_are_in_the_noise_or_in_the_quiet():
+    shares = trained.openings_in_noise(pd.concat([units(0, 1.0), units(10, 15.5)]))
+    assert shares.to_dict() == {0: 1.0, 10: 0.0}
+
+
+def test_the_network_is_replayed_whose_gates_left_the_noise_most():
+    left = pd.concat([units(0, 1.0), units(10, 15.5)])
+    stayed = pd.concat([units(0, 1.0), units(10, 2.0)]).assign(start=16.0)
+    shown = trained.replayed(pd.concat([stayed, left]), stayed)
+    assert shown["steps"] == [0, 10]
+    assert shown["s"].tolist() == [[1.0, 1.0], [15.5, 15.5]]
+    loud = torch.zeros(trained.BURSTS.length, dtype=torch.bool)
+    loud[torch.tensor(shown["loud"]) - 1] = True
+    assert torch.equal(loud, trained.BURSTS.in_burst())
+    assert shown["words"] == (
+        "Gates that start at 1.05 times the bursts' period. Of the openings of gates drawn at random, 100% fall into "
+        "the noise at first, 100% at the end."
+    )
