@@ -23,6 +23,7 @@ from rnnreport.claims.collected import METADATA, VERDICTS
 from rnnreport.claims.ledger import as_html, ledger
 from rnnreport.claims.verdicts import PREDICATES, Verdict, judge
 from rnnreport.parameters import ParameterError
+from rnnreport.provenance import PROJECT
 
 for chapter in iter_modules(claims.__path__, "rnnreport.claims."):
     import_module(chapter.name)  # each has its chapter's predicates
@@ -745,16 +746,21 @@ def test_the_first_page_has_the_answers_the_findings_it_asks_for_and_a_count(col
         '<ul class="in-short"><li><strong>1.3</strong> At r<sub>on</sub> &lt; 1. '
         '<a href="02_rnn_versus_lstm.html#figure-1b">Figure 1b</a></li></ul>'
     )
-    assert overview.findings(collected, figure_2_13="So it is.", figure_9="Not there.").data == (
-        '<ul class="in-short"><li><strong>So it is.</strong> 1 &amp; 2. '
+    assert overview.surprises(collected).data == (
+        f'<ul class="in-short"><li><strong>{overview.SURPRISES["Figure 2.13"]}</strong> 1 &amp; 2. '
         '<a href="02_rnn_versus_lstm.html#figure-2-13">Figure 2.13</a></li></ul>'
     )
     counts = "Of 28 claims of the report: **1 reproduced**, **1 contradicted** and **26 not run**."
     assert overview.verdicts(collected).data == counts
 
 
+def test_the_figures_that_surprise_are_there():
+    chapters = "".join(path.read_text("utf-8") for path in (PROJECT / "book").glob("0*.ipynb"))
+    assert [label for label in overview.SURPRISES if f'{label}\\"' not in chapters] == []
+
+
 def test_the_first_page_without_a_build_says_so():
-    assert overview.answers("").data == overview.findings("", figure_1a="Any.").data == overview.NOTHING.data
+    assert overview.answers("").data == overview.surprises("").data == overview.NOTHING.data
     assert overview.verdicts("").data == "Of 28 claims of the report: **28 not run**."
 
 

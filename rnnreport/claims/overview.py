@@ -11,6 +11,11 @@ from rnnreport.claims.verdicts import claims
 from rnnreport.shown import anchor, linked
 from rnnreport.words import counted, listed
 
+SURPRISES = {  # by the label of the figure that shows it
+    "Figure 2.13": "A network may solve one length and no other.",
+    "Figure 3.9": "A gate set as the report describes it hears nothing but noise.",
+    "Figure 2.6": "The start decides more than the architecture.",
+}
 NOTHING = Markdown("*`make book` collects them from the chapters; here it has not.*")
 
 
@@ -20,10 +25,10 @@ def answers(collected_file: str) -> HTML | Markdown:
     return _list([(row.question, row.answer, row.label, row.chapter) for row in found])
 
 
-def findings(collected_file: str, **titles: str) -> HTML | Markdown:
-    """What some figures find. titles: what each line begins with, by the figure's place on its page: figure_2_13."""
-    found = {anchor(row.label): row for row in collected(collected_file).findings}
-    rows = {title: found.get(place.replace("_", "-")) for place, title in titles.items()}
+def surprises(collected_file: str) -> HTML | Markdown:
+    """What the figures of ``SURPRISES`` find, each with a link to it."""
+    found = {row.label: row for row in collected(collected_file).findings}
+    rows = {title: found.get(label) for label, title in SURPRISES.items()}
     return _list([(title, row.finding, row.label, row.chapter) for title, row in rows.items() if row])
 
 
