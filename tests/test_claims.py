@@ -499,18 +499,18 @@ CASES = [
      "The claim is about 2,000 steps; the shortest of these runs has 1,999."),
     ("fig4", [text([math.nan, 3.0], [math.nan, 0.2], every=2_000)], None, "It takes more than one recorded step."),
     ("text-068", [long_text({100_000: 0.67, 400_000: 0.681, 500_000: 0.69})], True,
-     "After 500,000 steps, accuracy on training batches 0.69, against 0.66 to 0.70; 0.68 is reached for the first "
-     "time at step 400,000. On held-out text 0.60."),
+     "After 500,000 steps, accuracy on training batches 0.690, against 0.66 to 0.70; 0.68 is reached for the first "
+     "time at step 400,000. On held-out text 0.600."),
     ("text-068", [long_text({400_000: 0.68, 500_000: 0.70})], True),
     ("text-068", [long_text({500_000: 0.66})], True,
-     "After 500,000 steps, accuracy on training batches 0.66, against 0.66 to 0.70; 0.68 is never reached. On "
-     "held-out text 0.60."),
+     "After 500,000 steps, accuracy on training batches 0.660, against 0.66 to 0.70; 0.68 is never reached. On "
+     "held-out text 0.600."),
     ("text-068", [long_text({500_000: 0.6799})], True,
      "After 500,000 steps, accuracy on training batches 0.6799, against 0.66 to 0.70; 0.68 is never reached. On "
-     "held-out text 0.60."),
+     "held-out text 0.600."),
     ("text-068", [long_text({500_000: 0.6599})], False,
      "After 500,000 steps, accuracy on training batches 0.6599, against 0.66 to 0.70; 0.68 is never reached. On "
-     "held-out text 0.60."),
+     "held-out text 0.600."),
     ("text-068", [long_text({500_000: 0.7001})], False),
     ("text-068", [long_text({499_999: 0.68})], None,
      "The claim is about 500,000 steps; the shortest of these runs has 499,999."),

@@ -1399,25 +1399,6 @@ def test_text_is_read_through_on_the_model_s_device():
     assert found.shape == (6, 2)
 
 
-def test_a_table_of_recipes_has_a_row_for_each_and_the_seeds_range():
-    found = pd.DataFrame(
-        [
-            ("one", 0, 10, 7, 0.52, 0.5, 2.0, 1.9),
-            ("two", 0, 10, 7, 1.0, 0.6, 1.9, 1.8),
-            ("two", 1, 10, 9, 2.0, 0.6, 1.9, 1.7),
-        ],
-        columns=["recipe", "seed", "steps", "parameters", "minutes", "accuracy", "window_bits", "held_out_bits"],
-    )
-    others = [("Markov, order 0", 0, 3.0), ("Markov, order 1", 1, 2.5), ("Markov, order 2", 2, 2.75), ("xz", None, 2.1)]
-    table = text.as_table(found, pd.DataFrame(others, columns=["model", "order", "bits"]))
-    lines, below = (part.splitlines() for part in table.split("\n\n"))
-    assert lines[2] == "| one | 1 | 10 | 0.5 | 0.500 | 2.000 | 1.900 |"
-    assert lines[3] == "| two | 2 | 10 | 1.5 (1.0 to 2.0) | 0.600 | 1.900 | 1.750 (1.700 to 1.800) |"
-    assert lines[4:] == ["| Markov, order 1 | | | | | | 2.500 |", "| xz | | | | | | 2.100 |"]
-    assert below == ["The networks have 7 to 9 parameters.", "Markov models of order 0 to 2: 3.000, 2.500, 2.750 bits."]
-    assert len({line.count("|") for line in lines}) == 1
-
-
 def test_a_text_too_short_to_hold_out_is_compared_by_its_training_alone(chapter_4_many, tmp_path, monkeypatch):
     monkeypatch.setenv(RUNS_DIR, str(tmp_path / "runs"))
     monkeypatch.setenv("RNNREPORT_WORKERS", "1")
@@ -1430,8 +1411,9 @@ def test_a_text_too_short_to_hold_out_is_compared_by_its_training_alone(chapter_
     found = text.compared(text.recipe_runs(p), corpus, windows)
     assert found["accuracy"].between(0, 1).all()
     assert found[["window_bits", "held_out_bits"]].isna().all(axis=None)
-    table = text.as_table(found, pd.DataFrame(columns=["model", "order", "bits"]))
-    assert f"| {found['accuracy'].iloc[0]:.3f} |  |  |" in table
+    assert text.others(corpus, windows).empty
+    assert text.bits_read_on({}, windows).empty
+    assert text.tracked({}, windows, corpus).empty
 
 
 def test_what_has_no_favourite_is_counted_at_each_temperature(poem):
@@ -1495,12 +1477,14 @@ def test_a_recipe_has_a_step_however_few_are_asked_for(chapter_4_many):
     assert text._recipe_run(p, "one layer", 3).steps == 1
 
 
-def test_what_is_recorded_of_other_runs_is_not_used(chapter_4_record):
+def test_what_is_recorded_of_other_networks_is_not_used(chapter_4_record):
     table, course, _ = chapter_4_record
-    of_others = pd.DataFrame({"recorded": [0]})
-    for runs, found in ((None, True), (course[:2], True), (course[:1], False)):
-        part, origin = recorded.or_else(table, "habits", lambda: of_others, runs)
-        assert (origin != "", part is not of_others) == (found, found)
+    networks = [text.Network(run, {}, (), 0, "", "recorded") for run in course]
+    computed = pd.DataFrame({"computed": [0]})
+    for sources, found in ((networks, False), (networks[:1], True)):
+        part = text.read_off(table, "course", sources, lambda: computed)
+        assert (part is computed) == found
+        assert part.attrs["provenance"] == text.origin_of(*sources)
 
 
 def test_the_kept_short_training_is_what_the_command_trains(book):

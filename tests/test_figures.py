@@ -102,18 +102,25 @@ def long_text(seeds=(0,), last=9_000):
 
 def recipes():
     rows = [
-        {
-            "recipe": recipe,
-            "seed": seed,
-            "step": step,
-            "minutes": step / 10,
-            "held_out_bits": 3 - step / 50 + seed / 100,
-        }
-        for recipe, seeds in (("course", (1,)), ("other", (1, 2)))
-        for seed in seeds
-        for step in (0, 10, 20)
+        ("course", 1, 10, 5.0, 2.1),
+        ("course", 1, 500, 90.0, 1.9),
+        ("other", 1, 20, 4.0, 1.8),
+        ("other", 2, 20, 3, 1.7),
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["recipe", "seed", "steps", "minutes", "held_out_bits"])
+
+
+def others():
+    rows = [("Markov, order 1", 1, 2.5), ("Markov, order 2", 2, 2.0), ("xz", None, 2.1)]
+    return pd.DataFrame(rows, columns=["model", "order", "bits"])
+
+
+def passage(text, **followed):
+    parts = [
+        pd.DataFrame({"property": name, "character": pd.Series([*text], dtype=object), "wanted": wanted, "cell": cell})
+        for name, (wanted, cell) in followed.items()
+    ]
+    return pd.concat(parts)
 
 
 def over_training():
@@ -358,27 +365,39 @@ DRAWINGS = {
     "text, nothing held out": lambda: text_figures.curves_of_first_steps(text(held_out=False)),
     "text, one record": lambda: text_figures.curves_of_first_steps(text(steps=(0, 1))),
     "long training": lambda: text_figures.long_training(
-        {"one": (long_text(), "C0"), "two": (long_text(seeds=(1, 2), last=4_000), "C1")}, [(2_000, 0.5)]
+        pd.concat([long_text().assign(training="one"), long_text((1, 2), 4_000).assign(training="two")]), [(2_000, 0.5)]
     ),
-    "bound": lambda: text_figures.bound({"runs": (text(), "C0")}, (0.68, 0.126)),
+    "bound": lambda: text_figures.bound(text().assign(training="runs"), (0.68, 0.126)),
     "without a favourite": lambda: text_figures.without_favourite(
-        pd.DataFrame({"accuracy": [0.3, 0.6], "share": [0.6, 0.3]}),
-        pd.DataFrame({"temperature": [0.5, 2.0], "share": [0.1, 0.6]}),
+        pd.DataFrame(
+            {
+                "part": ["training", "training", "temperature", "temperature"],
+                "at": [0.3, 0.6, 0.5, 2.0],
+                "share": [0.6, 0.3, 0.1, 0.6],
+            }
+        ),
         {"training": [{"accuracy": 0.5, "text": "a\nb"}], "temperature": [{"temperature": 1.0, "text": "\n\nb"}]},
     ),
     "memory of the book": lambda: text_figures.memory_of_the_book(
         pd.DataFrame({"step": [1, 10, 100], "training": [3.0, 2.0, 1.0], "held_out": [3.1, 2.2, 1.8]})
     ),
-    "tracked": lambda: text_figures.tracked("on\nit", {"a": ([0, 1, 2, 0, 1], [0.1, 0.4, 0.8, -0.1, 0.2])}),
-    "tracked, what never changes": lambda: text_figures.tracked("on", {"a": ([1, 1], [0, 0]), "b": ([1, 0], [0, 1])}),
-    "recipes": lambda: text_figures.recipes(recipes(), {"a Markov model": 2.0}),
-    "recipes, one seed": lambda: text_figures.recipes(recipes().query("seed == 1"), {}),
+    "tracked": lambda: text_figures.tracked(passage("on\nit", a=([0, 1, 2, 0, 1], [0.1, 0.4, 0.8, -0.1, 0.2]))),
+    "tracked, what never changes": lambda: text_figures.tracked(passage("on", a=([1, 1], [0, 0]), b=([1, 0], [0, 1]))),
+    "recipes": lambda: text_figures.recipes(recipes(), others()),
+    "recipes, one of each, no others": lambda: text_figures.recipes(recipes().query("seed == 1"), others()[:0]),
     "over training": lambda: text_figures.over_training(over_training(), {"a": "one", "b": "two"}, {"a": 0.2}, "share"),
     "over training, one step": lambda: text_figures.over_training(
         over_training().query("step == 0"), {"a": "one"}, {}, "share"
     ),
+    "newlines": lambda: text_figures.newlines(
+        pd.DataFrame(
+            {"step": [0, 9], "seed": 0, "newlines": 0.1, "newlines_greedy": 0, "zero_state": 0, "after_first": 0}
+        ),
+        0.02,
+    ),
+    "words": lambda: text_figures.word_bands(over_training(), pd.Series({"a": 0.2, "b": 0.0})),
     "calibration": lambda: text_figures.calibration(
-        {"early": pd.DataFrame({"confidence": [0.2, 0.9], "hits": [0.1, 0.8], "count": [5, 9]})}
+        pd.DataFrame({"step": 60, "confidence": [0.2, 0.9], "hits": [0.1, 0.8], "count": [5, 9]})
     ),
     "diversity": lambda: text_figures.diversity(temperatures()),
     "diversity, one seed": lambda: text_figures.diversity(temperatures(seeds=(0,))),
@@ -894,7 +913,7 @@ def test_what_units_keep_is_sorted_and_stops_at_the_lowest():
 @pytest.mark.parametrize("start", range(0, len(CHARACTERS), 50))
 def test_below_a_tracked_passage_stands_every_character_or_a_box(start):
     text = CHARACTERS[start : start + 50]
-    figure = text_figures.tracked(text, {"place": (range(len(text)), range(len(text)))})
+    figure = text_figures.tracked(passage(text, place=(range(len(text)), range(len(text)))))
     ElementTree.fromstring(shown(figure).svg)  # without a warning, too
     labels = [label.get_text() for label in figure.axes[-1].get_xticklabels()]
     assert labels == text_figures.signs(text)
@@ -904,8 +923,8 @@ def test_below_a_tracked_passage_stands_every_character_or_a_box(start):
 
 @pytest.mark.parametrize(("accuracy", "loss"), [(0.02, 7.0), (0.6, 1.3), (1.0, 0.0)])
 def test_the_end_of_a_training_is_within_the_figure_whatever_the_text(accuracy, loss):
-    table = pd.DataFrame({"accuracy": [np.nan, accuracy], "loss": [np.nan, loss]})
-    figure = text_figures.bound({"it": (table, figures.LSTM)}, (0.68, 0.126))
+    table = pd.DataFrame({"training": "it", "accuracy": [np.nan, accuracy], "loss": [np.nan, loss]})
+    figure = text_figures.bound(table, (0.68, 0.126))
     (ax,) = figure.axes
     for x, y in ((accuracy, loss), (0.68, 0.126)):
         assert ax.get_xlim()[0] < x < ax.get_xlim()[1]
@@ -914,10 +933,8 @@ def test_the_end_of_a_training_is_within_the_figure_whatever_the_text(accuracy, 
 
 @pytest.mark.parametrize("level", [0.3, 1.9, 12.0])
 def test_what_is_to_be_beaten_is_within_the_figure_however_bad_it_is(level):
-    table = pd.DataFrame(
-        {"recipe": "one", "seed": 0, "step": [0, 1], "minutes": [0.0, 1.0], "held_out_bits": [4.0, 2.0]}
-    )
-    figure = text_figures.recipes(table, {"Markov": level})
+    table = pd.DataFrame({"recipe": "one", "steps": 1, "minutes": [1.0], "held_out_bits": [2.0]})
+    figure = text_figures.recipes(table, others().assign(bits=level))
     shown(figure)  # without a warning
     (ax,) = figure.axes
     assert ax.get_ylim()[0] < level < ax.get_ylim()[1]

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
+from IPython.display import Markdown
 
+from rnnreport.claims import verdicts
 from rnnreport.claims.evidence import at_last_step, of_seeds
-from rnnreport.claims.verdicts import CannotTellError, Finding, predicate
-from rnnreport.claims.verdicts import judge as judge
+from rnnreport.claims.verdicts import CannotTellError, Finding, Verdict, predicate
 from rnnreport.intervals import digits_beside
 from rnnreport.words import counted, from_to, percent
+
+
+def judging(is_report_book: bool) -> Callable[..., Verdict | Markdown]:
+    """:func:`rnnreport.claims.verdicts.judge` for a page about the report's book; about another text, no verdicts."""
+
+    def judge(claim: str, *tables: pd.DataFrame | float) -> Verdict | Markdown:
+        if is_report_book:
+            return verdicts.judge(claim, *tables)
+        return Markdown("The report's claim is about its book, which is not the text of this page: not run.")
+
+    return judge
 
 
 @predicate("text-068", ["step", "accuracy?"])
@@ -24,11 +37,11 @@ def text_068(table: pd.DataFrame) -> Finding:
     step, ends = at_last_step(table.dropna(subset=["accuracy"]), 500_000)
     reached = table.loc[table["accuracy"] >= 0.68, "step"]
     when = f"0.68 is reached for the first time at step {reached.min():,}" if len(reached) else "0.68 is never reached"
-    digits = max(digits_beside(ends["accuracy"], end) for end in (0.66, 0.68, 0.70))
+    digits = max(digits_beside(ends["accuracy"], end, 3) for end in (0.66, 0.68, 0.70))
     held_out = ends.get("held_out_accuracy", pd.Series(dtype=float)).dropna()
     return bool(ends["accuracy"].between(0.66, 0.70).all()), (
         f"After {step:,} steps, accuracy on training batches {from_to(ends['accuracy'], f'.{digits}f')}, against 0.66 "
-        f"to 0.70; {when}." + (f" On held-out text {from_to(held_out, '.2f')}." if len(held_out) else "")
+        f"to 0.70; {when}." + (f" On held-out text {from_to(held_out, '.3f')}." if len(held_out) else "")
     )
 
 

@@ -13,20 +13,35 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.ticker import NullLocator
 
-from rnnreport.figures import GUIDE, LSTM, RNN, SEQUENCE, band, end_label, end_labels, error_bars, in_style, new
+from rnnreport.figures import (
+    GUIDE,
+    LSTM,
+    RNN,
+    SEQUENCE,
+    band,
+    chart,
+    end_label,
+    end_labels,
+    error_bars,
+    in_style,
+    log_ticks,
+    new,
+)
 from rnnreport.intervals import over_seeds
 from rnnreport.shown import in_html, visible
+from rnnreport.words import at_end, counted, from_to, percent
 
 HELD_OUT = RNN  # the colour of held-out text beside the training's
 FONTS = ["DejaVu Sans Mono", "DejaVu Sans"]  # which Matplotlib brings
+LEAST = math.log(2)  # nats that a wrong guess costs at least
 
 
-@in_style
+@chart("Bands: 95% intervals of the mean")
 def curves_of_first_steps(table: pd.DataFrame) -> Figure:
     """Figure 4: loss and accuracy over the steps, on the training batches and on held-out text."""
     figure, (left, right) = new(2, figsize=(7.4, 3.1))
     for ax, pair, ylabel in (
-        (left, ("loss", "held_out_loss"), "loss (nats a character)"),
+        (left, ("loss", "held_out_loss"), "loss (nats per character)"),
         (right, ("accuracy", "held_out_accuracy"), "accuracy"),
     ):
         labels = []
@@ -43,7 +58,23 @@ def curves_of_first_steps(table: pd.DataFrame) -> Figure:
     return figure
 
 
-@in_style
+def after_first_steps(table: pd.DataFrame) -> str:
+    """Where the first steps end: loss and accuracy, means over the seeds."""
+    ends = at_end(table).mean(numeric_only=True)
+    told = f"loss {ends['loss']:.2f} and accuracy {ends['accuracy']:.3f} on training batches"
+    if "held_out_loss" in table:
+        told += f", {ends['held_out_loss']:.2f} and {ends['held_out_accuracy']:.3f} on held-out text"
+    return f"After {table['step'].max():,} steps: {told}."
+
+
+def first_bits(table: pd.DataFrame) -> str:
+    """The held-out loss in bits."""
+    if "bits_per_character" not in table:
+        return "The text is too short to hold any of it out."
+    return f"That held-out loss is {at_end(table)['bits_per_character'].mean():.2f} bits per character."
+
+
+@chart("20 continuations of 200 characters per point; bars: 95% intervals over the seeds of the sampling")
 def diversity(table: pd.DataFrame) -> Figure:
     """Entropy, distinct sequences and known words against the temperature: means over the seeds of the sampling."""
     figure, axes = new(3, figsize=(7.4, 2.6))
@@ -55,21 +86,32 @@ def diversity(table: pd.DataFrame) -> Figure:
     for ax, (column, title) in zip(axes, titles.items()):
         rows = over_seeds(table, ["temperature"], column, share=column != "entropy")
         ax.errorbar(rows["temperature"], rows["mean"], yerr=error_bars(rows), color=LSTM, marker="o", ms=4, capsize=3)
-        ax.set(xlabel="temperature", ylim=(0, None if column == "entropy" else 1.03))
-        ax.set_title(title, fontsize=10)
+        ax.set(xlabel="temperature", ylabel=title, ylim=(0, None if column == "entropy" else 1.03))
     return figure
 
 
-@in_style
-def long_training(runs: Mapping[str, tuple[pd.DataFrame, str]], reported: Sequence[tuple[int, float]]) -> Figure:
-    """Accuracy over the steps of long trainings: solid on training batches, dashed on held-out text.
+def by_temperature(table: pd.DataFrame) -> str:
+    """How far entropy, diversity and known words go with the temperature."""
+    means = table.groupby("temperature")[["entropy", "distinct", "words"]].mean()
+    low, high = means.iloc[0], means.iloc[-1]
+    return (
+        f"From temperature {means.index[0]:g} to {means.index[-1]:g}: entropy {low['entropy']:.2f} to "
+        f"{high['entropy']:.2f} bits, different 4-grams {low['distinct']:.2f} to {high['distinct']:.2f}, known words "
+        f"{percent(low['words'])} to {percent(high['words'])}."
+    )
 
-    runs: by their names, a table with the columns step, seed, accuracy and held_out_accuracy, and a colour; reported:
-    (step, accuracy) as the report gives them, drawn as crosses.
+
+@chart("Solid: training batches; dashed: held-out text; crosses: the report; bands: 95% intervals of the mean")
+def long_training(table: pd.DataFrame, reported: Sequence[tuple[int, float]]) -> Figure:
+    """Accuracy over the steps of long trainings.
+
+    table: columns training (a name), step, seed, accuracy and held_out_accuracy; reported: (step, accuracy) as the
+    report gives them.
     """
     figure, ax = new(figsize=(7.0, 3.6))
-    labels, last = [], max(table["step"].max() for table, _ in runs.values())
-    for name, (table, colour) in runs.items():
+    labels, last = [], table["step"].max()
+    groups = table.groupby("training", sort=False)
+    for colour, (name, table) in zip((LSTM, SEQUENCE[1], SEQUENCE[0]), groups):
         for column, style in (("accuracy", "-"), ("held_out_accuracy", "--")):
             rows = over_seeds(table[table["step"] >= 1_000], ["step"], column, share=True)
             ax.plot(rows["step"], rows["mean"], color=colour, ls=style, lw=1.3, label=name if style == "-" else None)
@@ -85,27 +127,55 @@ def long_training(runs: Mapping[str, tuple[pd.DataFrame, str]], reported: Sequen
     return figure
 
 
-@in_style
-def bound(tables: Mapping[str, tuple[pd.DataFrame, str]], reported: tuple[float, float]) -> Figure:
+def long_accuracy(table: pd.DataFrame, reported: Sequence[tuple[int, float]]) -> str:
+    """The accuracies at the end of the longest training."""
+    (end,) = at_end(table).head(1).to_dict("records")
+    theirs = [f"; the report gives {accuracy}" for step, accuracy in reported if step == end["step"]]
+    held_out = f" and {end['held_out_accuracy']:.3f} on held-out text" if "held_out_accuracy" in end else ""
+    accuracy = f"accuracy {end['accuracy']:.3f} on training batches"
+    return f"After {end['step']:,} steps: {accuracy}{held_out}{''.join(theirs)}."
+
+
+def other_trainings(table: pd.DataFrame, reported: Sequence[tuple[int, float]]) -> str:
+    """The training accuracy that further seeds and optimizers end with, beside the longest training's at that step."""
+    groups = list(table.groupby("training", sort=False))
+    first, lines = groups[0][1].set_index("step")["accuracy"], []
+    for name, part in groups[1:]:
+        ends = at_end(part)
+        lines.append(
+            f"{name}: {from_to(ends['accuracy'], '.3f')} after {ends['step'].iloc[0]:,} steps, with "
+            f"{seeds_of(ends)}; the longest training has {first[ends['step'].iloc[0]]:.3f} by then."
+        )
+    return " ".join(lines)
+
+
+def seeds_of(rows: pd.DataFrame) -> str:
+    """Which seeds there are: "seed 1", "seeds 1, 2"."""
+    seeds = sorted(rows["seed"].unique())
+    return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
+
+
+@chart("Dots: means since the dot before; cross: the report; shaded: what no model can reach")
+def bound(table: pd.DataFrame, reported: tuple[float, float]) -> Figure:
     """Loss against accuracy of training batches, with the least loss that an accuracy leaves: (1 - accuracy) ln 2.
 
-    tables: by their names, with the columns accuracy and loss, and a colour; reported: accuracy and loss.
+    table: columns training (a name), accuracy and loss; reported: accuracy and loss.
     """
     figure, ax = new(figsize=(6.4, 3.6))
     line = np.array([0.0, 1.0])
-    ax.plot(line, (1 - line) * math.log(2), color=GUIDE, lw=1.2)
-    ax.fill_between(line, 0, (1 - line) * math.log(2), color=GUIDE, alpha=0.15, lw=0)
+    ax.plot(line, (1 - line) * LEAST, color=GUIDE, lw=1.2)
+    ax.fill_between(line, 0, (1 - line) * LEAST, color=GUIDE, alpha=0.15, lw=0)
     ax.annotate("impossible", (0.45, 0.12), color=GUIDE, fontsize=9)
-    for name, (table, colour) in tables.items():
-        rows = table.dropna(subset=["loss"])
+    groups = table.dropna(subset=["loss", "accuracy"]).groupby("training", sort=False)
+    for colour, (name, rows) in zip((LSTM, SEQUENCE[0]), groups):
         ax.plot(rows["accuracy"], rows["loss"], ".", color=colour, ms=4, mew=0, label=name)
     ax.plot(*reported, "x", color="black", ms=8, mew=2, label="the report")
     # Where training ends lies within, whatever the text; where it starts need not.
-    ends = np.array([rows[["accuracy", "loss"]].dropna().iloc[-1] for rows, _ in tables.values()])
+    ends = np.array([rows[["accuracy", "loss"]].iloc[-1] for _, rows in groups])
     (lowest, _), (highest, most) = ends.min(0), ends.max(0)
     ax.set(
         xlabel="accuracy on training batches",
-        ylabel="loss (nats a character)",
+        ylabel="loss (nats per character)",
         xlim=(min(0.2, lowest - 0.05), max(0.8, highest + 0.05)),
         ylim=(0, max(3, 1.1 * most)),
     )
@@ -113,26 +183,33 @@ def bound(tables: Mapping[str, tuple[pd.DataFrame, str]], reported: tuple[float,
     return figure
 
 
-@in_style
-def without_favourite(
-    over_training: pd.DataFrame, over_temperature: pd.DataFrame, printed: Mapping[str, Sequence[Mapping[str, Any]]]
-) -> Figure:
-    """The share of characters none of which reaches one half, and of newlines in the report's samples, with intervals.
+def below_the_bound(table: pd.DataFrame, reported: tuple[float, float]) -> str:
+    """What loss the reported accuracy leaves, and the lowest loss that was seen."""
+    accuracy, loss = reported
+    least, lowest = (1 - accuracy) * LEAST, table.iloc[int(table["loss"].argmin())]
+    return (
+        f"An accuracy of {accuracy} leaves a loss of at least {least:.3f}, but the report's is {loss}; our lowest is "
+        f"{lowest['loss']:.3f}, at an accuracy of {lowest['accuracy']:.3f}."
+    )
 
-    over_training: columns accuracy and share; over_temperature: temperature and share; printed: the report's samples,
-    under "training" with their accuracy, under "temperature" with that.
+
+Printed = Mapping[str, Sequence[Mapping[str, Any]]]
+PARTS = {"training": "accuracy", "temperature": "temperature"}  # what the report's samples go by
+
+
+@chart("Dots: ours, none reaches one half; crosses: the report's newlines, with 95% intervals of their share")
+def without_favourite(table: pd.DataFrame, printed: Printed) -> Figure:
+    """The share of characters none of which reaches one half, and of newlines in the report's samples.
+
+    table: columns part ("training", "temperature"), at (the accuracy, the temperature) and share; printed: the report's
+    samples, under "training" with their accuracy, under "temperature" with that.
     """
-    from scipy.stats import binomtest  # takes a second to import, which only this figure should
-
     figure, axes = new(2, sharey=True, figsize=(7.2, 3.2))
-    for ax, table, part, column in zip(
-        axes, (over_training, over_temperature), ("training", "temperature"), ("accuracy", "temperature")
-    ):
-        ax.plot(table[column], table["share"], "o-", color=LSTM, ms=4, lw=1, label="ours: none reaches ½")
+    for ax, (part, column) in zip(axes, PARTS.items()):
+        rows = table[table["part"] == part]
+        ax.plot(rows["at"], rows["share"], "o-", color=LSTM, ms=4, lw=1, label="ours: none reaches ½")
         for place, row in enumerate(printed[part]):
-            newlines, size = row["text"].count("\n"), len(row["text"])
-            low, high = binomtest(newlines, size).proportion_ci(method="wilson")
-            share = newlines / size
+            share, low, high = _newlines(row["text"])
             ax.errorbar(
                 row[column], share, yerr=[[share - low], [high - share]], fmt="x", color="black", ms=7, mew=2,
                 elinewidth=1, capsize=3, label=None if place else "the report: newlines",
@@ -143,56 +220,145 @@ def without_favourite(
     return figure
 
 
-@in_style
-def memory_of_the_book(table: pd.DataFrame) -> Figure:
-    """Bits a character, on training and on held-out text read from end to end, over the steps; their gap between.
+def _newlines(text: str) -> tuple[float, float, float]:
+    """The share of newlines in a text, with its 95% interval by Wilson's score."""
+    from scipy.stats import binomtest  # takes a second to import, which only this figure should
 
-    table: columns step (> 0), training, held_out.
+    low, high = binomtest(text.count("\n"), len(text)).proportion_ci(method="wilson")
+    return text.count("\n") / len(text), low, high
+
+
+def agreeing(table: pd.DataFrame, printed: Printed) -> str:
+    """In how many of the report's samples the interval of the share of newlines holds our share there."""
+    hits = []
+    for part, column in PARTS.items():
+        rows = table[table["part"] == part]
+        for row in printed[part]:
+            _, low, high = _newlines(row["text"])
+            hits.append(low <= np.interp(row[column], rows["at"], rows["share"]) <= high)
+    return (
+        f"Our share of characters without a favourite lies within the interval for newlines in {sum(hits)} of the "
+        f"report's {counted(len(hits), 'sample')}."
+    )
+
+
+def without_favourite_from_to(table: pd.DataFrame, printed: Printed) -> str:
+    """How large our share is."""
+    told = [f"over {part} {from_to(rows['share'], '.2f')}" for part, rows in table.groupby("part", sort=False)]
+    return f"Our share: {', '.join(told)}."
+
+
+@chart("Dots: the stages that were stored; shaded: the difference")
+def memory_of_the_book(table: pd.DataFrame) -> Figure:
+    """Bits per character on training and on held-out text, read from end to end, over the steps.
+
+    table: columns step, training, held_out; step 0 is left out.
     """
+    table = table[table["step"] > 0]
     figure, ax = new(figsize=(6.4, 3.2))
     for column, name, colour in (("training", "training text", LSTM), ("held_out", "held-out text", HELD_OUT)):
         ax.plot(table["step"], table[column], "o-", color=colour, ms=4)
         end_label(ax, table["step"].iloc[-1], table[column].iloc[-1], name, colour)
     ax.fill_between(table["step"], table["training"], table["held_out"], color=GUIDE, alpha=0.15, lw=0)
-    ax.set(xscale="log", xlabel="training step", ylabel="bits a character")
+    ax.set(xscale="log", xlabel="training step", ylabel="bits per character")
     _steps(ax, {step: f"{step:,}" for step in table["step"]})
     return figure
 
 
-@in_style
-def recipes(table: pd.DataFrame, levels: Mapping[str, float]) -> Figure:
-    """Bits a held-out character over the minutes of one core, a line a recipe and seed, with what other models need.
+def _best_and_end(table: pd.DataFrame) -> tuple[pd.Series[Any], pd.Series[Any]]:
+    bits = table[["step", "training", "held_out"]]
+    return bits.iloc[int(bits["held_out"].argmin())], bits.iloc[-1]
 
-    table: columns recipe, seed, step, minutes and held_out_bits; levels: names and bits, drawn as lines across.
-    """
-    figure, ax = new(figsize=(7.0, 4.0))
-    table = table.dropna(subset=["held_out_bits"])
-    ends = table.sort_values("step").groupby(["recipe", "seed"])["held_out_bits"].last().groupby("recipe").mean()
-    for place, name in enumerate(ends.sort_values(ascending=False).index):  # in the order in which the lines end
-        colour, style = SEQUENCE[place % len(SEQUENCE)], "--" if place >= len(SEQUENCE) else "-"
-        for number, (_, rows) in enumerate(table[table["recipe"] == name].groupby("seed")):
-            label = None if number else name  # the legend has it once
-            ax.plot(rows["minutes"], rows["held_out_bits"], color=colour, ls=style, lw=1.3, label=label)
-    for name, level in levels.items():
-        ax.axhline(level, color=GUIDE, ls=":", lw=1)
-        ax.annotate(
-            name, (1, level), xycoords=("axes fraction", "data"), xytext=(-3, 2), textcoords="offset points",
-            ha="right", fontsize=8, color=GUIDE,
-        )  # fmt: skip
-    lowest = min([*levels.values(), table["held_out_bits"].min()])
-    ax.set(
-        xlabel="minutes of one core",
-        ylabel="bits a held-out character",
-        ylim=(lowest - 0.05, max(2.3, *(level + 0.1 for level in [*levels.values(), ends.max()]))),
-        xlim=(0, table["minutes"].max()),
+
+def parting(table: pd.DataFrame) -> str:
+    """From which step on the book alone is learned."""
+    best, end = _best_and_end(table)
+    if best["step"] == end["step"]:
+        bits = f"{end['held_out']:.2f} bits per character, {end['training']:.2f} on training text"
+        return f"Held-out text is read best at the last step: {bits}."
+    gain, loss = best["training"] - end["training"], end["held_out"] - best["held_out"]
+    return (
+        f"From step {best['step']:,.0f} on, the network gains {gain:.2f} bits per character on training text and loses "
+        f"{loss:.2f} on held-out text."
     )
-    ax.legend(loc="upper right", fontsize=8, labelspacing=0.2)
+
+
+def memory_share(table: pd.DataFrame, curve: pd.DataFrame) -> str:
+    """How much of what was learned holds for training text only. curve: the training's, with held_out_accuracy."""
+    best, end = _best_and_end(table)
+    gained, late = table.iloc[0][["training", "held_out"]] - end, best - end
+    told = (
+        f"Training saved {gained['training']:.2f} bits per character on the text it saw, {gained['held_out']:.2f} on "
+        f"other text: {1 - gained['held_out'] / gained['training']:.0%} of what it learned is memory of the book."
+    )
+    if best["step"] == end["step"]:
+        return told
+    at = curve.set_index("step")["held_out_accuracy"]
+    return (
+        f"{told} The last {1 - best['step'] / end['step']:.0%} of the steps bought {late['training']:.2f} bits on the "
+        f"book and cost {-late['held_out']:.2f} elsewhere. Meanwhile the accuracy on held-out windows went from "
+        f"{at[best['step']]:.3f} to {at[end['step']]:.3f}."
+    )
+
+
+@chart("One dot per training; dotted: the best Markov model")
+def recipes(table: pd.DataFrame, others: pd.DataFrame) -> Figure:
+    """What recipes reach and what they cost: bits per held-out character, read from end to end, against minutes.
+
+    table: columns recipe, steps, minutes and held_out_bits; others: columns model, order (missing for what is no Markov
+    model) and bits.
+    """
+    figure, ax = new(figsize=(7.4, 4.2))
+    groups = table.groupby(["recipe", "steps"], sort=False)
+    order = groups["held_out_bits"].mean().sort_values(ascending=False).index  # as the dots lie, the highest first
+    for place, key in enumerate(order):
+        rows, marker = groups.get_group(key), "osD"[place // len(SEQUENCE) % 3]
+        name = f"{key[0]}, {key[1]:,} steps"
+        ax.plot(rows["minutes"], rows["held_out_bits"], marker, color=SEQUENCE[place % len(SEQUENCE)], ms=6, label=name)
+    markov = others[others["order"].notna()]
+    if len(markov):
+        best = markov.iloc[int(markov["bits"].argmin())]
+        ax.axhline(best["bits"], color=GUIDE, ls=":", lw=1)
+        ax.annotate(
+            best["model"], (1, best["bits"]), xycoords=("axes fraction", "data"), xytext=(-3, 2),
+            textcoords="offset points", ha="right", fontsize=8, color=GUIDE,
+        )  # fmt: skip
+    ax.set(xscale="log", xlabel="minutes of one core", ylabel="bits per held-out character")
+    log_ticks(ax.xaxis)
+    figure.legend(loc="outside right center", fontsize=8, labelspacing=0.3)
     return figure
+
+
+def best_recipe(table: pd.DataFrame, others: pd.DataFrame) -> str:
+    """Which recipe reads held-out text best, beside the first of the table, the course's; means over the seeds."""
+    means = table.groupby(["recipe", "steps"], sort=False)[["held_out_bits", "minutes"]].mean().reset_index()
+    course = means[means["recipe"] == table["recipe"].iloc[0]]
+    keys = dict.fromkeys((means["held_out_bits"].idxmin(), course["held_out_bits"].idxmin()))
+    told = [
+        f"{row.recipe} {row.held_out_bits:.3f} in {row.minutes:.1f} minutes" for row in means.loc[[*keys]].itertuples()
+    ]
+    return f"Fewest bits per held-out character: {'; '.join(told)}."
+
+
+def largest_rise(lines: pd.DataFrame) -> str:
+    """Where held-out bits rise most between two records of a training.
+
+    lines: columns recipe, seed, step, held_out_bits.
+    """
+    lines = lines.dropna(subset=["held_out_bits"]).sort_values(["recipe", "seed", "step"], ignore_index=True)
+    rises = lines.groupby(["recipe", "seed"])["held_out_bits"].diff()
+    if not (rises > 0).any():
+        return ""
+    row = lines.iloc[int(rises.argmax())]
+    return (
+        f"The largest rise on the way: {rises.max():.2f} bits, to {row['held_out_bits']:.2f} at step {row['step']:,} "
+        f"({row['recipe']}, seed {row['seed']})."
+    )
 
 
 @in_style
 def over_training(table: pd.DataFrame, columns: Mapping[str, str], levels: Mapping[str, float], ylabel: str) -> Figure:
-    """Shares over the steps on a logarithmic axis, a line a column: means over the seeds; dotted: a level of each.
+    """Shares over the steps on a logarithmic axis, one line per column: means over the seeds; dotted: a level of each.
 
     table: columns step (0 is drawn at the left end), seed and the columns; columns: their names on the page.
     """
@@ -215,40 +381,140 @@ def over_training(table: pd.DataFrame, columns: Mapping[str, str], levels: Mappi
     return figure
 
 
-@in_style
-def calibration(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """How often the likeliest character is right against how likely the model finds it: a panel a model.
+@chart("Dotted: the newline's share of the book; bands: 95% intervals of the mean")
+def newlines(table: pd.DataFrame, in_book: float) -> Figure:
+    """How many newlines are written, and how likely a zero state finds one, over the steps.
 
-    tables: by their titles, with the columns confidence, hits and count.
+    table: columns step, seed, newlines, newlines_greedy, zero_state, after_first; in_book: the newline's share.
     """
-    figure, axes = new(len(tables), sharey=True, squeeze=False, figsize=(2.5 * len(tables) + 0.6, 3.0))
-    for ax, (title, table) in zip(axes[0], tables.items()):
+    return over_training(
+        table,
+        {
+            "newlines": "newlines written",
+            "newlines_greedy": "likeliest only",
+            "zero_state": "at zero state",
+            "after_first": "after 1st character",
+        },
+        {"newlines": in_book},
+        "newlines: share, probability",
+    )
+
+
+def most_newlines(table: pd.DataFrame, in_book: float) -> str:
+    """The most newlines at any step."""
+    written = table[["newlines", "newlines_greedy"]].max().max()
+    expected = table[["zero_state", "after_first"]].max().max()
+    return (
+        f"At no step do newlines make up more than {written:.1%} of what is written; at a zero state their "
+        f"probability is at most {expected:.1%}."
+    )
+
+
+def kinds_of_newlines(table: pd.DataFrame, in_book: float) -> str:
+    """What the lines of the figure are."""
+    return (
+        "Newlines written: in texts drawn at temperature 1; likeliest only: in samples of 30 characters. Zero state: "
+        f"their probability before any character, and after one (mean over all). In the book: {in_book:.1%}."
+    )
+
+
+@chart("Dotted: the share in the book; bands: 95% intervals of the mean")
+def word_bands(table: pd.DataFrame, due: pd.Series) -> Figure:
+    """Words written, by how common they are in the book, over the steps.
+
+    table: columns step, seed and the bands'; due: each band's share of the book, last the words that it does not have.
+    """
+    names = {str(band): str(band) for band in due.index}
+    levels = {str(band): float(share) for band, share in due.iloc[:-1].items()}
+    return over_training(table, names, levels, "share of the words written")
+
+
+def come_in_turn(emerged: pd.DataFrame) -> str:
+    """When each band has half of its due share. emerged: the step, infinite for never, one column per band."""
+    steps = emerged.median()
+    told = [f"{band} {f'{step:,.0f}' if math.isfinite(step) else 'not yet'}" for band, step in steps.items()]
+    return f"Steps until words have half their due share: {'; '.join(told)}."
+
+
+def unknown_words(table: pd.DataFrame, due: pd.Series) -> str:
+    """How many words at the end are none of the book's."""
+    return f"After the last step {at_end(table)[due.index[-1]].mean():.0%} of the words written are not in the book."
+
+
+@chart("Dots: tenths of the probability; dotted: perfect calibration")
+def calibration(table: pd.DataFrame) -> Figure:
+    """How often the likeliest character is right against how likely the model finds it, one panel per stage.
+
+    table: columns step, confidence, hits and count.
+    """
+    panels = list(table.groupby("step", sort=False))
+    figure, axes = new(len(panels), sharey=True, squeeze=False, figsize=(2.5 * len(panels) + 0.6, 3.0))
+    for ax, (step, rows) in zip(axes[0], panels):
         ax.plot((0, 1), (0, 1), color=GUIDE, ls=":", lw=1)
-        ax.plot(table["confidence"], table["hits"], "o-", color=LSTM, ms=4)
+        ax.plot(rows["confidence"], rows["hits"], "o-", color=LSTM, ms=4)
         ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability given", aspect="equal")
-        ax.set_title(title, fontsize=10)
+        ax.set_title(f"{step:,} steps", fontsize=10)
     axes[0, 0].set(ylabel="share that is right")
     return figure
 
 
-@in_style
-def tracked(text: str, values: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> Figure:
-    """Cells over a passage beside what they follow: a panel a property, both scaled to mean 0 and deviation 1.
+def calibration_errors(table: pd.DataFrame) -> str:
+    """The expected calibration error at each stage."""
+    errors = table.drop_duplicates("step")
+    told = [f"{row.error:.3f} after {row.step:,} steps" for row in errors.itertuples()]
+    return f"Mean distance from the diagonal: {', '.join(told)}."
 
-    text: the passage, of some 100 characters, written below by :func:`signs`; values: by the property's name, the
-    property and the cell after each character.
+
+@chart("Thick: the property; thin: the cell; both scaled to mean 0 and deviation 1")
+def tracked(table: pd.DataFrame) -> Figure:
+    """Cells over a passage beside what they follow, one panel per property.
+
+    table: columns property, character (of a passage of some 100, written below by :func:`signs`), wanted and cell.
     """
-    figure, axes = new(1, len(values), sharex=True, squeeze=False, figsize=(7.4, 1.5 * len(values) + 0.5))
-    for ax, (name, (wanted, cell)) in zip(axes[:, 0], values.items()):
-        for series, colour, width in ((wanted, GUIDE, 2.4), (cell, LSTM, 1.0)):
-            numbers = np.asarray(series, dtype=float)
+    panels = list(table.groupby("property", sort=False))
+    figure, axes = new(1, len(panels), sharex=True, squeeze=False, figsize=(7.4, 1.5 * len(panels) + 0.5))
+    for ax, (name, rows) in zip(axes[:, 0], panels):
+        for column, colour, width in (("wanted", GUIDE, 2.4), ("cell", LSTM, 1.0)):
+            numbers = rows[column].to_numpy(float)
             ax.plot((numbers - numbers.mean()) / (numbers.std() or 1), ".-", color=colour, lw=width, ms=3 * width)
         ax.set_title(name, fontsize=10, loc="left")
         ax.set_yticks([])
         ax.tick_params(axis="x", length=0)
+    text = "".join(panels[0][1]["character"])
     ax.set(xlabel="the characters read", xlim=(-1, len(text)))
     ax.set_xticks(range(len(text)), signs(text), fontsize=7, family=FONTS)
     return figure
+
+
+def tracking(table: pd.DataFrame) -> str:
+    """How closely the cells follow on all held-out text."""
+    told = [f"{row.property} {row.held_out:+.2f}" for row in table.drop_duplicates("property").itertuples()]
+    return f"Correlation of property and cell on all held-out text: {', '.join(told)}."
+
+
+def how_tracked(table: pd.DataFrame) -> str:
+    """The passage, and what the figure does to the cells."""
+    text = "".join(table.loc[table["property"] == table["property"].iloc[0], "character"])
+    missing = " □: a character that the figure's fonts do not have." * ("□" in signs(text))
+    return f"A cell is turned over where its correlation is negative.{missing} The passage: {visible(text)}"
+
+
+def carried_on(text: str, known: float) -> str:
+    """How far the network writes with its state carried on. known: the share of its words that the book has."""
+    share = percent(known)
+    return f"With its state carried on it writes {len(text):,} characters; {share} of the words occur in the book."
+
+
+def first_and_later(text: str, bits: Sequence[float]) -> str:
+    """What the first characters of words cost beside those inside. bits: of every character but the first."""
+    first = [cost for cost, before in zip(bits, text) if before in " \n"]
+    later = [cost for cost, before, sign in zip(bits, text, text[1:]) if before.isalpha() and sign.isalpha()]
+    if not first or not later:
+        return ""
+    return (
+        f"The first character of a word costs {sum(first) / len(first):.1f} bits on average here, those inside it "
+        f"{sum(later) / len(later):.1f}: what comes next is the choice of a word, the rest is spelling."
+    )
 
 
 def signs(text: str) -> list[str]:
@@ -259,7 +525,7 @@ def signs(text: str) -> list[str]:
 
 
 def coloured(text: str, bits: Sequence[float], most: float = 8.0) -> str:
-    """A passage as HTML, each character on a ground the darker the more bits it cost, up to ``most``.
+    """A passage as HTML, each character on a ground that is stronger the more bits it cost, up to ``most``.
 
     bits: of every character but the first. A screen reader reads the text; what a colour stands for is in the titles.
     """

@@ -1,0 +1,221 @@
+"""Chapter 4's tables, as the page shows them, and what is found in each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from rnnreport.shown import visible
+from rnnreport.words import from_to, listed, percent
+
+
+def beside_the_report(table: pd.DataFrame, reported: Sequence[tuple[int, float]]) -> pd.DataFrame:
+    """The longest training at the steps for which the report gives an accuracy, with its range over further seeds."""
+    groups = [part for name, part in table.groupby("training", sort=False) if name != "RMSprop"]
+    steps, theirs = zip(*reported)
+    at, seeds = groups[0].set_index("step").loc[[*steps]], pd.concat([groups[0][:0], *groups[1:]])
+    others = [seeds.loc[seeds["step"] == step, "accuracy"] for step in steps]
+    ours = {
+        "ours, training batches": "accuracy",
+        "ours, held out": "held_out_accuracy",
+        "training loss (nats)": "loss",
+        "held-out bits per character": "bits_per_character",
+    }
+    found = pd.DataFrame({title: at[column].map("{:.3f}".format) for title, column in ours.items()})
+    found.insert(0, "the report's accuracy", [*map(str, theirs)])
+    found.insert(2, "other seeds", [from_to(values, ".3f") if len(values) else "" for values in others])
+    return found.rename(index="{:,}".format)
+
+
+def ahead(table: pd.DataFrame, reported: Sequence[tuple[int, float]]) -> str:
+    """How far the longest training's accuracy is from the report's."""
+    at = table[table["training"] == table["training"].iloc[0]].set_index("step")["accuracy"]
+    apart = [at[step] - accuracy for step, accuracy in reported]
+    return f"Our accuracy on training batches differs from the report's by {from_to(apart, '+.3f')}."
+
+
+def copied(table: pd.DataFrame) -> pd.DataFrame:
+    """Shares of stretches that stand in the training text, by their length. table: columns text, length, share."""
+    shares = table.pivot(index="text", columns="length", values="share").loc[table["text"].unique()]
+    shares.columns = [f"{length} characters" for length in shares]
+    return shares.map(lambda share: "" if math.isnan(share) else f"{share:.1%}").rename_axis(
+        "share found in training text"
+    )
+
+
+def hardly_copied(table: pd.DataFrame) -> str:
+    """How much of the longest stretches stands in the training text."""
+    longest = table[table["length"] == table["length"].max()].dropna(subset=["share"])
+    found = [f"{row.text} {row.share:.1%}" for row in longest.iloc[[0, -1]].drop_duplicates().itertuples()]
+    return f"Stretches of {table['length'].max()} characters that the training text has: {listed(found)}."
+
+
+def _unbroken(text: str) -> str:
+    """A sample for a table, each of its spaces seen and none a place to break the line."""
+    start, end = len(text) - len(text.lstrip(" ")), len(text.rstrip(" "))
+    return "␣" * start + visible(text[start:end]).replace(" ", "\u00a0") + "␣" * (len(text) - max(start, end))
+
+
+def samples(table: pd.DataFrame) -> pd.DataFrame:
+    """What a network wrote during training. table: columns step, accuracy, text."""
+    columns = {
+        "step": table["step"].map("{:,}".format),
+        "no.": table.groupby("step").cumcount() + 1,
+        "training accuracy": table["accuracy"].map("{:.3f}".format),
+        "sample": table["text"].map(_unbroken),
+    }
+    return pd.DataFrame(columns).set_index(["step", "no."])
+
+
+def samples_differ(table: pd.DataFrame) -> str:
+    """How many different characters a sample has, early and late."""
+    kinds = table["text"].map(lambda text: len(set(text))).groupby(table["step"]).mean()
+    return (
+        f"A sample of 30 characters has {kinds.iloc[0]:.1f} different ones after {kinds.index[0]:,} steps, "
+        f"{kinds.iloc[-1]:.1f} after {kinds.index[-1]:,}."
+    )
+
+
+def samples_beside(table: pd.DataFrame) -> pd.DataFrame:
+    """The report's samples above ours. table: columns step, reported_accuracy, reported, accuracy, text."""
+    rows = []
+    for step, part in table.groupby("step", sort=False):
+        rows.append((f"{step:,}", "the report", f"{part['reported_accuracy'].iloc[0]}", part["reported"].iloc[0]))
+        rows += [
+            (f"{step:,}", "ours", f"{accuracy:.3f}", text) for accuracy, text in zip(part["accuracy"], part["text"])
+        ]
+    found = pd.DataFrame(rows, columns=["step", "whose", "training accuracy", "sample"])
+    return found.assign(sample=found["sample"].map(_unbroken)).set_index(["step", "whose"])
+
+
+def newlines_beside(table: pd.DataFrame) -> str:
+    """How much of the samples newlines are, the report's and ours."""
+    theirs, ours = ("".join(table[column].drop_duplicates()) for column in ("reported", "text"))
+    shares = (f"{text.count(chr(10)) / len(text):.0%}" for text in (theirs, ours))
+    return f"Newlines make up {next(shares)} of the report's samples and {next(shares)} of ours."
+
+
+def recipe_table(table: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
+    """What recipes cost and reach, means over the seeds with their range; then the best Markov model and compressors.
+
+    table: columns recipe, seed, steps, minutes, accuracy, window_bits, held_out_bits; others: model, order, bits.
+    """
+
+    def spread(values: pd.Series, form: str) -> str:
+        if values.isna().all():
+            return ""
+        ends = [format(value, form) for value in (values.mean(), values.min(), values.max())]
+        return ends[0] if len(set(ends)) == 1 else f"{ends[0]} ({ends[1]} to {ends[2]})"
+
+    columns = {
+        "minutes": ("minutes", ".1f"),
+        "accuracy": ("training accuracy", ".3f"),
+        "window_bits": ("bits, held-out windows", ".3f"),
+        "held_out_bits": ("bits, read on", ".3f"),
+    }
+    rows = [
+        {
+            "recipe": name,
+            "seeds": f"{part['seed'].nunique()}",
+            "steps": f"{steps:,}",
+            **{title: spread(part[column], form) for column, (title, form) in columns.items()},
+        }
+        for (name, steps), part in table.groupby(["recipe", "steps"], sort=False)
+    ]
+    best = others[others["order"].isna() | (others["bits"] == _markov(others).min())]
+    rows += [{"recipe": row.model, "bits, read on": f"{row.bits:.3f}"} for row in best.itertuples()]
+    return pd.DataFrame(rows).fillna("").set_index("recipe")
+
+
+def _markov(others: pd.DataFrame) -> pd.Series[Any]:
+    return others.loc[others["order"].notna(), "bits"]
+
+
+def without_networks(table: pd.DataFrame, others: pd.DataFrame) -> str:
+    """What reading on costs the networks and what is no network."""
+    bits = table["held_out_bits"].dropna()
+    if others.empty or bits.empty:
+        return "The text is too short to hold any of it out."
+    packed = others.loc[others["order"].isna(), "bits"]
+    return (
+        f"Reading on costs the networks {from_to(bits, '.2f')} bits per character, the best Markov model "
+        f"{_markov(others).min():.2f}, compressors {from_to(packed, '.2f')}."
+    )
+
+
+def sizes_and_orders(table: pd.DataFrame, others: pd.DataFrame) -> str:
+    """How large the networks are, and what every Markov model needs."""
+    sizes = f"The networks have {table['parameters'].min():,} to {table['parameters'].max():,} parameters."
+    orders, bits = others["order"].dropna(), ", ".join(f"{value:.3f}" for value in _markov(others))
+    return f"{sizes} Markov models of order {from_to(orders, '.0f')}: {bits} bits." if bits else sizes
+
+
+def cells(table: pd.DataFrame) -> pd.DataFrame:
+    """The cells that follow properties of the text. table: columns network, property, layer, place, training, …"""
+    columns = {
+        "network": table["network"],
+        "property": table["property"],
+        "layer": table["layer"],
+        "unit": table["place"],
+        "correlation, training text": table["training"].map("{:+.2f}".format),
+        "held out": table["held_out"].map("{:+.2f}".format),
+        "chance": table["chance"].map("{:.2f}".format),
+    }
+    return pd.DataFrame(columns).set_index(["network", "property"])
+
+
+def strongly_followed(table: pd.DataFrame) -> str:
+    """Which properties a single cell follows on held-out text."""
+    return (
+        f"One cell follows, with a correlation of at least 0.5: {_by_network(table[table['held_out'].abs() >= 0.5])}."
+    )
+
+
+def hardly_followed(table: pd.DataFrame) -> str:
+    """Which properties no single cell follows."""
+    return f"No cell follows, all correlations being below 0.2: {_by_network(table[table['held_out'].abs() < 0.2])}."
+
+
+def _by_network(table: pd.DataFrame) -> str:
+    told = [
+        f"{listed(rows['property'].tolist())} ({network})" for network, rows in table.groupby("network", sort=False)
+    ]
+    return "; ".join(told) or "nothing"
+
+
+def continuations(table: pd.DataFrame) -> pd.DataFrame:
+    """A prompt's continuations by temperature, the report's text above. table: columns temperature, reported, text."""
+    rows = []
+    for temperature, part in table.groupby("temperature", sort=False):
+        texts = [("the report", part["reported"].iloc[0]), *(("ours", text) for text in part["text"])]
+        rows += [(f"{temperature:g}", whose, visible(text)) for whose, text in texts if text]
+    return pd.DataFrame(rows, columns=["temperature", "whose", "text"]).set_index(["temperature", "whose"])
+
+
+def temperatures(table: pd.DataFrame) -> str:
+    """What the table of continuations shows."""
+    shown = listed([f"{temperature:g}" for temperature in table["temperature"].unique()])
+    longest = table["text"].str.len().max()
+    return f"The same network continues the same prompt by {longest} characters at temperature {shown}."
+
+
+def ways(table: pd.DataFrame) -> pd.DataFrame:
+    """What becomes of a text by how its characters are chosen. table: columns way, text, distinct, words."""
+    columns = {
+        "continuation": table["text"].map(visible),
+        "different 4-grams": table["distinct"].map("{:.2f}".format),
+        "words the book has": table["words"].map(percent),
+    }
+    return pd.DataFrame({"way": table["way"], **columns}).set_index("way")
+
+
+def least_and_most_diverse(table: pd.DataFrame) -> str:
+    """Which ways give the least and the most diverse text."""
+    low, high = (table.iloc[int(place)] for place in (table["distinct"].argmin(), table["distinct"].argmax()))
+    return (
+        f"Different 4-grams: fewest with {low['way']} ({low['distinct']:.2f}), most with {high['way']} "
+        f"({high['distinct']:.2f})."
+    )

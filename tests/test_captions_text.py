@@ -1,0 +1,330 @@
+"""What is found in chapter 4's figures and tables: each sentence from a tiny table."""
+
+import math
+
+import pandas as pd
+import pytest
+
+from rnnreport.claims.text import judging
+from rnnreport.experiments import text as experiments
+from rnnreport.figures import text as drawn
+from rnnreport.figures import text_tables as tables
+
+REPORTED = [(10, 0.5), (90, 0.6)]
+
+
+def first_steps(**held_out):
+    return pd.DataFrame(
+        {"step": [0, 60, 60], "seed": [0, 0, 1], "loss": [9, 3, 4], "accuracy": [0, 0.1, 0.2], **held_out}
+    )
+
+
+def test_the_first_steps_are_told_as_means_of_the_last():
+    held_out = {"held_out_loss": [9, 3, 3.5], "held_out_accuracy": [0, 0.1, 0.15], "bits_per_character": [9, 4, 5]}
+    assert drawn.after_first_steps(first_steps(**held_out)) == (
+        "After 60 steps: loss 3.50 and accuracy 0.150 on training batches, 3.25 and 0.125 on held-out text."
+    )
+    assert drawn.first_bits(first_steps(**held_out)) == "That held-out loss is 4.50 bits per character."
+
+
+def test_a_text_too_short_to_hold_out_is_told_without():
+    assert drawn.after_first_steps(first_steps()) == "After 60 steps: loss 3.50 and accuracy 0.150 on training batches."
+    assert drawn.first_bits(first_steps()) == "The text is too short to hold any of it out."
+
+
+def long_training():
+    """The long training, of seed 0, two more seeds of its beginning and another optimizer."""
+    rows = [
+        ("whole", 0, 10, 0.51, 0.4), ("whole", 0, 90, 0.65, 0.5), ("more seeds", 1, 10, 0.52, 0.4),
+        ("more seeds", 2, 10, 0.53, 0.4), ("RMSprop", 1, 10, 0.55, 0.4),
+    ]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["training", "seed", "step", "accuracy", "held_out_accuracy"])
+    return table.assign(loss=1.5, bits_per_character=2.5)
+
+
+def test_the_long_training_is_told_beside_the_report():
+    assert drawn.long_accuracy(long_training(), REPORTED) == (
+        "After 90 steps: accuracy 0.650 on training batches and 0.500 on held-out text; the report gives 0.6."
+    )
+    assert drawn.long_accuracy(long_training().drop(columns="held_out_accuracy"), []) == (
+        "After 90 steps: accuracy 0.650 on training batches."
+    )
+    assert drawn.other_trainings(long_training(), REPORTED) == (
+        "more seeds: 0.520 to 0.530 after 10 steps, with seeds 1, 2; the longest training has 0.510 by then. "
+        "RMSprop: 0.550 after 10 steps, with seed 1; the longest training has 0.510 by then."
+    )
+    assert tables.ahead(long_training(), REPORTED) == (
+        "Our accuracy on training batches differs from the report's by +0.010 to +0.050."
+    )
+
+
+def test_the_table_beside_the_report_has_its_steps_and_the_range_of_other_seeds():
+    table = tables.beside_the_report(long_training(), REPORTED)
+    assert table.index.tolist() == ["10", "90"]
+    assert table.loc["10"].tolist() == ["0.5", "0.510", "0.520 to 0.530", "0.400", "1.500", "2.500"]
+    assert table.loc["90", "other seeds"] == ""
+    alone = long_training().query("training == 'whole'")
+    assert tables.beside_the_report(alone, REPORTED)["other seeds"].tolist() == ["", ""]
+
+
+def test_the_bound_is_that_of_the_reported_accuracy():
+    points = pd.DataFrame({"loss": [2.0, 1.0], "accuracy": [0.4, 0.7]})
+    assert drawn.below_the_bound(points, (0.5, 0.1)) == (
+        "An accuracy of 0.5 leaves a loss of at least 0.347, but the report's is 0.1; our lowest is 1.000, at an "
+        "accuracy "
+        "of 0.700."
+    )
+
+
+def test_the_report_s_newlines_agree_where_their_interval_holds_our_share():
+    rows = [("training", 0.2, 0.9), ("training", 0.6, 0.5), ("temperature", 0.5, 0.0), ("temperature", 1.5, 0.1)]
+    table = pd.DataFrame(rows, columns=["part", "at", "share"])
+    printed = {
+        "training": [{"accuracy": 0.4, "text": "\n\n\na"}],  # ours is 0.7 there
+        "temperature": [{"temperature": 1.0, "text": "\n" * 30}],
+    }
+    assert drawn.agreeing(table, printed) == (
+        "Our share of characters without a favourite lies within the interval for newlines in 1 of the report's "
+        "2 samples."
+    )
+    assert drawn.without_favourite_from_to(table, printed) == (
+        "Our share: over training 0.50 to 0.90, over temperature 0.00 to 0.10."
+    )
+
+
+def memory(held_out):
+    return pd.DataFrame({"step": [0, 10, 100], "training": [6.0, 2.0, 1.0], "held_out": held_out})
+
+
+def test_memory_of_the_book_is_what_comes_after_the_best_step():
+    curve = pd.DataFrame({"step": [10, 100], "held_out_accuracy": [0.6, 0.61]})
+    assert drawn.parting(memory([6.0, 2.5, 3.0])) == (
+        "From step 10 on, the network gains 1.00 bits per character on training text and loses 0.50 on held-out text."
+    )
+    assert drawn.memory_share(memory([6.0, 2.5, 3.0]), curve) == (
+        "Training saved 5.00 bits per character on the text it saw, 3.00 on other text: 40% of what it learned "
+        "is memory "
+        "of the book. The last 90% of the steps bought 1.00 bits on the book and cost 0.50 elsewhere. Meanwhile "
+        "the accuracy "
+        "on held-out windows went from 0.600 to 0.610."
+    )
+
+
+def test_a_training_that_ends_at_its_best_has_nothing_after_it():
+    assert drawn.parting(memory([6.0, 2.5, 2.0])) == (
+        "Held-out text is read best at the last step: 2.00 bits per character, 1.00 on training text."
+    )
+    assert drawn.memory_share(memory([6.0, 2.5, 2.0]), pd.DataFrame()) == (
+        "Training saved 5.00 bits per character on the text it saw, 4.00 on other text: 20% of what it learned "
+        "is memory "
+        "of the book."
+    )
+
+
+def test_copies_are_told_for_the_longest_stretches():
+    rows = [
+        ("held-out text itself", 8, 0.5),
+        ("held-out text itself", 16, 0.01),
+        ("written", 8, 0.9),
+        ("written", 16, 0.02),
+    ]
+    table = pd.DataFrame(rows, columns=["text", "length", "share"])
+    assert tables.hardly_copied(table) == (
+        "Stretches of 16 characters that the training text has: held-out text itself 1.0% and written 2.0%."
+    )
+    assert tables.copied(table).loc["written"].tolist() == ["90.0%", "2.0%"]
+    assert tables.copied(table.assign(share=[0.5, math.nan, 0.9, 0.02])).iloc[0].tolist() == ["50.0%", ""]
+
+
+def samples():
+    rows = [(12, 0.1, "aab\n"), (12, 0.1, "a   "), (1_000, 0.6, "the "), (1_000, 0.6, "of <")]
+    return pd.DataFrame(rows, columns=["step", "accuracy", "text"])
+
+
+def test_samples_stand_below_their_step_with_all_their_spaces():
+    table = tables.samples(samples())
+    assert table.index.tolist() == [("12", 1), ("12", 2), ("1,000", 1), ("1,000", 2)]
+    assert table["training accuracy"].tolist() == ["0.100", "0.100", "0.600", "0.600"]
+    assert table["sample"].tolist() == ["aab⏎", "a␣␣␣", "the␣", "of\u00a0<"]
+    assert "of\u00a0&lt;" in table.to_html()
+    assert tables.samples(samples().assign(text="  ")).iloc[0, 1] == "␣␣"
+    assert tables.samples(samples().assign(text="  a")).iloc[0, 1] == "␣␣a"
+    assert tables.samples_differ(samples()) == (
+        "A sample of 30 characters has 2.5 different ones after 12 steps, 4.0 after 1,000."
+    )
+
+
+def test_newlines_of_samples_are_counted_on_both_sides():
+    table = samples().assign(reported_accuracy=0.5, reported=["\n\na\n"] * 2 + ["abcd"] * 2)
+    assert tables.newlines_beside(table) == "Newlines make up 38% of the report's samples and 6% of ours."
+    beside = tables.samples_beside(table).reset_index()
+    assert beside.iloc[:2].to_numpy().tolist() == [["12", "the report", "0.5", "⏎⏎a⏎"], ["12", "ours", "0.100", "aab⏎"]]
+    assert beside["whose"].tolist() == ["the report", "ours", "ours"] * 2
+
+
+def test_the_most_newlines_at_any_step():
+    habits = {"newlines": [0.01, 0.04], "newlines_greedy": [0.02, 0], "zero_state": [0.05, 0], "after_first": [0, 0.06]}
+    assert drawn.most_newlines(pd.DataFrame(habits), 0.017) == (
+        "At no step do newlines make up more than 4.0% of what is written; at a zero state their probability is "
+        "at most 6.0%."
+    )
+    assert drawn.kinds_of_newlines(pd.DataFrame(habits), 0.017).endswith("In the book: 1.7%.")
+
+
+def test_words_come_in_turn_or_not_yet():
+    emerged = pd.DataFrame({"common": [100.0, 200, 900], "rare": [5_000.0, math.inf, math.inf]})
+    assert drawn.come_in_turn(emerged) == "Steps until words have half their due share: common 200; rare not yet."
+    table = pd.DataFrame({"step": [0, 9, 9], "unknown": [0.9, 0.1, 0.2]})
+    assert drawn.unknown_words(table, pd.Series({"common": 0.5, "unknown": 0.0})) == (
+        "After the last step 15% of the words written are not in the book."
+    )
+
+
+def test_calibration_is_told_once_per_stage():
+    table = pd.DataFrame({"step": [60, 60, 2_000], "error": [0.1, 0.1, 0.02]})
+    assert drawn.calibration_errors(table) == (
+        "Mean distance from the diagonal: 0.100 after 60 steps, 0.020 after 2,000 steps."
+    )
+
+
+def test_temperature_is_told_from_the_lowest_to_the_highest():
+    table = pd.DataFrame(
+        {"temperature": [0.5, 0.5, 2.0], "entropy": [1.0, 2.0, 3.0], "distinct": [0.2, 0.4, 0.9], "words": [1, 1, 0.6]}
+    )
+    assert drawn.by_temperature(table) == (
+        "From temperature 0.5 to 2: entropy 1.50 to 3.00 bits, different 4-grams 0.30 to 0.90, known words 100% to 60%."
+    )
+
+
+def test_a_continuation_is_told_by_its_known_words():
+    assert drawn.carried_on("to be", 0.5) == (
+        "With its state carried on it writes 5 characters; 50% of the words occur in the book."
+    )
+
+
+def test_first_characters_of_words_are_told_beside_those_inside():
+    assert drawn.first_and_later("a bc", [9.0, 4.0, 1.0]) == (
+        "The first character of a word costs 4.0 bits on average here, those inside it 1.0: what comes next is "
+        "the choice "
+        "of a word, the rest is spelling."
+    )
+    assert drawn.first_and_later("abc", [1.0, 1.0]) == ""
+
+
+def following():
+    rows = [
+        ("course's, 50 steps", "place, in the word", 1, 7, -0.7, -0.6, 0.01),
+        ("course's, 50 steps", "vowel", 2, 3, 0.5, 0.5, 0.0),
+        ("short", "place, in the word", 1, 9, 0.4, 0.1, 0.0), ("short", "vowel", 1, 9, 0.4, 0.3, 0.0),
+    ]  # fmt: skip
+    columns = ["network", "property", "layer", "place", "training", "held_out", "chance"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def test_cells_are_told_by_network_whatever_commas_its_name_has():
+    assert tables.strongly_followed(following()) == (
+        "One cell follows, with a correlation of at least 0.5: place, in the word and vowel (course's, 50 steps)."
+    )
+    assert tables.hardly_followed(following()) == (
+        "No cell follows, all correlations being below 0.2: place, in the word (short)."
+    )
+    assert tables.strongly_followed(following()[2:]).endswith("of at least 0.5: nothing.")
+    assert tables.cells(following()).loc[("short", "vowel")].tolist() == [1, 9, "+0.40", "+0.30", "0.00"]
+
+
+def test_the_passage_that_cells_follow_is_told():
+    table = pd.DataFrame({"property": list("aabb"), "held_out": [0.7, 0.7, -0.6, -0.6], "character": list("x\nx\n")})
+    assert drawn.tracking(table) == "Correlation of property and cell on all held-out text: a +0.70, b -0.60."
+    assert drawn.how_tracked(table) == "A cell is turned over where its correlation is negative. The passage: x⏎"
+    assert "□: a character that the figure's fonts do not have." in drawn.how_tracked(table.assign(character="日"))
+
+
+def test_continuations_stand_beside_the_report_s_where_it_has_some():
+    rows = [(0.5, "a\nb", "of the"), (0.5, "a\nb", "in <"), (1.5, "", "x|y")]
+    table = pd.DataFrame(rows, columns=["temperature", "reported", "text"])
+    assert tables.temperatures(table) == (
+        "The same network continues the same prompt by 6 characters at temperature 0.5 and 1.5."
+    )
+    found = tables.continuations(table)
+    assert found.index.tolist() == [("0.5", "the report"), ("0.5", "ours"), ("0.5", "ours"), ("1.5", "ours")]
+    assert found["text"].tolist() == ["a⏎b", "of the", "in <", "x|y"]
+
+
+def test_ways_are_told_by_the_least_and_the_most_diverse():
+    table = pd.DataFrame({"way": ["greedy", "top-k"], "text": ["a", "b"], "distinct": [0.02, 0.5], "words": [1, 0.999]})
+    assert (
+        tables.least_and_most_diverse(table) == "Different 4-grams: fewest with greedy (0.02), most with top-k (0.50)."
+    )
+    assert tables.ways(table).loc["top-k"].tolist() == ["b", "0.50", "99.9%"]
+
+
+def recipes():
+    rows = [
+        ("the course's", 0, 500, 7, 90.0, 0.5, 2.0, 1.9), ("the course's", 0, 10, 7, 0.5, 0.4, 2.5, 2.4),
+        ("two", 0, 10, 7, 1.0, 0.6, 1.9, 1.8), ("two", 1, 10, 9, 2.0, 0.6, 1.9, 1.7),
+    ]  # fmt: skip
+    columns = ["recipe", "seed", "steps", "parameters", "minutes", "accuracy", "window_bits", "held_out_bits"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def others():
+    rows = [("Markov, order 0", 0, 3.0), ("Markov, order 1", 1, 2.5), ("Markov, order 2", 2, 2.75), ("xz", None, 2.1)]
+    return pd.DataFrame(rows, columns=["model", "order", "bits"])
+
+
+def test_the_best_recipe_is_told_beside_the_course_s():
+    assert drawn.best_recipe(recipes(), others()) == (
+        "Fewest bits per held-out character: two 1.750 in 1.5 minutes; the course's 1.900 in 90.0 minutes."
+    )
+    assert drawn.best_recipe(recipes()[:2], others()) == (
+        "Fewest bits per held-out character: the course's 1.900 in 90.0 minutes."
+    )
+
+
+def test_a_table_of_recipes_has_a_row_for_each_with_the_range_of_its_seeds_then_the_best_of_the_others():
+    table = tables.recipe_table(recipes(), others())
+    assert table.index.tolist() == ["the course's", "the course's", "two", "Markov, order 1", "xz"]
+    assert table.iloc[0].tolist() == ["1", "500", "90.0", "0.500", "2.000", "1.900"]
+    assert table.iloc[2].tolist() == ["2", "10", "1.5 (1.0 to 2.0)", "0.600", "1.900", "1.750 (1.700 to 1.800)"]
+    assert table.iloc[4].tolist() == ["", "", "", "", "", "2.100"]
+    assert tables.without_networks(recipes(), others()) == (
+        "Reading on costs the networks 1.70 to 2.40 bits per character, the best Markov model 2.50, compressors 2.10."
+    )
+    assert tables.sizes_and_orders(recipes(), others()) == (
+        "The networks have 7 to 9 parameters. Markov models of order 0 to 2: 3.000, 2.500, 2.750 bits."
+    )
+
+
+def test_recipes_on_a_text_too_short_to_hold_out_have_their_training_alone():
+    found = recipes().assign(window_bits=math.nan, held_out_bits=math.nan)
+    assert tables.recipe_table(found, others()[:0]).iloc[0].tolist() == ["1", "500", "90.0", "0.500", "", ""]
+    assert tables.without_networks(found, others()[:0]) == "The text is too short to hold any of it out."
+    assert tables.sizes_and_orders(found, others()[:0]) == "The networks have 7 to 9 parameters."
+
+
+def test_the_largest_rise_is_within_one_training():
+    rows = [
+        ("one", 0, 10, 2.0),
+        ("one", 0, 1_500, 2.4),
+        ("one", 0, 2_000, 1.9),
+        ("one", 1, 10, 9.0),
+        ("one", 1, 20, 8.0),
+    ]
+    lines = pd.DataFrame(rows, columns=["recipe", "seed", "step", "held_out_bits"])
+    assert drawn.largest_rise(lines) == "The largest rise on the way: 0.40 bits, to 2.40 at step 1,500 (one, seed 0)."
+    assert drawn.largest_rise(lines[3:]) == ""
+
+
+def test_of_another_text_nothing_is_judged():
+    table = pd.DataFrame({"loss": [1.0], "accuracy": [0.5]})
+    assert judging(True)("text-loss", table).verdict == "contradicted"
+    assert "is about its book, which is not the text of this page" in judging(False)("text-loss", table).data
+
+
+@pytest.mark.parametrize(("book", "says"), [("", "is not the report's book"), (experiments.corpora.REPORT_BOOK, "")])
+def test_the_text_is_told_and_never_markup(book, says):
+    corpus = experiments.corpora.Corpus("mine", "<mine>", "to be or not to be. " * 5_000, book, "A <b> was cut.")
+    html = experiments.about(corpus, corpus.windows(8))
+    assert "<strong>&lt;mine&gt;</strong>. 100,000 characters, of which 8 different ones; 5.0% of the text" in html
+    assert "A &lt;b&gt; was cut." in html
+    assert ("This is not the report's book." in html) == bool(says)
