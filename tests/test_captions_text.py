@@ -115,10 +115,10 @@ def test_a_training_that_ends_at_its_best_has_nothing_after_it():
         "Held-out text is read best at the last step: 2.00 bits per character, 1.00 on training text."
     )
     assert drawn.memory_share(memory([6.0, 2.5, 2.0]), pd.DataFrame()) == (
-        "Training saved 5.00 bits per character on the text it saw, 4.00 on other text: 20% of what it learned "
-        "is memory "
-        "of the book."
+        "Training saved 5.00 bits per character on the text it saw, 4.00 on other text: 20% of what it learned is "
+        "memory of the book."
     )
+    assert "other text: nothing of what it" in drawn.memory_share(memory([6.0, 2.5, 0.9]), pd.DataFrame())
 
 
 def test_copies_are_told_for_the_longest_stretches():
@@ -204,10 +204,10 @@ def test_a_continuation_is_told_by_its_known_words():
 
 def test_first_characters_of_words_are_told_beside_those_inside():
     assert drawn.first_and_later("a bc", [9.0, 4.0, 1.0]) == (
-        "The first character of a word costs 4.0 bits on average here, those inside it 1.0: what comes next is "
-        "the choice "
-        "of a word, the rest is spelling."
+        "The first character of a word costs 4.0 bits on average here, those inside it 1.0: the choice of a word is "
+        "harder than its spelling."
     )
+    assert drawn.first_and_later("a bc", [9.0, 1.0, 4.0]).endswith("those inside it 4.0.")
     assert drawn.first_and_later("abc", [1.0, 1.0]) == ""
 
 
@@ -313,6 +313,7 @@ def test_the_largest_rise_is_within_one_training():
     lines = pd.DataFrame(rows, columns=["recipe", "seed", "step", "held_out_bits"])
     assert drawn.largest_rise(lines) == "The largest rise on the way: 0.40 bits, to 2.40 at step 1,500 (one, seed 0)."
     assert drawn.largest_rise(lines[3:]) == ""
+    assert drawn.largest_rise(lines.drop(columns="held_out_bits")) == ""
 
 
 def test_of_another_text_nothing_is_judged():

@@ -233,6 +233,11 @@ def test_what_is_typed_becomes_a_prompt(node: list[str], typed: str, prompt: str
     assert in_node(node, CharacterWriter, "cleaned", [[typed, list(VOCABULARY)]]) == [{"prompt": prompt, "note": note}]
 
 
+def test_a_surprise_has_a_level_from_none_to_that_of_eight_bits(node: list[str]) -> None:
+    shares = [1, 2**-0.4, 0.5, 1 / 16, 1 / 256, 1e-9, 0]
+    assert in_node(node, CharacterWriter, "surprise", [[share] for share in shares]) == [0, 0, 1, 4, 8, 8, 8]
+
+
 def test_the_likeliest_and_the_others(node: list[str]) -> None:
     p = [0.001] * 13 + [0.5, 0.487, 0.0]
     q = [0.99992, 0.00005, 0.00003, 0.0]
@@ -466,6 +471,21 @@ def test_another_network_reads_the_text_so_far(shown: Shown, page: Page) -> None
     assert page.evaluate("window.saved.checkpoint") == "rest"
     press(widget, "Reset")
     assert (shown_text(widget), widget.get_by_role("radio", name="the").is_checked()) == ("t", True)
+
+
+def test_the_ground_of_a_character_says_how_unlikely_the_network_held_it(shown: Shown) -> None:
+    models = {"the": sure("the ", 0.999), "het": sure("het", 0.999)}
+    widget = shown(CharacterWriter(models, VOCABULARY, "thet", 0.0, checkpoint="the"))
+    press(widget, "Step")
+
+    def runs() -> list[list[str]]:
+        spans = "nodes => nodes.map(node => [node.textContent, node.style.background])"
+        return widget.locator(".written span span, .written strong span").evaluate_all(spans)
+
+    strongest = "rgba(213, 94, 0, 0.65)"
+    assert runs() == [["the", ""], ["t", strongest], ["h", ""]]
+    widget.get_by_role("radio", name="het").check()
+    assert runs() == [["thet", ""], ["h", ""]], "another network has other surprises"
 
 
 @pytest.mark.parametrize("html", ["<img src=x onerror=broken=1>", "</strong><script>broken=1</script>"])

@@ -287,9 +287,10 @@ def memory_share(table: pd.DataFrame, curve: pd.DataFrame) -> str:
     """How much of what was learned holds for training text only. curve: the training's, with held_out_accuracy."""
     best, end = _best_and_end(table)
     gained, late = table.iloc[0][["training", "held_out"]] - end, best - end
+    only = 1 - gained["held_out"] / gained["training"]
     told = (
         f"Training saved {gained['training']:.2f} bits per character on the text it saw, {gained['held_out']:.2f} on "
-        f"other text: {1 - gained['held_out'] / gained['training']:.0%} of what it learned is memory of the book."
+        f"other text: {f'{only:.0%}' if only > 0 else 'nothing'} of what it learned is memory of the book."
     )
     if best["step"] == end["step"]:
         return told
@@ -345,6 +346,8 @@ def largest_rise(lines: pd.DataFrame) -> str:
 
     lines: columns recipe, seed, step, held_out_bits.
     """
+    if "held_out_bits" not in lines:  # nothing is held out
+        return ""
     lines = lines.dropna(subset=["held_out_bits"]).sort_values(["recipe", "seed", "step"], ignore_index=True)
     rises = lines.groupby(["recipe", "seed"])["held_out_bits"].diff()
     if not (rises > 0).any():
@@ -511,10 +514,9 @@ def first_and_later(text: str, bits: Sequence[float]) -> str:
     later = [cost for cost, before, sign in zip(bits, text, text[1:]) if before.isalpha() and sign.isalpha()]
     if not first or not later:
         return ""
-    return (
-        f"The first character of a word costs {sum(first) / len(first):.1f} bits on average here, those inside it "
-        f"{sum(later) / len(later):.1f}: what comes next is the choice of a word, the rest is spelling."
-    )
+    early, late = sum(first) / len(first), sum(later) / len(later)
+    told = f"The first character of a word costs {early:.1f} bits on average here, those inside it {late:.1f}"
+    return f"{told}: the choice of a word is harder than its spelling." if early > late else f"{told}."
 
 
 def signs(text: str) -> list[str]:

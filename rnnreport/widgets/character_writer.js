@@ -182,21 +182,29 @@ export function describe(name, { read, written }, { first }) {
 }
 
 const KEPT = 2000; // characters that are shown, and read again by another network
+const MOST_BITS = 8; // a surprise of one chance in 256, and any larger one, has the strongest ground
+const LEVELS = 8; // of the ground, so that neighbours alike can share an element
+
+/** The level of the ground of a character that had this probability. */
+export const surprise = (share) => Math.round((LEVELS * Math.min(-Math.log2(share), MOST_BITS)) / MOST_BITS);
 
 /** A text that grows by what a network draws, its state carried on; start it before anything else. */
 function session(vocabulary) {
   const places = new Map(vocabulary.map((character, symbol) => [character, symbol]));
   const shares = new Float64Array(vocabulary.length);
-  let network, state, draw, symbols, read, written;
+  let network, state, draw, symbols, surprises, read, written;
   const follow = (symbol) => {
+    const isFirst = !symbols.length; // which nothing was expected to be
+    surprises.push(isFirst ? 0 : surprise(distribution(state.logits, 1, 0, shares)[symbol]));
     symbols.push(symbol);
-    if (symbols.length > 2 * KEPT) symbols = symbols.slice(-KEPT);
+    if (symbols.length > 2 * KEPT) [symbols, surprises] = [symbols.slice(-KEPT), surprises.slice(-KEPT)];
     step(network, state, symbol);
   };
   return {
     /** Reads the prompt from a state of zeros. */
     start(chosen, prompt, seed) {
-      [network, state, draw, symbols, written] = [chosen, zeros(chosen), generator(seed), [], 0];
+      [network, state, draw, written] = [chosen, zeros(chosen), generator(seed), 0];
+      [symbols, surprises] = [[], []];
       const characters = [...prompt];
       for (const character of characters) follow(places.get(character));
       read = characters.length;
@@ -204,8 +212,9 @@ function session(vocabulary) {
     /** Another network reads the text so far, from a state of zeros. */
     hand(chosen) {
       [network, state] = [chosen, zeros(chosen)];
-      symbols = symbols.slice(-KEPT);
-      for (const symbol of symbols) step(network, state, symbol);
+      const again = symbols.slice(-KEPT);
+      [symbols, surprises] = [[], []];
+      for (const symbol of again) follow(symbol);
     },
     /** Writes a character. */
     write(temperature, top_k) {
@@ -215,12 +224,21 @@ function session(vocabulary) {
     /** The probability of each character to be the next. */
     next: (temperature, top_k) => distribution(state.logits, temperature, top_k, shares),
     counts: () => ({ read, written }),
-    /** The end of the text, in two parts: what is left of the prompt, and what was written. */
+    /** The end of the text, in two parts: what is left of the prompt, and what was written; of each, runs alike. */
     text() {
-      const end = symbols.slice(-KEPT);
-      const fromPrompt = Math.max(0, end.length - written);
-      const spelled = (part) => part.map((symbol) => visible(vocabulary[symbol]).replace("⏎", "⏎\n")).join("");
-      return [spelled(end.slice(0, fromPrompt)), spelled(end.slice(fromPrompt))];
+      const from = Math.max(0, symbols.length - KEPT);
+      const middle = Math.max(from, symbols.length - written);
+      const runs = (start, end) => {
+        const found = [];
+        for (let at = start; at < end; at++) {
+          const spelled = visible(vocabulary[symbols[at]]).replace("⏎", "⏎\n");
+          const last = found.at(-1);
+          if (last?.level === surprises[at]) last.spelled += spelled;
+          else found.push({ level: surprises[at], spelled });
+        }
+        return found;
+      };
+      return [runs(from, middle), runs(middle, symbols.length)];
     },
   };
 }
@@ -268,6 +286,13 @@ function promptField(vocabulary, state, onPrompt) {
   return { nodes: [html("div", { className: "typed" }, label), note], show, settle };
 }
 
+/** A run of the text on the ground of its surprise, as strong as rnnreport.figures.text.coloured has it. */
+const ground = (level, spelled) => {
+  const span = html("span", {}, spelled);
+  if (level) span.style.background = `rgba(213, 94, 0, ${((0.65 * level) / LEVELS).toFixed(2)})`;
+  return span;
+};
+
 /** The text box: { node, show }. Who has scrolled up is left there. */
 function textBox() {
   const [prompt, written] = [html("strong", {}), html("span", {})];
@@ -277,7 +302,9 @@ function textBox() {
   node.setAttribute("aria-live", "off");
   const show = (parts) => {
     const isAtEnd = node.scrollTop + node.clientHeight > node.scrollHeight - 8;
-    [prompt.textContent, written.textContent] = parts;
+    for (const [part, runs] of [[prompt, parts[0]], [written, parts[1]]]) {
+      part.replaceChildren(...runs.map(({ level, spelled }) => ground(level, spelled)));
+    }
     if (isAtEnd) node.scrollTop = node.scrollHeight;
   };
   return { node, show };
@@ -409,7 +436,8 @@ function render({ model, el }) {
   const explanation =
     `The network runs in this page. Bold is the prompt, which it reads first, from a state of zeros. Another network ` +
     `reads the text so far, at most its last ${counted(KEPT)} characters, from a state of zeros before it writes on. ` +
-    "The same prompt, settings and seed give the same text.";
+    "The same prompt, settings and seed give the same text. The stronger the orange, the less likely the network held the " +
+    `character, from none to that of ${MOST_BITS} bits.`;
 
   const pair = html("div", { className: "writing" }, box.node, chart);
   const nodes = [
