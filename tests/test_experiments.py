@@ -20,7 +20,18 @@ from rnnreport import baselines, corpora
 from rnnreport.backends import in_use
 from rnnreport.cells import lstm_step, rnn_step, temporal_gate
 from rnnreport.experiments import cell_path as reaches
-from rnnreport.experiments import horizon, kept, palindromes, recorded, rnn_versus_lstm, sequences, text, text_training
+from rnnreport.experiments import (
+    horizon,
+    kept,
+    palindromes,
+    recorded,
+    rnn_versus_lstm,
+    sequences,
+    text,
+    text_networks,
+    text_recipes,
+    text_training,
+)
 from rnnreport.experiments import temporal_gate as gate
 from rnnreport.experiments.palindromes import PalindromeRun, train_palindromes
 from rnnreport.experiments.text_training import TextRun, train_text
@@ -1221,7 +1232,7 @@ def test_the_long_training_takes_no_other_text(monkeypatch):
     ("steps", "expected"), [(2000, [400, 800, 1200, 1600, 2000]), (5, [1, 2, 3, 4, 5]), (3, [1, 2, 3]), (1, [1])]
 )
 def test_samples_are_taken_at_five_even_steps(steps, expected):
-    assert text.sample_steps(steps) == expected
+    assert text_recipes.sample_steps(steps) == expected
 
 
 @pytest.fixture
@@ -1230,9 +1241,9 @@ def model(text_run, poem):
 
 
 def test_first_samples_start_with_random_characters_and_go_on_greedily(model, poem):
-    samples = text.first_samples(model, poem, 12, 9, seed=0)
+    samples = text_networks.first_samples(model, poem, 12, 9, seed=0)
     assert [len(sample) for sample in samples] == [12] * 9
-    assert samples == text.first_samples(model, poem, 12, 9, seed=0)
+    assert samples == text_networks.first_samples(model, poem, 12, 9, seed=0)
     assert len({sample[0] for sample in samples}) > 3
     by_first = {}
     for sample in samples:
@@ -1240,17 +1251,17 @@ def test_first_samples_start_with_random_characters_and_go_on_greedily(model, po
 
 
 def test_texts_go_on_from_the_prompt(model, poem):
-    texts = text.texts_at(model, poem, "green ", 25, 1.0, seed=0, count=3)
+    texts = text_networks.texts_at(model, poem, "green ", 25, 1.0, seed=0, count=3)
     assert [len(one) for one in texts] == [25] * 3
     assert len(set(texts)) == 3
-    assert texts == text.texts_at(model, poem, "green ", 25, 1.0, seed=0, count=3)
-    assert len(set(text.texts_at(model, poem, "green ", 25, 1e-3, seed=0, count=3))) == 1
+    assert texts == text_networks.texts_at(model, poem, "green ", 25, 1.0, seed=0, count=3)
+    assert len(set(text_networks.texts_at(model, poem, "green ", 25, 1e-3, seed=0, count=3))) == 1
     with pytest.raises(corpora.CorpusError, match="'Ω'"):
-        text.texts_at(model, poem, "Ω", 5, 1.0, seed=0)
+        text_networks.texts_at(model, poem, "Ω", 5, 1.0, seed=0)
 
 
 def test_diversity_grows_with_temperature(model, poem):
-    table = text.diversity(model, poem, poem.windows(6), "green ", [0.05, 1.0, 3.0], seed=0)
+    table = text_networks.diversity(model, poem, poem.windows(6), "green ", [0.05, 1.0, 3.0], seed=0)
     assert table["temperature"].tolist() == [0.05, 1.0, 3.0]
     assert table["entropy"].is_monotonic_increasing
     assert table["entropy"].iloc[-1] <= math.log2(len(poem.vocabulary))
@@ -1260,8 +1271,8 @@ def test_diversity_grows_with_temperature(model, poem):
 
 def test_diversity_counts_sequences_and_words_by_hand(model, poem, monkeypatch):
     written = ["cut green zzzz hanging end", "cut green zzzz hanging end"]
-    monkeypatch.setattr(text, "texts_at", lambda *args, **kwargs: written)
-    (row,) = text.diversity(model, poem, poem.windows(6), "green ", [1.0], seed=0).to_dict("records")
+    monkeypatch.setattr(text_networks, "texts_at", lambda *args, **kwargs: written)
+    (row,) = text_networks.diversity(model, poem, poem.windows(6), "green ", [1.0], seed=0).to_dict("records")
     grams = [one[i : i + 4] for one in written for i in range(len(one) - 3)]
     assert row["distinct"] == len(set(grams)) / len(grams) == 0.5
     assert row["words"] == pytest.approx(4 / 6)
@@ -1272,7 +1283,7 @@ def test_diversity_counts_sequences_and_words_by_hand(model, poem, monkeypatch):
     [(1, [0, 1]), (20, [0, 20]), (60, [0, 20, 50, 60]), (2_000, [0, 20, 50, 100, 200, 500, 1_000, 2_000])],
 )
 def test_learning_is_looked_at_at_round_steps(steps, expected):
-    assert text.learning_steps(steps) == expected
+    assert text_recipes.learning_steps(steps) == expected
 
 
 @pytest.fixture(scope="module")
@@ -1289,7 +1300,7 @@ def chapter_4_many(poem, tmp_path_factory):
             "optimizers": ["adam", "rmsprop"],
             "hidden_size": 5,
             "batch_size": 32,
-            "recipes": list(text.RECIPES),
+            "recipes": list(text_recipes.RECIPES),
             "recipe_steps": 4,
             "longest_steps": 6,
             "temperatures": [1.0],
@@ -1324,19 +1335,19 @@ def test_recipes_read_as_many_characters_whatever_their_windows(chapter_4_record
     for name, run in tried:
         settings = run.configuration
         characters = settings.steps * settings.sequence_length * settings.batch_size
-        course = 6 * 32 * (6 if name in text.LONGER_THAN_OTHERS else 4)
+        course = 6 * 32 * (6 if name in text_recipes.LONGER_THAN_OTHERS else 4)
         assert characters == pytest.approx(course, abs=settings.sequence_length * settings.batch_size / 2), name
     names = [name for name, _ in tried]
-    assert [names.count(name) for name in text.RECIPES] == [
-        1 + (name in text.LONGER_THAN_OTHERS) for name in text.RECIPES
+    assert [names.count(name) for name in text_recipes.RECIPES] == [
+        1 + (name in text_recipes.LONGER_THAN_OTHERS) for name in text_recipes.RECIPES
     ]
 
 
 def test_each_recipe_changes_something_and_has_no_more_parameters(chapter_4_many):
-    changed = [tuple(sorted(changes.items())) for changes in text.RECIPES.values()]
+    changed = [tuple(sorted(changes.items())) for changes in text_recipes.RECIPES.values()]
     assert len(set(changed)) >= len(changed) - 1  # the longest may be another, trained on
     course = sum(weight.numel() for weight in CharLSTM(79).parameters())
-    for name, changes in text.RECIPES.items():
+    for name, changes in text_recipes.RECIPES.items():
         sizes = {"hidden_size": 128, "num_layers": 2, "tied": False, **changes}
         model = CharLSTM(79, sizes["hidden_size"], sizes["num_layers"], tied=sizes["tied"])
         assert sum(weight.numel() for weight in model.parameters()) <= course, name
@@ -1351,7 +1362,10 @@ def test_the_record_of_chapter_4_has_all_that_the_chapter_shows(chapter_4_record
     assert sorted(set(zip(written["seed"], written["step"]))) == [(seed, step) for seed in (3, 4) for step in (0, 4)]
     found, _ = recorded.of_experiment(table, "recipes")
     by_course, by_recipe = found.iloc[:2], found.iloc[2:]
-    assert by_course[["recipe", "seed"]].to_numpy().tolist() == [[text.RECIPE_OF_COURSE, 3], [text.RECIPE_OF_COURSE, 4]]
+    assert by_course[["recipe", "seed"]].to_numpy().tolist() == [
+        [text_recipes.RECIPE_OF_COURSE, 3],
+        [text_recipes.RECIPE_OF_COURSE, 4],
+    ]
     assert by_recipe["recipe"].tolist() == [name for name, _ in tried]
     for row, (_, run) in zip(by_recipe.itertuples(), tried, strict=True):
         if "held_out_bits" in run.table:  # not of windows so long that nothing of the poem is held out
@@ -1364,16 +1378,16 @@ def test_the_record_of_chapter_4_has_all_that_the_chapter_shows(chapter_4_record
 def test_what_is_read_off_the_kept_trainings_goes_with_the_record(chapter_4_many, poem, tmp_path, monkeypatch):
     monkeypatch.setenv(RUNS_DIR, str(tmp_path / "runs"))
     monkeypatch.setenv("RNNREPORT_WORKERS", "1")
-    monkeypatch.setattr(text, "COPIERS", (2, 4))
-    monkeypatch.setattr(text, "READER_STEP", 2)
-    p = chapter_4_many.model_copy(update={"seeds": [3], "recipes": [text.RECIPE_OF_COURSE]})
+    monkeypatch.setattr(text_networks, "COPIERS", (2, 4))
+    monkeypatch.setattr(text_networks, "READER_STEP", 2)
+    p = chapter_4_many.model_copy(update={"seeds": [3], "recipes": [text_recipes.RECIPE_OF_COURSE]})
     windows = poem.windows(p.lengths[0])
     stored = {}
     for name, snapshots in (("long_folder", (0, 2, 4)), ("short_folder", (4,))):
         run = text._configuration(p, 4, 5, snapshots=snapshots, record_every=2)
         (tmp_path / name).mkdir()
         finish(tmp_path / name, train_text, run, train_text(run, tmp_path / name))
-        stored[name] = text.kept_training(str(tmp_path / name))
+        stored[name] = text_networks.kept_training(str(tmp_path / name))
     table = text.record(p.model_copy(update={name: str(run.folder) for name, run in stored.items()}))
     part = {name: recorded.of_experiment(table, name)[0] for name in table["experiment"].unique()}
 
@@ -1384,7 +1398,7 @@ def test_what_is_read_off_the_kept_trainings_goes_with_the_record(chapter_4_many
     assert part["course's recipe"]["accuracy"].item() == long[0].table["accuracy"].iloc[-1]
     assert set(part["copied"]["text"]) == {"held-out text itself", "written after 2 steps", "written after 4 steps"}
     assert part["copied"]["share"].between(0, 1).all()
-    assert set(part["cells"]["network"]) == {text.READER, text.CARRIER}
+    assert set(part["cells"]["network"]) == {text_recipes.READER, text_recipes.CARRIER}
     assert part["cells"]["held_out"].abs().max() <= 1
     markov = part["others"].dropna(subset=["order"])
     assert markov["order"].tolist() == list(range(9))
@@ -1404,7 +1418,7 @@ def test_a_text_too_short_to_hold_out_is_compared_by_its_training_alone(chapter_
     monkeypatch.setenv("RNNREPORT_WORKERS", "1")
     path = tmp_path / "short.txt"
     path.write_text("to be or not to be, that is the question. " * 2)
-    p = chapter_4_many.model_copy(update={"corpus": str(path), "recipes": [text.RECIPE_OF_COURSE]})
+    p = chapter_4_many.model_copy(update={"corpus": str(path), "recipes": [text_recipes.RECIPE_OF_COURSE]})
     corpus = corpora.load(p.corpus)
     windows = corpus.windows(p.lengths[0])
     assert not len(windows.held_out_starts)
@@ -1413,7 +1427,7 @@ def test_a_text_too_short_to_hold_out_is_compared_by_its_training_alone(chapter_
     assert found[["window_bits", "held_out_bits"]].isna().all(axis=None)
     assert text.others(corpus, windows).empty
     assert text.bits_read_on({}, windows).empty
-    assert text.tracked({}, windows, corpus).empty
+    assert text_networks.tracked({}, windows, corpus).empty
 
 
 def test_what_has_no_favourite_is_counted_at_each_temperature(poem):
@@ -1422,13 +1436,13 @@ def test_what_has_no_favourite_is_counted_at_each_temperature(poem):
         model.head.weight.zero_()
         model.head.bias.zero_()
         model.head.bias[2] = 6  # a favourite, until the temperature makes it one of many
-    found = text.without_favourite({7: model}, poem, [0.5, 1.0, 50.0], count=3)
+    found = text_networks.without_favourite({7: model}, poem, [0.5, 1.0, 50.0], count=3)
     assert found["step"].tolist() == [7] * 3
     assert found["share"].tolist() == [0, 0, 1]
 
 
 def test_the_reports_samples_are_as_long_as_it_says():
-    printed = text.report_samples()
+    printed = text_networks.report_samples()
     assert [row["step"] for row in printed["training"]] == [50_000, 100_000, 200_000, 500_000]
     assert [row["temperature"] for row in printed["temperature"]] == [0.5, 1.0, 2.0]
     for row in [*printed["training"], *printed["temperature"]]:
@@ -1437,13 +1451,13 @@ def test_the_reports_samples_are_as_long_as_it_says():
 
 
 def test_a_kept_training_that_is_not_there_or_damaged_is_refused(recorded_copy):
-    assert text.kept_training("") is None
+    assert text_networks.kept_training("") is None
     (recorded_copy / "SHA256SUMS").unlink()  # as of an older version; with one, see test_storage.py
     for folder, content in ((recorded_copy / "nowhere", None), (recorded_copy, "{"), (recorded_copy, "{}")):
         if content:
             (recorded_copy / "run.json").write_text(content)
         with pytest.raises(ParameterError, match="is no folder that `rnnreport train text` has filled") as caught:
-            text.kept_training(str(folder))
+            text_networks.kept_training(str(folder))
         assert "\n" not in str(caught.value)
 
 
@@ -1467,7 +1481,7 @@ def test_a_text_shorter_than_a_recipe_s_windows_is_refused(chapter_4_many, tmp_p
     path = tmp_path / "short.txt"
     path.write_text("green bottle" * 4)
     values = {**chapter_4_many.model_dump(), "corpus": str(path)}
-    text.TextParameters.check({**values, "recipes": [text.RECIPE_OF_COURSE]})
+    text.TextParameters.check({**values, "recipes": [text_recipes.RECIPE_OF_COURSE]})
     with pytest.raises(ParameterError, match="fewer than one sequence of 60"):
         text.TextParameters.check(values)
 
@@ -1479,19 +1493,64 @@ def test_a_recipe_has_a_step_however_few_are_asked_for(chapter_4_many):
 
 def test_what_is_recorded_of_other_networks_is_not_used(chapter_4_record):
     table, course, _ = chapter_4_record
-    networks = [text.Network(run, {}, (), 0, "", "recorded") for run in course]
+    networks = [text_networks.Network(run, {}, (), 0, "", "recorded") for run in course]
     computed = pd.DataFrame({"computed": [0]})
     for sources, found in ((networks, False), (networks[:1], True)):
-        part = text.read_off(table, "course", sources, lambda: computed)
+        part = text_networks.read_off(table, "course", sources, lambda: computed)
         assert (part is computed) == found
-        assert part.attrs["provenance"] == text.origin_of(*sources)
+        assert part.attrs["provenance"] == text_networks.origin_of(*sources)
+
+
+def test_networks_of_another_text_are_left_out(chapter_4_many, chapter_4_record):
+    table, course, _ = chapter_4_record
+    corpus = corpora.load(chapter_4_many.corpus)
+    p = chapter_4_many.model_copy(update={"long_folder": "data/text-500k", "short_folder": "data/text-short"})
+    found = text_networks.networks(p, corpus, course[0])
+    assert (found.long, found.short, found.main, found.readers) == (None, None, found.live, [found.live])
+    for rows in (
+        text_networks.long_curves(found, table),
+        text_networks.samples_beside(found, corpus),
+        text_networks.favourites(found, corpus),
+    ):
+        assert rows.empty
+    points = text_networks.losses_and_accuracies(found, tabulate(course[:1]))
+    assert set(points["training"]) == {"live, 4 steps"}
+    assert points.attrs["provenance"] == provenance(course[:1], "trained live")
+
+
+def test_what_is_read_off_a_live_network(chapter_4_many, chapter_4_record):
+    _, course, _ = chapter_4_record
+    corpus = corpora.load(chapter_4_many.corpus)
+    windows = corpus.windows(6)
+    found = text_networks.networks(chapter_4_many, corpus, course[0])
+    live = found.live
+    samples = text_networks.samples(live, corpus, [1, 4], 2)
+    assert samples["step"].tolist() == [1, 1, 4, 4]
+    assert samples["accuracy"].iloc[-1] == live.run.table["accuracy"].iloc[-1]
+    assert samples["text"].str.len().tolist() == [30] * 4
+    calibrated = text_networks.calibrations(live, windows)
+    assert set(calibrated["step"]) == {4}
+    assert calibrated["count"].sum() == windows.held_out_blocks[1:].numel()
+    passage, bits = text_networks.surprises(live, corpus, windows)
+    assert passage in corpus.text
+    assert len(bits) == len(passage) - 1
+    following = text_networks.followed(None, found.readers, corpus, windows)
+    assert ((following["layer"] - 1) * 5 + following["place"]).tolist() == following["unit"].tolist()
+    closest = text_networks.followed_closely(following, live, corpus, windows)
+    assert closest["property"].nunique() == 2
+    assert closest["held_out"].abs().max() == following["held_out"].abs().max()
+    ways = text_networks.ways(live, corpus, "green ", 0)
+    assert ways["way"].tolist() == [*text_networks.WAYS]
+    models, words = text_networks.writers(found, pd.DataFrame({"step": [0, 4], "held_out": [9.0, 2.5]}))
+    assert [*models] == [f"{step} steps" for step in text_recipes.sample_steps(4)]
+    assert words == {"4 steps": "2.50 bits per character of held-out text"}
 
 
 def test_the_kept_short_training_is_what_the_command_trains(book):
-    kept = text.kept_training("data/text-short")
+    kept = text_networks.kept_training("data/text-short")
     steps = kept.configuration.steps
     assert kept.configuration == text.short_run(steps, kept.configuration.seed)
-    model = text.kept_models(kept, book)[steps]
+    model = text_networks.kept_models(kept, book)[steps]
     assert sum(weight.numel() for weight in model.parameters()) <= sum(
         weight.numel() for weight in CharLSTM(len(book.vocabulary)).parameters()
     )

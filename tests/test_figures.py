@@ -27,7 +27,7 @@ from matplotlib.figure import Figure
 
 from rnnreport import cells, figures
 from rnnreport.experiments.kept import Plane
-from rnnreport.experiments.text import learning_steps
+from rnnreport.experiments.text_recipes import learning_steps
 from rnnreport.figures import cell_path, gate, gradients, memory, rnn_versus_lstm, speed, temporal_gate
 from rnnreport.figures import text as text_figures
 from rnnreport.intervals import interval

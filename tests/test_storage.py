@@ -22,7 +22,8 @@ from rnnreport import checksums, cli, locks, provenance, runs, storage
 from rnnreport.checksums import MANIFEST, DamagedError
 from rnnreport.claims import verdicts
 from rnnreport.errors import ReaderError
-from rnnreport.experiments import recorded, speed, text
+from rnnreport.experiments import recorded, speed, text_networks
+from rnnreport.models import CharLSTM
 from rnnreport.parameters import ParameterError
 from rnnreport.training import TrainingError, load_weights
 
@@ -245,12 +246,12 @@ def test_every_file_in_data_has_its_hash_beside_it(folder: Path) -> None:
 READERS: dict[str, Any] = {
     "temporal_gate.parquet": lambda path: recorded.read(str(path)),
     "benchmarks.json": lambda path: speed.read(str(path)),
-    "text-short/run.json": lambda path: text.kept_training(str(path.parent)),
-    "text-short/table.parquet": lambda path: text.kept_training(str(path.parent)),
-    "text-short/weights-20000.safetensors": lambda path: text.kept_training(str(path.parent)),
-    "text-500k/table.parquet": lambda path: text.kept_training(str(path.parent)),
+    "text-short/run.json": lambda path: text_networks.kept_training(str(path.parent)),
+    "text-short/table.parquet": lambda path: text_networks.kept_training(str(path.parent)),
+    "text-short/weights-20000.safetensors": lambda path: text_networks.kept_training(str(path.parent)),
+    "text-500k/table.parquet": lambda path: text_networks.kept_training(str(path.parent)),
     "claims.yml": lambda path: verdicts.claims.__wrapped__(),
-    "report_samples.yml": lambda path: text.report_samples(),
+    "report_samples.yml": lambda path: text_networks.report_samples(),
 }
 
 
@@ -260,7 +261,7 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(DATA, tmp_path / "data", ignore=shutil.ignore_patterns("rnn_versus*", "text_gen*"))
     monkeypatch.setattr(checksums, "DATA", tmp_path / "data")
     monkeypatch.setattr(verdicts, "CLAIMS", tmp_path / "data" / "claims.yml")
-    monkeypatch.setattr(text, "SAMPLES", tmp_path / "data" / "report_samples.yml")
+    monkeypatch.setattr(text_networks, "SAMPLES", tmp_path / "data" / "report_samples.yml")
     return tmp_path / "data"
 
 
@@ -481,19 +482,19 @@ def test_files_beside_a_training_are_the_readers_to_add_to_and_to_delete(copied:
     for content in ("edited", "again"):
         (folder / "notes.txt").write_text(content)
         (folder / "desktop.ini").write_text(content)
-        assert text.kept_training(str(folder)) is not None
+        assert text_networks.kept_training(str(folder)) is not None
 
 
 def test_another_trainings_weights_are_refused(copied: Path) -> None:
     """They can be read, and are of the same network: only the folder knows that they are not its own."""
-    run = text.kept_training(str(copied / "text-500k"))
+    run = text_networks.kept_training(str(copied / "text-500k"))
     assert run is not None
     shutil.copy(run.folder / "weights-0.safetensors", run.folder / "weights-2000.safetensors")
-    model = text.CharLSTM(87, 128, 2)
+    model = CharLSTM(87, 128, 2)
     with pytest.raises(TrainingError, match=r"weights-2000\.safetensors is not as it was written"):
         load_weights(model, run.folder / "weights-2000.safetensors")
     with pytest.raises(ParameterError, match=r"weights-2000\.safetensors is not as it was written"):
-        text.kept_training(str(copied / "text-500k"))
+        text_networks.kept_training(str(copied / "text-500k"))
 
 
 def test_tidy_takes_texts_edited_by_hand_as_they_are_and_nothing_else(

@@ -48,3 +48,15 @@ LONGER_THAN_OTHERS: tuple[RecipeName, ...] = (
 REPORTED = ((50_000, 0.57), (100_000, 0.59), (200_000, 0.61), (500_000, 0.68))
 COPIERS, READER_STEP = (2_000, 50_000, 500_000), 50_000
 READER, CARRIER = "the course's, 50,000 steps", "one layer, five minutes"
+
+
+def sample_steps(steps: int) -> list[int]:
+    """Five evenly spaced steps, the last at the end (fewer where there are not five)."""
+    return sorted({max(1, round(steps * part / 5)) for part in range(1, 6)})
+
+
+def learning_steps(steps: int) -> list[int]:
+    """0, 20, 50, 100, 200, 500, … up to the last step, and that."""
+    return sorted(
+        {0, steps, *(n * 10**power for power in range(1, 6) for n in (1, 2, 5) if 20 <= n * 10**power < steps)}
+    )
