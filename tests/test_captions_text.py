@@ -222,13 +222,15 @@ def following():
 
 
 def test_cells_are_told_by_network_whatever_commas_its_name_has():
-    assert tables.strongly_followed(following()) == (
-        "One cell follows, with a correlation of at least 0.5: place, in the word and vowel (course's, 50 steps)."
+    assert tables.followed(following()) == (
+        "Properties that one cell follows, with a correlation of at least 0.5: "
+        "2 of 2 (course's, 50 steps) and 0 of 2 (short)."
     )
-    assert tables.hardly_followed(following()) == (
-        "No cell follows, all correlations being below 0.2: place, in the word (short)."
+    assert tables.which_are_followed(following()) == (
+        "Correlation of at least 0.5: place, in the word and vowel (course's, 50 steps). "
+        "Below 0.2: place, in the word (short)."
     )
-    assert tables.strongly_followed(following()[2:]).endswith("of at least 0.5: nothing.")
+    assert "at least 0.5: nothing." in tables.which_are_followed(following()[2:])
     assert tables.cells(following()).loc[("short", "vowel")].tolist() == [1, 9, "+0.40", "+0.30", "0.00"]
 
 

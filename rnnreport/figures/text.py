@@ -74,7 +74,7 @@ def first_bits(table: pd.DataFrame) -> str:
     return f"That held-out loss is {at_end(table)['bits_per_character'].mean():.2f} bits per character."
 
 
-@chart("20 continuations of 200 characters per point; bars: 95% intervals over the seeds of the sampling")
+@chart("20 continuations per point; bars: 95% intervals over the sampling's seeds")
 def diversity(table: pd.DataFrame) -> Figure:
     """Entropy, distinct sequences and known words against the temperature: means over the seeds of the sampling."""
     figure, axes = new(3, figsize=(7.4, 2.6))
@@ -144,12 +144,12 @@ def other_trainings(table: pd.DataFrame, reported: Sequence[tuple[int, float]]) 
         ends = at_end(part)
         lines.append(
             f"{name}: {from_to(ends['accuracy'], '.3f')} after {ends['step'].iloc[0]:,} steps, with "
-            f"{seeds_of(ends)}; the longest training has {first[ends['step'].iloc[0]]:.3f} by then."
+            f"{_seeds_of(ends)}; the longest training has {first[ends['step'].iloc[0]]:.3f} by then."
         )
     return " ".join(lines)
 
 
-def seeds_of(rows: pd.DataFrame) -> str:
+def _seeds_of(rows: pd.DataFrame) -> str:
     """Which seeds there are: "seed 1", "seeds 1, 2"."""
     seeds = sorted(rows["seed"].unique())
     return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"

@@ -167,16 +167,17 @@ def cells(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns).set_index(["network", "property"])
 
 
-def strongly_followed(table: pd.DataFrame) -> str:
-    """Which properties a single cell follows on held-out text."""
-    return (
-        f"One cell follows, with a correlation of at least 0.5: {_by_network(table[table['held_out'].abs() >= 0.5])}."
-    )
+def followed(table: pd.DataFrame) -> str:
+    """How many properties a single cell follows on held-out text, for each network."""
+    strong = table["held_out"].abs().ge(0.5).groupby(table["network"], sort=False)
+    told = [f"{hits.sum()} of {len(hits)} ({network})" for network, hits in strong]
+    return f"Properties that one cell follows, with a correlation of at least 0.5: {listed(told)}."
 
 
-def hardly_followed(table: pd.DataFrame) -> str:
-    """Which properties no single cell follows."""
-    return f"No cell follows, all correlations being below 0.2: {_by_network(table[table['held_out'].abs() < 0.2])}."
+def which_are_followed(table: pd.DataFrame) -> str:
+    """Which properties a single cell follows on held-out text, and which hardly."""
+    strong, weak = table[table["held_out"].abs() >= 0.5], table[table["held_out"].abs() < 0.2]
+    return f"Correlation of at least 0.5: {_by_network(strong)}. Below 0.2: {_by_network(weak)}."
 
 
 def _by_network(table: pd.DataFrame) -> str:

@@ -436,8 +436,8 @@ function render({ model, el }) {
   const explanation =
     `The network runs in this page. Bold is the prompt, which it reads first, from a state of zeros. Another network ` +
     `reads the text so far, at most its last ${counted(KEPT)} characters, from a state of zeros before it writes on. ` +
-    "The same prompt, settings and seed give the same text. The stronger the orange, the less likely the network held the " +
-    `character, from none to that of ${MOST_BITS} bits.`;
+    "The same prompt, settings and seed give the same text. The stronger the orange, the more bits " +
+    `a character cost the network, up to ${MOST_BITS}: its surprise.`;
 
   const pair = html("div", { className: "writing" }, box.node, chart);
   const nodes = [
