@@ -112,3 +112,6 @@ def test_backends_that_learn_alike_are_told_by_the_gap_between_seeds():
         "The backends' final losses differ by 0.100 in training (torch's seeds by 0.400) and by 0.600 held out "
         "(torch's seeds by 0.400)."
     )
+    assert speed.gaps_in_learning(table).to_dict("index")["held out"] == {
+        "torch": "1.300", "native": "1.900", "gap": "0.600", "spread": "0.400", "within": False
+    }  # fmt: skip

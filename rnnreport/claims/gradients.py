@@ -54,13 +54,13 @@ def wph_local(gaps: pd.DataFrame) -> Finding:
 
 @predicate("whh-chain", ["spectral_radius", "seed", "value"])
 def whh_chain(rates: pd.DataFrame) -> Finding:
-    """rates: the factor a step of ‖∂h(T)/∂h(t)‖, by spectral radius and seed."""
+    """rates: the factor per step of ‖∂h(T)/∂h(t)‖, by spectral radius and seed."""
     by_radius = rates.groupby("spectral_radius")["value"]
     vanishes, explodes = by_radius.max() < 1, by_radius.min() > 1
     words = ", ".join(f"{_spread(values, 1.0)} at ρ = {radius:g}" for radius, values in by_radius)
     return of_seeds(
         True if vanishes.any() and explodes.any() else None,
-        f"Factor a step before any training, median and range over the seeds: {words}; below 1 in every seed the "
+        f"Factor per step before any training, median and range over the seeds: {words}; below 1 in every seed the "
         "gradient vanishes, above 1 it explodes.",
         rates["seed"].nunique(),
     )

@@ -322,6 +322,13 @@ def same_learning(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["loss", "torch", "native", "gap", "spread", "within"])
 
 
+def gaps_in_learning(table: pd.DataFrame) -> pd.DataFrame:
+    """:func:`same_learning` for reading."""
+    names = {"loss": "in training", "held_out_loss": "held out"}
+    rows = same_learning(table).set_index("loss").rename_axis(None)
+    return rows.set_axis([names[loss] for loss in rows.index]).map(lambda x: x if isinstance(x, bool) else f"{x:.3f}")
+
+
 def learnt_alike(table: pd.DataFrame) -> str:
     """What :func:`same_learning` finds."""
     training, held_out = same_learning(table).itertuples()
