@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,9 +10,10 @@ import pandas as pd
 from IPython.display import Markdown
 from matplotlib.figure import Figure
 
-from rnnreport import runs, words
+from rnnreport import words
 from rnnreport.claims.collected import METADATA
-from rnnreport.figures import in_style
+from rnnreport.figures import svg
+from rnnreport.origin import of_rows
 from rnnreport.shown import anchor, in_html, linked, typeset
 
 
@@ -56,7 +56,7 @@ def show(
     if table.empty:
         return Markdown(f"*{label}: there are no such runs here, recorded or live.*")
     said, told = (text(rows, *more) if callable(text) else text for text in (finding, details))
-    source = origin if isinstance(origin, str) else runs.origin(table if origin is None else origin)
+    source = origin if isinstance(origin, str) else of_rows(table if origin is None else origin)
     how = next((f"{how.capitalize()}." for how in ("recorded", "trained live") if source.startswith(how)), "")
     seeds = table["seed"].nunique() if "seed" in table else 0
     counted = f"{words.counted(seeds, 'seed')}{', so no interval' * (seeds == 1)}." if seeds else ""
@@ -70,11 +70,8 @@ def show(
     return Shown(label, body, said, " ".join([*sentences, how]), [told, counted, source])
 
 
-@in_style
 def _image(figure: Figure, alt: str) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return f'<img alt="{in_html(alt)}" src="data:image/svg+xml;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
+    return f'<img alt="{in_html(alt)}" src="data:image/svg+xml;base64,{base64.b64encode(svg(figure)).decode()}">'
 
 
 def _axes(figure: Figure) -> str:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rnnreport import build, checksums, corpora, environment, grid, locks, runs, sweep, vendor
+from rnnreport import build, checksums, corpora, environment, grid, locks, origin, runs, sweep, vendor
 from rnnreport.configuration import CHECKPOINT
 from rnnreport.errors import ReaderError
 from rnnreport.experiments import recorded
@@ -44,7 +44,7 @@ DISK = (  # and what the system says of disks
 )
 SAME = "; the same command goes on from here"  # what is said where one is stopped, but for these
 AGAIN = {"serve": "", "bench": "", "test": "", "tidy": "", "train": f"; with --resume {SAME[2:]}"}
-FOLDERS = (corpora.DATA_DIR, runs.RUNS_DIR, "RNNREPORT_NATIVE_DIR")  # variables that name them
+FOLDERS = (corpora.DATA_DIR, origin.RUNS_DIR, "RNNREPORT_NATIVE_DIR")  # variables that name them
 
 
 def _experiment(name: str) -> Callable[..., Any]:
@@ -144,7 +144,7 @@ def _check_surroundings() -> None:
 
 def _check_writable(*folders: Path) -> None:
     """Raise SweepError where nothing can be written into these folders or the store of runs, or DamagedError."""
-    for folder in (runs.store(), *folders):
+    for folder in (origin.store(), *folders):
         sweep.check_folder(folder)
         checksums.check_folder(folder)
 

@@ -30,6 +30,7 @@ PLUMBING = frozenset(
         "checksums",
         "errors",
         "locks",
+        "origin",
         "parameters",
         "provenance",
         "runs",

@@ -11,8 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -26,12 +25,13 @@ from rnnreport import checksums, storage, sweep
 from rnnreport.backends import Backend, in_use
 from rnnreport.configuration import CHECKPOINT, Recipe
 from rnnreport.errors import ReaderError
-from rnnreport.provenance import PLUMBING, PROJECT, code_version, libraries, machine
+from rnnreport.origin import RUNS_DIR as RUNS_DIR
+from rnnreport.origin import line, read, store
+from rnnreport.provenance import PLUMBING, code_version, libraries, machine
 
 if TYPE_CHECKING:  # this module comes with the command line, which does without pandas, training and torch
     import pandas as pd
 
-RUNS_DIR = "RNNREPORT_RUNS_DIR"
 FILES = ("run.json", "table.parquet", "weights-*.safetensors")  # of a finished run, with hashes beside them
 
 OnSteps = Callable[[int], None]
@@ -72,11 +72,6 @@ class Run:
     folder: Path
 
 
-def store() -> Path:
-    """The folder of finished runs: ``RNNREPORT_RUNS_DIR``, or ``_build/runs`` of the project."""
-    return Path(os.environ.get(RUNS_DIR) or PROJECT / "_build" / "runs").absolute()
-
-
 def run_all(function: RunFunction, configurations: Sequence[Configuration], name: str = "runs") -> list[Run]:
     """Every configuration's run, in their order: from the store, or run now, side by side, a single thread each.
 
@@ -109,7 +104,7 @@ def key_of(function: RunFunction, configuration: Configuration) -> str:
 
 def configuration_of(folder: Path, configuration: type[C]) -> C:
     """What a finished run was asked for. Raises OSError, ValueError, KeyError or TypeError where it cannot be read."""
-    return configuration.model_validate(_record(folder)["configuration"])
+    return configuration.model_validate(read(folder)["configuration"])
 
 
 def _code_of(function: RunFunction) -> str:
@@ -119,13 +114,9 @@ def _code_of(function: RunFunction) -> str:
 
 def load(folder: Path, configuration: type[Configuration]) -> Run:
     """A finished run from its folder. Raises OSError, ValueError or KeyError where it cannot be read."""
-    record = _record(folder)
+    record = read(folder)
     table = read_table(checksums.verify(folder / "table.parquet"))
     return Run(configuration.model_validate(record["configuration"]), table, record["provenance"], folder)
-
-
-def _record(folder: Path) -> Any:
-    return json.loads(checksums.verify(folder / "run.json").read_text("utf-8"))
 
 
 def damage_of(folder: Path) -> str:
@@ -181,42 +172,9 @@ def tabulate(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def origin(rows: pd.DataFrame, how: str = "trained live") -> str:
-    """One line on where a table's rows came from, for below a figure; "" where they do not say.
-
-    They say it by the column ``run``, as :func:`tabulate` writes it, or, where they are recorded ones, by
-    ``attrs["provenance"]``.
-    """
-    if "run" not in rows:
-        return str(rows.attrs.get("provenance", ""))
-    records = [_record(store() / name) for name in rows["run"].unique()]
-    seeds = [record["configuration"]["recipe"]["seed"] for record in records]
-    return _line(how, seeds, [record["provenance"] for record in records])
-
-
 def provenance(runs: Sequence[Run], how: str = "trained live") -> str:
     """One line on where these runs came from."""
-    return _line(how, [run.configuration.seed for run in runs], [run.provenance for run in runs])
-
-
-def _line(how: str, seeds: Sequence[int], origins: Sequence[Mapping[str, Any]]) -> str:
-    """How many runs there were, with which seeds, and all that any of them came from."""
-
-    def each(name: str) -> str:
-        return " and ".join(dict.fromkeys(str(origin[name]) for origin in origins))
-
-    seconds = sum(origin["seconds"] for origin in origins)
-    runs = f"{len(origins)} run{'s' * (len(origins) > 1)}"
-    different = f"seed{'s' * (len(set(seeds)) > 1)} {', '.join(map(str, sorted(set(seeds))))}"
-    days = sorted({origin["finished"][:10] for origin in origins})
-    libraries = dict.fromkeys(
-        f"{name} {version}" for origin in origins for name, version in origin["libraries"].items()
-    )
-    return (
-        f"{how}: {runs}, {different}; "
-        f"{seconds:,.0f} s of one core, {' to '.join(dict.fromkeys((days[0], days[-1])))}; {each('function')} at code "
-        f"{each('code')}, backend {each('backend')}; {', '.join(libraries)}; {each('machine')}"
-    )
+    return line(how, [run.configuration.seed for run in runs], [run.provenance for run in runs])
 
 
 # Below: running what is missing.

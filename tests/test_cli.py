@@ -818,7 +818,8 @@ def test_what_a_chapter_shows_as_recorded_is_recorded_by_one_command(
     assert f"Recorded: {output}" in capsys.readouterr().out
     table = recorded.read(str(output))
     assert table is not None
-    horizon, origin = recorded.of_experiment(table, "horizon")
+    horizon = recorded.rows(table, "horizon")
+    origin = horizon.attrs["provenance"]
     assert set(horizon["base"]) == {"report", "better start"}
     assert origin.startswith("recorded: ")
     assert [path.name for path in tmp_path.glob("recorded*")] == ["recorded.parquet"]

@@ -605,17 +605,19 @@ def test_all_that_is_recorded_comes_back_with_its_origin(chapter_2, in_own_store
     names = {"rates", "optimizers", "backends", "horizon", "farther", "decoded", "forget products"}
     assert set(kept_table["experiment"]) == set(kept_table.attrs["provenance"]) == names
     for name in names:
-        part, before = (recorded.of_experiment(one, name)[0] for one in (kept_table, table))
+        part, before = (recorded.rows(one, name) for one in (kept_table, table))
         pd.testing.assert_frame_equal(part, before, check_dtype=False)
-    rates, origin = recorded.of_experiment(kept_table, "rates")
+    rates = recorded.rows(kept_table, "rates")
+    origin = rates.attrs["provenance"]
     expected = tabulate(rnn_versus_lstm.rates(chapter_2.model_copy(update={"learning_rates": [0.01]})))
     for name in ("step", "length", "seed", "test_accuracy"):
         assert rates[name].to_list() == expected[name].to_list()
     assert rates["length"].dtype == rates["step"].dtype == np.int64
     assert origin.startswith("recorded: 4 runs, seeds 0, 1")
-    absent, nothing = recorded.of_experiment(kept_table, "none")
-    assert (len(absent), nothing) == (0, "")
-    assert recorded.of_experiment(None, "rates")[1] == ""
+    absent = recorded.rows(kept_table, "none")
+    assert absent.empty
+    assert recorded.rows(None, "rates").empty
+    assert recorded.rows(None, "rates", lambda: rates) is rates
     assert recorded.read("") is None
 
 
@@ -1355,12 +1357,13 @@ def test_each_recipe_changes_something_and_has_no_more_parameters(chapter_4_many
 
 def test_the_record_of_chapter_4_has_all_that_the_chapter_shows(chapter_4_record, poem):
     table, _course, tried = chapter_4_record
-    runs_of, origin = recorded.of_experiment(table, "course")
+    runs_of = recorded.rows(table, "course")
+    origin = runs_of.attrs["provenance"]
     assert set(zip(runs_of["optimizer"], runs_of["seed"])) == {("adam", 3), ("adam", 4), ("rmsprop", 3)}
     assert "seeds 3, 4" in origin
-    written, _ = recorded.of_experiment(table, "habits")
+    written = recorded.rows(table, "habits")
     assert sorted(set(zip(written["seed"], written["step"]))) == [(seed, step) for seed in (3, 4) for step in (0, 4)]
-    found, _ = recorded.of_experiment(table, "recipes")
+    found = recorded.rows(table, "recipes")
     by_course, by_recipe = found.iloc[:2], found.iloc[2:]
     assert by_course[["recipe", "seed"]].to_numpy().tolist() == [
         [text_recipes.RECIPE_OF_COURSE, 3],
@@ -1371,7 +1374,7 @@ def test_the_record_of_chapter_4_has_all_that_the_chapter_shows(chapter_4_record
         if "held_out_bits" in run.table:  # not of windows so long that nothing of the poem is held out
             assert row.held_out_bits == pytest.approx(run.table["held_out_bits"].iloc[-1], rel=1e-5)
         assert (row.steps, row.accuracy) == (run.configuration.steps, run.table["accuracy"].iloc[-1])
-    lines, _ = recorded.of_experiment(table, "recipe curves")
+    lines = recorded.rows(table, "recipe curves")
     assert set(lines["recipe"]) == set(found["recipe"])
 
 
@@ -1389,7 +1392,7 @@ def test_what_is_read_off_the_kept_trainings_goes_with_the_record(chapter_4_many
         finish(tmp_path / name, train_text, run, train_text(run, tmp_path / name))
         stored[name] = text_networks.kept_training(str(tmp_path / name))
     table = text.record(p.model_copy(update={name: str(run.folder) for name, run in stored.items()}))
-    part = {name: recorded.of_experiment(table, name)[0] for name in table["experiment"].unique()}
+    part = {name: recorded.rows(table, name) for name in table["experiment"].unique()}
 
     long = [stored["long_folder"]]
     assert table.attrs["provenance"]["memory"] == provenance(long, "recorded")

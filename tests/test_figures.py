@@ -1,13 +1,11 @@
 """The figures: each draws what a small table made by hand says, without a warning, and shows itself with its words."""
 
-import base64
 import json
 import math
 import os
 import re
 import subprocess
 import sys
-from html import unescape
 from importlib import import_module
 from itertools import combinations, product
 from pathlib import Path
@@ -469,12 +467,6 @@ DRAWINGS = {
 }
 
 
-def shown(figure, **words):
-    return figures.captioned(
-        figure, **{"label": "Figure 1a", "caption": "A <b>line</b>.", "alt": "A line.", "provenance": "here", **words}
-    )
-
-
 # What a reader's matplotlibrc may say, or a notebook have set.
 READERS = {
     "text.usetex": True,
@@ -502,10 +494,10 @@ READERS = {
 def test_a_figure_is_drawn_without_a_warning_and_the_same_to_the_byte_whatever_the_reader_has_set(name):
     first = DRAWINGS[name]()
     assert isinstance(first, Figure)
-    svg = shown(first).svg
+    svg = figures.svg(first)
     assert ElementTree.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
     with matplotlib.rc_context(READERS):
-        assert svg == shown(DRAWINGS[name]()).svg
+        assert svg == figures.svg(DRAWINGS[name]())
     assert b"nan" not in re.sub(rb"<metadata>.*?</metadata>", b"", svg, flags=re.S)
 
 
@@ -517,7 +509,7 @@ from rnnreport.figures.gradients import gradient_decay
 drawing, (left, right) = figures.new(2)
 table = pandas.DataFrame({"spectral_radius": 0.5, "lag": [1, 2], "norm": [0.5, 0.25]})
 gradient_decay(table, "norm", "left", ax=left)
-print(hashlib.sha256(figures.captioned(drawing, label="", caption="", alt="", provenance="").svg).hexdigest())
+print(hashlib.sha256(figures.svg(drawing)).hexdigest())
 """
     settings = "\n".join(f"{name}: {value}" for name, value in {**READERS, "backend": "tkagg"}.items())
     (tmp_path / "matplotlibrc").write_text(settings, encoding="utf-8")
@@ -640,14 +632,14 @@ LONG = {
 
 @pytest.mark.parametrize("name", LONG)
 def test_the_size_of_a_figure_does_not_grow_with_what_is_drawn(name):
-    short, much = (len(shown(LONG[name](rows)).svg) for rows in (4_000, 20_000))
+    short, much = (len(figures.svg(LONG[name](rows))) for rows in (4_000, 20_000))
     assert much < 1.2 * short + 20_000
     assert much < 800_000
 
 
 def test_the_states_of_the_longest_period_fit_a_page():
     table = long(3_000, dict.fromkeys(("k", "h", "c", "gated h", "gated c"))).assign(t=range(3_000))
-    assert len(shown(gate.states(table)).svg) < 800_000
+    assert len(figures.svg(gate.states(table))) < 800_000
 
 
 def test_a_long_line_keeps_its_ends():
@@ -914,7 +906,7 @@ def test_what_units_keep_is_sorted_and_stops_at_the_lowest():
 def test_below_a_tracked_passage_stands_every_character_or_a_box(start):
     text = CHARACTERS[start : start + 50]
     figure = text_figures.tracked(passage(text, place=(range(len(text)), range(len(text)))))
-    ElementTree.fromstring(shown(figure).svg)  # without a warning, too
+    ElementTree.fromstring(figures.svg(figure))  # without a warning, too
     labels = [label.get_text() for label in figure.axes[-1].get_xticklabels()]
     assert labels == text_figures.signs(text)
     assert all(len(label) == 1 for label in labels)
@@ -935,7 +927,7 @@ def test_the_end_of_a_training_is_within_the_figure_whatever_the_text(accuracy, 
 def test_what_is_to_be_beaten_is_within_the_figure_however_bad_it_is(level):
     table = pd.DataFrame({"recipe": "one", "steps": 1, "minutes": [1.0], "held_out_bits": [2.0]})
     figure = text_figures.recipes(table, others().assign(bits=level))
-    shown(figure)  # without a warning
+    figures.svg(figure)  # without a warning
     (ax,) = figure.axes
     assert ax.get_ylim()[0] < level < ax.get_ylim()[1]
     assert ax.get_ylim()[0] < 2.0 < ax.get_ylim()[1]
@@ -962,31 +954,8 @@ def test_ticks_over_the_steps_do_not_cover_each_other(draw, last):
     assert words[-1] == f"{last:,}"
 
 
-def test_a_shown_figure_is_an_img_with_alt_caption_and_provenance():
-    drawn = shown(rnn_versus_lstm.by_length(runs()))
-    html = drawn._repr_html_()
-    (image,) = re.findall(r"<img [^>]*>", html)
-    assert 'alt="A line."' in image
-    data = re.search(r'src="data:image/svg\+xml;base64,([^"]+)"', image)
-    assert data is not None
-    assert base64.b64decode(data[1]) == drawn.svg
-    assert '<figure class="report-figure" id="figure-1a">' in html
-    assert "<figcaption><strong>Figure 1a.</strong> A <b>line</b>.</figcaption>" in html
-    assert '<p class="provenance">here</p>' in html
-    assert "http" not in html.replace(data[1], "")
-
-
-def test_label_alt_and_provenance_are_escaped():
-    alt, provenance, label = 'less < more & "so" on', "<module> & 'co'", "Figure <2>"
-    html = shown(rnn_versus_lstm.by_length(runs()), alt=alt, provenance=provenance, label=label)._repr_html_()
-    assert unescape(re.search(r'alt="([^"]*)"', html)[1]) == alt
-    assert unescape(re.search(r'class="provenance">([^<]*)<', html)[1]) == provenance
-    assert "<strong>Figure &lt;2&gt;.</strong>" in html
-    assert 'id="figure-2"' in html
-
-
 def test_a_drawing_asks_no_other_host():
-    svg = shown(rnn_versus_lstm.by_length(runs())).svg.decode()
+    svg = figures.svg(rnn_versus_lstm.by_length(runs())).decode()
     assert not re.search(r'(?:href|src)="(?!#)', svg)
     assert "<dc:date>" not in svg
 
@@ -1018,7 +987,7 @@ def test_a_coloured_text_has_a_cost_for_every_character_but_the_first():
 def test_what_is_said_of_colours_holds_in_the_dark_theme_too_which_inverts_figures():
     chapters = (Path(__file__).parents[1] / "book").glob("0*.ipynb")
     cells = [cell for chapter in chapters for cell in json.loads(chapter.read_text(encoding="utf-8"))["cells"]]
-    drawing = [source for cell in cells if re.search(r"\b(captioned|show)\(", source := "".join(cell["source"]))]
+    drawing = [source for cell in cells if re.search(r"\bshow\(", source := "".join(cell["source"]))]
     modules = [import_module(module.name) for module in iter_modules(figures.__path__, "rnnreport.figures.")]
     marks = [draw.marks for module in modules for draw in vars(module).values() if hasattr(draw, "marks")]
     assert len(drawing) > 30

@@ -54,7 +54,7 @@ TABLE = [
     ("widgets/character_writer.py widgets/character_writer.js", "04", ""),
     ("claims/ledger.py", "05", ""),
     ("claims/overview.py parameters/claims.py", "05 index", ""),
-    ("captions.py", "01 01b 01c 02 03 04 06", ""),
+    ("captions.py origin.py", "01 01b 01c 02 03 04 06", ""),
     ("parameters/speed.py experiments/speed.py figures/speed.py", "06", ""),
     # What chapters share. It decides no training's numbers.
     ("gradients/proof.py gradients/symbolic.py", "01 01b", ""),

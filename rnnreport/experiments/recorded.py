@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnreport import checksums
+from rnnreport.origin import of_rows
 from rnnreport.parameters import ParameterError, located
-from rnnreport.runs import Run, origin, provenance, read_table, write_table
+from rnnreport.runs import read_table, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-def with_origin(table: pd.DataFrame, runs: Sequence[Run]) -> pd.DataFrame:
-    """The table, with the runs it was made from as its origin."""
-    table.attrs["provenance"] = provenance(runs, "recorded")
-    return table
 
 
 def joined(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -34,39 +29,23 @@ def joined(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         for part in parts.values()
     ]
     table = pd.concat([part.assign(experiment=name) for name, part in zip(parts, wide)], ignore_index=True)
-    table.attrs["provenance"] = {name: origin(part, "recorded") for name, part in parts.items()}
+    table.attrs["provenance"] = {name: of_rows(part, "recorded") for name, part in parts.items()}
     return table
 
 
 def rows(table: pd.DataFrame | None, name: str, train: Callable[[], pd.DataFrame] | None = None) -> pd.DataFrame:
     """An experiment's recorded rows; where there are none, those of ``train``, or without it none.
 
-    Either kind says where it comes from: :func:`rnnreport.runs.origin`.
+    Either kind says where it comes from: :func:`rnnreport.origin.of_rows`.
     """
-    part, part.attrs["provenance"] = of_experiment(table, name)
-    return train() if train and part.empty else part
-
-
-def of_experiment(table: pd.DataFrame | None, name: str) -> tuple[pd.DataFrame, str]:
-    """An experiment's part of a joined table and its origin; an empty table and no words where there is none."""
     import pandas as pd
 
     if table is None or name not in table.attrs["provenance"]:
-        return pd.DataFrame(), ""
+        return train() if train else pd.DataFrame()
     part = table[table["experiment"] == name].dropna(axis=1, how="all")
-    return part.astype(dict.fromkeys(part.select_dtypes("Int64"), "int64")), table.attrs["provenance"][name]
-
-
-def or_else(
-    table: pd.DataFrame | None, name: str, compute: Callable[[], pd.DataFrame], runs: Sequence[Run] | None = None
-) -> tuple[pd.DataFrame, str]:
-    """An experiment's part of a joined table and its origin, or where there is none what ``compute`` gives, and "".
-
-    runs: what the part must have been made from to be of use.
-    """
-    part, origin = of_experiment(table, name)
-    there = origin if runs is None else origin == provenance(runs, "recorded")
-    return (part, origin) if there else (compute(), "")
+    part = part.astype(dict.fromkeys(part.select_dtypes("Int64"), "int64"))
+    part.attrs["provenance"] = table.attrs["provenance"][name]
+    return part
 
 
 def save(table: pd.DataFrame, path: Path) -> None:

@@ -24,8 +24,9 @@ from rnnreport.experiments.text_recipes import (
 from rnnreport.experiments.text_run import TextRun, course_recipe
 from rnnreport.experiments.text_training import held_out_scores, long_run, snapshot, train_text
 from rnnreport.models import CharLSTM
+from rnnreport.origin import of_rows
 from rnnreport.parameters.text import TextParameters
-from rnnreport.runs import Run, origin, run_all, tabulate
+from rnnreport.runs import Run, run_all, tabulate
 from rnnreport.shown import in_html
 from rnnreport.windows import Windows
 
@@ -211,7 +212,7 @@ def recipes(
     long = found.long.run
     first = read_off(record, "course's recipe", [found.long], lambda: _recipe_of(long, corpus, windows))
     table = pd.concat([first, rows.drop(columns="run", errors="ignore")], ignore_index=True)
-    table.attrs["provenance"] = f"{first.attrs['provenance']}; {origin(rows)}"
+    table.attrs["provenance"] = f"{first.attrs['provenance']}; {of_rows(rows)}"
     return table
 
 

@@ -5,10 +5,8 @@ Nothing here trains. Every drawing function takes a tidy table and, where it dra
 
 from __future__ import annotations
 
-import base64
 import io
 import math
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -21,7 +19,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 
 from rnnreport.intervals import over_seeds
-from rnnreport.shown import in_html
 from rnnreport.words import NAMES as NAMES
 
 # One colour a model throughout the book (Okabe and Ito's set, told apart by colour-blind readers).
@@ -77,29 +74,12 @@ def chart(marks: str) -> Callable[[Draw], Draw]:
     return decorate
 
 
-class Captioned:
-    """A figure with its words: what a notebook, a papermill copy and the built page all display alike."""
-
-    def __init__(self, svg: bytes, label: str, caption: str, alt: str, provenance: str) -> None:
-        self.svg, self.label, self.caption, self.alt, self.provenance = svg, label, caption, alt, provenance
-
-    def _repr_html_(self) -> str:
-        anchor = re.sub(r"[^a-z0-9]+", "-", self.label.lower()).strip("-")
-        data = base64.b64encode(self.svg).decode()
-        return (
-            f'<figure class="report-figure" id="{anchor}">'
-            f'<img alt="{in_html(self.alt)}" src="data:image/svg+xml;base64,{data}">'
-            f"<figcaption><strong>{in_html(self.label)}.</strong> {self.caption}</figcaption>"
-            f'<p class="provenance">{in_html(self.provenance)}</p></figure>'
-        )
-
-
 @in_style
-def captioned(figure: Figure, *, label: str, caption: str, alt: str, provenance: str) -> Captioned:
-    """The figure as the last expression of a cell, as :func:`show` was before; for the chapters not yet moved."""
+def svg(figure: Figure) -> bytes:
+    """The figure as SVG: the same figure gives the same bytes."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return Captioned(buffer.getvalue(), label, caption, alt, provenance)
+    return buffer.getvalue()
 
 
 Rows = TypeVar("Rows", pd.DataFrame, "pd.Series[Any]")

@@ -1,0 +1,60 @@
+"""Where results come from: the store of finished runs, what a run says of itself, and the line below a figure."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rnnreport import checksums
+from rnnreport.provenance import PROJECT
+
+if TYPE_CHECKING:  # this module comes with the command line, which does without pandas
+    import pandas as pd
+
+RUNS_DIR = "RNNREPORT_RUNS_DIR"
+
+
+def store() -> Path:
+    """The folder of finished runs: ``RNNREPORT_RUNS_DIR``, or ``_build/runs`` of the project."""
+    return Path(os.environ.get(RUNS_DIR) or PROJECT / "_build" / "runs").absolute()
+
+
+def read(folder: Path) -> Any:
+    """What a finished run says of itself, ``run.json``. Raises OSError or ValueError where it cannot be read."""
+    return json.loads(checksums.verify(folder / "run.json").read_text("utf-8"))
+
+
+def of_rows(rows: pd.DataFrame, how: str = "trained live") -> str:
+    """One line on where a table's rows came from, for below a figure; "" where they do not say.
+
+    They say it by the column ``run``, as :func:`rnnreport.runs.tabulate` writes it, or, where they are recorded, by
+    ``attrs["provenance"]``.
+    """
+    if "run" not in rows:
+        return str(rows.attrs.get("provenance", ""))
+    records = [read(store() / name) for name in rows["run"].unique()]
+    seeds = [record["configuration"]["recipe"]["seed"] for record in records]
+    return line(how, seeds, [record["provenance"] for record in records])
+
+
+def line(how: str, seeds: Sequence[int], origins: Sequence[Mapping[str, Any]]) -> str:
+    """How many runs there were, with which seeds, and all that any of them came from."""
+
+    def each(name: str) -> str:
+        return " and ".join(dict.fromkeys(str(origin[name]) for origin in origins))
+
+    seconds = sum(origin["seconds"] for origin in origins)
+    runs = f"{len(origins)} run{'s' * (len(origins) > 1)}"
+    different = f"seed{'s' * (len(set(seeds)) > 1)} {', '.join(map(str, sorted(set(seeds))))}"
+    days = sorted({origin["finished"][:10] for origin in origins})
+    libraries = dict.fromkeys(
+        f"{name} {version}" for origin in origins for name, version in origin["libraries"].items()
+    )
+    return (
+        f"{how}: {runs}, {different}; "
+        f"{seconds:,.0f} s of one core, {' to '.join(dict.fromkeys((days[0], days[-1])))}; {each('function')} at code "
+        f"{each('code')}, backend {each('backend')}; {', '.join(libraries)}; {each('machine')}"
+    )
