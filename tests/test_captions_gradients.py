@@ -78,7 +78,7 @@ def test_factors_per_step_are_the_roots_of_what_is_left():
     factors = drawn.factors(decays())
     assert factors["value"].to_list() == [0.5, 0.5, 2, 2]
     assert drawn.below_radius(factors.assign(value=[0.5, 0.4, 1.9, 1.8])) == (
-        "Of 4 networks 3 have a factor per step below ρ; the mean slope goes from 0.25 at ρ = 0.5 to 0.25 at ρ = 2."
+        "Of 4 networks 3 have a factor per step below ρ; mean slope 0.25 at ρ = 0.5, 0.25 at ρ = 2."
     )
     table = drawn.factors_by_radius(factors)
     assert table.loc[2.0].to_list() == ["3.00", "0.25", "2.000", "2.000", "2.000", "4.0e+00"]

@@ -44,7 +44,7 @@ def test_the_narrowest_gate_lengthens_a_memory_most():
 def test_updates_are_told_by_their_mean_and_the_units_without_any():
     table = pd.DataFrame({"r_on": [0.1, 0.1, 0.5, 0.5], "updates": [0, 3, 9, 12], "expected": [2.0, 2.0, 10.0, 10.0]})
     assert gate.open_on_average(table) == (
-        "Of 20 steps a unit is open on average at: r_on = 0.1: 1.5 (50% never); r_on = 0.5: 10.5 (0% never)."
+        "Steps open of 20, on average: r_on = 0.1: 1.5 (50% never); r_on = 0.5: 10.5 (0% never)."
     )
 
 

@@ -30,7 +30,16 @@ def lines(source):
     tree = ast.parse(source)
     code = {number for number, line in enumerate(source.splitlines(), 1) if line.strip() and line.strip()[0] != "#"}
     code -= {number for node in tree.body if imports(node) for number in spanned(node)}
-    return code, code & {number for node in ast.walk(tree) if makes_words(node) for number in spanned(node)}
+    names = {id(name) for node in ast.walk(tree) for name in names_in(node)}
+    making = [node for node in ast.walk(tree) if id(node) not in names and makes_words(node)]
+    return code, code & {number for node in making for number in spanned(node)}
+
+
+def names_in(node):
+    """The strings of a node that are no words for the page: docstrings, columns and keys."""
+    if isinstance(node, ast.FunctionDef | ast.ClassDef) and isinstance(node.body[0], ast.Expr):
+        return [node.body[0].value]
+    return [node.slice] if isinstance(node, ast.Subscript) else node.keys if isinstance(node, ast.Dict) else []
 
 
 def spanned(node):
@@ -38,11 +47,12 @@ def spanned(node):
 
 
 def makes_words(node):
-    """Whether it is a text put together or a sentence; a figure's label is neither."""
+    """Whether it is a text put together or a sentence; a figure's label is neither, and f"W_{q}" a name."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return " " in node.value.strip() and not re.fullmatch(r"(Figure|Table) [\w.]+", node.value)
     joins = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "join"
-    return joins or isinstance(node, ast.JoinedStr)
+    parts = node.values if isinstance(node, ast.JoinedStr) else []
+    return joins or any(isinstance(part, ast.Constant) and " " in part.value for part in parts)
 
 
 def measured(chapter):
@@ -62,6 +72,8 @@ def test_words_are_told_from_code():
     source = """import os
 
 def finding(rows):
+    "What is found."
+    rows["a b"] = {f"W_{rows}": "c"}
     return (
         f"At {rows}"
         "the end."
@@ -73,8 +85,8 @@ show("Figure 2.1", draw, rows, ", ".join(
 name = "lstm"
 """
     code, words = lines(source)
-    assert code == {3, 4, 5, 6, 7, 9, 10, 11, 12}
-    assert words == {5, 6, 9, 10, 11}
+    assert code == {3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14}
+    assert words == {7, 8, 11, 12, 13}
 
 
 if __name__ == "__main__":

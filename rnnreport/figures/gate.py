@@ -207,7 +207,7 @@ def open_on_average(table: pd.DataFrame) -> str:
         for ratio, rows in grouped(table, "r_on")
     ]
     steps = table["expected"].iloc[0] / table["r_on"].iloc[0]
-    return f"Of {steps:.0f} steps a unit is open on average at: {'; '.join(found)}."
+    return f"Steps open of {steps:.0f}, on average: {'; '.join(found)}."
 
 
 @chart("Errors of 0 are not drawn")

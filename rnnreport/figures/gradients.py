@@ -156,8 +156,8 @@ def below_radius(factors: pd.DataFrame) -> str:
     below = int((factors["value"] < factors["spectral_radius"]).sum())
     slopes = factors.groupby("spectral_radius")["slope"].median()
     return (
-        f"Of {counted(len(factors), 'network')} {below} have a factor per step below ρ; the mean slope goes from "
-        f"{slopes.iloc[0]:.2f} at ρ = {slopes.index[0]:g} to {slopes.iloc[-1]:.2f} at ρ = {slopes.index[-1]:g}."
+        f"Of {counted(len(factors), 'network')} {below} have a factor per step below ρ; mean slope "
+        f"{slopes.iloc[0]:.2f} at ρ = {slopes.index[0]:g}, {slopes.iloc[-1]:.2f} at ρ = {slopes.index[-1]:g}."
     )
 
 
