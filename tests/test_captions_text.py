@@ -223,8 +223,7 @@ def following():
 
 def test_cells_are_told_by_network_whatever_commas_its_name_has():
     assert tables.followed(following()) == (
-        "Properties that one cell follows, with a correlation of at least 0.5: "
-        "2 of 2 (course's, 50 steps) and 0 of 2 (short)."
+        "Properties that one cell follows (correlation ≥ 0.5): 2 of 2 (course's, 50 steps) and 0 of 2 (short)."
     )
     assert tables.which_are_followed(following()) == (
         "Correlation of at least 0.5: place, in the word and vowel (course's, 50 steps). "

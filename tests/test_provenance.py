@@ -21,7 +21,7 @@ def test_what_is_left_out_takes_along_what_only_it_imports():
     runs = frozenset({"rnnreport.runs"})
     found = set(modules("rnnreport.experiments.palindromes", without=runs))
     whole = set(modules("rnnreport.experiments.palindromes"))
-    assert whole - found == {"rnnreport.runs", "rnnreport.sweep"}
+    assert whole - found == {"rnnreport.origin", "rnnreport.runs", "rnnreport.sweep"}
     assert code_version("rnnreport.experiments.palindromes", without=runs) != code_version(
         "rnnreport.experiments.palindromes"
     )

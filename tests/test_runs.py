@@ -17,7 +17,7 @@ import pytest
 import torch
 from conftest import eventually
 
-from rnnreport import runs, sweep
+from rnnreport import origin, runs, sweep
 from rnnreport.experiments.palindromes import PalindromeRun, train_palindromes
 from rnnreport.runs import RUNS_DIR, Configuration, RunError, key_of, load, provenance, run_all, store, tabulate
 from rnnreport.training import Recipe
@@ -149,7 +149,7 @@ def test_the_store_is_where_the_environment_says(monkeypatch, tmp_path):
     monkeypatch.setenv(RUNS_DIR, "there")
     assert store() == tmp_path / "there"
     monkeypatch.delenv(RUNS_DIR)
-    assert store() == runs.PROJECT / "_build" / "runs"
+    assert store() == origin.PROJECT / "_build" / "runs"
     assert store().is_absolute()
 
 

@@ -17,6 +17,7 @@ from rnnreport.experiments.text_recipes import CARRIER, COPIERS, READER, READER_
 from rnnreport.experiments.text_run import TextRun
 from rnnreport.experiments.text_training import snapshot
 from rnnreport.models import CharLSTM
+from rnnreport.origin import of_rows
 from rnnreport.parameters import located
 from rnnreport.parameters.text import TextParameters, kept_configuration
 from rnnreport.provenance import PROJECT
@@ -130,7 +131,7 @@ def read_off(
     The folders may hold other trainings than those that the record was made from.
     """
     rows = recorded.rows(record, name)
-    return rows if rows.attrs["provenance"] == origin_of(*sources) else with_origin_of(compute(), *sources)
+    return rows if of_rows(rows) == origin_of(*sources) else with_origin_of(compute(), *sources)
 
 
 def kept_training(folder: str) -> Run | None:
@@ -159,7 +160,7 @@ def long_curves(found: Networks, record: pd.DataFrame | None) -> pd.DataFrame:
         if len(course) and (course["optimizer"] == optimizer).any():
             parts.append(course[course["optimizer"] == optimizer].assign(training=name))
     table = pd.concat(parts, ignore_index=True)
-    table.attrs["provenance"] = "; ".join(filter(None, [origin_of(found.long), course.attrs["provenance"]]))
+    table.attrs["provenance"] = "; ".join(filter(None, [origin_of(found.long), of_rows(course)]))
     return table
 
 

@@ -171,7 +171,7 @@ def followed(table: pd.DataFrame) -> str:
     """How many properties a single cell follows on held-out text, for each network."""
     strong = table["held_out"].abs().ge(0.5).groupby(table["network"], sort=False)
     told = [f"{hits.sum()} of {len(hits)} ({network})" for network, hits in strong]
-    return f"Properties that one cell follows, with a correlation of at least 0.5: {listed(told)}."
+    return f"Properties that one cell follows (correlation ≥ 0.5): {listed(told)}."
 
 
 def which_are_followed(table: pd.DataFrame) -> str:
