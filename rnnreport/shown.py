@@ -51,7 +51,7 @@ def typeset(text: str) -> str:
 def linked(lines: Iterable[tuple[str, str, str, str]]) -> str:
     """A list in HTML: for each line what it begins with, in bold, the sentence, and the name and place of a link."""
     items = (
-        f"<li><strong>{in_html(start)}</strong> {typeset(sentence)} "
+        f"<li><strong>{typeset(start)}</strong> {typeset(sentence)} "
         f'<a href="{in_html(place)}">{in_html(label)}</a></li>'
         for start, sentence, label, place in lines
     )

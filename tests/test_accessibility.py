@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from conftest import ROOT, new_page, require
-from test_pages import PAGES
+from test_pages import PAGES, choose
 
 from rnnreport import vendor
 
@@ -28,22 +29,19 @@ def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
         raise
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1300, 360])
-def test_axe_finds_nothing_critical_or_serious(
-    width: int, theme: str, browser: Browser, site: Path, modules: Path
-) -> None:
-    axe = (modules / "axe-core" / "axe.min.js").read_text("utf-8")
-    page = new_page(browser, viewport={"width": width, "height": 900}, color_scheme=theme)
-    found = []
-    for name in PAGES:
-        page.goto((site / f"{name}.html").as_uri())
-        page.wait_for_load_state("load")
-        page.evaluate("() => window.MathJax?.startup?.promise")
-        page.evaluate(axe)
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing_critical_or_serious(name: str, browser: Browser, site: Path, modules: Path) -> None:
+    """On the page, light and dark, wide and narrow."""
+    page, found = new_page(browser), []
+    page.goto((site / f"{name}.html").as_uri())
+    page.evaluate("() => window.MathJax?.startup?.promise")
+    page.evaluate((modules / "axe-core" / "axe.min.js").read_text("utf-8"))
+    for width, theme in product((1300, 360), ("light", "dark")):
+        page.set_viewport_size({"width": width, "height": 900})
+        choose(page, theme)
         for violation in page.evaluate("axe.run({ resultTypes: ['violations'] })")["violations"]:
             if violation["impact"] in SEVERE:
-                found += [(name, violation["id"], node["html"][:200]) for node in violation["nodes"]]
+                found += [(width, theme, violation["id"], node["html"][:200]) for node in violation["nodes"]]
     page.context.close()
     assert found == []
 

@@ -218,8 +218,9 @@ def test_reading_off_is_told_for_every_state():
 def test_what_gates_and_planes_hold_is_told():
     lstm = {"digits": np.array([3, 1]), "f": np.array([0.5, 0.9]), "i": np.array([0.1])}
     assert memory.still_open({"RNN": {}, "LSTM": lstm}) == (
-        "While the networks read 3 1, the LSTM's forget gates have a median of 0.70, its input gates one of 0.10."
+        "Over one palindrome the LSTM's forget gates have a median of 0.70, its input gates one of 0.10."
     )
+    assert memory.read_here({"LSTM": lstm}) == "The networks read 3 1."
     products = pd.DataFrame(
         {"length": 50, "share": [0.5, 0.5, 0.99, 0.99], "step": [0, 9, 0, 9], "kept": [0.1, 0.6, 0.4, 0.97]}
     )

@@ -247,11 +247,15 @@ def activity(found: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
 
 def still_open(found: Mapping[str, Mapping[str, np.ndarray]]) -> str:
     """What the LSTM's gates do meanwhile."""
-    lstm = found["LSTM"]
+    forget, into = (np.median(found["LSTM"][gate]) for gate in "fi")
     return (
-        f"While the networks read {' '.join(map(str, lstm['digits']))}, the LSTM's forget gates have a median of "
-        f"{np.median(lstm['f']):.2f}, its input gates one of {np.median(lstm['i']):.2f}."
+        f"Over one palindrome the LSTM's forget gates have a median of {forget:.2f}, its input gates one of {into:.2f}."
     )
+
+
+def read_here(found: Mapping[str, Mapping[str, np.ndarray]]) -> str:
+    """The palindrome."""
+    return f"The networks read {' '.join(map(str, found['LSTM']['digits']))}."
 
 
 @chart("Lines: medians over the seeds; bands: their range")
