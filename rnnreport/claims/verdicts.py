@@ -52,15 +52,14 @@ class Verdict:
         return shown, {METADATA: {"verdicts": [record]}}
 
 
-def judge(claim: str, *tables: Any, note: str = "") -> Verdict:
+def judge(claim: str, *tables: Any) -> Verdict:
     """The verdict of the claim's predicate on these tables. Raises KeyError for an unknown claim.
 
-    note: what the evidence ends with; that runs are recorded ones is said of itself.
+    Where any of them is recorded, the evidence says so at its end.
     """
     holds, evidence = PREDICATES[claims()[claim]["id"]](*tables)
     if any(str(getattr(table, "attrs", {}).get("provenance", "")).startswith("recorded") for table in tables):
-        note = note or "(Recorded runs.)"
-    evidence = f"{evidence} {note}".strip()
+        evidence = f"{evidence} (Recorded runs.)"
     verdict: VerdictName = "underpowered" if holds is None else "reproduced" if holds else "contradicted"
     return Verdict(claim, verdict, evidence)
 
