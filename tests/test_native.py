@@ -540,7 +540,7 @@ def damaged(compiled, tmp_path):
 def copier(compiled, tmp_path):
     """A compiler that copies this machine's kernels; told to hold, it waits until the file is gone, and fails.
 
-    For tests of all that goes on around the compiler, which takes half a minute.
+    For tests of all that goes on around the compiler, which takes 20 seconds.
     """
     cache = Path(os.environ.get("RNNREPORT_NATIVE_DIR") or pooch.os_cache("rnnreport") / "native")
     library, script = cache / compiled.library._key() / compiled.library.LIBRARY, tmp_path / "copier"
