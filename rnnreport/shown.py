@@ -1,4 +1,4 @@
-"""A reader's text for others to see: in pages, tables, pictures and sentences.
+"""A reader's text for others to see: in pages, pictures and sentences.
 
 Whatever is shown of a text, a file name or a value that is not ours goes through here.
 """
@@ -31,15 +31,6 @@ def visible(text: str) -> str:
 def in_html(text: str) -> str:
     """The text as HTML, in an element or an attribute: :func:`visible`, and nothing in it is read as markup."""
     return escape(visible(text))
-
-
-def in_table(text: str) -> str:
-    """The text as code in a table in Markdown: :func:`visible`, and nothing in it is read as markup."""
-    line = visible(text)
-    fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
-    # A space that Markdown takes away again: a fence may not touch a backtick, and a space beside it would go.
-    pad = " " * bool(re.match("[` ]", line) or re.search("[` ]$", line)) * bool(line.strip())
-    return f"{fence}{pad}{line}{pad}{fence}".replace("|", "\\|") if line else ""
 
 
 def typeset(text: str) -> str:

@@ -45,11 +45,6 @@ def counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'s' * (number != 1)}"
 
 
-def seeds(number: int, marks: str = "bands and brackets") -> str:
-    """How many seeds are behind a figure, and what its marks say of them; of a single one there is no interval."""
-    return f"{counted(number, 'seed')}, " + (f"{marks}: 95% intervals of the mean" if number > 1 else "so no interval")
-
-
 def from_to(values: Iterable[float], spec: str = ".2g") -> str:
     """The least and the largest, "0.1 to 0.3"; one of them where they read alike."""
     values = list(values)

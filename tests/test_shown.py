@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
-from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
@@ -16,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_pages import checkout, jupyter_book  # noqa: F401
 
-from rnnreport.shown import brief, first_few, in_html, in_table, visible
+from rnnreport.shown import brief, first_few, in_html, visible
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -62,15 +60,6 @@ def test_html_is_the_text_in_an_element_and_in_an_attribute(text: str) -> None:
     assert root.get("title") == visible(text)
 
 
-@given(st.text(alphabet="`|\\ a\n", max_size=12))
-def test_a_cell_of_a_table_is_the_text(text: str) -> None:
-    from markdown_it import MarkdownIt
-
-    html = MarkdownIt("commonmark").enable("table").render(f"| a | b |\n| --- | --- |\n| {in_table(text)} | x |\n")
-    first, second = re.findall(r"<td>(.*?)</td>", html)
-    assert (re.sub("</?code>", "", unescape(first)), second) == (visible(text), "x")
-
-
 def test_long_values_are_shortened_and_say_how_long_they_are() -> None:
     assert brief("short") == "'short'"
     assert brief(list(range(100_000))).startswith("[0, 1, 2,")
@@ -81,15 +70,11 @@ def test_long_values_are_shortened_and_say_how_long_they_are() -> None:
 
 
 def test_on_a_page_a_text_is_a_text(checkout: Path, browser: Browser) -> None:  # noqa: F811
-    """Built by Jupyter Book and read by a browser: in a table, in running HTML, and in a widget's data."""
+    """Built by Jupyter Book and read by a browser: in running HTML and in a widget's data."""
     widget = {"model_name": "M", "model_module": "m", "model_module_version": "1", "state": {"prompt": HOSTILE}}
     state = {"version_major": 2, "version_minor": 0, "state": {"it": widget}}
-    table = "| a | b |\n| --- | --- |\n" + "".join(f"| {in_table(text)} | x |\n" for text in HOSTILE)
     html = "".join(f"<p class='own' title='{in_html(text)}'>{in_html(text)}</p>" for text in HOSTILE)
-    code = nbformat.v4.new_code_cell(
-        "1", outputs=[nbformat.v4.new_output("display_data", {"text/markdown": table}),
-                      nbformat.v4.new_output("display_data", {"text/html": html})],
-    )  # fmt: skip
+    code = nbformat.v4.new_code_cell("1", outputs=[nbformat.v4.new_output("display_data", {"text/html": html})])
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Title"), code])
     notebook.metadata["language_info"] = {"name": "python"}
     notebook.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": state}
@@ -102,11 +87,9 @@ def test_on_a_page_a_text_is_a_text(checkout: Path, browser: Browser) -> None:  
     page = new_page(browser, java_script_enabled=False)
     page.goto((checkout / "_build" / "html" / "book" / "index.html").as_uri())
     shown = [visible(text) for text in HOSTILE]
-    assert page.locator("td:first-child").all_text_contents() == shown
-    assert page.locator("td:last-child").all_text_contents() == ["x"] * len(shown)
     assert page.locator("p.own").all_text_contents() == shown
     assert [each.get_attribute("title") for each in page.locator("p.own").all()] == shown
-    assert page.locator("article img, article b, td a, p.own a, td .math, p.own .math").count() == 0
+    assert page.locator("article img, article b, p.own a, p.own .math").count() == 0
     (data,) = page.locator("script[type*=widget-state]").all_text_contents()
     assert json.loads(data) == state
     page.close()

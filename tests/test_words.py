@@ -55,12 +55,6 @@ def test_one_and_many():
     assert [words.counted(n, "seed") for n in (0, 1, 2, 1_000)] == ["0 seeds", "1 seed", "2 seeds", "1,000 seeds"]
 
 
-def test_a_single_seed_has_no_interval():
-    assert words.seeds(3) == "3 seeds, bands and brackets: 95% intervals of the mean"
-    assert words.seeds(2, "bars") == "2 seeds, bars: 95% intervals of the mean"
-    assert words.seeds(1) == "1 seed, so no interval"
-
-
 def test_the_ends_of_values_and_one_where_they_read_alike():
     assert words.from_to([0.3, 0.1, 0.2]) == "0.1 to 0.3"
     assert words.from_to([5.0], ".0f") == "5"

@@ -178,20 +178,15 @@ def losses_and_accuracies(found: Networks, live: pd.DataFrame) -> pd.DataFrame:
     return with_origin_of(table, *filter(None, [found.live, found.long]))
 
 
-def first_samples(model: CharLSTM, corpus: corpora.Corpus, length: int, count: int, seed: int) -> list[str]:
-    """Texts of ``length`` characters, greedy, each from another random first character (which is part of it)."""
-    return learned.written(model, corpus, length, count, seed, temperature=0.0)
-
-
 def samples(network: Network, corpus: corpora.Corpus, steps: Sequence[int], count: int) -> pd.DataFrame:
-    """So many :func:`first_samples` of 30 characters after each of these steps.
+    """So many greedy samples of 30 characters after each of these steps, each from another random first character.
 
     Columns: step, accuracy (on training batches by then), text.
     """
     rows = [
         (step, network.accuracy(step), text)
         for step in steps
-        for text in first_samples(network.models[step], corpus, 30, count, seed=step)
+        for text in learned.written(network.models[step], corpus, 30, count, seed=step, temperature=0.0)
     ]
     return with_origin_of(pd.DataFrame(rows, columns=["step", "accuracy", "text"]), network)
 
