@@ -15,18 +15,7 @@ float32's range within a few hundred steps.
 """
 
 from rnnreport.gradients.judges import by_autograd, by_differences, relative_difference
-from rnnreport.gradients.lstm import (
-    GateBranch,
-    GateGradients,
-    LSTMForward,
-    LSTMGradients,
-    LSTMWeights,
-    gate_branch,
-    gate_gradients,
-    lstm_draw,
-    lstm_forward,
-    lstm_gradients,
-)
+from rnnreport.gradients.lstm import LSTMWeights, gate_branch, gate_gradients, lstm_draw, lstm_forward, lstm_gradients
 from rnnreport.gradients.printed import (
     KINDEST,
     LITERAL,
@@ -34,12 +23,10 @@ from rnnreport.gradients.printed import (
     WHH_READINGS,
     WPH_READINGS,
     WhhReading,
-    WphReading,
     printed_whh,
     printed_wph,
 )
 from rnnreport.gradients.rnn import (
-    Forward,
     Weights,
     autograd,
     contributions_by_lag,
@@ -53,41 +40,3 @@ from rnnreport.gradients.rnn import (
     numeric,
     output_error,
 )
-
-__all__ = [
-    "KINDEST",
-    "LITERAL",
-    "REPAIRED",
-    "WHH_READINGS",
-    "WPH_READINGS",
-    "Forward",
-    "GateBranch",
-    "GateGradients",
-    "LSTMForward",
-    "LSTMGradients",
-    "LSTMWeights",
-    "Weights",
-    "WhhReading",
-    "WphReading",
-    "autograd",
-    "by_autograd",
-    "by_differences",
-    "contributions_by_lag",
-    "deltas",
-    "draw",
-    "forward",
-    "gate_branch",
-    "gate_gradients",
-    "gradients",
-    "jacobian_bound",
-    "jacobian_norms",
-    "jacobians",
-    "lstm_draw",
-    "lstm_forward",
-    "lstm_gradients",
-    "numeric",
-    "output_error",
-    "printed_whh",
-    "printed_wph",
-    "relative_difference",
-]
