@@ -303,7 +303,7 @@ def record(
     _check_writable(file.parent)
     with locks.alone(file), sweep.on(scheduler, slurm, workers, wait, SLURM_LOGS):
         table = RECORDS[chapter](build.CHAPTERS[chapter].check(values))
-        recorded.save(table, file)
+        runs.write_table(table, file)
     print(f"Recorded: {file}\n`rnnreport run {chapter} -p recorded_file {shlex.quote(str(file))}` shows it")
 
 
@@ -439,7 +439,7 @@ def bench(
             print(name, *(f"  {o['share']:6.1%} {o['calls']:6}×  {o['operation']}" for o in operations), sep="\n")
         return
     if learning:
-        recorded.save(speed.compare_backends(), file)
+        runs.write_table(speed.compare_backends(), file)
     else:
         record = benchmarks.run(only, quick)
         benchmarks.write(record, file)

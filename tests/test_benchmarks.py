@@ -28,7 +28,7 @@ from rnnreport.backends import kernels
 from rnnreport.experiments import recorded, speed
 from rnnreport.figures import speed as drawn
 from rnnreport.parameters import ParameterError
-from rnnreport.runs import RunError
+from rnnreport.runs import RunError, write_table
 
 SMALL: dict[str, Task] = {
     "C": Characters(length=6, hidden_size=5, batch_size=3, classes=7),
@@ -272,7 +272,7 @@ def test_losses_of_backends_are_held_against_the_seeds_spread(tmp_path: Path) ->
     assert same["spread"].to_list() == pytest.approx([0.4, 0.4])
     assert same["within"].to_list() == [True, False]
     table.attrs["provenance"] = "three seeds"
-    recorded.save(table, tmp_path / "backends.parquet")
+    write_table(table, tmp_path / "backends.parquet")
     kept = recorded.read(str(tmp_path / "backends.parquet"))
     assert kept is not None
     pd.testing.assert_frame_equal(kept, table)

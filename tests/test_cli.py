@@ -20,7 +20,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from rnnreport import build, cli, outputs, training
+from rnnreport import build, cli, outputs, runs, training
 from rnnreport.experiments import recorded, speed, text_training
 from rnnreport.parameters import ParameterError
 
@@ -336,7 +336,7 @@ def test_what_a_command_wrote_is_written_again(tmp_path: Path) -> None:
     executed.write_text(json.dumps({"metadata": {"rnnreport": {}}}))
     frame = pd.DataFrame({"x": [1]})
     frame.attrs["provenance"] = "recorded"
-    recorded.save(frame, table)
+    runs.write_table(frame, table)
     record.write_text(json.dumps({"conditions": {}, "comparisons": []}))
     sweep_table = tmp_path / "sweep.csv"
     for another in ("seed,status\n1,ok\n", "seed,status,error,notebook\n1,done,,03_x-0.ipynb\n"):

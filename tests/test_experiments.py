@@ -23,6 +23,7 @@ from rnnreport.experiments import cell_path as reaches
 from rnnreport.experiments import (
     horizon,
     kept,
+    learned,
     palindromes,
     recorded,
     rnn_versus_lstm,
@@ -39,7 +40,7 @@ from rnnreport.models import LSTM, CharLSTM
 from rnnreport.palindromes import palindrome_batch
 from rnnreport.parameters import ParameterError
 from rnnreport.provenance import PROJECT
-from rnnreport.runs import RUNS_DIR, Run, finish, load, provenance, tabulate
+from rnnreport.runs import RUNS_DIR, Run, finish, load, provenance, tabulate, write_table
 from rnnreport.sequences import Adding, Bursts, SineWaves
 from rnnreport.training import OPTIMIZERS, Recipe, TrainingError
 from rnnreport.windows import Streams
@@ -600,7 +601,7 @@ def test_the_nearest_middle_tells_clouds_apart():
 def test_all_that_is_recorded_comes_back_with_its_origin(chapter_2, in_own_store, monkeypatch, tmp_path):
     monkeypatch.setattr(horizon, "FACTORS", {"digits": horizon.FACTORS["digits"]})
     table = rnn_versus_lstm.record(chapter_2.model_copy(update={"optimizers": ["adam"], "learning_rates": [0.01]}))
-    recorded.save(table, tmp_path / "chapter.parquet")
+    write_table(table, tmp_path / "chapter.parquet")
     kept_table = recorded.read(str(tmp_path / "chapter.parquet"))
     names = {"rates", "optimizers", "backends", "horizon", "farther", "decoded", "forget products"}
     assert set(kept_table["experiment"]) == set(kept_table.attrs["provenance"]) == names
@@ -930,7 +931,7 @@ def test_every_task_is_given_to_both_networks(chapter_3, in_own_store, experimen
 
 
 def test_the_record_holds_what_the_chapter_reads(chapter_3, in_own_store, tmp_path):
-    recorded.save(gate.record(chapter_3), tmp_path / "record.parquet")
+    write_table(gate.record(chapter_3), tmp_path / "record.parquet")
     table = recorded.read(str(tmp_path / "record.parquet"))
     chapter = (PROJECT / "book" / "03_temporal_gate.ipynb").read_text(encoding="utf-8")
     names = set(re.findall(r'recorded\.rows\(record, \\"([^\\]+)\\"', chapter))
@@ -1243,9 +1244,9 @@ def model(text_run, poem):
 
 
 def test_first_samples_start_with_random_characters_and_go_on_greedily(model, poem):
-    samples = text_networks.first_samples(model, poem, 12, 9, seed=0)
+    samples = learned.written(model, poem, 12, 9, seed=0, temperature=0.0)
     assert [len(sample) for sample in samples] == [12] * 9
-    assert samples == text_networks.first_samples(model, poem, 12, 9, seed=0)
+    assert samples == learned.written(model, poem, 12, 9, seed=0, temperature=0.0)
     assert len({sample[0] for sample in samples}) > 3
     by_first = {}
     for sample in samples:

@@ -294,7 +294,7 @@ def test_a_table_without_a_manifest_is_guarded_by_its_pages(name: str, tmp_path:
     """Of 60 flipped bits each is refused or changes nothing."""
     table, path = pd.read_parquet(DATA / name), tmp_path / "table.parquet"
     table.attrs.setdefault("provenance", {})
-    recorded.save(table, path)
+    runs.write_table(table, path)
     found = recorded.read(str(path))
     assert found is not None
     pd.testing.assert_frame_equal(found, table, check_exact=True)
@@ -328,21 +328,21 @@ def test_equal_tables_give_equal_bytes(tmp_path: Path) -> None:
     table = pd.DataFrame({"step": [1, 2], "loss": [0.5, float("nan")], "experiment": ["a", "ä"]})
     table.attrs["provenance"] = {"a": "recorded: once", "b": "recorded: twice"}
     for name in ("one", "other"):
-        recorded.save(table.copy(), tmp_path / name)
+        runs.write_table(table.copy(), tmp_path / name)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
 
 
 def test_recording_keeps_the_hashes_of_other_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = pd.DataFrame({"step": [1]})
     table.attrs["provenance"] = "recorded: once"
-    recorded.save(table, tmp_path / "alone.parquet")
+    runs.write_table(table, tmp_path / "alone.parquet")
     assert names(tmp_path) == ["alone.parquet"]
     checksums.seal(tmp_path, "*")
     before = (tmp_path / MANIFEST).read_text()
-    recorded.save(table, tmp_path / "other.parquet")
+    runs.write_table(table, tmp_path / "other.parquet")
     assert (tmp_path / MANIFEST).read_text() == before  # which may be another's
     monkeypatch.setattr(checksums, "DATA", tmp_path)
-    recorded.save(table.assign(step=2), tmp_path / "other.parquet")
+    runs.write_table(table.assign(step=2), tmp_path / "other.parquet")
     checksums.verify_folder(tmp_path)
     assert set(before.splitlines()) < set((tmp_path / MANIFEST).read_text().splitlines())
     assert len((tmp_path / MANIFEST).read_text().splitlines()) == 2
@@ -440,7 +440,7 @@ def test_a_strangers_manifest_is_left_alone(content: str, tmp_path: Path) -> Non
     table.attrs["provenance"] = "recorded: once"
     (tmp_path / MANIFEST).write_text(content)
     cli._check_writable(tmp_path)
-    recorded.save(table, path)
+    runs.write_table(table, path)
     assert recorded.read(str(path)) is not None
     assert recorded.is_recorded(path)
     assert (tmp_path / MANIFEST).read_text() == content

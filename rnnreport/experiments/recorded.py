@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rnnreport import checksums
 from rnnreport.origin import of_rows
 from rnnreport.parameters import ParameterError, located
-from rnnreport.runs import read_table, write_table
+from rnnreport.runs import read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,11 +46,6 @@ def rows(table: pd.DataFrame | None, name: str, train: Callable[[], pd.DataFrame
     part = part.astype(dict.fromkeys(part.select_dtypes("Int64"), "int64"))
     part.attrs["provenance"] = table.attrs["provenance"][name]
     return part
-
-
-def save(table: pd.DataFrame, path: Path) -> None:
-    """Write a table with its ``attrs``, whole or not at all, and its hash into the folder's manifest if it has one."""
-    write_table(table, path)
 
 
 def read(file: str) -> pd.DataFrame | None:
@@ -93,7 +88,7 @@ def _has_origin(path: Path) -> bool:
 
 
 def is_recorded(file: Path) -> bool:
-    """Whether the file is a table that :func:`save` wrote, with its origin, or a damaged one of ``data/``."""
+    """Whether the file is a table with its origin, or a damaged one of ``data/``."""
     try:
         return read(str(file)) is not None
     except ParameterError:
