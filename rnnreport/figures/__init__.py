@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import matplotlib.style
@@ -33,6 +33,7 @@ SEQUENCE = ["#B47F00", "#2E93CF", "#009E73", "#B8588F", "#004C99", "#D55E00", "#
 STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "axes.spines.top": False,
+    "axes.titlesize": "medium",
     "figure.constrained_layout.use": True,
     "figure.dpi": 100,
     "figure.figsize": (6.4, 3.4),
@@ -55,6 +56,27 @@ def new(
     """A figure and its axes, as ``plt.subplots`` makes them, but without pyplot, which would load a backend."""
     figure = Figure(figsize=figsize)
     return figure, figure.subplots(nrows, ncols, **kwargs)
+
+
+def panels(
+    groups: Iterable[tuple[Any, Any]],
+    width: float,
+    height: float,
+    beside: float = 0.6,
+    title: Callable[[Any], str] = str,
+    ylabel: str = "",
+) -> tuple[Figure, list[tuple[Any, Any, Any]]]:
+    """A figure with one panel per group, side by side on one y axis; each panel comes with its group's key and rows.
+
+    groups: keys and rows, as ``groupby`` gives them. width, height: of a panel in inches; beside: the further width for
+    what stands beside the panels. title: of a panel, from its key.
+    """
+    found = list(groups)
+    figure, axes = new(len(found), sharey=True, squeeze=False, figsize=(width * len(found) + beside, height))
+    axes[0, 0].set(ylabel=ylabel)
+    for ax, (key, _) in zip(axes[0], found):
+        ax.set(title=title(key))
+    return figure, [(ax, *group) for ax, group in zip(axes[0], found)]
 
 
 Draw = TypeVar("Draw", bound=Callable[..., Figure])
@@ -159,6 +181,36 @@ def band(ax: Axes, rows: pd.DataFrame, colour: str) -> None:
         ax.fill_between(rows["step"], rows["low"].clip(0), rows["high"], color=colour, alpha=0.1, lw=0)
 
 
+def median_and_range(ax: Axes, groups: Any, colour: str, alpha: float = 0.25, **line: Any) -> pd.Series[Any]:
+    """A line through the medians of grouped values, with their range as a band, on a log scale; the medians."""
+    middle = groups.median()
+    ax.fill_between(middle.index, groups.min(), groups.max(), color=colour, alpha=alpha, lw=0)
+    ax.semilogy(middle.index, middle, color=colour, **line)
+    return middle
+
+
+def steps_by_length(ax: Axes, rows: pd.DataFrame, colour: str, top: float) -> pd.Series[Any]:
+    """Steps to solve each length: a dot per seed, a cross at ``top`` where it failed, a line through the medians.
+
+    rows: columns length and steps, infinite where a seed failed. Returns the medians.
+    """
+    solved, failed = rows[np.isfinite(rows["steps"])], rows[~np.isfinite(rows["steps"])]
+    ax.plot(solved["length"], solved["steps"], "o", color=colour, ms=4, alpha=0.6)
+    ax.plot(failed["length"], np.full(len(failed), top), "x", color=colour, ms=5)
+    middle = rows.groupby("length")["steps"].median().clip(upper=top)
+    ax.plot(middle.index, middle, color=colour, lw=1.2)
+    return middle
+
+
+def level_line(ax: Axes, level: float, name: str, ls: str = "--", inset: float = 3) -> None:
+    """A line across at a level that bounds the others, its name above its right end."""
+    ax.axhline(level, color=GUIDE, ls=ls, lw=1)
+    ax.annotate(
+        name, (1, level), xycoords=("axes fraction", "data"), xytext=(-inset, 2), textcoords="offset points",
+        ha="right", fontsize=8, color=GUIDE,
+    )  # fmt: skip
+
+
 def error_bars(rows: pd.DataFrame) -> list[pd.Series] | None:
     """The interval around means of at least 0, as errorbar wants it; a single seed has none."""
     if not np.isfinite(rows["low"]).all():
@@ -182,6 +234,12 @@ def end_labels(ax: Axes, x: float, labels: list[tuple[float, str, str]], gap: fl
             va="center",
             fontsize=9,
         )
+
+
+def ticks(axis: Axis, places: Iterable[float], form: str = "{}") -> None:
+    """Ticks at these places only, each called by its number."""
+    axis.set_ticks(list(places), [form.format(place) for place in places])
+    axis.set_minor_locator(NullLocator())
 
 
 def log_ticks(axis: Axis) -> None:

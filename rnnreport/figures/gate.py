@@ -22,6 +22,7 @@ from rnnreport.figures import (
     legend_below,
     log_ticks,
     new,
+    panels,
 )
 from rnnreport.words import grouped, percent
 
@@ -267,9 +268,8 @@ def recovery(table: pd.DataFrame) -> Figure:
             _shares(ax, table[chosen & (table["periods"] == n)], column, remedies)
             ax.set(xlabel=xlabel, ylim=(-0.03, 1.03))
             if column == "ratio":
-                ax.set(xscale="log")
+                ax.set(xscale="log", title=f"T = {n:g} τ")
                 log_ticks(ax.xaxis)
-                ax.set_title(f"T = {n:g} τ", fontsize=10)
         row[0].set(ylabel="found again (share)")
     legend_below(figure, len(remedies))
     return figure
@@ -305,10 +305,11 @@ def never_open(table: pd.DataFrame) -> Figure:
 
     table: columns longest, r_on, length and share.
     """
-    longest = sorted(table["longest"].unique())
-    figure, axes = new(len(longest), sharey=True, squeeze=False, figsize=(2.5 * len(longest) + 0.8, 2.9))
-    for ax, period in zip(axes[0], longest):
-        shares = table[table["longest"] == period].pivot(index="r_on", columns="length", values="share")
+    figure, axes = panels(
+        table.groupby("longest"), 2.5, 2.9, 0.8, "τ in 1…{:,.0f}".format, ylabel="open ratio $r_\\mathrm{on}$"
+    )
+    for ax, _, rows in axes:
+        shares = rows.pivot(index="r_on", columns="length", values="share")
         ax.imshow(shares, aspect="auto", origin="lower", cmap="Greys", vmin=0, vmax=1.25)
         for (y, x), share in np.ndenumerate(shares.to_numpy()):
             ax.text(
@@ -317,8 +318,6 @@ def never_open(table: pd.DataFrame) -> Figure:
         ax.set_xticks(range(shares.shape[1]), [f"{length:g}" for length in shares.columns])
         ax.set_yticks(range(shares.shape[0]), [f"{ratio:g}" for ratio in shares.index])
         ax.set(xlabel="steps T")
-        ax.set_title(f"τ in 1…{period:,.0f}", fontsize=10)
-    axes[0, 0].set(ylabel="open ratio $r_\\mathrm{on}$")
     return figure
 
 
@@ -350,8 +349,7 @@ def leaked_gradients(table: pd.DataFrame) -> Figure:
                 label = f"{name}, leak {leak:g}" + (", all zero" if len(norms) and not norms.max() else "")
                 shown = norms[norms > 0]
                 ax.plot(shown.index, shown, color=colour, ls=style, label=label)
-        ax.set(yscale="log", xlabel="share of units", xlim=(0, 1))
-        ax.set_title(title, fontsize=10)
+        ax.set(yscale="log", xlabel="share of units", xlim=(0, 1), title=title)
     axes[0].set(ylabel="norm of the gradient")
     legend_below(figure)
     return figure

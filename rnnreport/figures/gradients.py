@@ -11,7 +11,7 @@ from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rnnreport.figures import SEQUENCE, chart, end_label, in_style, new
+from rnnreport.figures import SEQUENCE, chart, end_label, in_style, median_and_range, new
 from rnnreport.gradients.proof import CLOSE, EXACT
 from rnnreport.shown import in_html
 from rnnreport.words import counted, listed
@@ -90,10 +90,7 @@ def gradient_decay(
         part = part[part[quantity] > 0]  # what has underflowed has no place on a log scale
         if part.empty:
             continue
-        lags = part.groupby("lag")[quantity]
-        middle = lags.median()
-        ax.fill_between(middle.index, lags.min(), lags.max(), color=colour, alpha=0.25, linewidth=0)
-        ax.semilogy(middle.index, middle, color=colour)
+        middle = median_and_range(ax, part.groupby("lag")[quantity], colour)
         end_label(ax, middle.index[-1], middle.iloc[-1], f"ρ = {radius:g}", colour)
     if bound is not None:
         bottom, top = ax.get_ylim()

@@ -21,8 +21,12 @@ from rnnreport.figures import (
     error_bars,
     legend_below,
     log_ticks,
+    median_and_range,
     new,
+    panels,
+    steps_by_length,
     thinned,
+    ticks,
 )
 from rnnreport.intervals import over_seeds
 from rnnreport.words import NAMES, at_end, grouped
@@ -39,30 +43,24 @@ def accuracy_by_rate(table: pd.DataFrame) -> Figure:
 
     table: columns model, length, learning_rate, seed, step and test_accuracy.
     """
-    models = list(dict.fromkeys(table["model"]))
-    last = table[table["step"] == table["step"].max()]
+    last = at_end(table)
     lengths, rates = sorted(last["length"].unique()), sorted(last["learning_rate"].unique())
-    figure, axes = new(len(models), sharey=True, squeeze=False, figsize=(3.5 * len(models) + 0.6, 3.4))
-    for ax, model in zip(axes[0], models):
+    figure, axes = panels(
+        grouped(last, "model"), 3.5, 3.4, title=NAMES.__getitem__, ylabel="accuracy on fresh palindromes"
+    )
+    for ax, _, of_model in axes:
         labels = []
         for place, length in enumerate(lengths):
-            rows = over_seeds(
-                last[(last["model"] == model) & (last["length"] == length)],
-                ["learning_rate"],
-                "test_accuracy",
-                share=True,
-            )
+            of_length = of_model[of_model["length"] == length]
+            rows = over_seeds(of_length, ["learning_rate"], "test_accuracy", share=True)
             colour = SEQUENCE[place % len(SEQUENCE)]
             x = rows["learning_rate"] * 1.04 ** (place - len(lengths) / 2)  # side by side
             ax.errorbar(x, rows["mean"], yerr=error_bars(rows), color=colour, marker="o", ms=4, capsize=2)
             labels.append((rows["mean"].iloc[-1], f"T = {length}", colour))
         ax.axhline(0.1, color=GUIDE, ls=":", lw=1)
         ax.set(xscale="log", xlabel="learning rate", ylim=(0, 1.03))
-        ax.set_xticks(rates, [f"{rate:g}" for rate in rates])
-        ax.xaxis.set_minor_locator(NullLocator())
-        ax.set_title(NAMES[model], fontsize=10)
+        ticks(ax.xaxis, rates, "{:g}")
         end_labels(ax, rates[-1], labels)
-    axes[0, 0].set(ylabel="accuracy on fresh palindromes")
     return figure
 
 
@@ -72,25 +70,16 @@ def steps_to_solve(table: pd.DataFrame, budget: int) -> Figure:
 
     table: columns base, model, length, seed and steps; infinite where the budget was not enough (drawn above).
     """
-    bases = list(dict.fromkeys(table["base"]))
-    figure, axes = new(len(bases), sharey=True, squeeze=False, figsize=(3.3 * len(bases) + 0.8, 3.2))
-    for ax, base in zip(axes[0], bases):
-        labels, top = [], 1.12 * budget
-        for model, rows in table[table["base"] == base].groupby("model", sort=False):
-            colour = COLOURS[model]
-            solved, failed = rows[np.isfinite(rows["steps"])], rows[~np.isfinite(rows["steps"])]
-            ax.plot(solved["length"], solved["steps"], "o", color=colour, ms=4, alpha=0.6)
-            ax.plot(failed["length"], np.full(len(failed), top), "x", color=colour, ms=5)
-            middle = rows.groupby("length")["steps"].median().clip(upper=top)
-            ax.plot(middle.index, middle, color=colour, lw=1.2)
-            labels.append((middle.iloc[-1], NAMES[model], colour))
+    figure, axes = panels(grouped(table, "base"), 3.3, 3.2, 0.8, ylabel="steps to solve")
+    for ax, _, of_base in axes:
+        labels = []
+        for model, rows in grouped(of_base, "model"):
+            middle = steps_by_length(ax, rows, COLOURS[model], top=1.12 * budget)
+            labels.append((middle.iloc[-1], NAMES[model], COLOURS[model]))
         ax.axhline(budget, color=GUIDE, ls=":", lw=1)
         ax.set(xlabel="palindrome length T", ylim=(0, 1.2 * budget), xscale="log")
-        ax.set_xticks((lengths := sorted(table["length"].unique())), list(map(str, lengths)))
-        ax.xaxis.set_minor_locator(NullLocator())
-        ax.set_title(base, fontsize=10)
+        ticks(ax.xaxis, sorted(table["length"].unique()))
         end_labels(ax, table["length"].max(), labels)
-    axes[0, 0].set(ylabel="steps to solve")
     return figure
 
 
@@ -110,30 +99,30 @@ def horizon_by_factor(table: pd.DataFrame) -> Figure:
 
     table: columns base, factor, value, model and horizon; the factor "" is the base itself.
     """
-    bases, heights = list(dict.fromkeys(table["base"])), _heights(table)
-    bottom = max(heights.values(), default=0)
-    figure, axes = new(len(bases), sharey=True, squeeze=False, figsize=(3.1 * len(bases) + 1.8, 0.26 * bottom + 1.0))
-    ticks = sorted(set(table["horizon"]) - {0})
-    for ax, base in zip(axes[0], bases):
-        for nudge, (model, rows) in zip((-0.16, 0.16), table[table["base"] == base].groupby("model", sort=False)):
+    heights = _heights(table)
+    height = 0.26 * max(heights.values(), default=0) + 1.0
+    figure, axes = panels(grouped(table, "base"), 3.1, height, 1.8, title="from: {}".format)
+    solved = sorted(set(table["horizon"]) - {0})
+    for ax, _, of_base in axes:
+        for nudge, (model, rows) in zip((-0.16, 0.16), grouped(of_base, "model")):
             start, moved = rows.loc[rows["factor"] == "", "horizon"].item(), rows[rows["factor"] != ""]
             ends = moved["horizon"].map(_shown)
-            places = [heights[row.factor, row.value] + nudge for row in moved.itertuples()]
+            places = [heights[row] + nudge for row in zip(moved["factor"], moved["value"])]
             ax.plot(ends, places, "o", color=COLOURS[model], ms=4, label=NAMES[model])
             for end, height in zip(ends, places):
                 arrow = {"arrowstyle": "-|>", "color": COLOURS[model], "lw": 1, "shrinkA": 0, "shrinkB": 2}
                 ax.annotate("", (end, height), (_shown(start), height), arrowprops=arrow)
         ax.set(xscale="log", xlabel="longest T solved")
-        ax.set_xticks([_shown(0), *ticks], ["none", *map(str, ticks)], fontsize=8)
+        ax.set_xticks([_shown(0), *solved], ["none", *map(str, solved)], fontsize=8)
         ax.xaxis.set_minor_locator(NullLocator())
         ax.grid(axis="y", lw=0.3)
-        ax.set_title(f"from: {base}", fontsize=10)
-    axes[0, 0].set_yticks(list(heights.values()), [value for _, value in heights], fontsize=8)
-    axes[0, 0].invert_yaxis()
+    first_panel = axes[0][0]
+    first_panel.set_yticks(list(heights.values()), [value for _, value in heights], fontsize=8)
+    first_panel.invert_yaxis()
     for factor in dict.fromkeys(factor for factor, _ in heights):
         first = min(height for (name, _), height in heights.items() if name == factor)
         place = {"xytext": (-6, 0), "textcoords": "offset points", "ha": "right", "va": "center"}
-        axes[0, 0].annotate(
+        first_panel.annotate(
             factor, (0, first - 0.95), xycoords=("axes fraction", "data"), fontsize=8, fontweight="bold", **place
         )
     legend_below(figure)
@@ -182,22 +171,14 @@ def decoded(table: pd.DataFrame) -> Figure:
 
     table: columns model, state, when, step, seed and accuracy.
     """
-    panels = list(dict.fromkeys(zip(table["model"], table["state"])))
-    figure, axes = new(len(panels), sharey=True, squeeze=False, figsize=(2.3 * len(panels) + 0.8, 3.0))
-    for ax, (model, state) in zip(axes[0], panels):
-        part = table[(table["model"] == model) & (table["state"] == state)]
+    groups = grouped(table, "model", "state")
+    figure, axes = panels(
+        groups, 2.3, 3.0, 0.8, lambda key: f"{NAMES[key[0]]}, {key[1]}(t)", ylabel="first digit read off rightly"
+    )
+    for ax, (model, _), part in axes:
         colours = {"before": GUIDE, "random": SEQUENCE[0], "after": COLOURS[model]}
-        curves(
-            part,
-            "when",
-            "accuracy",
-            ax=ax,
-            colours=colours,
-            names={"before": "before", "random": "random", "after": "after"},
-        )
+        curves(part, "when", "accuracy", ax=ax, colours=colours)
         ax.set(xlabel="step t", xlim=(1, part["step"].max()))
-        ax.set_title(f"{NAMES[model]}, {state}(t)", fontsize=10)
-    axes[0, 0].set(ylabel="first digit read off rightly")
     return figure
 
 
@@ -224,24 +205,22 @@ def activity(found: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
 
     found: for each network's name its "digits" (T - 1,) and, for each state and gate, an array (H, T - 1).
     """
-    panels = [(name, part) for name, values in found.items() for part in GATES if part in values]
-    figure, axes = new(len(panels), sharey=True, squeeze=False, figsize=(1.5 * len(panels) + 0.6, 3.6))
-    for ax, (name, part) in zip(axes[0], panels):
-        values = found[name][part]
+    parts = [((name, part), values[part]) for name, values in found.items() for part in GATES if part in values]
+    figure, axes = panels(parts, 1.5, 3.6, title=lambda key: f"{key[0]}\n{GATES[key[1]]}", ylabel="unit")
+    for ax, (_, part), values in axes:
+        ax.title.set_fontsize(9)
         signed = part in "hc"
         limit = max(1.0, float(np.abs(values).max())) if signed else 1.0
         image = ax.imshow(
             values, aspect="auto", interpolation="nearest", cmap="RdBu_r" if signed else "Greys",
             vmin=-limit if signed else 0, vmax=limit, extent=(0.5, values.shape[1] + 0.5, len(values), 0),
         )  # fmt: skip
-        ax.set_title(f"{name}\n{GATES[part]}", fontsize=9)
         ax.set(xlabel="step t")
         ends = [-limit, 0, limit] if signed else [0, 0.5, 1]
         bar = figure.colorbar(
             image, ax=ax, orientation="horizontal", pad=0.02, aspect=12, ticks=ends, format=FormatStrFormatter("%.2g")
         )
         bar.ax.tick_params(labelsize=7)
-    axes[0, 0].set(ylabel="unit")
     return figure
 
 
@@ -266,10 +245,7 @@ def forget_products(table: pd.DataFrame) -> Figure:
     """
     figure, ax = new(figsize=(6.4, 3.2))
     for colour, (share, part) in zip(SEQUENCE, table.groupby("share")):
-        steps = part.groupby("step")["kept"]
-        middle = steps.median()
-        ax.fill_between(middle.index, steps.min(), steps.max(), color=colour, alpha=0.2, lw=0)
-        ax.semilogy(middle.index, middle, color=colour, label=f"{share:g}")
+        median_and_range(ax, part.groupby("step")["kept"], colour, 0.2, label=f"{share:g}")
     ax.set(xlabel="training step", ylabel="product of forget gates", xlim=(0, table["step"].max()))
     figure.legend(title="quantile", loc="outside right upper", reverse=True, fontsize=9)
     return figure
@@ -311,8 +287,7 @@ def state_space(planes: Mapping[str, Plane]) -> Figure:
                 str(digit), (part["x"].median(), part["y"].median()), color="black", fontsize=11, fontweight="bold",
                 ha="center", va="center",
             )  # fmt: skip
-        ax.set_title(title, fontsize=10)
-        ax.set(xlabel="first component", ylabel="second component", xticks=[], yticks=[])
+        ax.set(title=title, xlabel="first component", ylabel="second component", xticks=[], yticks=[])
     return figure
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rnnreport.figures import GUIDE, LSTM, RNN, SEQUENCE, chart, curves, new
-from rnnreport.words import at_end, called, each, spread
+from rnnreport.figures import GUIDE, LSTM, RNN, SEQUENCE, chart, curves, new, panels
+from rnnreport.words import at_end, called, each, grouped, spread
 
 
 @chart("Bands: 95% intervals of the mean; dotted: chance")
@@ -66,18 +66,15 @@ def soonest(table: pd.DataFrame) -> str:
 @chart("Thin lines: equal loss; cross: the minimum; each at the best of the learning rates that never climb")
 def quadratic(paths: pd.DataFrame, curvature: float = 30.0) -> Figure:
     """The optimizers' ways down an ill-conditioned bowl, a panel each."""
-    names = list(dict.fromkeys(paths["optimizer"]))
-    figure, axes = new(len(names), sharey=True, squeeze=False, figsize=(1.9 * len(names) + 0.4, 2.4))
+    figure, axes = panels(grouped(paths, "optimizer"), 1.9, 2.4, 0.4, ylabel="y")
     (left, right), (low, high) = ((paths[axis].min() - 0.5, paths[axis].max() + 0.5) for axis in ("x", "y"))
     x, y = np.meshgrid(np.linspace(left, right, 120), np.linspace(low, high, 120))
-    for ax, name, colour in zip(axes[0], names, SEQUENCE):
-        rows = paths[paths["optimizer"] == name]
+    for (ax, name, rows), colour in zip(axes, SEQUENCE):
         ax.contour(x, y, (x**2 + curvature * y**2) / 2, levels=np.logspace(-1, 1.8, 8), colors=GUIDE, linewidths=0.4)
         ax.plot(rows["x"], rows["y"], color=colour, marker="o", ms=2, lw=1.2)
         ax.plot(0, 0, marker="+", color="black")
         ax.set(xlim=(left, right), ylim=(low, high), xlabel="x")
         ax.set_title(f"{name}\nloss {rows['loss'].iloc[-1]:.1g}", fontsize=9, color=colour)
-    axes[0, 0].set(ylabel="y")
     return figure
 
 
@@ -104,8 +101,7 @@ def gates(values: pd.DataFrame) -> Figure:
         part = values.loc[values["gate"] == gate, "value"]
         low = -1 if gate == "g" else 0
         ax.hist(part, bins=40, range=(low, 1), weights=np.full(len(part), 1 / len(part)), color=LSTM)
-        ax.set(xlim=(low, 1), xlabel="value")
-        ax.set_title(title, fontsize=10)
+        ax.set(xlim=(low, 1), xlabel="value", title=title)
     axes[0].set(ylabel="share of values")
     return figure
 

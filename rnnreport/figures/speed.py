@@ -9,9 +9,8 @@ import pandas as pd
 from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
 
-from rnnreport.figures import GUIDE, LSTM, NAMES, SEQUENCE, chart, legend_below, log_ticks, new
+from rnnreport.figures import GUIDE, LSTM, NAMES, SEQUENCE, chart, legend_below, log_ticks, new, panels, ticks
 from rnnreport.shown import in_html
 from rnnreport.words import called, grouped, listed
 
@@ -35,11 +34,10 @@ def table(rows: pd.DataFrame, style: str = "dataframe", summary: str = "") -> HT
 @chart("Dots: medians over the rounds; bars: quartiles; dotted: as fast")
 def speed_of_contenders(table: pd.DataFrame) -> Figure:
     """How many times as fast as the baseline each contender is, a panel for each part that was timed."""
-    parts = list(dict.fromkeys(table["part"]))
+    parts = dict(grouped(table, "part"))
     names = list(dict.fromkeys(table["contender"]))
     figure, axes = new(len(parts), sharey=True, squeeze=False, figsize=(7.4, 0.5 + 0.32 * len(names)))
-    for ax, part in zip(axes[0], parts):
-        rows = table[table["part"] == part]
+    for ax, (part, rows) in zip(axes[0], parts.items()):
         places = [names.index(name) for name in rows["contender"]]
         ax.errorbar(rows["ratio"], places, xerr=_quartiles(rows), fmt="o", color=LSTM, ms=5, capsize=3)
         ax.axvline(1, color=GUIDE, ls=":", lw=1)
@@ -66,13 +64,13 @@ def every_contender(table: pd.DataFrame) -> str:
 @chart("Lines: medians over the rounds; bars: quartiles; dotted: as fast")
 def speed_by_length(table: pd.DataFrame) -> Figure:
     """How many times as fast as torch.nn each contender is over the length T, a panel for each cell."""
-    names, cells = list(dict.fromkeys(table["contender"])), list(dict.fromkeys(table["cell"]))
-    figure, axes = new(len(cells), sharey=True, squeeze=False, figsize=(7.4, 4.2))
-    for ax, cell in zip(axes[0], cells):
-        _speed_lines(ax, table[table["cell"] == cell], "contender", "length", dict(zip(names, SEQUENCE)))
-        ax.set_title(NAMES[cell], fontsize=10)
+    names, cells = list(dict.fromkeys(table["contender"])), dict(grouped(table, "cell"))
+    figure, axes = panels(
+        cells.items(), 7.4 / len(cells), 4.2, 0.0, NAMES.__getitem__, ylabel="times as fast as torch.nn"
+    )
+    for ax, _, rows in axes:
+        _speed_lines(ax, rows, "contender", "length", dict(zip(names, SEQUENCE)))
         ax.set(xlabel="palindrome length T")
-    axes[0, 0].set(ylabel="times as fast as torch.nn")
     legend_below(figure, 4)
     return figure
 
@@ -97,14 +95,11 @@ def ours_at_every_length(table: pd.DataFrame) -> str:
 @chart("One line per T; medians over the rounds; bars: quartiles; dotted: as fast")
 def speed_of_gate(table: pd.DataFrame) -> Figure:
     """How many times as fast as the dense pass the sparse ones are over r_on: a panel for each, a line for each T."""
-    names, lengths = list(dict.fromkeys(table["contender"])), sorted(table["length"].unique())
-    figure, axes = new(len(names), sharey=True, squeeze=False, figsize=(3.4 * len(names) + 0.6, 3.4))
-    for ax, name in zip(axes[0], names):
-        colours = dict(zip(lengths, SEQUENCE))
-        _speed_lines(ax, table[table["contender"] == name], "length", "open_ratio", colours)
-        ax.set_title(name, fontsize=10)
+    lengths = sorted(table["length"].unique())
+    figure, axes = panels(grouped(table, "contender"), 3.4, 3.4, ylabel="times as fast as the dense pass")
+    for ax, _, rows in axes:
+        _speed_lines(ax, rows, "length", "open_ratio", dict(zip(lengths, SEQUENCE)))
         ax.set(xlabel="open ratio $r_\\mathrm{on}$")
-    axes[0, 0].set(ylabel="times as fast as the dense pass")
     legend_below(figure, len(lengths), title="length T")
     return figure
 
@@ -133,8 +128,7 @@ def _speed_lines(ax: Axes, table: pd.DataFrame, by: str, over: str, colours: Map
         ax.errorbar(x, y, yerr=spread, color=colour, marker="o", ms=4, capsize=3, label=str(name))
     ax.axhline(1, color=GUIDE, ls=":", lw=1)
     ax.set(xscale="log", yscale="log")
-    ax.set_xticks(sorted(table[over].unique()), [f"{x:g}" for x in sorted(table[over].unique())])
-    ax.xaxis.set_minor_locator(NullLocator())
+    ticks(ax.xaxis, sorted(table[over].unique()), "{:g}")
     log_ticks(ax.yaxis)
 
 

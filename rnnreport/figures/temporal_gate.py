@@ -7,12 +7,27 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from rnnreport import words
-from rnnreport.figures import COLOURS, GATED, GUIDE, LSTM, NAMES, SEQUENCE, chart, curves, end_labels, new, thinned
+from rnnreport.figures import (
+    COLOURS,
+    GATED,
+    GUIDE,
+    LSTM,
+    NAMES,
+    SEQUENCE,
+    chart,
+    curves,
+    end_labels,
+    level_line,
+    new,
+    panels,
+    steps_by_length,
+    thinned,
+    ticks,
+)
 from rnnreport.intervals import in_words
 from rnnreport.words import at_end, grouped, percent, spread
 
@@ -38,12 +53,11 @@ PUBLISHED = {
 @chart("One panel per T; bands: 95% intervals of the mean; dotted: chance")
 def race(table: pd.DataFrame) -> Figure:
     """Accuracy over the training steps, with and without the temporal gate."""
-    lengths = sorted(table["length"].unique())
-    figure, axes = new(len(lengths), sharey=True, squeeze=False, figsize=(3.2 * len(lengths) + 1.4, 3.0))
-    for ax, length in zip(axes[0], lengths):
-        curves(table[table["length"] == length], "model", colours=COLOURS, names=NETWORKS, ax=ax)
-        ax.set_title(f"T = {length}", fontsize=10)
-    axes[0, 0].set(ylabel="accuracy on fresh palindromes")
+    figure, axes = panels(
+        table.groupby("length"), 3.2, 3.0, 1.4, "T = {}".format, ylabel="accuracy on fresh palindromes"
+    )
+    for ax, _, rows in axes:
+        curves(rows, "model", colours=COLOURS, names=NETWORKS, ax=ax)
     return figure
 
 
@@ -61,18 +75,12 @@ def steps_to_solve(steps: pd.DataFrame, budget: int) -> Figure:
     enough.
     """
     figure, ax = new(figsize=(6.4, 3.4))
-    lengths, top = sorted(steps["length"].unique()), budget * 1.35
-    for (model, start), rows in steps.groupby(["model", "value"], sort=False):
-        colour = COLOURS[str(model)]
-        solved, failed = rows[np.isfinite(rows["steps"])], rows[~np.isfinite(rows["steps"])]
-        ax.plot(solved["length"], solved["steps"], "o", color=colour, ms=4, alpha=0.6)
-        ax.plot(failed["length"], np.full(len(failed), top), "x", color=colour, ms=6)
-        middle = rows.groupby("length")["steps"].median().clip(upper=top)
-        ax.plot(middle.index, middle, color=colour, lw=1.2)
-        name = f"{NAMES[str(model)]},\n{start}" if start else NAMES[str(model)]
+    for (model, start), rows in grouped(steps, "model", "value"):
+        middle = steps_by_length(ax, rows, COLOURS[model], top=1.35 * budget)
+        name = f"{NAMES[model]},\n{start}" if start else NAMES[model]
         ax.annotate(
-            name, (middle.index[-1], middle.iloc[-1]), xytext=(7, 0), textcoords="offset points", color=colour,
-            va="center", fontsize=9,
+            name, (middle.index[-1], middle.iloc[-1]), xytext=(7, 0), textcoords="offset points",
+            color=COLOURS[model], va="center", fontsize=9,
         )  # fmt: skip
     ax.axhline(budget, color=GUIDE, ls=":", lw=1)
     ax.annotate(
@@ -80,11 +88,9 @@ def steps_to_solve(steps: pd.DataFrame, budget: int) -> Figure:
         textcoords="offset points", va="center", fontsize=8, color=GUIDE,
     )  # fmt: skip
     ax.set(xscale="log", yscale="log", xlabel="palindrome length T", ylabel="training steps to solve")
-    ax.set_xticks(lengths, [str(length) for length in lengths])
-    ticks = [tick for tick in (50, 100, 200, 500, 1000, 2000, 5000) if steps["steps"].min() / 2 <= tick <= budget * 1.4]
-    ax.set_yticks(ticks, [f"{tick:,}" for tick in ticks])
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_minor_locator(NullLocator())
+    ticks(ax.xaxis, sorted(steps["length"].unique()))
+    round_numbers, least = (50, 100, 200, 500, 1000, 2000, 5000), steps["steps"].min() / 2
+    ticks(ax.yaxis, [number for number in round_numbers if least <= number <= 1.4 * budget], "{:,}")
     return figure
 
 
@@ -103,10 +109,9 @@ def carriers(units: pd.DataFrame) -> Figure:
     spread = 1.12 ** (np.arange(len(first)) % 9 / 8 - 0.5)  # side by side, else they stand on one line
     for rows, colour, x in ((first, GATED, spread), (later, LSTM, later["first_open"]), (dead, GUIDE, 0.6)):
         ax.plot(np.broadcast_to(x, len(rows)), rows["margin"], "o", color=colour, ms=3.5, alpha=0.55, mew=0)
-    ticks = [1, 3, 10, 30, 100, 300, 1000]
-    ticks = [tick for tick in ticks if tick <= opened["first_open"].max() * 1.2]
+    there = [step for step in (1, 3, 10, 30, 100, 300, 1000) if step <= opened["first_open"].max() * 1.2]
     ax.set(xscale="log", xlabel="first step at which the unit is open", ylabel="share in the right\ndigit's logit")
-    ax.set_xticks([0.6, *ticks], ["never", *map(str, ticks)])
+    ax.set_xticks([0.6, *there], ["never", *map(str, there)])
     ax.xaxis.set_minor_locator(NullLocator())
     return figure
 
@@ -156,7 +161,7 @@ def bursts(table: pd.DataFrame, bounds: Mapping[str, float]) -> Figure:
     curves(ordered, "gate", ax=ax, colours=BURST_COLOURS, names=unnamed, chance=None, ylim=(0.45, 1.03))
     ax.axhline(0.5, color=GUIDE, ls=":", lw=1)
     for name, level in bounds.items():
-        _bound(ax, level, name)
+        level_line(ax, level, name)
     ax.set(ylabel="accuracy on fresh sequences")
     ends = at_end(ordered).groupby("gate")["test_accuracy"].mean()
     labels = [(ends[gate], BURST_NAMES[gate], BURST_COLOURS[gate]) for gate in present]
@@ -192,7 +197,7 @@ def seeking(final: pd.DataFrame, gates: pd.DataFrame, period: float, bounds: Map
     means = final.groupby("start")["test_accuracy"].mean()
     left.plot(means.index / period, means, color=GATED, lw=1.2)
     for name, level in bounds.items():
-        _bound(left, level, name, inset=0)
+        level_line(left, level, name, inset=0)
     left.set(xlabel="period at first (true periods)", ylabel="accuracy at the end", ylim=(0.45, 1.03))
     medians = gates.groupby(["start", "seed", "step"])["tau"].median().reset_index()
     for _, way in medians.groupby(["start", "seed"]):
@@ -200,9 +205,8 @@ def seeking(final: pd.DataFrame, gates: pd.DataFrame, period: float, bounds: Map
         right.plot(way["step"], way["tau"] / period, color=colour, lw=0.9, alpha=0.8)
     right.axhline(1, color=GUIDE, ls="--", lw=1)
     right.set(xlabel="training step", ylabel="median period (true periods)", yscale="log")
-    ticks = [tick for tick in (0.5, 0.7, 1.0, 1.5, 2.0) if gates["tau"].min() < tick * period * 1.05]
-    right.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-    right.yaxis.set_minor_locator(NullLocator())
+    least = gates["tau"].min() / (1.05 * period)
+    ticks(right.yaxis, [periods for periods in (0.5, 0.7, 1.0, 1.5, 2.0) if least < periods], "{:g}")
     return figure
 
 
@@ -239,8 +243,7 @@ def sine_waves(table: pd.DataFrame) -> Figure:
         curves(rows, "model", ax=ax, colours=COLOURS, names=NETWORKS, chance=0.5, ylim=(0.45, 1.02))
         for model, level in PUBLISHED[sampling].items():
             ax.axhline(level, color=COLOURS[model], ls=(0, (1, 2)), lw=1.2)
-        ax.set(xlabel="updates", ylabel="accuracy on fresh waves")
-        ax.set_title(sampling, fontsize=10)
+        ax.set(xlabel="updates", ylabel="accuracy on fresh waves", title=sampling)
     return figure
 
 
@@ -279,7 +282,7 @@ def adding(table: pd.DataFrame) -> Figure:
     curves(
         table, "model", "test_loss", ax=ax, colours=COLOURS, names=NETWORKS, chance=None, ylim=(0, 0.22), share=False
     )
-    _bound(ax, 1 / 6, "always 1", ls=":")
+    level_line(ax, 1 / 6, "always 1", ls=":")
     ax.set(ylabel="mean squared error")
     return figure
 
@@ -343,12 +346,3 @@ def _first_good(table: pd.DataFrame) -> dict[str, float]:
 
 def _at(step: float) -> str:
     return f"step {step:,.0f}" if np.isfinite(step) else "no step"
-
-
-def _bound(ax: Axes, level: float, name: str, ls: str = "--", inset: float = 3) -> None:
-    """A line across at a level that bounds the others, its name above its right end."""
-    ax.axhline(level, color=GUIDE, ls=ls, lw=1)
-    ax.annotate(
-        name, (1, level), xycoords=("axes fraction", "data"), xytext=(-inset, 2), textcoords="offset points",
-        ha="right", fontsize=8, color=GUIDE,
-    )  # fmt: skip

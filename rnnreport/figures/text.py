@@ -24,12 +24,14 @@ from rnnreport.figures import (
     end_labels,
     error_bars,
     in_style,
+    level_line,
     log_ticks,
     new,
+    panels,
 )
 from rnnreport.intervals import over_seeds
 from rnnreport.shown import in_html, visible
-from rnnreport.words import at_end, counted, from_to, percent
+from rnnreport.words import at_end, counted, from_to, grouped, percent
 
 HELD_OUT = RNN  # the colour of held-out text beside the training's
 FONTS = ["DejaVu Sans Mono", "DejaVu Sans"]  # which Matplotlib brings
@@ -319,11 +321,7 @@ def recipes(table: pd.DataFrame, others: pd.DataFrame) -> Figure:
     markov = others[others["order"].notna()]
     if len(markov):
         best = markov.iloc[int(markov["bits"].argmin())]
-        ax.axhline(best["bits"], color=GUIDE, ls=":", lw=1)
-        ax.annotate(
-            best["model"], (1, best["bits"]), xycoords=("axes fraction", "data"), xytext=(-3, 2),
-            textcoords="offset points", ha="right", fontsize=8, color=GUIDE,
-        )  # fmt: skip
+        level_line(ax, best["bits"], best["model"], ls=":")
     ax.set(xscale="log", xlabel="minutes of one core", ylabel="bits per held-out character")
     log_ticks(ax.xaxis)
     figure.legend(loc="outside right center", fontsize=8, labelspacing=0.3)
@@ -450,14 +448,11 @@ def calibration(table: pd.DataFrame) -> Figure:
 
     table: columns step, confidence, hits and count.
     """
-    panels = list(table.groupby("step", sort=False))
-    figure, axes = new(len(panels), sharey=True, squeeze=False, figsize=(2.5 * len(panels) + 0.6, 3.0))
-    for ax, (step, rows) in zip(axes[0], panels):
+    figure, axes = panels(grouped(table, "step"), 2.5, 3.0, title="{:,} steps".format, ylabel="share that is right")
+    for ax, _, rows in axes:
         ax.plot((0, 1), (0, 1), color=GUIDE, ls=":", lw=1)
         ax.plot(rows["confidence"], rows["hits"], "o-", color=LSTM, ms=4)
         ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability given", aspect="equal")
-        ax.set_title(f"{step:,} steps", fontsize=10)
-    axes[0, 0].set(ylabel="share that is right")
     return figure
 
 
@@ -474,16 +469,16 @@ def tracked(table: pd.DataFrame) -> Figure:
 
     table: columns property, character (of a passage of some 100, written below by :func:`signs`), wanted and cell.
     """
-    panels = list(table.groupby("property", sort=False))
-    figure, axes = new(1, len(panels), sharex=True, squeeze=False, figsize=(7.4, 1.5 * len(panels) + 0.5))
-    for ax, (name, rows) in zip(axes[:, 0], panels):
+    properties = list(grouped(table, "property"))
+    figure, axes = new(1, len(properties), sharex=True, squeeze=False, figsize=(7.4, 1.5 * len(properties) + 0.5))
+    for ax, (name, rows) in zip(axes[:, 0], properties):
         for column, colour, width in (("wanted", GUIDE, 2.4), ("cell", LSTM, 1.0)):
             numbers = rows[column].to_numpy(float)
             ax.plot((numbers - numbers.mean()) / (numbers.std() or 1), ".-", color=colour, lw=width, ms=3 * width)
-        ax.set_title(name, fontsize=10, loc="left")
+        ax.set_title(name, loc="left")
         ax.set_yticks([])
         ax.tick_params(axis="x", length=0)
-    text = "".join(panels[0][1]["character"])
+    text = "".join(properties[0][1]["character"])
     ax.set(xlabel="the characters read", xlim=(-1, len(text)))
     ax.set_xticks(range(len(text)), signs(text), fontsize=7, family=FONTS)
     return figure
