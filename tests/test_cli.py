@@ -91,7 +91,7 @@ def call(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
         ([*CHAPTER_3, "-p", "tau", "1e999"], "tau: '1e999' cannot be read: 1e999 is beyond what a float can hold"),
         ([*CHAPTER_2, "-p", "lengths", "[5,,6]"], "lengths: '[5,,6]' is not YAML"),
         ([*CHAPTER_2, "-p", "seeds", "{a: 1}"], "seeds: '{a: 1}' is a dictionary; it must be a number, true or false"),
-        ([*CHAPTER_2, "-p", "seeds", "['5']"], "seeds must be a list of different integers from 0 to 4294967295"),
+        ([*CHAPTER_2, "-p", "seeds", "['5']"], "seeds must be a list of different integers from 0 to 4,294,967,295"),
         ([*CHAPTER_2, "-p", "train_steps", "1e3"], "train_steps must be an integer of at least 1, not 1000.0"),
         ([*CHAPTER_2, "-p", "encoding", "no"], "encoding must be 'scalar' or 'one-hot', not 'no'"),
         ([*CHAPTER_3, "-p", "tau", "5", "-p", "tau", "6"], "tau is given twice by -p; once is enough"),

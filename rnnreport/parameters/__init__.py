@@ -8,9 +8,10 @@ chapter that has them. Checking takes no torch and no pandas, unless a value can
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -54,16 +55,27 @@ def _regular(name: str) -> str:
     return name
 
 
+def integer(least: int, most: int) -> Any:
+    """For an integer in this range, both ends in it."""
+    return Field(strict=True, ge=least, le=most, description=f"an integer from {least:,} to {most:,}")
+
+
+def number(least: float, most: float) -> Any:
+    """For a number in this range, both ends in it."""
+    return Field(strict=True, ge=least, le=most, description=f"a number from {least:,g} to {most:,g}")
+
+
 DISTINCT = AfterValidator(_distinct)  # for lists: at least one, and none twice
 
-# Every type's description completes the sentence "… must be …". What memory, the range of a number or the rounding of a
-# difference cannot bear is out of its range, so that a chapter refuses it before any work; steps only take time.
+# Every type's description completes the sentence "… must be …"; see also _described. What memory, the range of a number
+# or the rounding of a difference cannot bear is out of its range, so that a chapter refuses it before any work; steps
+# only take time.
 Count = Annotated[int, Field(strict=True, ge=1, description="an integer of at least 1")]
-Size = Annotated[int, Field(strict=True, ge=1, le=4_096, description="an integer from 1 to 4,096")]  # units, a batch
-Length = Annotated[int, Field(strict=True, ge=2, le=10_000, description="an integer from 2 to 10,000")]
-Length3 = Annotated[int, Field(strict=True, ge=3, le=10_000, description="an integer from 3 to 10,000")]
-Sample = Annotated[int, Field(strict=True, ge=100, le=100_000, description="an integer from 100 to 100,000")]
-Rate = Annotated[float, Field(strict=True, ge=1e-9, le=10, description="a number from 1e-09 to 10")]  # of learning
+Size = Annotated[int, integer(1, 4_096)]  # units, a batch
+Length = Annotated[int, integer(2, 10_000)]
+Length3 = Annotated[int, integer(3, 10_000)]
+Sample = Annotated[int, integer(100, 100_000)]
+Rate = Annotated[float, number(1e-9, 10)]  # of learning
 UTF8 = AfterValidator(_utf8)
 Text = Annotated[str, Field(strict=True, min_length=1, description="a UTF-8 text of at least one character"), UTF8]
 TextName = Annotated[Text, Field(description="the name of a text, in UTF-8"), _Located()]
@@ -78,17 +90,15 @@ FolderName = Annotated[
     str, Field(strict=True, description="the name of a folder, in UTF-8, or '' for none"), UTF8, _Located()
 ]
 
-Seed = Annotated[int, Field(strict=True, ge=0, lt=2**32)]
-Seeds = Annotated[list[Seed], Field(description="a list of different integers from 0 to 4294967295"), DISTINCT]
-Lengths = Annotated[list[Length], Field(description="a list of different integers from 2 to 10,000"), DISTINCT]
-Ladder = Annotated[list[Length3], Field(description="a list of different integers from 3 to 10,000"), DISTINCT]
-Rates = Annotated[list[Rate], Field(description="a list of different numbers from 1e-09 to 10"), DISTINCT]
+Seeds = Annotated[list[Annotated[int, integer(0, 2**32 - 1)]], DISTINCT]
+Lengths = Annotated[list[Length], DISTINCT]
+Ladder = Annotated[list[Length3], DISTINCT]
+Rates = Annotated[list[Rate], DISTINCT]
 
 # The derivations are held against finite differences entry by entry, and against the report's sums over every index.
-Small = Annotated[int, Field(strict=True, ge=1, le=64, description="an integer from 1 to 64")]
-Classes = Annotated[int, Field(strict=True, ge=2, le=64, description="an integer from 2 to 64")]
-Short = Annotated[int, Field(strict=True, ge=2, le=100)]
-ShortLengths = Annotated[list[Short], Field(description="a list of different integers from 2 to 100"), DISTINCT]
+Small = Annotated[int, integer(1, 64)]
+Classes = Annotated[int, integer(2, 64)]
+ShortLengths = Annotated[list[Annotated[int, integer(2, 100)]], DISTINCT]
 
 
 class Parameters(BaseModel):
@@ -129,4 +139,16 @@ class Parameters(BaseModel):
         name = error["loc"][0]
         if name not in values:
             return f"parameter {name} is missing"
-        return f"{name} must be {cls.model_fields[name].description}, not {brief(values[name])}"
+        field = cls.model_fields[name]
+        allowed = field.description or _described(name, field.annotation)
+        return f"{name} must be {allowed}, not {brief(values[name])}"
+
+
+def _described(name: str, kind: Any) -> str:
+    """What a type without a description of its own allows: a choice, or a list of choices or of what is described."""
+    items, *_ = choices = get_args(kind)
+    if get_origin(kind) is Literal:
+        return f"one of {', '.join(map(repr, choices))}"
+    if get_origin(items) is Literal:
+        return f"a list of different {name} among {', '.join(map(repr, get_args(items)))}"
+    return re.sub(r"^an? (\w+)", r"a list of different \1s", items.__metadata__[0].description)

@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 
-from rnnreport.claims.collected import VERDICTS, VerdictName, collected
+from rnnreport.claims.collected import VerdictName, collected
 from rnnreport.parameters import DISTINCT, FileName, Parameters
 
 
@@ -22,8 +22,4 @@ class IndexParameters(Parameters):
 class ClaimsParameters(IndexParameters):
     """What chapter 5 can be told."""
 
-    verdicts: Annotated[
-        list[VerdictName],
-        Field(description=f"a list of different verdicts among {', '.join(map(repr, VERDICTS))}"),
-        DISTINCT,
-    ]
+    verdicts: Annotated[list[VerdictName], DISTINCT]

@@ -2,9 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
-
-from rnnreport.parameters import DISTINCT, Classes, Parameters, Seeds, ShortLengths, Small
+from rnnreport.parameters import DISTINCT, Classes, Parameters, Seeds, ShortLengths, Small, integer, number
 
 
 class GradientParameters(Parameters):
@@ -16,9 +14,5 @@ class GradientParameters(Parameters):
     hidden_size: Small
     batch_size: Small
     classes: Classes
-    spectral_radii: Annotated[
-        list[Annotated[float, Field(strict=True, ge=0.01, le=10)]],
-        Field(description="a list of different numbers from 0.01 to 10"),
-        DISTINCT,
-    ]
-    horizon: Annotated[int, Field(strict=True, ge=2, le=1_000, description="an integer from 2 to 1,000")]
+    spectral_radii: Annotated[list[Annotated[float, number(0.01, 10)]], DISTINCT]
+    horizon: Annotated[int, integer(2, 1_000)]

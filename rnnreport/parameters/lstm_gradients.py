@@ -2,9 +2,9 @@
 
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from rnnreport.parameters import DISTINCT, Classes, Parameters, Seeds, ShortLengths, Small
+from rnnreport.parameters import DISTINCT, Classes, Parameters, Seeds, ShortLengths, Small, number
 
 LONGEST_BY_DIFFERENCES = 5  # of a longer sequence the gradient by the first state is lost in the rounding of the loss
 
@@ -18,12 +18,8 @@ class LSTMGradientParameters(Parameters):
     hidden_size: Small
     batch_size: Small
     classes: Classes
-    taus: Annotated[
-        list[Annotated[float, Field(strict=True, ge=1, le=1_000)]],
-        Field(description="a list of different numbers from 1 to 1,000"),
-        DISTINCT,
-    ]
-    r_on: Annotated[float, Field(strict=True, ge=0.05, le=1, description="a number from 0.05 to 1")]
+    taus: Annotated[list[Annotated[float, number(1, 1_000)]], DISTINCT]
+    r_on: Annotated[float, number(0.05, 1)]
 
     @model_validator(mode="after")
     def _shortest_bears_differences(self) -> Self:

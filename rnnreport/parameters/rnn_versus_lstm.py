@@ -1,6 +1,5 @@
 """Chapter 2: the vanilla RNN and the LSTM on palindromes."""
 
-from collections.abc import Iterable
 from typing import Annotated, Any, get_args
 
 from pydantic import AfterValidator, Field
@@ -8,10 +7,6 @@ from pydantic import AfterValidator, Field
 from rnnreport.configuration import Encoding, ModelName, OptimizerName
 from rnnreport.parameters import DISTINCT, Count, Ladder, Length, Length3, Rate, Rates, Sample
 from rnnreport.parameters.training import TrainingParameters
-
-
-def _listed(what: str, names: Iterable[str]) -> str:
-    return f"a list of different {what} among {', '.join(map(repr, names))}"
 
 
 def _with_rnn(models: list[str]) -> list[str]:
@@ -25,16 +20,14 @@ class RNNVersusLSTMParameters(TrainingParameters):
 
     models: Annotated[
         list[ModelName],
-        Field(description=f"{_listed('models', get_args(ModelName))}, 'rnn' one of them"),
+        Field(description=f"a list of different models among {str(get_args(ModelName))[1:-1]}, 'rnn' one of them"),
         DISTINCT,
         AfterValidator(_with_rnn),
     ]
     early_steps: Count
     longest_rate: Rate
     learning_rates: Rates
-    optimizers: Annotated[
-        list[OptimizerName], Field(description=_listed("optimizers", get_args(OptimizerName))), DISTINCT
-    ]
+    optimizers: Annotated[list[OptimizerName], DISTINCT]
     optimizer_length: Length
     optimizer_steps: Count
     ladder: Ladder

@@ -1,6 +1,6 @@
 """Chapter 4: the character model on a book."""
 
-from typing import Annotated, Self, get_args
+from typing import Annotated, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -8,14 +8,12 @@ from rnnreport import checksums, corpora
 from rnnreport.configuration import OptimizerName
 from rnnreport.experiments.text_recipes import COPIERS, RECIPES, REPORTED, RecipeName
 from rnnreport.experiments.text_run import TextRun
-from rnnreport.parameters import DISTINCT, Count, FolderName, ParameterError, Text, TextName, located
+from rnnreport.parameters import DISTINCT, Count, FolderName, ParameterError, Text, TextName, integer, located, number
 from rnnreport.parameters.training import TrainingParameters
 from rnnreport.runs import configuration_of, load
 from rnnreport.shown import brief
 
-# Beyond these a page takes days or more memory than there is, or its numbers leave those of float32.
-Length = Annotated[int, Field(strict=True, ge=2, le=1_000)]
-Temperature = Annotated[float, Field(strict=True, ge=0.01, le=100)]
+# Beyond this a step takes more memory than there is, or days.
 MAX_CHARACTERS = 2**16  # of a training step
 
 
@@ -23,26 +21,18 @@ class TextParameters(TrainingParameters):
     """What chapter 4 can be told."""
 
     corpus: TextName
-    lengths: Annotated[list[Length], Field(description="a list of different integers from 2 to 1,000"), DISTINCT]
-    optimizers: Annotated[
-        list[OptimizerName],
-        Field(description=f"a list of different optimizers among {', '.join(map(repr, get_args(OptimizerName)))}"),
-        DISTINCT,
-    ]
-    recipes: Annotated[
-        list[RecipeName],
-        Field(description=f"a list of different recipes among {', '.join(map(repr, RECIPES))}"),
-        DISTINCT,
-    ]
+    lengths: Annotated[list[Annotated[int, integer(2, 1_000)]], DISTINCT]
+    optimizers: Annotated[list[OptimizerName], DISTINCT]
+    recipes: Annotated[list[RecipeName], DISTINCT]
     recipe_steps: Count
     longest_steps: Count
     temperatures: Annotated[
-        list[Temperature],
+        list[Annotated[float, number(0.01, 100)]],
         Field(max_length=20, description="a list of 1 to 20 different numbers from 0.01 to 100"),
         DISTINCT,
     ]
     prompt: Annotated[Text, Field(max_length=500, description="a UTF-8 text of 1 to 500 characters")]
-    sample_length: Annotated[int, Field(strict=True, ge=1, le=10_000, description="an integer from 1 to 10,000")]
+    sample_length: Annotated[int, integer(1, 10_000)]
     long_folder: FolderName
     short_folder: FolderName
 

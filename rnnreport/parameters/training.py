@@ -1,6 +1,6 @@
 """What all chapters that train and show recorded runs can be told."""
 
-from typing import Annotated, get_args
+from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
@@ -34,5 +34,5 @@ class TrainingParameters(Parameters):
     device: Annotated[
         str, Field(strict=True, description="a text that names a device, such as 'cpu'"), AfterValidator(_present)
     ]
-    backend: Annotated[Backend, Field(description=f"one of {', '.join(map(repr, get_args(Backend)))}")]
+    backend: Backend
     recorded_file: Annotated[FileName, AfterValidator(_recorded)]
