@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
@@ -34,9 +34,8 @@ from rnnreport.shown import brief
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 Batches = Callable[[torch.Generator], tuple[Any, Tensor]]  # inputs: a tensor, or what moves to a device like one
-Measure = Callable[
-    [Tensor, Tensor], tuple[Tensor, Tensor]
-]  # outputs, targets -> mean loss, share of them that is right
+# Outputs and targets to the mean loss, and the share of them that is right.
+Measure = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 OPTIMIZERS: dict[OptimizerName, Callable[..., torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,
@@ -109,13 +108,14 @@ def train(
     model.to(device).train()
     optimizer = OPTIMIZERS[recipe.optimizer](model.parameters(), lr=recipe.learning_rate)
     generator = torch.Generator().manual_seed(recipe.seed)
+    training = _Training(recipe, model, optimizer, generator, carried, header)
     checkpoint = folder / CHECKPOINT if folder else None
     step, seconds = 0, 0.0
     rows: list[dict[str, float]] = []
     if folder:
         storage.clear(folder)
     if checkpoint and (found := _left(checkpoint, snapshots)):
-        step, rows, seconds = _resume(checkpoint, *found, recipe, model, optimizer, generator, carried, header)
+        step, rows, seconds = _resume(checkpoint, *found, training)
         on_steps(step)
     elif evaluate:
         rows.append({"step": 0, "loss": math.nan, "accuracy": math.nan, "seconds": 0.0, **_evaluated(model, evaluate)})
@@ -150,7 +150,7 @@ def train(
             on_steps(len(losses))
             losses, hits = [], []
             if checkpoint and (time.monotonic() - saved > checkpoint_seconds or step == recipe.steps):
-                _save(checkpoint, recipe, step, rows, model, optimizer, generator, carried, header)
+                _save(checkpoint, step, rows, training)
                 saved = time.monotonic()
     model.eval()
     return pd.DataFrame(rows).astype({"step": int})
@@ -227,18 +227,20 @@ def _evaluated(model: nn.Module, evaluate: Callable[[nn.Module], dict[str, float
     return values
 
 
-def _save(
-    path: Path,
-    recipe: Recipe,
-    step: int,
-    rows: list[dict[str, float]],
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    generator: torch.Generator,
-    carried: Mapping[str, Tensor],
-    header: Mapping[str, Any],
-) -> None:
+class _Training(NamedTuple):
+    """What a training is, and all that its steps change."""
+
+    recipe: Recipe
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    generator: torch.Generator
+    carried: Mapping[str, Tensor]
+    header: Mapping[str, Any]
+
+
+def _save(path: Path, step: int, rows: list[dict[str, float]], training: _Training) -> None:
     """All that the next step depends on, in one file of tensors with a JSON header."""
+    recipe, model, optimizer, generator, carried, header = training
     tensors = {f"model.{name}": tensor.detach() for name, tensor in model.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items() if value is not None}
@@ -269,17 +271,10 @@ def _left(path: Path, snapshots: Collection[int]) -> tuple[dict[str, Tensor], di
 
 
 def _resume(
-    path: Path,
-    tensors: dict[str, Tensor],
-    found: dict[str, Any],
-    recipe: Recipe,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    generator: torch.Generator,
-    carried: Mapping[str, Tensor],
-    header: Mapping[str, Any],
+    path: Path, tensors: dict[str, Tensor], found: dict[str, Any], training: _Training
 ) -> tuple[int, list[dict[str, float]], float]:
     """Put all that :func:`_save` wrote back to where the checkpoint left it; step, rows and seconds of the run."""
+    recipe, model, optimizer, generator, carried, header = training
     try:
         _check_header(path, found, header)
     except TrainingError as error:
