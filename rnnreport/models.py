@@ -209,18 +209,7 @@ class _Recurrent(nn.Module):
             raise ValueError(f"{name} takes a torch.nn.{cls.counterpart.__name__}, not a {type(module).__name__}")
         for option in ("bidirectional", "proj_size", "nonlinearity"):
             cls._check_options(name, **{option: getattr(module, option, getattr(cls, option))})
-        weight = next(module.parameters())
-        ours = cls(
-            module.input_size,
-            module.hidden_size,
-            module.num_layers,
-            bias=module.bias,
-            batch_first=module.batch_first,
-            dropout=module.dropout,
-            device=weight.device,
-            dtype=weight.dtype,
-            **options,
-        )
+        ours = cls(**_options(module, next(module.parameters())), **options)
         pairs = list(ours._pairs(module))
         _check_plain(name, module, [parameter for _, theirs in pairs for parameter in theirs])
         with torch.no_grad():
@@ -230,16 +219,7 @@ class _Recurrent(nn.Module):
 
     def to_torch(self) -> nn.RNNBase:
         """The ``torch.nn`` module with these weights: bias_ih is our bias, bias_hh is zero. All else as from_torch."""
-        theirs = self.counterpart(
-            self.input_size,
-            self.hidden_size,
-            self.num_layers,
-            bias=self.bias,
-            batch_first=self.batch_first,
-            dropout=self.dropout,
-            device=self._weight.device,
-            dtype=self._weight.dtype,
-        )
+        theirs = self.counterpart(**_options(self, self._weight))
         pairs = list(self._pairs(theirs))
         _check_plain(f"{type(self).__name__}.to_torch", self, [our for our, _ in pairs], self.per_unit)
         with torch.no_grad():
@@ -676,6 +656,12 @@ def _check_times(times: Tensor) -> None:
             f"times must be finite and, as {times.dtype}, from {-most:,.0f} to {most:,.0f}, not {wrong[0].item()}"
             + ("; float64 holds larger ones, and the first can be subtracted" if wrong[0].isfinite() else "")
         )
+
+
+def _options(module: Any, weight: Tensor) -> dict[str, Any]:
+    """What our networks and torch.nn's are made with alike, and the dtype and device of their weights."""
+    names = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout")
+    return {name: getattr(module, name) for name in names} | {"device": weight.device, "dtype": weight.dtype}
 
 
 def _check_plain(name: str, module: nn.Module, known: list[Tensor], further: tuple[str, ...] = ()) -> None:
