@@ -288,7 +288,7 @@ def test_the_data_folders_book_must_have_the_courses_bytes(monkeypatch, tmp_path
     (tmp_path / REPORT_BOOK).write_text("Democracy, abridged")
     monkeypatch.setenv(DATA_DIR, str(tmp_path))
     monkeypatch.setattr(pooch, "retrieve", lambda *args, **kwargs: pytest.fail("nothing is to be downloaded"))
-    refused(REPORT_BOOK, tmp_path / REPORT_BOOK, BOOKS[REPORT_BOOK][0])
+    refused(REPORT_BOOK, tmp_path / REPORT_BOOK, BOOKS[REPORT_BOOK])
 
 
 @pytest.mark.parametrize(
@@ -310,7 +310,8 @@ def test_without_a_network_the_reports_book_gives_way_to_shakespeare(monkeypatch
 @pytest.mark.parametrize("way", ["by its path", "DATA_DIR", "downloaded"])
 def test_a_book_is_known_by_its_bytes(text_file, monkeypatch, no_data_dir, way):
     data = "Ein Käse".encode("latin-1")
-    monkeypatch.setitem(BOOKS, REPORT_BOOK, (hashlib.sha256(data).hexdigest(), "latin-1"))
+    monkeypatch.setitem(BOOKS, REPORT_BOOK, hashlib.sha256(data).hexdigest())
+    monkeypatch.setattr(corpora, "LATIN_1", [REPORT_BOOK])
     path = Path(text_file(data, "other.txt" if way == "by its path" else REPORT_BOOK))
     monkeypatch.setattr(pooch, "retrieve", lambda *args, **kwargs: str(path))
     if way == "DATA_DIR":
@@ -332,7 +333,7 @@ def test_without_a_network_another_book_is_refused(monkeypatch, no_data_dir):
 
 def test_a_download_is_pinned_and_says_so(monkeypatch, no_data_dir, tmp_path):
     asked, data = [], "\ufeffFairy tales\r\n".encode()
-    monkeypatch.setitem(BOOKS, GRIMM, (hashlib.sha256(data).hexdigest(), "utf-8"))
+    monkeypatch.setitem(BOOKS, GRIMM, hashlib.sha256(data).hexdigest())
 
     def retrieve(url, known_hash, **kwargs):
         asked.append((url, known_hash, kwargs["fname"]))
@@ -344,7 +345,7 @@ def test_a_download_is_pinned_and_says_so(monkeypatch, no_data_dir, tmp_path):
     corpus = corpora.load(GRIMM)
     ((url, known_hash, name),) = asked
     assert re.fullmatch(rf"https://raw\.githubusercontent\.com/.+/[0-9a-f]{{40}}/.+/{re.escape(GRIMM)}", url)
-    assert known_hash == f"sha256:{BOOKS[GRIMM][0]}"
+    assert known_hash == f"sha256:{BOOKS[GRIMM]}"
     assert name == GRIMM
     assert corpus.text == "Fairy tales\n"
     assert "downloaded" in corpus.source
