@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from filelock import FileLock
 from pydantic import BaseModel
@@ -47,6 +47,12 @@ class Configuration(BaseModel, extra="forbid", frozen=True):
 
     recipe: Recipe
     backend: Backend = "torch"
+
+    @classmethod
+    def of_settings(cls, steps: int, seed: int, **settings: Any) -> Self:
+        """A configuration of these settings, its recipe's among them."""
+        recipe = {name: settings.pop(name) for name in list(settings) if name in Recipe.model_fields}
+        return cls(recipe=Recipe(steps=steps, seed=seed, **recipe), **settings)
 
     @property
     def steps(self) -> int:

@@ -599,13 +599,9 @@ def long_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text.write_text("to be or not to be, that is the question. " * 60)
 
     def tiny_run(steps: int, seed: int) -> text_training.TextRun:
-        return text_training.TextRun(
-            corpus=str(text),
-            sha256=cli.corpora.load(str(text)).sha256,
-            hidden_size=3,
-            recipe=text_training.course_recipe(steps, seed, record_every=2),
-            snapshots=(4,),
-        )
+        sha256 = cli.corpora.load(str(text)).sha256
+        small: dict[str, Any] = {"hidden_size": 3, "record_every": 2, "snapshots": (4,)}
+        return text_training.TextRun.of(steps, seed, corpus=str(text), sha256=sha256, **small)
 
     monkeypatch.setitem(cli.TRAININGS, "text", (tiny_run, 4, tmp_path / "usual"))
     monkeypatch.setattr(training, "use_one_thread", lambda: None)  # it would last beyond this test

@@ -42,7 +42,7 @@ from rnnreport.parameters import ParameterError
 from rnnreport.provenance import PROJECT
 from rnnreport.runs import RUNS_DIR, Run, finish, load, provenance, tabulate, write_table
 from rnnreport.sequences import Adding, Bursts, SineWaves
-from rnnreport.training import OPTIMIZERS, Recipe, TrainingError
+from rnnreport.training import OPTIMIZERS, Recipe, TrainingError, load_weights
 from rnnreport.windows import Streams
 
 torch.set_num_threads(1)  # at these sizes a second one costs more than it brings
@@ -162,7 +162,7 @@ def test_a_trained_network_is_that_of_the_last_step(tmp_path):
         folder = tmp_path / function
         table = trained(run, folder, getattr(of, function))
         network, expected = of.trained_network(Run(run, table, {}, folder)), of.new_network(run)
-        of.load_weights(expected, folder / f"weights-{run.steps}.safetensors")
+        load_weights(expected, folder / f"weights-{run.steps}.safetensors")
         assert len(table) > 3
         assert all(map(torch.equal, network.parameters(), expected.parameters()))
 
@@ -1030,14 +1030,8 @@ def test_held_out_scores_are_those_of_one_window_after_the_other(poem):
 def test_a_text_too_short_to_hold_any_out_is_trained_without(tmp_path):
     path = tmp_path / "short.txt"
     path.write_text("To be, or not to be, that is the question. " * 3)
-    run = TextRun(
-        corpus=str(path),
-        sha256=corpora.load(str(path)).sha256,
-        sequence_length=5,
-        hidden_size=4,
-        batch_size=3,
-        recipe=text_training.course_recipe(3),
-    )
+    small = {"sequence_length": 5, "hidden_size": 4, "batch_size": 3}
+    run = TextRun.of(3, corpus=str(path), sha256=corpora.load(str(path)).sha256, **small)
     table = trained(run, tmp_path / "run", train_text)
     assert "held_out_loss" not in table
     assert table["step"].tolist() == [3]
@@ -1049,13 +1043,8 @@ ALL_OPTIONS = {"forget_bias": 1.0, "dropout": 0.2, "tied": True, "carried": True
 def run_with_all_options(poem, backend="torch", seed=0, **changes):
     schedule = {"schedule": "cosine", "warmup": 3, "record_every": 3}
     settings = {"sequence_length": 6, "hidden_size": 4, "batch_size": 3, "snapshots": (0, 4, 10), **ALL_OPTIONS}
-    return TextRun(
-        corpus=poem.name,
-        sha256=poem.sha256,
-        backend=backend,
-        recipe=text_training.course_recipe(10, seed, **schedule),
-        **{**settings, **changes},
-    )
+    text = {"corpus": poem.name, "sha256": poem.sha256}
+    return TextRun.of(10, seed, backend=backend, **text, **schedule, **{**settings, **changes})
 
 
 @pytest.fixture(scope="module", params=["torch", "native"])
@@ -1204,16 +1193,16 @@ def test_damaged_recorded_weights_are_named(book, recorded_copy, damage):
 def test_a_text_that_has_changed_since_is_not_trained_on(tmp_path):
     path = tmp_path / "text.txt"
     path.write_text("To be, or not to be. " * 9)
-    run = TextRun(corpus=str(path), sha256="another", sequence_length=5, recipe=text_training.course_recipe(3))
+    run = TextRun.of(3, corpus=str(path), sha256="another", sequence_length=5)
     with pytest.raises(corpora.CorpusError, match="no longer the text"):
         trained(run, tmp_path / "run", train_text)
 
 
 def test_the_courses_recipe():
-    recipe = text_training.course_recipe(100, seed=4, record_every=7)
+    run = TextRun.of(100, seed=4, sha256="-", record_every=7)
+    recipe = run.recipe
     assert (recipe.steps, recipe.seed, recipe.record_every) == (100, 4, 7)
     assert (recipe.learning_rate, recipe.decay, recipe.decay_every, recipe.clip_norm) == (2e-3, 0.96, 5000, 5.0)
-    run = TextRun(sha256="-", recipe=recipe)
     assert (run.sequence_length, run.hidden_size, run.num_layers, run.batch_size) == (30, 128, 2, 64)
 
 
@@ -1222,7 +1211,7 @@ def test_the_long_training_is_of_the_reports_book():
     run = text_training.long_run(1_000, seed=2)
     assert (run.corpus, run.steps, run.seed) == (corpora.REPORT_BOOK, 1_000, 2)
     assert run.sha256 == corpora.load().sha256
-    assert run.recipe.model_copy(update={"record_every": 10}) == text_training.course_recipe(1_000, 2)
+    assert run.recipe.model_copy(update={"record_every": 10}) == TextRun.of(1_000, 2, sha256="-").recipe
 
 
 def test_the_long_training_takes_no_other_text(monkeypatch):

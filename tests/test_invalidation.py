@@ -17,7 +17,7 @@ from conftest import ROOT
 from rnnreport import build, provenance
 from rnnreport.experiments.palindromes import PalindromeRun, train_palindromes
 from rnnreport.experiments.sequences import SequenceRun, train_sequences
-from rnnreport.experiments.text_training import TextRun, course_recipe, train_text
+from rnnreport.experiments.text_training import TextRun, train_text
 from rnnreport.provenance import PLUMBING
 from rnnreport.runs import key_of
 from rnnreport.sequences import MarkedDigit
@@ -25,7 +25,7 @@ from rnnreport.sequences import MarkedDigit
 RUNS = {
     "palindromes": (train_palindromes, PalindromeRun.of("lstm", length=5, seed=0)),
     "sequences": (train_sequences, SequenceRun.of(MarkedDigit(length=2), None, seed=0, steps=1)),
-    "text": (train_text, TextRun(sha256="", recipe=course_recipe(1))),
+    "text": (train_text, TextRun.of(1, sha256="")),
 }
 Again = Callable[[dict[Path, str]], tuple[set[str], set[str]]]
 ALL_RUNS = "palindromes sequences text"

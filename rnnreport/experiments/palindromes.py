@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from rnnreport.backends import Backend
-from rnnreport.configuration import Encoding, Initialisation, ModelName, Recipe
+from rnnreport.configuration import Encoding, Initialisation, ModelName
 from rnnreport.models import PalindromeClassifier, TemporalGateLSTM
 from rnnreport.palindromes import palindrome_batch
 from rnnreport.runs import Configuration, OnSteps, Run
@@ -49,14 +49,9 @@ class PalindromeRun(Configuration):
         **settings: Any,
     ) -> Self:
         """A run of these settings, its recipe's among them."""
-        recipe = {name: settings.pop(name) for name in list(settings) if name in Recipe.model_fields}
-        return cls(
-            model=model,
-            length=length,
-            backend=backend,
-            solved_at=solved_at,
-            recipe=Recipe(**{"record_every": 50 if steps >= 200 else 10, **recipe, "steps": steps, "seed": seed}),
-            **settings,
+        settings = {"record_every": 50 if steps >= 200 else 10, **settings}
+        return cls.of_settings(
+            steps, seed, model=model, length=length, backend=backend, solved_at=solved_at, **settings
         )
 
 
@@ -140,7 +135,14 @@ def new_network(run: PalindromeRun) -> PalindromeClassifier:
 
 def trained_network(run: Run, step: int | None = None) -> PalindromeClassifier:
     """The network of a finished run, as it was at the end or at one of its snapshots."""
-    network = new_network(run.configuration)
+    return with_weights_of(run, step, new_network(run.configuration))
+
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def with_weights_of(run: Run, step: int | None, network: Network) -> Network:
+    """A network with the weights that a finished run kept of it, at the end or at one of its snapshots."""
     step = int(run.table["step"].iloc[-1]) if step is None else step
     load_weights(network, run.folder / f"weights-{step}.safetensors")
     return network.eval()

@@ -11,12 +11,10 @@ from pydantic import BaseModel
 from torch import nn
 
 from rnnreport.backends import Backend
-from rnnreport.configuration import Recipe
-from rnnreport.experiments.palindromes import own_stream, train_until_solved
+from rnnreport.experiments.palindromes import own_stream, train_until_solved, with_weights_of
 from rnnreport.models import SequenceNetwork, TemporalGateLSTM
 from rnnreport.runs import Configuration, OnSteps, Run
 from rnnreport.sequences import SineWaves, Task
-from rnnreport.training import load_weights
 
 
 class Gate(BaseModel, extra="forbid", frozen=True):
@@ -50,10 +48,9 @@ class SequenceRun(Configuration):
         cls, task: Task, gate: Gate | None, seed: int, steps: int, backend: Backend = "torch", **settings: Any
     ) -> Self:
         """A run with these gates, or of the LSTM where there are none; settings: the recipe's are among them."""
-        recipe = {name: settings.pop(name) for name in list(settings) if name in Recipe.model_fields}
-        recipe = {"optimizer": "adam", "record_every": max(10, steps // 40), **recipe, "steps": steps, "seed": seed}
-        model: Literal["lstm", "temporal-gate"] = "temporal-gate" if gate else "lstm"
-        return cls(model=model, task=task, gate=gate, backend=backend, recipe=Recipe(**recipe), **settings)
+        settings = {"optimizer": "adam", "record_every": max(10, steps // 40), **settings}
+        model = "temporal-gate" if gate else "lstm"
+        return cls.of_settings(steps, seed, model=model, task=task, gate=gate, backend=backend, **settings)
 
 
 def train_sequences(run: SequenceRun, folder: Path, on_steps: OnSteps = lambda steps: None) -> pd.DataFrame:
@@ -103,7 +100,4 @@ def new_network(run: SequenceRun) -> SequenceNetwork:
 
 def trained_network(run: Run, step: int | None = None) -> SequenceNetwork:
     """The network of a finished run, as it was at the end or at one of its snapshots."""
-    network = new_network(run.configuration)
-    step = int(run.table["step"].iloc[-1]) if step is None else step
-    load_weights(network, run.folder / f"weights-{step}.safetensors")
-    return network.eval()
+    return with_weights_of(run, step, new_network(run.configuration))

@@ -14,7 +14,7 @@ import torch
 
 from rnnreport import checksums, corpora
 from rnnreport.backends import Backend, kernels
-from rnnreport.experiments.text_run import TextRun, course_recipe
+from rnnreport.experiments.text_run import TextRun
 from rnnreport.experiments.text_training import train_text
 from rnnreport.parameters import ParameterError
 from rnnreport.parameters.speed import Comparison, Record, read
@@ -290,11 +290,13 @@ def compare_backends(steps: int = 5_000, seeds: Sequence[int] = (0, 1, 2)) -> pd
     finished = run_all(
         train_text,
         [
-            TextRun(
+            TextRun.of(
+                steps,
+                seed,
                 corpus=text.name,
                 sha256=text.sha256,
                 backend=backend,
-                recipe=course_recipe(steps, seed, record_every=max(1, steps // 10)),
+                record_every=max(1, steps // 10),
             )
             for backend, seed in product(BACKENDS, seeds)
         ],

@@ -21,7 +21,7 @@ from rnnreport.experiments.text_recipes import (
     learning_steps,
     sample_steps,
 )
-from rnnreport.experiments.text_run import TextRun, course_recipe
+from rnnreport.experiments.text_run import TextRun
 from rnnreport.experiments.text_training import held_out_scores, long_run, snapshot, train_text
 from rnnreport.models import CharLSTM
 from rnnreport.origin import of_rows
@@ -103,33 +103,16 @@ def _recipe_run(p: TextParameters, name: RecipeName, seed: int) -> TextRun:
 
 def short_run(steps: int, seed: int) -> TextRun:
     """The recipe ``RECIPE_OF_SHORT`` on the report's book for so many of its own steps, with its weights at the end."""
-    course = long_run(steps, seed)
-    changes = RECIPES[RECIPE_OF_SHORT]
-    of_run = {name: value for name, value in changes.items() if name in TextRun.model_fields}
-    rest = {name: value for name, value in changes.items() if name not in of_run}
-    return course.model_copy(
-        update={
-            **of_run,
-            "recipe": course_recipe(steps, seed, record_every=500, **rest),
-            "backend": "native",
-            "read_on": True,
-            "snapshots": (steps,),
-        }
-    )
+    kept: dict[str, Any] = {"record_every": 500, "read_on": True, "snapshots": (steps,)}
+    book = long_run(steps, seed).sha256
+    return TextRun.of(steps, seed, sha256=book, backend="native", **kept, **RECIPES[RECIPE_OF_SHORT])
 
 
 def _configuration(p: TextParameters, steps: int, seed: int, **changes: Any) -> TextRun:
     """The run at the chapter's settings with these changes, of the run or of its recipe."""
-    of_run = {name: changes.pop(name) for name in set(changes) & set(TextRun.model_fields)}
-    every = max(1, min(steps // 40, 500))
-    settings = {"learning_rate": p.learning_rate, "record_every": every, "device": p.device}
-    return TextRun(
-        corpus=p.corpus,
-        sha256=corpora.load(p.corpus).sha256,
-        backend=p.backend,
-        recipe=course_recipe(steps, seed, **{**settings, **changes}),
-        **{"hidden_size": p.hidden_size, "batch_size": p.batch_size, **of_run},
-    )
+    settings = p.model_dump(include={"corpus", "backend", "learning_rate", "device", "hidden_size", "batch_size"})
+    settings |= {"sha256": corpora.load(p.corpus).sha256, "record_every": max(1, min(steps // 40, 500))}
+    return TextRun.of(steps, seed, **{**settings, **changes})
 
 
 def habits(runs: Sequence[Run], corpus: corpora.Corpus) -> pd.DataFrame:

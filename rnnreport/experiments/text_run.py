@@ -1,7 +1,8 @@
 """What a training of the character model is asked for."""
 
+from typing import Any, Self
+
 from rnnreport import corpora
-from rnnreport.configuration import Recipe
 from rnnreport.runs import Configuration
 
 
@@ -26,8 +27,11 @@ class TextRun(Configuration):
     read_on: bool = False
     snapshots: tuple[int, ...] = ()
 
+    @classmethod
+    def of(cls, steps: int, seed: int = 0, **settings: Any) -> Self:
+        """A run of these settings, its recipe's among them; the recipe's defaults are the course's for part 3.
 
-def course_recipe(steps: int, seed: int = 0, **changes: object) -> Recipe:
-    """The course's defaults for part 3: learning rate 2e-3, times 0.96 every 5,000 steps, gradients clipped at 5."""
-    settings = {"optimizer": "adam", "learning_rate": 2e-3, "decay": 0.96, "decay_every": 5_000, "clip_norm": 5.0}
-    return Recipe(steps=steps, seed=seed, **{**settings, **changes})
+        Learning rate 2e-3, times 0.96 every 5,000 steps, gradients clipped at 5.
+        """
+        course = {"optimizer": "adam", "learning_rate": 2e-3, "decay": 0.96, "decay_every": 5_000, "clip_norm": 5.0}
+        return cls.of_settings(steps, seed, **{**course, **settings})

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rnnreport import corpora
-from rnnreport.experiments.text_run import TextRun, course_recipe
+from rnnreport.experiments.text_run import TextRun
 from rnnreport.models import CharLSTM
 from rnnreport.runs import OnSteps
 from rnnreport.training import Batches, load_weights, train
@@ -24,11 +24,8 @@ def long_run(steps: int, seed: int) -> TextRun:
     book = corpora.load()
     if not book.is_report_book:
         raise corpora.CorpusError(f"the long training is of {corpora.REPORT_BOOK}, which could not be downloaded")
-    return TextRun(
-        sha256=book.sha256,
-        recipe=course_recipe(steps, seed, record_every=500),
-        snapshots=(0, 2_000, 10_000, 50_000, 100_000, 200_000, 500_000),
-    )
+    snapshots = 0, 2_000, 10_000, 50_000, 100_000, 200_000, 500_000
+    return TextRun.of(steps, seed, sha256=book.sha256, record_every=500, snapshots=snapshots)
 
 
 def train_text(run: TextRun, folder: Path, on_steps: OnSteps = lambda steps: None) -> pd.DataFrame:
