@@ -36,10 +36,8 @@ def kernels(backend: Backend, *tensors: Tensor) -> ModuleType | None:
     check_backend(backend)
     if backend == "torch":
         return None
-    if tensors:
-        import torch  # here, since names of backends are read before any work
     for tensor in tensors:
-        import torch  # whoever has a tensor has done so already
+        import torch  # here, since names of backends are read before any work
 
         if tensor.dtype != torch.float32 or tensor.device.type != "cpu":
             _say_once(backend, f"they take float32 on the CPU, not {tensor.dtype} on {tensor.device}")

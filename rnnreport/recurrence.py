@@ -11,8 +11,7 @@ refused. ``backend``: "torch" is the code below, any other the same in C++, see 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import wraps
+from collections.abc import Iterator
 from itertools import pairwise, repeat
 from typing import Any
 
@@ -20,8 +19,7 @@ import torch
 from torch import Tensor
 
 from rnnreport.backends import Backend, kernels
-
-Gradients = tuple[Tensor | None, ...]
+from rnnreport.backward import Gradients, once
 
 _sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input  # (dy, y) -> dy y (1 - y)
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input  # (dy, y) -> dy (1 - y^2)
@@ -97,24 +95,6 @@ def sparse_pays(k: Tensor, batch: int, backend: Backend = "torch") -> bool:
     return bool(k.count_nonzero() < most * k.numel())
 
 
-def once(backward: Callable[..., Gradients]) -> Callable[..., Gradients]:
-    """A Function's backward pass that has no derivative of its own, and says so.
-
-    torch's once_differentiable lets a second derivative pass as 0 where the incoming gradient asks for none.
-    """
-
-    @wraps(backward)
-    def checked(ctx: Any, *gradients: Tensor | None) -> Gradients:
-        if torch.is_grad_enabled():
-            raise RuntimeError(
-                "a recurrence of rnnreport.recurrence can be differentiated once: create_graph must be False; "
-                "for second derivatives, take torch.func of a network, or loop over rnnreport.cells"
-            )
-        return backward(ctx, *gradients)
-
-    return checked
-
-
 class _RNN(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -140,8 +120,8 @@ class _RNN(torch.autograd.Function):
                 dh += d_out
             _tanh_backward(dh, h_t, grad_input=da_t)
             torch.mm(da_t, W_hh, out=dh)
-        dx, d_weight_ih = _project_backward(da, x, weight_ih, ctx.needs_input_grad[0])
-        return dx, dh, d_weight_ih, _outer(da, h[:-1]), da.sum((0, 1))
+        dx, *by_weights = _by_weights(da, x, h, weight_ih, ctx.needs_input_grad[0])
+        return dx, dh, *by_weights
 
 
 class _LSTM(torch.autograd.Function):
@@ -208,9 +188,8 @@ class _LSTM(torch.autograd.Function):
             if k_t is not None:
                 dh += dh_past
                 dc += dc_past
-        dx, d_weight_ih = _project_backward(da, x, weight_ih, ctx.needs_input_grad[0])
-        d_weight_hh, d_bias = _outer(da, h[:-1]), da.sum((0, 1))
-        return dx, dh, dc, swap(d_weight_ih), swap(d_weight_hh), swap(d_bias), dk
+        dx, *by_weights = _by_weights(da, x, h, weight_ih, ctx.needs_input_grad[0])
+        return dx, dh, dc, *map(swap, by_weights), dk
 
 
 class _SparseLSTM(torch.autograd.Function):
@@ -362,12 +341,16 @@ def _project(x: Tensor, W: Tensor, bias: Tensor, out: Tensor) -> Tensor:
     return out
 
 
-def _project_backward(da: Tensor, x: Tensor, weight: Tensor, needs_dx: bool) -> tuple[Tensor | None, Tensor]:
-    """The loss by x and by the weight (G, D) of :func:`_project`, from da: (T, B, G)."""
+def _by_weights(
+    da: Tensor, x: Tensor, h: Tensor, weight_ih: Tensor, needs_dx: bool
+) -> tuple[Tensor | None, Tensor, Tensor, Tensor]:
+    """The loss by x, weight_ih (G, D), weight_hh (G, H) and bias (G,), from da, the loss by their sum a: (T, B, G)."""
     if x.is_floating_point():
-        return da @ weight if needs_dx else None, _outer(da, x)
-    by_symbol = da.new_zeros(weight.shape[1], weight.shape[0]).index_add_(0, x.flatten(), da.flatten(0, 1))
-    return None, by_symbol.t()
+        dx, d_weight_ih = da @ weight_ih if needs_dx else None, _outer(da, x)
+    else:  # the rows of the symbols that were read
+        rows = da.new_zeros(weight_ih.shape[1], weight_ih.shape[0]).index_add_(0, x.flatten(), da.flatten(0, 1))
+        dx, d_weight_ih = None, rows.t()
+    return dx, d_weight_ih, _outer(da, h[:-1]), da.sum((0, 1))
 
 
 def _outer(da: Tensor, x: Tensor) -> Tensor:

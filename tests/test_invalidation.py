@@ -82,7 +82,7 @@ TABLE = [
     ("experiments/text_training.py experiments/text_run.py corpora.py windows.py", "04 06", "text"),
     ("models.py", "01c 02 03 04 06", ALL_RUNS),
     ("training.py configuration.py", "01c 02 03 04 06", ALL_RUNS),
-    ("recurrence.py", "01b 01c 02 03 04 06", ALL_RUNS),
+    ("recurrence.py backward.py", "01b 01c 02 03 04 06", ALL_RUNS),
     ("backends.py", "01b 01c 02 03 04 06", ALL_RUNS),
     ("cells.py", "01 01b 01c 02 03 04 06", ALL_RUNS),
     # What schedules, stores and says: nothing is trained anew.

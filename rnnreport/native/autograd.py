@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from rnnreport.backends import Backend
+from rnnreport.backward import Gradients, once
 from rnnreport.native import library
-from rnnreport.recurrence import Gradients, once
+
+if TYPE_CHECKING:
+    from rnnreport.backends import Backend
 
 library.load()
 _kernels = torch.ops.rnnreport
