@@ -6,12 +6,13 @@ import pytest
 import torch
 
 from rnnreport.experiments import temporal_gate as trained
+from rnnreport.experiments.gate import Gate
 from rnnreport.figures import gate, temporal_gate
 
 
 def test_a_gate_is_told_by_when_it_opens():
     k = pd.DataFrame({"t": [0.0, 0.5, 1.0, 2.0], "k": [0.0, 0.9, 0.25, 0.0], "integer": [True, False, True, True]})
-    assert gate.opens(k, 6.0, -3.5, 0.2) == (
+    assert gate.opens(k, Gate(6.0, -3.5, 0.2)) == (
         "With τ = 6, s = -3.5 and r_on = 0.2 the gate opens at t = -3.5 for 1.2 steps, and again every 6."
     )
     assert gate.at_whole_steps(k) == (

@@ -24,6 +24,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from rnnreport import cells, figures
+from rnnreport.experiments.gate import Gate
 from rnnreport.experiments.kept import Plane
 from rnnreport.experiments.text_recipes import learning_steps
 from rnnreport.figures import cell_path, gate, gradients, memory, rnn_versus_lstm, speed, temporal_gate
@@ -354,9 +355,9 @@ DRAWINGS = {
     "gates": lambda: rnn_versus_lstm.gates(gate_values()),
     "gated update": lambda: gate.update(1 / 3),
     "gated update, shut": lambda: gate.update(0.0),
-    "temporal gate": lambda: gate.temporal_gate(k_of(), 6.0, 3.0, 0.2),
-    "temporal gate, s = 0": lambda: gate.temporal_gate(k_of(s=0.0), 6.0, 0.0, 0.2),
-    "temporal gate, s < 0, never shut": lambda: gate.temporal_gate(k_of(s=-2.0, r_on=1.0), 6.0, -2.0, 1.0),
+    "temporal gate": lambda: gate.temporal_gate(k_of(), Gate(6.0, 3.0, 0.2)),
+    "temporal gate, s = 0": lambda: gate.temporal_gate(k_of(s=0.0), Gate(6.0, 0.0, 0.2)),
+    "temporal gate, s < 0, never shut": lambda: gate.temporal_gate(k_of(s=-2.0, r_on=1.0), Gate(6.0, -2.0, 1.0)),
     "states": lambda: gate.states(states()),
     "text": lambda: text_figures.curves_of_first_steps(text()),
     "text, one seed": lambda: text_figures.curves_of_first_steps(text(seeds=(0,))),
@@ -626,7 +627,7 @@ LONG = {
             rows, dict.fromkeys(("effective_rate", "effective_rate_low", "effective_rate_high", "update"), 0.1)
         ).assign(optimizer="sgd", learning_rate=0.1, step=range(rows)),
     ),
-    "temporal gate": lambda rows: gate.temporal_gate(k_of(tau=rows / 10, until=rows), rows / 10, 3.0, 0.2),
+    "temporal gate": lambda rows: gate.temporal_gate(k_of(tau=rows / 10, until=rows), Gate(rows / 10, 3.0, 0.2)),
 }
 
 
@@ -757,7 +758,7 @@ def test_figure_1a_has_the_training_batches_as_well():
 
 
 def test_figure_3_names_its_dimensions_and_dots_the_integer_steps():
-    ax = gate.temporal_gate(k_of(), 6.0, 3.0, 0.2).axes[0]
+    ax = gate.temporal_gate(k_of(), Gate(6.0, 3.0, 0.2)).axes[0]
     assert {"s = 3", "τ = 6"} <= set(words(ax))
     assert any("on" in text and text.endswith("τ = 1.2") for text in words(ax))
     dots = next(line for line in ax.lines if line.get_linestyle() == "None")

@@ -14,7 +14,7 @@ from rnnreport.cells import temporal_gate
 from rnnreport.experiments import gate
 from rnnreport.models import TemporalGateLSTM
 
-TAU, S, R_ON = 6.0, 3.0, 0.2  # figure 3's gate
+TAU, S, R_ON = GATE = gate.Gate(6.0, 3.0, 0.2)  # figure 3's
 
 
 def exact(value):
@@ -25,7 +25,7 @@ def exact(value):
 
 
 def test_openness_is_k_on_a_fine_grid():
-    table = gate.openness(6.0, 3.0, 0.2, until=24.0)
+    table = gate.openness(GATE, until=24.0)
     assert len(table) == 2401
     assert table["t"].iloc[[0, -1]].tolist() == [0.0, 24.0]
     assert table["integer"].sum() == 25
@@ -34,12 +34,12 @@ def test_openness_is_k_on_a_fine_grid():
     assert table["t"].is_unique
     at = np.interp([3.0, 3.6, 4.2, 6.0, 9.6], table["t"], table["k"])
     assert at.tolist() == pytest.approx([0, 1, 0, 0, 1], abs=1e-9)
-    odd = gate.openness(6.0, 3.0, 0.2, until=7.3)
+    odd = gate.openness(GATE, until=7.3)
     assert odd.loc[odd["integer"], "t"].tolist() == list(range(8))
 
 
 def test_states_stand_still_where_the_gate_is_shut():
-    table = gate.states(6.0, 3.0, 0.2, steps=25, seed=0)
+    table = gate.states(GATE, steps=25, seed=0)
     assert table["t"].tolist() == list(range(1, 26))
     for row in range(25):
         before = table.loc[row - 1, ["gated h", "gated c"]].tolist() if row else [0.0, 0.0]
@@ -48,8 +48,8 @@ def test_states_stand_still_where_the_gate_is_shut():
     assert (table["h"].diff().dropna() != 0).all()
     parameters = (torch.tensor(value, dtype=torch.float64) for value in (6, 3, 0.2))
     np.testing.assert_array_equal(table["k"], temporal_gate(torch.arange(1.0, 26.0, dtype=torch.float64), *parameters))
-    pd.testing.assert_frame_equal(table, gate.states(6.0, 3.0, 0.2, steps=25, seed=0), check_exact=True)
-    assert not table["c"].equals(gate.states(6.0, 3.0, 0.2, steps=25, seed=1)["c"])
+    pd.testing.assert_frame_equal(table, gate.states(GATE, steps=25, seed=0), check_exact=True)
+    assert not table["c"].equals(gate.states(GATE, steps=25, seed=1)["c"])
 
 
 # Half-lives
@@ -150,7 +150,7 @@ def test_a_leak_alone_reaches_units_that_never_open():
 @pytest.mark.parametrize("name", gate.MODS)
 def test_derivatives_of_mod_change_no_value(name, leak):
     t = torch.linspace(-40, 60, 1001, dtype=torch.float64)
-    gates = exact(TAU), exact(S), exact(R_ON)
+    gates = GATE.exact()
     found, expected = gate.gate_by(gate.MODS[name], t, *gates, leak), temporal_gate(t, *gates, leak)
     phi = torch.remainder(t - S, TAU) / TAU
     away = ((phi - R_ON).abs() > 1e-9) & (phi > 1e-9) & (phi < 1 - 1e-9)  # from where a leak jumps
@@ -181,14 +181,14 @@ def test_what_each_takes_for_the_derivative_of_mod(name, by_x, by_tau):
 
 
 def test_the_floored_derivative_is_the_true_one_and_the_others_are_only_at_first():
-    table = gate.mod_derivatives(TAU, S, R_ON, [-2, 0, 1, 30], batch=8)
+    table = gate.mod_derivatives(GATE, [-2, 0, 1, 30], batch=8)
     errors = table.pivot(index="periods", columns="mod", values="error")
     assert errors["floored"].max() < 1e-6
     assert errors.drop(columns="averaged twice").loc[0].max() < 1e-6
     assert errors.loc[[-2, 1, 30], ["averaged", "stopped", "detached"]].min(axis=None) > 0.8
     assert errors.loc[-2, "stopped"] > 1  # of the wrong sign
     assert errors.loc[1, "averaged twice"] > 1
-    alone = gate.mod_derivatives(TAU, S, R_ON, [5], batch=1).set_index("mod")["error"]
+    alone = gate.mod_derivatives(GATE, [5], batch=1).set_index("mod")["error"]
     assert alone[["averaged", "averaged twice"]].max() < 1e-6
 
 
@@ -196,24 +196,24 @@ def test_the_floored_derivative_is_the_true_one_and_the_others_are_only_at_first
 
 
 def test_what_counts_as_found_again():
-    right, rows = (TAU, S, R_ON), []
+    right, rows = GATE, []
     for place, value in ((0, 6.05), (0, 6.07), (1, 3.05 - 18), (1, 2.93), (2, 0.2019), (2, 0.197)):
         rows.append((*right[:place], value, *right[place + 1 :]))
     found = pd.DataFrame(rows, columns=["tau", "s", "r_on"])
-    assert gate.recovered(found, TAU, S, R_ON).tolist() == [True, False, True, False, True, False]
+    assert gate.recovered(found, GATE).tolist() == [True, False, True, False, True, False]
 
 
 SHORT = gate.Search(steps=300)
 
 
 def test_a_gate_is_found_from_next_to_it_and_not_from_far_away():
-    table = gate.recovery(TAU, S, R_ON, [0, 1], [4], [0.98, 2.0], [], {"as it is": gate.Remedy()}, SHORT)
+    table = gate.recovery(GATE, [0, 1], [4], [0.98, 2.0], [], {"as it is": gate.Remedy()}, SHORT)
     assert table.groupby("ratio")["recovered"].mean().tolist() == [1, 0]
     assert sorted(zip(table["ratio"], table["seed"])) == [(0.98, 0), (0.98, 1), (2.0, 0), (2.0, 1)]
 
 
 def test_short_times_first_find_a_gate_that_is_not_found_otherwise():
-    table = gate.recovery(TAU, S, R_ON, [0, 1, 2], [20], [0.8, 1.2], [])
+    table = gate.recovery(GATE, [0, 1, 2], [20], [0.8, 1.2], [])
     assert len(table) == 4 * 2 * 3
     share = table.groupby("remedy")["recovered"].mean()
     assert share["as it is"] <= 0.2
@@ -221,14 +221,14 @@ def test_short_times_first_find_a_gate_that_is_not_found_otherwise():
 
 
 def test_seeds_are_searched_as_if_alone():
-    both, alone = (gate.recovery(TAU, S, R_ON, seeds, [3], [0.9], [0.1], search=SHORT) for seeds in ([0, 7], [7]))
+    both, alone = (gate.recovery(GATE, seeds, [3], [0.9], [0.1], search=SHORT) for seeds in ([0, 7], [7]))
     columns = ["tau", "s", "r_on"]
     np.testing.assert_allclose(both.loc[both["seed"] == 7, columns], alone[columns], rtol=1e-9)
     assert not np.allclose(both.loc[both["seed"] == 0, columns], alone[columns], rtol=1e-9)
 
 
 def test_starts_stand_where_they_are_said_to():
-    table = gate.recovery(TAU, S, R_ON, [1], [3], [0.9, 1.2], [0.1], search=gate.Search(steps=1, learning_rate=0.0))
+    table = gate.recovery(GATE, [1], [3], [0.9, 1.2], [0.1], search=gate.Search(steps=1, learning_rate=0.0))
     np.testing.assert_allclose(table["tau"], table["ratio"] * TAU)
     np.testing.assert_allclose(table["s"], S + table["offset"] * TAU)
     wide = table["remedy"].isin(["wide gate first", "both"])
@@ -241,19 +241,21 @@ def test_short_times_start_within_one_period_of_the_start(monkeypatch):
     seen = []
     monkeypatch.setattr(gate, "gate_by", lambda mod, t, *rest: seen.append(t.max(0).values) or temporal_gate(t, *rest))
     start = gate.Gate(exact([4.0, 4.0]), exact([S, S]), exact([0.3, 0.3]))
-    goal, until = gate.Gate(*map(exact, (TAU, S, R_ON))), exact([60.0, 60.0])
+    goal, until = GATE.exact(), exact([60.0, 60.0])
     gate.fit(goal, until, start, torch.tensor([False, True]), [0], gate.Search(steps=10, batch=500))
     assert 3.9 < seen[0][1] <= 4 < 59 < seen[0][0] <= 60
     assert 59 < seen[-1][1] <= 60
 
 
 def test_a_derivative_that_is_stopped_does_not_find_the_period():
-    table = gate.recovery_by_mod(TAU, S, R_ON, [0], [5], [0.98, 1.02], [], SHORT)
+    table = gate.recovery_by_mod(GATE, [0], [5], [0.98, 1.02], [], SHORT)
     share = table.groupby("mod")["recovered"].mean()
     assert share["floored"] == 1
     assert share["stopped"] == share["detached"] == 0
 
 
 def test_a_gate_that_never_shuts_is_searched_as_well():
-    table = gate.recovery(TAU, S, 1.0, [0], [2], [1.0], [], {"as it is": gate.Remedy()}, gate.Search(steps=50))
+    table = gate.recovery(
+        GATE._replace(r_on=1.0), [0], [2], [1.0], [], {"as it is": gate.Remedy()}, gate.Search(steps=50)
+    )
     assert table["recovered"].all()

@@ -20,6 +20,19 @@ from rnnreport.cells import lstm_step, temporal_gate, temporal_gate_lstm_step
 from rnnreport.models import PalindromeClassifier, TemporalGateLSTM
 from rnnreport.palindromes import palindrome_batch
 
+
+class Gate(NamedTuple):
+    """A temporal gate's period, shift and open ratio, each a number or one for each of many gates."""
+
+    tau: Any
+    s: Any
+    r_on: Any
+
+    def exact(self) -> Gate:
+        """The same as float64 tensors."""
+        return Gate(*map(_exact, self))
+
+
 IRRATIONAL = 5 * (5**0.5 - 1)  # a period near figure 3's at which whole steps meet every phase
 
 
@@ -30,15 +43,15 @@ def _exact(value: Any) -> Tensor:
 # What it is, and what it does to a state
 
 
-def openness(tau: float, s: float, r_on: float, until: float) -> pd.DataFrame:
+def openness(gate: Gate, until: float) -> pd.DataFrame:
     """k over time from 0 on, on a fine grid and at the integer steps: t, k, and whether t is one."""
     grid = torch.linspace(0, until, 2401, dtype=torch.float64)
     t = torch.cat([grid, torch.arange(int(until) + 1, dtype=torch.float64)]).unique()
-    k = temporal_gate(t, _exact(tau), _exact(s), _exact(r_on))
+    k = temporal_gate(t, *gate.exact())
     return pd.DataFrame({"t": t, "k": k, "integer": t == t.round()})
 
 
-def states(tau: float, s: float, r_on: float, steps: int, seed: int) -> pd.DataFrame:
+def states(gate: Gate, steps: int, seed: int) -> pd.DataFrame:
     """c and h of one unit among eight, with the gate and without it, over random input: t, k, and c, h of both."""
     generator = torch.Generator().manual_seed(seed)
     units = 8
@@ -50,7 +63,7 @@ def states(tau: float, s: float, r_on: float, steps: int, seed: int) -> pd.DataF
     times = torch.arange(1, steps + 1, dtype=torch.float64)
     ungated = gated = (torch.zeros(1, units, dtype=torch.float64),) * 2
     rows = []
-    for t, k in zip(times, temporal_gate(times, _exact(tau), _exact(s), _exact(r_on))):
+    for t, k in zip(times, temporal_gate(times, *gate.exact())):
         x = draw(1, 1)
         ungated = lstm_step(x, *ungated, *weights)
         gated = temporal_gate_lstm_step(x, *gated, k, *weights)
@@ -194,16 +207,14 @@ def gate_by(mod: Mod, t: Tensor, tau: Tensor, s: Tensor, r_on: Tensor, leak: flo
     return temporal_gate(mod(t - s, tau), tau, torch.zeros_like(tau), r_on, leak)
 
 
-def mod_derivatives(
-    tau: float, s: float, r_on: float, periods: Sequence[int], batch: int = 32, seed: int = 0
-) -> pd.DataFrame:
+def mod_derivatives(gate: Gate, periods: Sequence[int], batch: int = 32, seed: int = 0) -> pd.DataFrame:
     """What each of :data:`MODS` takes for the derivative by tau of the summed k of a batch, after so many periods.
 
     Every time lies on the rising flank of the period that starts ``n`` periods after s, away from the corners, where
     the derivative of k is -2 (n + phi) / (r_on tau); periods may be negative. Returns mod, periods, derivative,
     differences (by central differences) and error, the relative difference of the two.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator, (tau, s, r_on) = torch.Generator().manual_seed(seed), gate
     phi = r_on / 2 * (0.1 + 0.8 * torch.rand(batch, generator=generator, dtype=torch.float64))
     shift, ratio, rows = _exact(s), _exact(r_on), []
     for n in periods:
@@ -219,14 +230,6 @@ def mod_derivatives(
 
 
 # A gate found again from its output
-
-
-class Gate(NamedTuple):
-    """tau, s and r_on, each a number or one for each of many gates."""
-
-    tau: Tensor
-    s: Tensor
-    r_on: Tensor
 
 
 class Remedy(NamedTuple):
@@ -302,11 +305,12 @@ def fit(goal: Gate, until: Tensor, start: Gate, grow: Tensor, seeds: Sequence[in
     return pd.DataFrame({**places, **{name: value.detach() for name, value in gates()._asdict().items()}})
 
 
-def recovered(found: pd.DataFrame, tau: float, s: float, r_on: float, tolerance: float = 0.01) -> pd.Series:
+def recovered(found: pd.DataFrame, gate: Gate, tolerance: float = 0.01) -> pd.Series:
     """Whether tau and r_on are right within the share ``tolerance``, and s within that share of a period.
 
     s counts up to whole periods, which change nothing.
     """
+    tau, s, r_on = gate
     shift = (found["s"] - s + tau / 2) % tau - tau / 2
     return (
         ((found["tau"] / tau - 1).abs() <= tolerance)
@@ -316,9 +320,7 @@ def recovered(found: pd.DataFrame, tau: float, s: float, r_on: float, tolerance:
 
 
 def recovery(
-    tau: float,
-    s: float,
-    r_on: float,
+    gate: Gate,
     seeds: Sequence[int],
     periods: Sequence[float] = (2, 10, 40),
     ratios: Sequence[float] = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 1.0, 1.02, 1.05, 1.1, 1.25, 1.4, 2.0),
@@ -332,7 +334,7 @@ def recovery(
     are shares of a period. Returns remedy, periods, ratio, offset, seed, the tau, s and r_on that were found, and
     whether that is :func:`recovered`.
     """
-    s %= tau
+    tau, s, r_on = gate = gate._replace(s=gate.s % gate.tau)
     places = [(ratio, 0.0) for ratio in ratios] + [(1.0, offset) for offset in offsets if offset]
     cases = pd.DataFrame(
         [(name, n, *place) for name, n, place in product(remedies, periods, places)],
@@ -344,16 +346,14 @@ def recovery(
         _exact(s + cases["offset"] * tau),
         _exact([remedy.r_on or r_on for remedy in chosen]),
     )
-    goal, until = Gate(*map(_exact, (tau, s, r_on))), _exact(cases["periods"] * tau)
-    found = fit(goal, until, start, torch.tensor([remedy.grow for remedy in chosen]), seeds, search)
+    until = _exact(cases["periods"] * tau)
+    found = fit(gate.exact(), until, start, torch.tensor([remedy.grow for remedy in chosen]), seeds, search)
     table = cases.merge(found, left_index=True, right_on="case").drop(columns="case")
-    return table.assign(recovered=recovered(table, tau, s, r_on))
+    return table.assign(recovered=recovered(table, gate))
 
 
 def recovery_by_mod(
-    tau: float,
-    s: float,
-    r_on: float,
+    gate: Gate,
     seeds: Sequence[int],
     periods: Sequence[float] = (1, 2, 5, 10),
     ratios: Sequence[float] = (0.9, 0.95, 0.98, 1.02, 1.05, 1.1),
@@ -362,7 +362,7 @@ def recovery_by_mod(
 ) -> pd.DataFrame:
     """:func:`recovery` without a remedy by each of :data:`MODS`, from starts near the truth; one more column, mod."""
     parts = [
-        recovery(tau, s, r_on, seeds, periods, ratios, offsets, {"as it is": Remedy()}, search._replace(mod=name))
+        recovery(gate, seeds, periods, ratios, offsets, {"as it is": Remedy()}, search._replace(mod=name))
         for name in MODS
     ]
     return pd.concat([part.assign(mod=name) for name, part in zip(MODS, parts)], ignore_index=True)

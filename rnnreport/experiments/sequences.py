@@ -17,7 +17,7 @@ from rnnreport.runs import Configuration, OnSteps, Run
 from rnnreport.sequences import SineWaves, Task
 
 
-class Gate(BaseModel, extra="forbid", frozen=True):
+class Gates(BaseModel, extra="forbid", frozen=True):
     """The temporal gates that a network starts with, and whether it learns them.
 
     tau: the period of all units; or None, for periods log-uniform in 1…longest and shifts uniform in 0…tau.
@@ -36,7 +36,7 @@ class SequenceRun(Configuration):
 
     model: Literal["lstm", "temporal-gate"]
     task: Task
-    gate: Gate | None = None  # of a "temporal-gate"
+    gate: Gates | None = None  # of a "temporal-gate"
     hidden_size: int = 128
     batch_size: int = 64
     test_sequences: int = 2_000
@@ -45,7 +45,7 @@ class SequenceRun(Configuration):
 
     @classmethod
     def of(
-        cls, task: Task, gate: Gate | None, seed: int, steps: int, backend: Backend = "torch", **settings: Any
+        cls, task: Task, gate: Gates | None, seed: int, steps: int, backend: Backend = "torch", **settings: Any
     ) -> Self:
         """A run with these gates, or of the LSTM where there are none; settings: the recipe's are among them."""
         settings = {"optimizer": "adam", "record_every": max(10, steps // 40), **settings}

@@ -18,7 +18,7 @@ from rnnreport.configuration import ModelName
 from rnnreport.experiments import horizon, recorded, sequences
 from rnnreport.experiments.horizon import Climbed, Setting, climb
 from rnnreport.experiments.palindromes import PalindromeRun, test_set, train_palindromes, trained_network
-from rnnreport.experiments.sequences import Gate, SequenceRun, train_sequences
+from rnnreport.experiments.sequences import Gates, SequenceRun, train_sequences
 from rnnreport.models import TemporalGateLSTM
 from rnnreport.parameters.temporal_gate import TemporalGateParameters
 from rnnreport.runs import Run, run_all, tabulate
@@ -36,21 +36,21 @@ STARTS: dict[ModelName, dict[str, Any]] = {
 PLAIN: dict[str, Any] = {**COMMON, "optimizer": "rmsprop", "learning_rate": 1e-3, "forget_bias": 1.0}
 
 BURSTS = Bursts()
-OPEN_IN_QUIET = Gate(
+OPEN_IN_QUIET = Gates(
     tau=BURSTS.period,
     s=BURSTS.burst_start + BURSTS.burst_length - 1,  # k is 0 at s itself, and again r_on tau later
     r_on=(BURSTS.period - BURSTS.burst_length + 1) / BURSTS.period,
     learned=False,
 )
-AS_REPORTED = Gate(
+AS_REPORTED = Gates(
     tau=BURSTS.period, s=BURSTS.burst_start - 1, r_on=(BURSTS.burst_length + 1) / BURSTS.period, learned=False
 )
-BURST_GATES: dict[str, Gate | None] = {
+BURST_GATES: dict[str, Gates | None] = {
     "none": None,
     "open in the quiet": OPEN_IN_QUIET,
     "open in the burst": AS_REPORTED,  # s where the noise starts, r_on how long it lasts: section 2.3 of the report
     "burst, learned": AS_REPORTED.model_copy(update={"learned": True}),
-    "drawn, learned": Gate(longest=2.0 * BURSTS.period, r_on=0.2),
+    "drawn, learned": Gates(longest=2.0 * BURSTS.period, r_on=0.2),
 }
 
 
@@ -250,7 +250,7 @@ def seeking(p: TemporalGateParameters) -> list[Run]:
     return _on_bursts(p, starts, p.burst_steps, "seeking the period")
 
 
-def _on_bursts(p: TemporalGateParameters, gates: Sequence[Gate | None], steps: int, name: str) -> list[Run]:
+def _on_bursts(p: TemporalGateParameters, gates: Sequence[Gates | None], steps: int, name: str) -> list[Run]:
     every = max(1, steps // 20)
     configurations = [
         SequenceRun.of(
@@ -367,7 +367,7 @@ def sine_waves(p: TemporalGateParameters) -> list[Run]:
 def marked_digit(p: TemporalGateParameters) -> list[Run]:
     """Where the clock hurts: a digit marked at a random step, for the LSTM and gates of several open ratios."""
     task = MarkedDigit(length=p.marked_length)
-    gates = [None, *(Gate(longest=2.0 * p.marked_length, r_on=r_on) for r_on in (0.05, 0.2, 0.5, 1.0))]
+    gates = [None, *(Gates(longest=2.0 * p.marked_length, r_on=r_on) for r_on in (0.05, 0.2, 0.5, 1.0))]
     return _race(p, task, gates, p.marked_steps, "marked digit")
 
 
@@ -380,11 +380,11 @@ def _both(
     leak: float = 0.0,
     **settings: Any,
 ) -> list[Run]:
-    return _race(p, task, [None, Gate(longest=longest, leak=leak)], steps, name, **settings)
+    return _race(p, task, [None, Gates(longest=longest, leak=leak)], steps, name, **settings)
 
 
 def _race(
-    p: TemporalGateParameters, task: Task, gates: Sequence[Gate | None], steps: int, name: str, **settings: Any
+    p: TemporalGateParameters, task: Task, gates: Sequence[Gates | None], steps: int, name: str, **settings: Any
 ) -> list[Run]:
     """The LSTM (no gate) and gated ones on one task, every seed."""
     settings = {"learning_rate": p.learning_rate, "hidden_size": p.hidden_size, "device": p.device, **settings}

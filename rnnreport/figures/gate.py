@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -26,13 +28,17 @@ from rnnreport.figures import (
 )
 from rnnreport.words import grouped, percent
 
+if TYPE_CHECKING:  # figures take tables, and know of no experiment
+    from rnnreport.experiments.gate import Gate
+
 
 @chart("Dots: whole steps, which is all that a network sees of it")
-def temporal_gate(k: pd.DataFrame, tau: float, s: float, r_on: float) -> Figure:
+def temporal_gate(k: pd.DataFrame, gate: Gate) -> Figure:
     """Openness over time: a row of equal triangles between 0 and 1, with s, τ and r_on τ marked as lengths.
 
     k: columns t, k and integer, whether t is a whole step.
     """
+    tau, s, r_on = gate
     figure, ax = new(figsize=(6.8, 2.9))
     ax.plot(k["t"], k["k"], color=GATED)
     sampled = k[k["integer"]]
@@ -54,8 +60,9 @@ def temporal_gate(k: pd.DataFrame, tau: float, s: float, r_on: float) -> Figure:
     return figure
 
 
-def opens(k: pd.DataFrame, tau: float, s: float, r_on: float) -> str:
+def opens(k: pd.DataFrame, gate: Gate) -> str:
     """When a gate opens, by its three numbers."""
+    tau, s, r_on = gate
     return (
         f"With τ = {tau:g}, s = {s:g} and r_on = {r_on:g} the gate opens at t = {s:g} for "
         f"{r_on * tau:g} steps, and again every {tau:g}."
