@@ -30,6 +30,10 @@ RUNS = {
 Again = Callable[[dict[Path, str]], tuple[set[str], set[str]]]
 ALL_RUNS = "palindromes sequences text"
 
+# Chapters: those that train, those that draw or show a figure, and every page.
+TRAINING, DRAWING = "01c 02 03 04 06", "01 01b 01c 02 03 04 06"
+ALL = f"{DRAWING} 05 index"
+
 # Files of the library, the chapters that depend on them, and the trainings whose numbers they decide.
 TABLE = [
     # What a chapter has to itself: its experiments, predicates, figures and widgets.
@@ -54,15 +58,12 @@ TABLE = [
     ("widgets/character_writer.py widgets/character_writer.js", "04", ""),
     ("claims/ledger.py", "05", ""),
     ("claims/overview.py parameters/claims.py", "05 index", ""),
-    ("captions.py origin.py", "01 01b 01c 02 03 04 06", ""),
+    ("captions.py origin.py", DRAWING, ""),
     ("parameters/speed.py experiments/speed.py figures/speed.py", "06", ""),
     # What chapters share. It decides no training's numbers.
     ("gradients/proof.py gradients/symbolic.py", "01 01b", ""),
-    (
-        "gradients/__init__.py gradients/judges.py gradients/printed.py gradients/rnn.py gradients/lstm.py",
-        "01 01b 01c",
-        "",
-    ),
+    ("gradients/__init__.py gradients/judges.py gradients/printed.py", "01 01b 01c", ""),
+    ("gradients/rnn.py gradients/lstm.py", "01 01b 01c", ""),
     ("cell_path.py", "01c 02", ""),
     ("__init__.py", "02", ""),
     ("experiments/horizon.py", "02 03", ""),
@@ -73,22 +74,22 @@ TABLE = [
     ("widgets/page.py widgets/page.js widgets/widgets.css", "01 02 03 04 index", ""),
     ("claims/evidence.py", "01 01c 02 03 04", ""),
     ("claims/verdicts.py", "01 01c 02 03 04 05 index", ""),
-    ("claims/collected.py", "01 01b 01c 02 03 04 05 06 index", ""),
-    ("figures/__init__.py", "01 01b 01c 02 03 04 06", ""),
-    ("words.py intervals.py", "01 01b 01c 02 03 04 05 06 index", ""),
+    ("claims/collected.py", ALL, ""),
+    ("figures/__init__.py", DRAWING, ""),
+    ("words.py intervals.py", ALL, ""),
     # What decides the numbers of trainings.
     ("experiments/palindromes.py palindromes.py", "01c 02 03", "palindromes sequences"),
     ("experiments/sequences.py sequences.py", "03", "sequences"),
     ("experiments/text_training.py experiments/text_run.py corpora.py windows.py", "04 06", "text"),
-    ("models.py", "01c 02 03 04 06", ALL_RUNS),
-    ("training.py configuration.py", "01c 02 03 04 06", ALL_RUNS),
+    ("models.py", TRAINING, ALL_RUNS),
+    ("training.py configuration.py", TRAINING, ALL_RUNS),
     ("recurrence.py backward.py", "01b 01c 02 03 04 06", ALL_RUNS),
     ("backends.py", "01b 01c 02 03 04 06", ALL_RUNS),
-    ("cells.py", "01 01b 01c 02 03 04 06", ALL_RUNS),
+    ("cells.py", DRAWING, ALL_RUNS),
     # What schedules, stores and says: nothing is trained anew.
-    ("runs.py sweep.py", "01c 02 03 04 06", ""),
-    ("storage.py checksums.py", "01 01b 01c 02 03 04 05 06 index", ""),
-    ("parameters/__init__.py errors.py provenance.py shown.py", "01 01b 01c 02 03 04 05 06 index", ""),
+    ("runs.py sweep.py", TRAINING, ""),
+    ("storage.py checksums.py", ALL, ""),
+    ("parameters/__init__.py errors.py provenance.py shown.py", ALL, ""),
     ("locks.py outputs.py values.py grid.py", "", ""),
     # What builds and shows the book; and kernels, whose sources are in what a run says of its backend.
     ("build.py site.py serve.py vendor.py environment.py cli.py __main__.py", "", ""),
