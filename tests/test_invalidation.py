@@ -62,8 +62,8 @@ TABLE = [
     ("parameters/speed.py experiments/speed.py figures/speed.py", "06", ""),
     # What chapters share. It decides no training's numbers.
     ("gradients/proof.py gradients/symbolic.py", "01 01b", ""),
-    ("gradients/__init__.py gradients/judges.py gradients/printed.py", "01 01b 01c", ""),
-    ("gradients/rnn.py gradients/lstm.py", "01 01b 01c", ""),
+    ("gradients/__init__.py gradients/judges.py gradients/printed.py", "01 01b 01c 02", ""),
+    ("gradients/rnn.py gradients/lstm.py", "01 01b 01c 02", ""),
     ("cell_path.py", "01c 02", ""),
     ("__init__.py", "02", ""),
     ("experiments/horizon.py", "02 03", ""),

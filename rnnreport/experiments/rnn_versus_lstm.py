@@ -11,9 +11,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from rnnreport import words
+from rnnreport import cell_path, gradients, words
 from rnnreport.backends import Backend
-from rnnreport.cells import lstm_step, rnn_step
 from rnnreport.configuration import ModelName, OptimizerName
 from rnnreport.experiments import horizon, kept, recorded
 from rnnreport.experiments.palindromes import PalindromeRun, new_network, test_set, train_palindromes, trained_network
@@ -143,32 +142,21 @@ def quadratic_paths(optimizers: Iterable[OptimizerName], steps: int = 40, curvat
     return pd.concat([min((path(name, rate) for rate in rates), key=late) for name in optimizers], ignore_index=True)
 
 
+@torch.no_grad()
 def left_of_gradient(run: Run, palindromes: int = 4) -> float:
     """Before training: ‖∂h(T-1) / ∂(state after step 1)‖₂, the median over some fresh palindromes.
 
     The state is h for the RNN, and h and c together for the LSTM.
     """
     network = new_network(run.configuration)
-    weights = [weight.detach() for weight in network.recurrence.weights(0)]
+    recurrence, weights = network.recurrence, network.recurrence.weights(0)
     x = network.encode(test_set(run.configuration)[0][:, :palindromes].cpu())
-    is_lstm, norms = isinstance(network.recurrence, LSTM), []
-
-    def step(x_t: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
-        if is_lstm:
-            return torch.cat(lstm_step(x_t, *state.chunk(2, -1), *weights), -1)
-        return rnn_step(x_t, state, *weights)
-
-    for column in x.unbind(1):
-        state = step(column[0], torch.zeros(network.recurrence.hidden_size * (2 if is_lstm else 1)))
-
-        def to_the_end(state: torch.Tensor, column: torch.Tensor = column) -> torch.Tensor:
-            for x_t in column[1:]:
-                state = step(x_t, state)
-            return state[: network.recurrence.hidden_size]
-
-        jacobian = torch.autograd.functional.jacobian(to_the_end, state, vectorize=True)
-        norms.append(torch.linalg.matrix_norm(jacobian, 2))
-    return float(torch.stack(norms).median())
+    if isinstance(recurrence, LSTM):
+        jacobians = cell_path.state_jacobians(cell_path.forward(x, *weights), weights[1])[-2]
+        jacobians = jacobians[:, : recurrence.hidden_size]  # the rows of h(T-1)
+    else:
+        jacobians = gradients.jacobians(recurrence(x)[0], weights[1])[-1]
+    return float(torch.linalg.matrix_norm(jacobians, ord=2).median())
 
 
 def gradients_left(runs: Sequence[Run], p: RNNVersusLSTMParameters) -> pd.DataFrame:
