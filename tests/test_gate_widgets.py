@@ -401,7 +401,7 @@ def test_the_population_is_drawn_as_the_model_draws_it() -> None:
             (end, value, "a finite number > 0")
             for end, value in product(("shortest", "longest"), (0.0, -1.0, math.inf, math.nan))
         ],
-        *[("r_on", value, "a number > 0 and <= 1") for value in (0.0, 1.5, math.nan)],
+        *[("r_on", value, "a finite number > 0 and <= 1") for value in (0.0, 1.5, math.nan)],
         *[("length", value, "an integer from 1 to 1000") for value in (0, 1001)],
     ],
 )

@@ -300,7 +300,7 @@ def test_the_page_gets_the_models() -> None:
         ("prompt", "", "prompt must be 1 to 500 characters long, not 0."),
         ("prompt", "a" * 501, "prompt must be 1 to 500 characters long, not 501."),
         *[
-            ("temperature", value, f"temperature must be a number from 0 (greedy) to 10, not {value!r}.")
+            ("temperature", value, f"temperature must be a finite number >= 0 and <= 10, not {value!r}.")
             for value in (-0.1, 10.5, math.nan, math.inf)
         ],
         *[("top_k", value, f"top_k must be an integer from 0 (all) to 18, not {value}.") for value in (-1, 19)],

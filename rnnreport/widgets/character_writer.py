@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import anywidget
 import numpy as np
-from traitlets import Dict, Float, Int, List, TraitError, Unicode, validate
+from traitlets import Dict, Int, List, TraitError, Unicode, validate
 
 from rnnreport.shown import brief, first_few
-from rnnreport.widgets.page import CSS, array, checked, module
+from rnnreport.widgets.page import CSS, Integer, Number, array, checked, module
 
 if TYPE_CHECKING:
     from rnnreport.models import CharLSTM
@@ -52,10 +52,10 @@ class CharacterWriter(anywidget.AnyWidget):
     models = List(Dict(), read_only=True).tag(sync=True)  # name, units, layers, words, format, weights
     vocabulary = Unicode(read_only=True).tag(sync=True)
     prompt = Unicode().tag(sync=True)
-    temperature = Float(1.0).tag(sync=True)
+    temperature = Number(1.0, min=0, max=MAX_TEMPERATURE).tag(sync=True)
     top_k = Int(0).tag(sync=True)
     checkpoint = Unicode().tag(sync=True)
-    seed = Int(0).tag(sync=True)
+    seed = Integer(0, min=0, max=MAX_SEED).tag(sync=True)
 
     def __init__(
         self,
@@ -112,11 +112,6 @@ class CharacterWriter(anywidget.AnyWidget):
             raise TraitError(f"prompt must be 1 to {MAX_PROMPT} characters long, not {len(proposal.value)}.")
         return proposal.value
 
-    @validate("temperature")
-    def _check_temperature(self, proposal: Any) -> float:
-        allowed = f"a number from 0 (greedy) to {MAX_TEMPERATURE}"
-        return checked(proposal, allowed, lambda value: 0 <= value <= MAX_TEMPERATURE)
-
     @validate("top_k")
     def _check_top_k(self, proposal: Any) -> int:
         most = len(self.vocabulary)
@@ -126,10 +121,6 @@ class CharacterWriter(anywidget.AnyWidget):
     def _check_checkpoint(self, proposal: Any) -> str:
         names = [model["name"] for model in self.models]
         return checked(proposal, f"one of {', '.join(names)}", lambda value: value in names)
-
-    @validate("seed")
-    def _check_seed(self, proposal: Any) -> int:
-        return checked(proposal, f"an integer from 0 to {MAX_SEED}", lambda value: 0 <= value <= MAX_SEED)
 
 
 def float24(numbers: np.ndarray) -> np.ndarray:

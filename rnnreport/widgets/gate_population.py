@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import anywidget
 import numpy as np
-from traitlets import Float, Int, List, TraitError, validate
+from traitlets import Float, List, TraitError, validate
 
-from rnnreport.widgets.page import CSS, MAX_STEPS, MAX_UNITS, checked, module
+from rnnreport.widgets.page import CSS, MAX_STEPS, MAX_UNITS, Integer, Number, module
 
 
 class GatePopulation(anywidget.AnyWidget):
@@ -32,10 +31,10 @@ class GatePopulation(anywidget.AnyWidget):
 
     u_tau = List(Float(), read_only=True).tag(sync=True)
     u_s = List(Float(), read_only=True).tag(sync=True)
-    shortest = Float(1.0).tag(sync=True)
-    longest = Float(100.0).tag(sync=True)
-    r_on = Float(0.05).tag(sync=True)
-    length = Int(100).tag(sync=True)
+    shortest = Number(1.0, above=0).tag(sync=True)
+    longest = Number(100.0, above=0).tag(sync=True)
+    r_on = Number(0.05, above=0, max=1).tag(sync=True)
+    length = Integer(100, min=1, max=MAX_STEPS).tag(sync=True)
 
     def __init__(
         self,
@@ -60,27 +59,10 @@ class GatePopulation(anywidget.AnyWidget):
         tau = self.shortest ** (1 - u_tau) * self.longest**u_tau
         return tau, u_s * tau, np.full_like(tau, self.r_on)
 
-    @validate("shortest")
-    def _check_shortest(self, proposal: Any) -> float:
-        shortest = checked(proposal, "a finite number > 0", lambda value: 0 < value < math.inf)
-        _require_order(shortest, self.longest)
-        return shortest
-
-    @validate("longest")
-    def _check_longest(self, proposal: Any) -> float:
-        longest = checked(proposal, "a finite number > 0", lambda value: 0 < value < math.inf)
-        _require_order(self.shortest, longest)
-        return longest
-
-    @validate("r_on")
-    def _check_r_on(self, proposal: Any) -> float:
-        return checked(proposal, "a number > 0 and <= 1", lambda value: 0 < value <= 1)
-
-    @validate("length")
-    def _check_length(self, proposal: Any) -> int:
-        return checked(proposal, f"an integer from 1 to {MAX_STEPS}", lambda value: 1 <= value <= MAX_STEPS)
-
-
-def _require_order(shortest: float, longest: float) -> None:
-    if 0 < longest < shortest < math.inf:  # what neither may be is refused by its own name
-        raise TraitError(f"shortest must be at most longest, not {shortest:g} where longest is {longest:g}.")
+    @validate("shortest", "longest")
+    def _check_order(self, proposal: Any) -> float:
+        ends = {"shortest": self.shortest, "longest": self.longest, proposal.trait.name: proposal.value}
+        shortest, longest = ends.values()
+        if shortest > longest:
+            raise TraitError(f"shortest must be at most longest, not {shortest:g} where longest is {longest:g}.")
+        return proposal.value

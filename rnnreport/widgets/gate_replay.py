@@ -9,7 +9,7 @@ import anywidget
 import numpy as np
 from traitlets import Int, List, TraitError, Unicode, validate
 
-from rnnreport.widgets.page import CSS, MAX_STEPS, MAX_UNITS, array, checked, module
+from rnnreport.widgets.page import CSS, MAX_STEPS, MAX_UNITS, Choice, Integer, array, checked, module
 
 MAX_NUMBERS = 6400  # of each of tau, s, r_on: 50 snapshots of 128 units; the three come to 100 kB in base64
 AGAINST = ("r_on", "s")
@@ -39,11 +39,11 @@ class GateReplay(anywidget.AnyWidget):
     s = Unicode(read_only=True).tag(sync=True)
     r_on = Unicode(read_only=True).tag(sync=True)
     weight = Unicode(read_only=True).tag(sync=True)  # empty, H or S H numbers, of which the largest is 1
-    length = Int(read_only=True).tag(sync=True)
+    length = Integer(1, min=1, max=MAX_STEPS, read_only=True).tag(sync=True)
     loud = List(Int(), read_only=True).tag(sync=True)
     words = Unicode(read_only=True).tag(sync=True)
     snapshot = Int(0).tag(sync=True)
-    against = Unicode("r_on").tag(sync=True)
+    against = Choice(AGAINST, "r_on").tag(sync=True)
 
     def __init__(
         self,
@@ -81,10 +81,6 @@ class GateReplay(anywidget.AnyWidget):
         self.set_trait("snapshot", snapshot)  # after steps, which say how many there are
         self.set_trait("against", against)
 
-    @validate("length")
-    def _check_length(self, proposal: Any) -> int:
-        return checked(proposal, f"an integer from 1 to {MAX_STEPS}", lambda value: 1 <= value <= MAX_STEPS)
-
     @validate("loud")
     def _check_loud(self, proposal: Any) -> list[int]:
         last = self.length
@@ -94,10 +90,6 @@ class GateReplay(anywidget.AnyWidget):
     def _check_snapshot(self, proposal: Any) -> int:
         last = len(self.steps) - 1
         return checked(proposal, f"an integer from 0 to {last}", lambda value: 0 <= value <= last)
-
-    @validate("against")
-    def _check_against(self, proposal: Any) -> str:
-        return checked(proposal, f"one of {', '.join(AGAINST)}", lambda value: value in AGAINST)
 
 
 def _single(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from traitlets import TraitError
+from traitlets import Enum, Float, Int, TraitError
 
 from rnnreport.shown import brief
 
@@ -34,6 +36,56 @@ def module(name: str) -> str:
         )
 
     return whole(name)
+
+
+class _Clear:
+    """Mixed into a trait: what it does not take is refused in one sentence, with its name and all that is allowed."""
+
+    def validate(self, obj: Any, value: Any) -> Any:
+        """The value as the trait holds it, or a TraitError."""
+        with suppress(TraitError):
+            taken = super().validate(obj, value)  # type: ignore[misc]
+            if self.holds(taken):
+                return taken
+        raise TraitError(f"{self.name} must be {self.info()}, not {brief(value)}.")  # type: ignore[attr-defined]
+
+    def holds(self, value: Any) -> bool:
+        """Whether a value is allowed that the trait itself would take."""
+        return True
+
+
+class Number(_Clear, Float):
+    """A finite number above ``above``, from ``min`` to ``max``. (traitlets' own takes NaN within any bounds.)"""
+
+    def __init__(self, default_value: float, above: float = -math.inf, **bounds: Any) -> None:
+        super().__init__(default_value, **bounds)
+        self.above = above
+
+    def holds(self, value: float) -> bool:
+        """See the class."""
+        return self.above < value < math.inf
+
+    def info(self) -> str:
+        """What is allowed."""
+        limits = {">": self.above, ">=": self.min, "<=": self.max}
+        allowed = " and ".join(f"{sign} {limit:g}" for sign, limit in limits.items() if math.isfinite(limit))
+        return f"a finite number {allowed}".strip()
+
+
+class Integer(_Clear, Int):
+    """An integer from ``min`` to ``max``, both of which are given."""
+
+    def info(self) -> str:
+        """What is allowed."""
+        return f"an integer from {self.min} to {self.max}"
+
+
+class Choice(_Clear, Enum):
+    """One of some words."""
+
+    def info(self) -> str:
+        """What is allowed."""
+        return f"one of {', '.join(self.values or ())}"
 
 
 def checked(proposal: Any, allowed: str, holds: Any) -> Any:

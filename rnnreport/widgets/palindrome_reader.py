@@ -12,7 +12,7 @@ import anywidget
 import numpy as np
 from traitlets import Dict, Int, List, TraitError, Unicode, observe, validate
 
-from rnnreport.widgets.page import CSS, array, checked, module
+from rnnreport.widgets.page import CSS, Choice, Integer, array, checked, module
 
 if TYPE_CHECKING:
     from rnnreport.models import PalindromeClassifier
@@ -43,10 +43,10 @@ class PalindromeReader(anywidget.AnyWidget):
     _css = CSS
 
     networks = List(Dict(), read_only=True).tag(sync=True)  # name, model, encoding, units, words, weights
-    trained_length = Int(read_only=True).tag(sync=True)
+    trained_length = Integer(2, min=2, max=MAX_DIGITS, read_only=True).tag(sync=True)
     digits = Unicode().tag(sync=True)
     step = Int(1).tag(sync=True)
-    shown = Unicode().tag(sync=True)
+    shown = Choice(QUANTITIES, "c").tag(sync=True)
 
     def __init__(
         self,
@@ -81,10 +81,6 @@ class PalindromeReader(anywidget.AnyWidget):
         copied.load_state_dict({name: weight.half() for name, weight in network.state_dict().items()})
         return copied
 
-    @validate("trained_length")
-    def _check_trained_length(self, proposal: Any) -> int:
-        return checked(proposal, f"an integer from 2 to {MAX_DIGITS}", lambda value: 2 <= value <= MAX_DIGITS)
-
     @validate("digits")
     def _check_digits(self, proposal: Any) -> str:
         allowed = f"2 to {MAX_DIGITS} of the digits 0 to 9"
@@ -98,10 +94,6 @@ class PalindromeReader(anywidget.AnyWidget):
     def _check_step(self, proposal: Any) -> int:
         last = len(self.digits) - 1
         return checked(proposal, f"an integer from 1 to {last}", lambda value: 1 <= value <= last)
-
-    @validate("shown")
-    def _check_shown(self, proposal: Any) -> str:
-        return checked(proposal, f"one of {', '.join(QUANTITIES)}", lambda value: value in QUANTITIES)
 
 
 def _packed(name: str, network: PalindromeClassifier, words: str) -> dict[str, Any]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import anywidget
 import numpy as np
-from traitlets import Float, Int, List, Unicode, observe, validate
+from traitlets import Float, List, Unicode, observe
 
-from rnnreport.widgets.page import CSS, MAX_STEPS, checked, module
+from rnnreport.widgets.page import CSS, MAX_STEPS, Choice, Integer, Number, module
 
 INPUTS = ("palindrome", "burst")
 
@@ -58,12 +57,12 @@ class TemporalGate(anywidget.AnyWidget):
     _esm = module("temporal_gate.js")
     _css = CSS
 
-    tau = Float(6.0).tag(sync=True)
-    s = Float(3.0).tag(sync=True)
-    r_on = Float(0.2).tag(sync=True)
-    leak = Float(0.0).tag(sync=True)
-    steps = Int(24).tag(sync=True)
-    input = Unicode("palindrome").tag(sync=True)
+    tau = Number(6.0, above=0).tag(sync=True)
+    s = Number(3.0).tag(sync=True)
+    r_on = Number(0.2, above=0, max=1).tag(sync=True)
+    leak = Number(0.0, min=0, max=1).tag(sync=True)
+    steps = Integer(24, min=1, max=MAX_STEPS).tag(sync=True)
+    input = Choice(INPUTS, "palindrome").tag(sync=True)
     digits = Unicode(read_only=True).tag(sync=True)
     burst = List(Float(), read_only=True).tag(sync=True)
     weight_ih = List(Float(), read_only=True).tag(sync=True)
@@ -89,27 +88,3 @@ class TemporalGate(anywidget.AnyWidget):
     def _write_inputs(self, _: Any = None) -> None:
         self.set_trait("digits", _palindrome(self.steps))
         self.set_trait("burst", _burst(self.steps))
-
-    @validate("tau")
-    def _check_tau(self, proposal: Any) -> float:
-        return checked(proposal, "a finite number > 0", lambda value: 0 < value < math.inf)
-
-    @validate("s")
-    def _check_s(self, proposal: Any) -> float:
-        return checked(proposal, "a finite number", math.isfinite)
-
-    @validate("r_on")
-    def _check_r_on(self, proposal: Any) -> float:
-        return checked(proposal, "a number > 0 and <= 1", lambda value: 0 < value <= 1)
-
-    @validate("leak")
-    def _check_leak(self, proposal: Any) -> float:
-        return checked(proposal, "a number from 0 to 1", lambda value: 0 <= value <= 1)
-
-    @validate("steps")
-    def _check_steps(self, proposal: Any) -> int:
-        return checked(proposal, f"an integer from 1 to {MAX_STEPS}", lambda value: 1 <= value <= MAX_STEPS)
-
-    @validate("input")
-    def _check_input(self, proposal: Any) -> str:
-        return checked(proposal, f"one of {', '.join(INPUTS)}", lambda value: value in INPUTS)
