@@ -292,12 +292,12 @@ def test_the_gradient_vanishes_and_explodes(visit: Visit) -> None:
     radius.press("End")
     length.press("End")
     assert said != (said := says.inner_text())
-    assert said.startswith("The gradient explodes")
+    assert said.startswith("The RNN's gradient explodes")
     assert "too large for float32" in said
     assert "ρ = 3 a step" in legend.inner_text()
     drag(radius, 0.01)
     assert said != (said := says.inner_text())
-    assert said.startswith("The gradient vanishes")
+    assert said.startswith("The RNN's gradient vanishes")
     assert "below the smallest normal float32 number" in said
     heights = drawn_heights(widget)
     assert len(heights) == int(length.input_value()) + 1
@@ -307,8 +307,8 @@ def test_the_gradient_vanishes_and_explodes(visit: Visit) -> None:
 
 
 def drawn_heights(widget: Locator) -> list[float]:
-    """How far below the top the points of the widget's curve lie."""
-    points = widget.locator("svg[role=img] .curve").get_attribute("d") or ""
+    """How far below the top the points of the RNN's curve lie."""
+    points = widget.locator("svg[role=img] .curve.rnn").get_attribute("d") or ""
     return [float(point.split(",")[1]) for point in points.removeprefix("M").split(" L")]
 
 

@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Callable
-from itertools import product
+from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from conftest import START, Shown, in_node, settle
 from conftest import in_page as page_state
 from traitlets import TraitError
 
-from rnnreport import gradients
+from rnnreport import cell_path, gradients
 from rnnreport.models import Encoding, ModelName, PalindromeClassifier
 from rnnreport.palindromes import palindrome_batch
 from rnnreport.training import Recipe, train
@@ -110,27 +110,36 @@ def test_no_number_shrinks_to_zero_or_grows_past_the_drawing(node: list[str], va
 
 
 def network(units: int, inputs: int = 3, steps: int = 300, seed: int = 0) -> VanishingGradient:
-    x, _, weights = gradients.draw(steps, 1, inputs, units, 2, seed=seed, std=inputs**-0.5)
+    x, _, weights, *_ = gradients.lstm_draw(steps, 1, inputs, units, 2, seed=seed, std=inputs**-0.5)
     return VanishingGradient(x, weights)
 
 
-def settings(spectral_radius: float, length: int, input_size: float) -> dict[str, float]:
-    return {"spectral_radius": spectral_radius, "length": length, "input_size": input_size}
+def settings(spectral_radius: float, length: int, input_size: float, forget_bias: float = 1.0) -> dict[str, float]:
+    moved = {"spectral_radius": spectral_radius, "length": length, "input_size": input_size}
+    return {**moved, "forget_bias": forget_bias}
 
 
 def measure(node: list[str], widget: VanishingGradient, cases: list[dict[str, float]]) -> list[dict[str, Any]]:
-    return in_node(node, VanishingGradient, "measure", [[traits(widget, "x", "W_hx", "W_hh"), case] for case in cases])
+    (rnn,) = in_node(node, VanishingGradient, "ungated", [[traits(widget, "x", "weight_ih", "weight_hh")]])
+    return in_node(node, VanishingGradient, "measure", [[rnn, case] for case in cases])
 
 
 def traits(widget: Any, *names: str) -> dict[str, Any]:
     return {name: getattr(widget, name) for name in names}
 
 
+def weights_in_library(widget: VanishingGradient, case: dict[str, float]) -> tuple[torch.Tensor, ...]:
+    """x (T, 1, D), weight_ih and weight_hh that the same settings mean to the library."""
+    x, weight_ih, weight_hh = (
+        torch.tensor(each, dtype=torch.float64) for each in (widget.x, widget.weight_ih, widget.weight_hh)
+    )
+    return x[: int(case["length"]), None], weight_ih * case["input_size"], weight_hh * case["spectral_radius"]
+
+
 def in_library(widget: VanishingGradient, case: dict[str, float]) -> tuple[torch.Tensor, torch.Tensor]:
     """The states (T + 1, 1, H) and W_hh that the same settings mean to the library."""
-    x = torch.tensor(widget.x, dtype=torch.float64)[: int(case["length"]), None]
-    W_hx = torch.tensor(widget.W_hx, dtype=torch.float64) * case["input_size"]
-    W_hh = torch.tensor(widget.W_hh, dtype=torch.float64) * case["spectral_radius"]
+    x, weight_ih, weight_hh = weights_in_library(widget, case)
+    W_hx, W_hh = weight_ih.chunk(4)[2], weight_hh.chunk(4)[2]
     weights = gradients.Weights(
         W_hx, W_hh, b_h=x.new_zeros(len(W_hh)), W_ph=x.new_zeros(2, len(W_hh)), b_p=x.new_zeros(2)
     )
@@ -162,6 +171,48 @@ def test_the_norms_are_the_library_s(node: list[str], units: int) -> None:
         assert found["mean"] == pytest.approx(float((1 - h[1:] ** 2).mean()), rel=1e-9)
 
 
+@pytest.mark.parametrize("units", [1, 2, 5, 16])
+def test_the_lstm_s_norms_are_the_library_s(node: list[str], units: int) -> None:
+    """All ways together, and along the cell alone."""
+    widget = network(units)
+    cases = [
+        settings(radius, 60, size, bias)
+        for radius, size, bias in product((0.05, 0.9, 3.0), (0.0, 0.3, 3.0), (-2.0, 1.0, 6.0))
+    ]
+    given = traits(widget, "x", "weight_ih", "weight_hh")
+    measured = in_node(node, VanishingGradient, "measureLSTM", [[given, case] for case in cases])
+    for case, found in zip(cases, measured, strict=True):
+        x, weight_ih, weight_hh = weights_in_library(widget, case)
+        bias = torch.zeros(4 * units, dtype=torch.float64)
+        bias[units : 2 * units] = case["forget_bias"]
+        run = cell_path.forward(x, weight_ih, weight_hh, bias)
+        norms = torch.linalg.matrix_norm(cell_path.state_jacobians(run, weight_hh)[:, 0], ord=2)
+        cell = cell_path.forget_products(run.f).amax((1, 2))
+        np.testing.assert_allclose(np.exp(found["logNorms"]), norms, rtol=1e-8, err_msg=str(case))
+        np.testing.assert_allclose(np.exp(found["cell"]), cell, rtol=1e-9, err_msg=str(case))
+        assert found["forget"] == pytest.approx(float(run.f.mean()), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("rate", "cell", "says"),
+    [
+        (0.5, 0.4, r"^The LSTM's gradient vanishes: of a change of h\(0\), c\(0\) at most 9\.8·10⁻⁴ .* 0\.5 a step\."),
+        (
+            2.0,
+            0.99,
+            r"^The LSTM's gradient explodes: .* Along its cells alone, .* 0\.8 on average, at most 0\.9 is left\.$",
+        ),
+        (0.99, 0.98, r"^The LSTM's gradient neither vanishes nor explodes: .* at most 0\.82 is left\.$"),
+    ],
+)
+def test_the_sentence_says_what_becomes_of_the_lstm_s_gradient(
+    node: list[str], rate: float, cell: float, says: str
+) -> None:
+    found = {"logNorms": [0, 10 * math.log(rate)], "cell": [0, 10 * math.log(cell)], "forget": 0.8}
+    (sentence,) = in_node(node, VanishingGradient, "describeLSTM", [[found, settings(1.0, 10, 1.0)]])
+    assert re.search(says, sentence), sentence
+
+
 @pytest.mark.parametrize("input_size", [0.0, 1.0])
 def test_nothing_underflows(node: list[str], input_size: float) -> None:
     """A spectral radius of 0.05 over 300 steps comes to 10^-380 and less."""
@@ -185,7 +236,7 @@ def test_a_gradient_of_exactly_zero(node: list[str]) -> None:
     assert found["logNorms"] == [0, 0, None, None, None]  # JSON writes the logarithm of zero as null
     found["logNorms"][2:] = [-math.inf] * 3
     (sentence,) = in_node(node, VanishingGradient, "describe", [[found, settings(1.0, 4, 1.0)]])
-    assert sentence.startswith("The gradient is exactly zero from 2 steps back")
+    assert sentence.startswith("The RNN's gradient is exactly zero from 2 steps back")
 
 
 @pytest.mark.parametrize("ratio", [1.0, 1 - 1e-13, 1 - 1e-9, 1 - 1e-6, 0.99, 0.5, 1e-3, 1e-12, 0.0])
@@ -210,14 +261,19 @@ def fading(rate: float, length: int) -> dict[str, Any]:
             0.5,
             100,
             0.9,
-            r"^The gradient vanishes: .* at most 7\.9·10⁻³¹ .* after 100 steps, a factor of 0\.5 a step\.$",
+            r"^The RNN's gradient vanishes: .* at most 7\.9·10⁻³¹ .* after 100 steps, a factor of 0\.5 a step\.$",
         ),
         (0.5, 200, 0.9, r"After 127 steps it falls below the smallest normal float32 number, 1\.2·10⁻³⁸; where"),
         (0.5, 10, 1.0, r"ρ is not below 1 does not help: .* mean slope is 0\.3 "),
-        (2.0, 20, 1.5, r"^The gradient explodes: .* 1\.0·10⁶ times as large after 20 steps, a factor of 2 a step\.$"),
+        (
+            2.0,
+            20,
+            1.5,
+            r"^The RNN's gradient explodes: .* 1\.0·10⁶ times as large after 20 steps, a factor of 2 a step\.$",
+        ),
         (2.0, 200, 1.5, r"After 128 steps it is too large for float32, beyond 3\.4·10³⁸\.$"),
-        (0.99, 1, 0.9, r"^The gradient neither vanishes nor explodes: .* 0\.99 times .* after 1 step, a factor"),
-        (1.001, 100, 1.2, r"^The gradient neither vanishes nor explodes: .* 1\.1 times .* factor of 1 a step\.$"),
+        (0.99, 1, 0.9, r"^The RNN's gradient neither vanishes nor explodes: .* 0\.99 times .* after 1 step, a factor"),
+        (1.001, 100, 1.2, r"^The RNN's gradient neither vanishes nor explodes: .* 1\.1 times .* factor of 1 a step\.$"),
     ],
 )
 def test_the_sentence_says_what_becomes_of_the_gradient(
@@ -229,13 +285,16 @@ def test_the_sentence_says_what_becomes_of_the_gradient(
     assert ("float32" in sentence) == (abs(length * math.log2(rate)) > 126)
 
 
-def test_the_page_gets_a_network_of_spectral_radius_one() -> None:
-    x, _, weights = gradients.draw(40, 1, 3, 16, 2, seed=0, spectral_radius=1.0)
-    state = VanishingGradient(x, weights, 1.3, 40, 0.5).get_state()
-    np.testing.assert_allclose(state["W_hh"], weights.W_hh, rtol=1e-12)
-    assert state["W_hx"] == weights.W_hx.tolist()
+def test_the_page_gets_matrices_of_spectral_radius_one() -> None:
+    x, _, weights, *_ = gradients.lstm_draw(40, 1, 3, 16, 2, seed=0)
+    state = VanishingGradient(x, weights, 1.3, 40, 0.5, 2.0).get_state()
+    weight_ih, weight_hh, _ = weights.stacked()
+    for ours, drawn in zip(np.split(np.array(state["weight_hh"]), 4), weight_hh.chunk(4)):
+        radius = torch.linalg.eigvals(drawn).abs().max()
+        np.testing.assert_allclose(ours, drawn / radius, rtol=1e-12)
+    assert state["weight_ih"] == weight_ih.tolist()
     assert state["x"] == x[:, 0].tolist()
-    assert {name: state[name] for name in settings(0, 0, 0)} == settings(1.3, 40, 0.5)
+    assert {name: state[name] for name in settings(0, 0, 0)} == settings(1.3, 40, 0.5, 2.0)
     assert state["_css"] == TemporalGate().get_state()["_css"]
 
 
@@ -244,6 +303,7 @@ def test_the_page_gets_a_network_of_spectral_radius_one() -> None:
     [
         *[("spectral_radius", value) for value in (0, -1.0, 10.5, math.nan, math.inf)],
         *[("input_size", value) for value in (-0.1, 10.5, math.nan)],
+        *[("forget_bias", value) for value in (-20.5, 21.0, math.nan)],
         *[("length", value) for value in (0, 301)],
     ],
 )
@@ -256,15 +316,15 @@ def test_settings_out_of_range_are_one_clear_sentence(name: str, value: float) -
 
 
 def test_a_network_that_cannot_be_drawn_is_refused() -> None:
-    x, _, weights = gradients.draw(4, 1, 3, 5, 2, seed=0)
+    x, _, weights, *_ = gradients.lstm_draw(4, 1, 3, 5, 2, seed=0)
     for inputs, changed, says in (
         (x[:, 0], {}, r"^x must have shape \(4, 1, 3\) here, not \(4, 3\)\.$"),
         (x.expand(4, 2, 3), {}, r"^x must have shape \(4, 1, 3\) here, not \(4, 2, 3\)\.$"),
         (x * math.nan, {}, r"^x must hold finite numbers only\.$"),
-        (x, {"W_hx": weights.W_hx[:, :2]}, r"^W_hx must have shape \(5, 3\) here, not \(5, 2\)\.$"),
-        (x, {"W_hh": weights.W_hh[:, :2]}, r"^W_hh must have shape \(5, 5\) here, not \(5, 2\)\.$"),
-        (x, {"W_hh": torch.zeros(65, 65)}, r"^W_hh must have 1 to 64 rows here, not 65\.$"),
-        (x, {"W_hh": 0 * weights.W_hh}, r"^W_hh must have an eigenvalue other than 0"),
+        (x, {"W_gx": weights.W_gx[:, :2]}, r"^W_gx must have shape \(5, 3\) here, not \(5, 2\)\.$"),
+        (x, {"W_fh": weights.W_fh[:, :2]}, r"^W_fh must have shape \(5, 5\) here, not \(5, 2\)\.$"),
+        (x, {"W_gh": torch.zeros(33, 33)}, r"^W_gh must have 1 to 32 rows here, not 33\.$"),
+        (x, {"W_oh": 0 * weights.W_oh}, r"^W_oh must have an eigenvalue other than 0"),
     ):
         with pytest.raises(TraitError, match=says):
             VanishingGradient(inputs, weights._replace(**changed), length=4)
@@ -464,6 +524,64 @@ def test_switches_of_the_same_part_exclude_each_other(node: list[str]) -> None:
     assert in_node(node, Derivation, "toggled", asked) == [["C.sec"], ["A.sign", "C.sec"], ["A.sign"]]
 
 
+# A bug to find
+
+HUNTED = gradients.draw(3, 1, 2, 3, 3, seed=1, std=0.8)  # the chapter's
+WEIGHTS = {"W_ph", "b_p", "W_hh", "W_hx", "b_h"}
+
+
+def test_every_bug_that_makes_a_difference_comes_once_before_any_comes_again(node: list[str]) -> None:
+    given = in_page(HUNTED)
+    (truth,) = in_node(node, Derivation, "differences", [[given]])
+    (findable,) = in_node(node, Derivation, "findable", [[given, truth]])
+    assert set(findable) == set(FLIPS) - {"F.first"}
+    count = len(findable)
+    found = in_node(node, Derivation, "planted", [[bug, findable] for bug in range(1, 3 * count + 1)])
+    rounds = [found[start : start + count] for start in range(0, 3 * count, count)]
+    assert all(sorted(each) == sorted(findable) for each in rounds)
+    assert len({tuple(each) for each in [findable, *rounds]}) == 4, "each round in an order of its own"
+    assert all(one != other for one, other in pairwise(found)), "a new one each press"
+
+
+def test_a_hunt_tells_what_the_weights_gradients_say_and_what_was_suspected(node: list[str]) -> None:
+    lists = [[flip] for flip in FLIPS if flip != "F.first"]
+    found = verdicts(node, HUNTED, lists)
+    asked = [[line, suspected] for judged in found for line in judged for suspected in ([], [line["name"]])]
+    told = iter(in_node(node, Derivation, "clue", asked))
+    for (flip,), judged in zip(lists, found, strict=True):
+        clues = {line["name"]: (next(told), next(told)) for line in judged}
+        off = inheriting(line_of(flip)) & WEIGHTS
+        assert {name for name, (before, _) in clues.items() if before == "differs"} == off, flip
+        assert {name for name, (before, _) in clues.items() if before == "right"} == WEIGHTS - off
+        assert {name for name, (before, _) in clues.items() if before == "unchecked"} == set(clues) - WEIGHTS
+        assert all(clues[line["name"]][1] == line["verdict"] for line in judged)
+
+
+@pytest.mark.parametrize(
+    ("flip", "suspected", "says"),
+    [
+        ("A.sign", [], "A check of the weights' gradients finds all five wrong. Which line do you suspect?"),
+        ("F.input", [], "A check of the weights' gradients finds (F) ∂L/∂Whx wrong. Which line do you suspect?"),
+        ("C.sec", ["p"], "No: (A) ∂L/∂p is right. Bug 7 hides in another one."),
+        ("C.sec", ["p", "W_hh"], "No: (F) ∂L/∂Whh is wrong only by what it takes from an earlier line. Bug 7"),
+    ],
+)
+def test_what_is_said_in_a_hunt(node: list[str], flip: str, suspected: list[str], says: str) -> None:
+    (judged,) = verdicts(node, HUNTED, [[flip]])
+    (sentence,) = in_node(node, Derivation, "describeHunt", [[judged, suspected, 7]])
+    assert says in sentence
+
+
+def test_what_is_said_of_a_bug_that_is_found_or_given_away(node: list[str]) -> None:
+    (sec,), (last,) = verdicts(node, HUNTED, [["E.sec"]]), verdicts(node, HUNTED, [["F.last"]])
+    cases = [[sec, "E.sec", 3, 1], [sec, "E.sec", 3, 2], [last, "F.last", 4, 0]]
+    assert in_node(node, Derivation, "describeFound", cases) == [
+        f"Yes, found in {tries}. Bug 3 is in (E) δ(t): “sec²a for sech²a = 1 − h², as printed in 2018”. "
+        "Inherited by: (F) ∂L/∂Whh, (F) ∂L/∂Whx and (F) ∂L/∂bh."
+        for tries in ("1 try", "2 tries")
+    ] + ["Bug 4 is in (F) ∂L/∂Whh: “only the last term”. No other line inherits it."]
+
+
 def test_the_page_gets_the_problem_and_knows_the_same_switches(node: list[str]) -> None:
     x, y, weights = gradients.draw(3, 1, 2, 3, 3, seed=1)
     state = Derivation(x, y, weights, ["A.sign"]).get_state()
@@ -479,6 +597,8 @@ def test_a_switch_or_a_problem_that_is_none_is_refused() -> None:
     with pytest.raises(TraitError, match=r"^flips must be some of A\.sign, .*, not \['G\.sign'\]\.$"):
         widget.flips = ["G.sign"]
     assert widget.flips == []
+    with pytest.raises(TraitError, match=r"^bug must be an integer from 0 to 1000000, not -1\.$"):
+        widget.bug = -1
     for given, says in (
         ((x[:1], y, weights), r"^x must have at least 2 steps here, not 1\.$"),
         ((x[:, 0], y, weights), r"^x must have shape \(3, 1, 2\) here, not \(3, 2\)\.$"),
@@ -764,6 +884,42 @@ def test_a_network_that_the_page_cannot_run_is_refused() -> None:
 # In a browser
 
 
+def test_a_planted_bug_is_hidden_until_its_line_is_suspected(shown: Shown, page: Page) -> None:
+    widget, keyboard = shown(Derivation(*HUNTED, flips=["A.sign"])), page.keyboard
+    says, lines = widget.get_by_role("status"), widget.get_by_role("listitem")
+    assert widget.get_by_role("button", name="Suspect").count() == 0
+    widget.get_by_role("button", name="Plant a bug").focus()
+    keyboard.press("Enter")
+    assert says.inner_text().startswith("Bug 1 hides in one of the 10 lines.")
+    assert widget.locator("mark, del").count() == widget.get_by_role("checkbox").count() == 0, "nothing gives it away"
+    suspects = widget.get_by_role("button", name="Suspect")
+    assert suspects.count() == 10
+    for place in range(10):
+        suspects.nth(place).focus()
+        keyboard.press("Space")
+        if says.inner_text().startswith("Yes"):
+            break
+        assert says.inner_text().startswith("No: ")
+        assert "unchecked" not in lines.nth(place).get_attribute("class")
+        assert suspects.nth(place).evaluate("node => node === document.activeElement")
+    assert f"found in {place + 1} tr" in says.inner_text()
+    assert lines.nth(place).get_attribute("class") == "wrong"
+    assert widget.get_by_role("checkbox", checked=True).count() == widget.locator("mark, del").count() == 1
+    plant = widget.get_by_role("button", name="Plant a bug")
+    assert plant.evaluate("node => node === document.activeElement"), "what had the focus is gone"
+    found = widget.get_by_role("checkbox", checked=True).get_attribute("name")
+    plant.click()
+    widget.get_by_role("button", name="Give up").click()
+    assert says.inner_text().startswith("Bug 2 is in ")
+    assert widget.get_by_role("checkbox", checked=True).get_attribute("name") != found
+    plant.click()
+    widget.get_by_role("button", name="Plant another bug").click()
+    assert says.inner_text().startswith("Bug 4 hides")
+    widget.get_by_role("button", name="Reset").click()
+    assert widget.get_by_role("checkbox", checked=True).get_attribute("name") == "A.sign"
+    assert page.evaluate("[window.saved.bug, window.saved.flips.join()]") == [0, "A.sign"]
+
+
 def typed(shown: Shown, text: str) -> tuple[Locator, Locator]:
     widget = shown(reader())
     field = widget.get_by_role("textbox", name="digits")
@@ -837,6 +993,7 @@ ENDS: dict[str, Callable[[], Any]] = {
     "gradient of 2,000 steps": lambda: VanishingGradient(*_small(2000), 0.05, 2000, 0.0),
     "gradient without end": lambda: VanishingGradient(*_small(60), 10.0, 60, 10.0),
     "least radius": lambda: VanishingGradient(*_small(60), 1e-300, 60, 0.0),
+    "a bug to find": lambda: Derivation(*gradients.draw(3, 1, 2, 3, 3, seed=0), bug=5),
     "all wrong": lambda: Derivation(*gradients.draw(3, 1, 2, 3, 3, seed=0), flips=list(FLIPS)),
     "reader of two digits": lambda: PalindromeReader({"RNN": classifier("rnn", 1)}, 2),
     "steep reader": lambda: PalindromeReader({"it": changed("W_ph", 65504)}, 60),
@@ -858,7 +1015,7 @@ NO_NUMBER = """() => [...document.querySelectorAll(".rnnreport-widget, .rnnrepor
 
 
 def _small(steps: int) -> tuple[Any, Any]:
-    x, _, weights = gradients.draw(steps, 1, 3, 4, 2, seed=0)
+    x, _, weights, *_ = gradients.lstm_draw(steps, 1, 3, 4, 2, seed=0)
     return x, weights
 
 

@@ -1,7 +1,7 @@
 // A text written on by a trained character model: an LSTM that runs in the page, one character at a time, its state
 // carried on. The weights come with the page; a network's are decoded once it is asked for.
 
-import { button, choice, html, mount, sigmoid, slider, svgNode, text, traits } from "./page.js";
+import { button, choice, generator, html, mount, sigmoid, slider, svgNode, text, traits } from "./page.js";
 import { decode } from "./weights.js";
 
 /**
@@ -103,19 +103,6 @@ export function choose(shares, u) {
     cumulated += shares[next];
   }
   return symbol;
-}
-
-/** Random numbers in (0, 1] from a seed, the same on every machine: a counter, and the last lines of MurmurHash3. */
-export function generator(seed) {
-  let counter = seed;
-  return () => {
-    counter = (counter + 0x9e3779b9) | 0;
-    let bits = counter;
-    bits = Math.imul(bits ^ (bits >>> 16), 0x85ebca6b);
-    bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35);
-    bits ^= bits >>> 16;
-    return ((bits >>> 0) + 1) / 2 ** 32;
-  };
 }
 
 const HIDDEN =

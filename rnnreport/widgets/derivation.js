@@ -1,8 +1,8 @@
 // The derivation of chapter 1, lines (A) to (F), on a problem of three steps, with a switch for each mistake that is
 // easily made. Every line is held against central differences, so that the page shows where an error enters and how far
-// it spreads. A problem is { x, y, W_hx, W_hh, b_h, W_ph, b_p }, with x[t - 1] the input of step t and y the true class.
+// it spreads; and a mistake can be planted, for the reader to find its line by what a check of the gradients says. A problem is { x, y, W_hx, W_hh, b_h, W_ph, b_p }, with x[t - 1] the input of step t and y the true class.
 
-import { formula, html, mount, power, traits } from "./page.js";
+import { button, formula, generator, html, mount, power, traits } from "./page.js";
 
 // Vectors are arrays, matrices arrays of rows; `plus` and `total` take both.
 const plus = (u, v) => u.map((value, i) => (Array.isArray(value) ? plus(value, v[i]) : value + v[i]));
@@ -241,11 +241,13 @@ export function describe(judged, flips) {
   return [
     `${are} flipped, and ${wrong} of ${LINES.length} lines ${wrong === 1 ? "is" : "are"} wrong.`,
     `The first is ${first}, where an error enters${others.length ? `, as it does at ${list(others)}` : ""}.`,
-    inherited.length ? `Inherited by: ${list(inherited)}.` : "No other line inherits it.",
+    heirs(inherited),
   ].join(" ");
 }
 
-const title = ({ tag, left }) => `(${tag}) ${left.split(" = ")[0].replace(/[_{}]/g, "")}`;
+const heirs = (inherited) => (inherited.length ? `Inherited by: ${list(inherited)}.` : "No other line inherits it.");
+const plain = (words) => words.replace(/\^\{2\}/g, "²").replace(/[_{}]/g, "");
+const title = ({ tag, left }) => `(${tag}) ${plain(left.split(" = ")[0])}`;
 const list = (words) => (words.length > 1 ? `${words.slice(0, -1).join(", ")} and ${words.at(-1)}` : words[0]);
 
 /** The switches after one of them was turned. Of those for the same part of a line one at most is flipped. */
@@ -253,6 +255,58 @@ export function toggled(flips, name, on) {
   const rivals = LINES.flatMap(choices).find((part) => part.includes(name));
   const others = flips.filter((flip) => (on ? !rivals.includes(flip) : flip !== name));
   return on ? [...others, name] : others;
+}
+
+// A planted bug is one switch, hidden from the reader, who sees what a check in practice would: the weights' gradients.
+const WEIGHTS = ["W_ph", "b_p", "W_hh", "W_hx", "b_h"];
+
+/** The switches that make a difference on this problem, so that a bug can be found. */
+export const findable = (problem, truth) =>
+  flipNames().filter((flip) => judge(problem, truth, [flip]).some(({ verdict }) => verdict !== "right"));
+
+/** The switch behind a bug's number, 1, 2, …: all come once, in an order drawn at random, before any comes again. */
+export function planted(bug, switches) {
+  const round = Math.floor((bug - 1) / switches.length);
+  const draw = generator(round);
+  const order = [...switches];
+  for (let left = order.length; left > 1; left--) {
+    const drawn = Math.ceil(draw() * left) - 1; // draws lie in (0, 1]
+    [order[left - 1], order[drawn]] = [order[drawn], order[left - 1]];
+  }
+  return order[(bug - 1) % switches.length];
+}
+
+/** What is told of a line while a bug is sought: its verdict once it was suspected, and of weights whether they differ. */
+export function clue({ name, verdict }, suspected) {
+  if (suspected.includes(name)) return verdict;
+  if (!WEIGHTS.includes(name)) return "unchecked";
+  return verdict === "right" ? "right" : "differs";
+}
+
+/** What is said while a bug is sought: what the check finds, then what became of the last line suspected. */
+export function describeHunt(judged, suspected, bug) {
+  const titles = (names) => LINES.filter(({ name }) => names.includes(name)).map(title);
+  if (!suspected.length) {
+    const off = judged.filter(({ name, verdict }) => WEIGHTS.includes(name) && verdict !== "right").map(({ name }) => name);
+    const which = off.length === WEIGHTS.length ? "all five" : list(titles(off));
+    return (
+      `Bug ${bug} hides in one of the ${LINES.length} lines. A check of the weights' gradients finds ${which} wrong. ` +
+      "Which line do you suspect?"
+    );
+  }
+  const last = suspected.at(-1);
+  const { verdict } = judged.find(({ name }) => name === last);
+  const is = verdict === "right" ? "is right" : "is wrong only by what it takes from an earlier line";
+  return `No: ${titles([last])[0]} ${is}. Bug ${bug} hides in another one.`;
+}
+
+/** What is said of a bug that is found after so many tries, or given away, `tries` being 0. */
+export function describeFound(judged, flip, bug, tries) {
+  const at = LINES.findIndex((line) => choices(line).flat().includes(flip));
+  const [, words] = LINES[at].right.map((part) => part.flips?.[flip]).find(Boolean);
+  const inherited = LINES.filter((_, i) => judged[i].verdict === "inherited").map(title);
+  const found = tries ? `Yes, found in ${tries} ${tries === 1 ? "try" : "tries"}. ` : "";
+  return `${found}Bug ${bug} is in ${title(LINES[at])}: “${plain(words)}”. ${heirs(inherited)}`;
 }
 
 /** The formula of a line as nodes, with what is flipped marked. */
@@ -267,10 +321,16 @@ function reading({ left, right }, flips) {
   return [...formula(`${left} = `), ...nodes];
 }
 
-const WORDS = { right: "✓ right", wrong: "✗ wrong", inherited: "✗ inherits an error" };
+const WORDS = {
+  right: "✓ right",
+  wrong: "✗ wrong",
+  inherited: "✗ inherits an error",
+  differs: "✗ differs",
+  unchecked: "not checked",
+};
 
 /** One line on the page: { item, show }. */
-function lineItem(line, onFlip) {
+function lineItem(line, onFlip, onSuspect) {
   const equation = html("span", { className: "formula" });
   const verdict = html("span", { className: "verdict-of-line" });
   const boxes = line.right.flatMap((part) =>
@@ -280,37 +340,81 @@ function lineItem(line, onFlip) {
       return [box, html("label", {}, box, html("span", {}, ...formula(words)))];
     }),
   );
-  const labels = boxes.map(([, label]) => label);
-  const switches = html("div", { className: "switches" }, ...labels);
+  const switches = html("div", { className: "switches" }, ...boxes.map(([, label]) => label));
   switches.setAttribute("role", "group");
   switches.setAttribute("aria-label", `Mistakes in ${title(line)}`);
+  const suspect = button("Suspect", () => onSuspect(line.name));
+  suspect.setAttribute("aria-label", `Suspect ${title(line)}`);
+  const outcome = html("span", { className: "outcome" }, verdict, suspect);
   const tag = html("span", { className: "tag" }, `(${line.tag})`);
-  const heading = html("div", { className: "line" }, tag, equation, verdict);
-  const item = html("li", {}, heading, ...(labels.length ? [switches] : []));
-  const show = (judged, flips) => {
-    item.className = judged.verdict;
+  const item = html("li", {}, html("div", { className: "line" }, tag, equation, outcome), switches);
+  /** told: the line's verdict, or the clue to it; flips: those that the reader sees. */
+  const show = (told, difference, flips, isHunt) => {
+    item.className = told;
     equation.replaceChildren(...reading(line, flips));
-    verdict.textContent = `${WORDS[judged.verdict]}, ${power(Math.log(judged.difference))}`;
+    verdict.textContent = told === "unchecked" ? WORDS[told] : `${WORDS[told]}, ${power(Math.log(difference))}`;
     for (const [box] of boxes) box.checked = flips.includes(box.name);
+    switches.hidden = isHunt || !boxes.length;
+    suspect.hidden = !isHunt;
   };
   return { item, show };
 }
 
+const KEY = "Beside each line: its relative difference from finite differences.";
+const HUNT_KEY =
+  "The lines read as they should; one is computed with a mistake. Only the gradients of the weights are checked, against " +
+  "finite differences: beside them stands the relative difference.";
+
 function render({ model, el }) {
   const problem = traits(model, ["x", "y", "W_hx", "W_hh", "b_h", "W_ph", "b_p"]).state();
   const truth = differences(problem);
-  const { state, set, reset } = traits(model, ["flips"]);
-  const lines = LINES.map((line) => lineItem(line, (name, on) => set({ flips: toggled(state().flips, name, on) })));
-  const key = html("p", { className: "key" }, "Beside each line: its relative difference from finite differences.");
+  const bugs = findable(problem, truth);
+  const names = ["flips", "bug"];
+  const { state, set, reset } = traits(model, names);
+  let bug, suspected, latest; // the bug that is sought, the lines suspected, the last bug that was planted
+  let found = {}; // the switch of the bug that was found last, and what is said of it
+
+  const judged = (flips) => judge(problem, truth, flips);
+  const reveal = (tries) => {
+    const flip = planted(bug, bugs);
+    found = { flip, says: describeFound(judged([flip]), flip, bug, tries) };
+    set({ flips: [flip], bug: 0 });
+    plant.focus(); // what was pressed is gone
+  };
+  const onSuspect = (name) => {
+    suspected = [...suspected.filter((other) => other !== name), name];
+    const { verdict } = judged([planted(bug, bugs)]).find((line) => line.name === name);
+    if (verdict === "wrong") reveal(suspected.length);
+    else redraw();
+  };
+  const onFlip = (name, on) => set({ flips: toggled(state().flips, name, on) });
+  const lines = LINES.map((line) => lineItem(line, onFlip, onSuspect));
+  const key = html("p", { className: "key" });
   const items = html("ol", { className: "lines" }, ...lines.map(({ item }) => item));
+  const plant = button("Plant a bug", () => set({ flips: [], bug: latest + 1 }));
+  const giveUp = button("Give up", () => reveal(0));
+  const buttons = html("div", { className: "buttons" }, plant, giveUp, reset);
   const sentence = html("p", { role: "status" });
 
-  return mount({ model, el }, ["flips"], [key, items, reset, sentence], () => {
-    const { flips } = state();
-    const judged = judge(problem, truth, flips);
-    lines.forEach(({ show }, i) => show(judged[i], flips));
-    sentence.textContent = describe(judged, flips);
-  });
+  const redraw = () => {
+    const now = state();
+    if (now.bug !== bug) [bug, suspected, latest] = [now.bug, [], now.bug || latest || 0];
+    const isHunt = bug > 0;
+    const flips = isHunt ? [] : now.flips;
+    const lineByLine = judged(isHunt ? [planted(bug, bugs)] : flips);
+    lines.forEach(({ show }, i) => {
+      const { verdict, difference } = lineByLine[i];
+      show(isHunt ? clue(lineByLine[i], suspected) : verdict, difference, flips, isHunt);
+    });
+    key.textContent = isHunt ? HUNT_KEY : KEY;
+    plant.textContent = isHunt ? "Plant another bug" : "Plant a bug";
+    giveUp.hidden = !isHunt;
+    sentence.textContent =
+      isHunt ? describeHunt(lineByLine, suspected, bug)
+      : flips.join() === found.flip ? found.says
+      : describe(lineByLine, flips);
+  };
+  return mount({ model, el }, names, [buttons, sentence, key, items], redraw);
 }
 
 export default { render };

@@ -8,7 +8,7 @@ import anywidget
 import numpy as np
 from traitlets import Float, Int, List, TraitError, Unicode, validate
 
-from rnnreport.widgets.page import CSS, array, checked, module
+from rnnreport.widgets.page import CSS, Integer, array, checked, module
 
 FLIPS = (
     *("A.sign", "A.target"),
@@ -18,17 +18,19 @@ FLIPS = (
     *("E.slope", "E.sec"),
     *("F.last", "F.first", "F.state", "F.input_last", "F.input", "F.bias_last"),
 )
+MAX_BUG = 10**6
 
 
 class Derivation(anywidget.AnyWidget):
-    """The derivation of chapter 1, lines (A) to (F), with switches that put mistakes into it.
+    """The derivation of chapter 1, lines (A) to (F), with switches that put mistakes into it, and bugs to find.
 
     Every line is compared with finite differences in the page, so that a reader sees where an error enters and how far
     it spreads. x: inputs (T, 1, D), T at least 2; y: class labels (1,); weights: W_hx, W_hh, b_h, W_ph, b_p, all as
     :func:`rnnreport.gradients.draw` gives them, with as many classes as hidden units, since one of the mistakes is to
     forget that W_ph is transposed. The time to draw grows with the number of weights: keep them few.
 
-    flips: which switches are flipped, some of ``FLIPS``. Anything else raises a TraitError that says so.
+    flips: which switches are flipped, some of ``FLIPS``; bug: the number of a planted mistake, from 1 on, of which the
+    reader sees only what the gradients of the weights say, 0 for none. Anything else raises a TraitError that says so.
 
     >>> from rnnreport import gradients
     >>> Derivation(*gradients.draw(3, 1, 2, 3, 3, seed=0)).flips = ["A.sign"]
@@ -45,8 +47,11 @@ class Derivation(anywidget.AnyWidget):
     W_ph = List(List(Float()), read_only=True).tag(sync=True)
     b_p = List(Float(), read_only=True).tag(sync=True)
     flips = List(Unicode()).tag(sync=True)
+    bug = Integer(0, min=0, max=MAX_BUG).tag(sync=True)
 
-    def __init__(self, x: Any, y: Any, weights: Any, flips: list[str] | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, x: Any, y: Any, weights: Any, flips: list[str] | None = None, bug: int = 0, **kwargs: Any
+    ) -> None:
         units, inputs = len(weights.W_hh), np.shape(x)[-1]
         if len(x) < 2:
             raise TraitError(f"x must have at least 2 steps here, not {len(x)}.")
@@ -62,6 +67,7 @@ class Derivation(anywidget.AnyWidget):
             self.set_trait(name, value.tolist())
         self.set_trait("y", label)
         self.set_trait("flips", flips or [])
+        self.set_trait("bug", bug)
 
     @validate("flips")
     def _check_flips(self, proposal: Any) -> list[str]:

@@ -30,6 +30,19 @@ export function power(log, digits = 2) {
 export const tenTo = (exponent) => "10" + [...String(exponent)].map((sign) => RAISED[sign]).join("");
 const RAISED = { "-": "⁻", ...Object.fromEntries([..."⁰¹²³⁴⁵⁶⁷⁸⁹"].entries()) };
 
+/** Random numbers in (0, 1] from a seed, the same on every machine: a counter, and the last lines of MurmurHash3. */
+export function generator(seed) {
+  let counter = seed;
+  return () => {
+    counter = (counter + 0x9e3779b9) | 0;
+    let bits = counter;
+    bits = Math.imul(bits ^ (bits >>> 16), 0x85ebca6b);
+    bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35);
+    bits ^= bits >>> 16;
+    return ((bits >>> 0) + 1) / 2 ** 32;
+  };
+}
+
 const SVG = "http://www.w3.org/2000/svg";
 
 export function svgNode(name, attributes, ...children) {

@@ -1,7 +1,11 @@
-// ‖∂h(T)/∂h(t)‖₂ of a small tanh network over the lag T - t, with sliders for the spectral radius ρ of W_hh, the length
-// T and the size of the inputs. The network comes with the page; forward pass, products and norms are computed here.
+// How the state at step T depends on that at step t, ‖∂h(T)/∂h(t)‖₂ of a small RNN and ‖∂(h, c)(T)/∂(h, c)(t)‖₂ of an
+// LSTM over the lag T - t, with sliders for the spectral radius ρ of the recurrent weights, the length T, the size of the
+// inputs and the forget gates' bias. The weights come with the page: weight_ih and weight_hh, rows of the gates i, f, g
+// and o, of which the RNN has those of g. Forward passes, products and norms are computed here.
 
-import { formula, html, inSteps, line, mount, number, power, slider, svgNode, tenTo, text, traits } from "./page.js";
+import {
+  formula, html, inSteps, line, mount, number, power, sigmoid, slider, svgNode, swatch, tenTo, text, traits,
+} from "./page.js";
 
 // Matrices are n × n in one Float64Array, row by row, and n is even.
 
@@ -71,13 +75,20 @@ function takeOutNorm(A, n) {
   return Math.log(largest) + log;
 }
 
+const dot = (u, v) => {
+  let sum = 0;
+  for (let j = 0; j < u.length; j++) sum += u[j] * v[j];
+  return sum;
+};
+
+/** The RNN's weights: those of the LSTM's input modulation, without gates. */
+export function ungated({ weight_ih, weight_hh, x }) {
+  const units = weight_hh.length / 4;
+  return { W_hx: weight_ih.slice(2 * units, 3 * units), W_hh: weight_hh.slice(2 * units, 3 * units), x };
+}
+
 /** The slopes 1 - h(t)² at t = 1…T, from h(0) = 0 by equation (1) without its bias: one Float64Array a step. */
 export function slopes({ W_hx, W_hh, x }, { spectral_radius, input_size, length }) {
-  const dot = (u, v) => {
-    let sum = 0;
-    for (let j = 0; j < u.length; j++) sum += u[j] * v[j];
-    return sum;
-  };
   let h = W_hh.map(() => 0);
   return x.slice(0, length).map((input) => {
     h = h.map((_, i) => Math.tanh(spectral_radius * dot(W_hh[i], h) + input_size * dot(W_hx[i], input)));
@@ -86,8 +97,22 @@ export function slopes({ W_hx, W_hh, x }, { spectral_radius, input_size, length 
 }
 
 /**
- * What is drawn: ln ‖∂h(T)/∂h(T - lag)‖₂ for lag 0…T as `logNorms`, ‖W_hh‖₂ as `norm`, and the `steepest` and the
- * `mean` slope. The product carries its size as a logarithm, so that nothing underflows however many steps there are.
+ * ln of the norm of the product of the last `lag` Jacobians, for lag 0…T: `transposed(step)` is one of them, transposed.
+ * The product carries its size as a logarithm, so that nothing underflows however many steps there are.
+ */
+function backwards(steps, n, transposed) {
+  const logNorms = [0];
+  let product = Float64Array.from({ length: n * n }, (_, at) => (at % (n + 1) === 0 ? 1 : 0)); // over its norm
+  for (const step of [...steps].reverse()) {
+    product = rowProducts(product, transposed(step), n);
+    logNorms.push(logNorms.at(-1) + takeOutNorm(product, n));
+  }
+  return logNorms;
+}
+
+/**
+ * What is drawn of the RNN: ln ‖∂h(T)/∂h(T - lag)‖₂ for lag 0…T as `logNorms`, ‖W_hh‖₂ as `norm`, and the `steepest`
+ * and the `mean` slope.
  */
 export function measure(network, settings) {
   const units = network.W_hh.length;
@@ -95,13 +120,7 @@ export function measure(network, settings) {
   const W = new Float64Array(n * n); // transposed
   network.W_hh.forEach((row, i) => row.forEach((weight, j) => (W[j * n + i] = settings.spectral_radius * weight)));
   const D = slopes(network, settings);
-  const logNorms = [0];
-  let jacobian = Float64Array.from(W, (_, at) => (at % (n + 1) === 0 ? 1 : 0)); // over its norm
-  for (const slope of [...D].reverse()) {
-    for (let i = 0; i < n; i++) for (let k = 0; k < units; k++) jacobian[i * n + k] *= slope[k];
-    jacobian = rowProducts(jacobian, W, n);
-    logNorms.push(logNorms.at(-1) + takeOutNorm(jacobian, n));
-  }
+  const logNorms = backwards(D, n, (slope) => W.map((weight, at) => weight * (slope[at % n] ?? 0)));
   const all = D.flatMap((slope) => [...slope]);
   return {
     logNorms,
@@ -111,22 +130,101 @@ export function measure(network, settings) {
   };
 }
 
+/** The gates of the LSTM at t = 1…T, from h(0) = c(0) = 0 by (4)-(9) without biases but the forget gates'. */
+export function gates({ weight_ih, weight_hh, x }, { spectral_radius, input_size, forget_bias, length }) {
+  const units = weight_hh.length / 4;
+  let h = new Float64Array(units);
+  let c = new Float64Array(units);
+  return x.slice(0, length).map((input) => {
+    const before = c;
+    const a = weight_hh.map((row, at) => {
+      const bias = Math.floor(at / units) === 1 ? forget_bias : 0;
+      return spectral_radius * dot(row, h) + input_size * dot(weight_ih[at], input) + bias;
+    });
+    const [i, f, g, o] = [sigmoid, sigmoid, Math.tanh, sigmoid].map((bend, gate) =>
+      Float64Array.from(a.slice(gate * units, (gate + 1) * units), bend),
+    );
+    c = before.map((value, unit) => g[unit] * i[unit] + value * f[unit]);
+    const bent = c.map(Math.tanh);
+    h = bent.map((value, unit) => value * o[unit]);
+    return { i, f, g, o, before, bent };
+  });
+}
+
+/** ∂(h, c)(t)/∂(h, c)(t - 1) transposed, h before c, with weight_hh times `radius`. */
+function lstmJacobian({ i, f, g, o, before, bent }, weight_hh, radius) {
+  const units = f.length;
+  const n = 2 * units;
+  const result = new Float64Array(n * n);
+  for (let to = 0; to < units; to++) {
+    const slope = o[to] * (1 - bent[to] ** 2); // of h by c
+    const by_i = radius * g[to] * i[to] * (1 - i[to]);
+    const by_f = radius * before[to] * f[to] * (1 - f[to]);
+    const by_g = radius * i[to] * (1 - g[to] ** 2);
+    const by_o = radius * bent[to] * o[to] * (1 - o[to]);
+    const [W_i, W_f, W_g, W_o] = [0, 1, 2, 3].map((gate) => weight_hh[gate * units + to]);
+    for (let from = 0; from < units; from++) {
+      const c_by_h = by_i * W_i[from] + by_f * W_f[from] + by_g * W_g[from];
+      result[from * n + to] = slope * c_by_h + by_o * W_o[from];
+      result[from * n + units + to] = c_by_h;
+    }
+    result[(units + to) * n + to] = slope * f[to];
+    result[(units + to) * n + units + to] = f[to];
+  }
+  return result;
+}
+
+/**
+ * What is drawn of the LSTM: ln ‖∂(h, c)(T)/∂(h, c)(T - lag)‖₂ as `logNorms`, its part along the cell alone, the largest
+ * product of a unit's forget gates, as `cell`, ln as well, and the mean forget gate as `forget`.
+ */
+export function measureLSTM(network, settings) {
+  const run = gates(network, settings);
+  const units = network.weight_hh.length / 4;
+  const { spectral_radius } = settings;
+  let logs = new Float64Array(units);
+  const cell = [0];
+  for (const { f } of [...run].reverse()) {
+    logs = logs.map((log, unit) => log + Math.log(f[unit]));
+    cell.push(Math.max(...logs));
+  }
+  return {
+    logNorms: backwards(run, 2 * units, (step) => lstmJacobian(step, network.weight_hh, spectral_radius)),
+    cell,
+    forget: run.reduce((sum, { f }) => sum + f.reduce((all, value) => all + value, 0), 0) / (units * run.length),
+  };
+}
+
 const FLOAT32 = { smallest: Math.log(2 ** -126), largest: Math.log((2 - 2 ** -23) * 2 ** 127) };
 const SEEN = Math.log(100); // a factor of 100 is called vanishing or exploding
 
-/** What the drawing shows, in words. */
+/** What becomes of a network's gradient, `last` being the logarithm of what is left after `length` steps. */
+function fate(name, state, last, length) {
+  const after = `after ${inSteps(length)}, a factor of ${power(last / length, 3)} a step.`;
+  return (
+    last < -SEEN ? `The ${name}'s gradient vanishes: of a change of ${state} at most ${power(last)} of its size is left ${after}`
+    : last > SEEN ? `The ${name}'s gradient explodes: a change of ${state} can be ${power(last)} times as large ${after}`
+    : `The ${name}'s gradient neither vanishes nor explodes: a change of ${state} can be ${power(last)} times as large ${after}`
+  );
+}
+
+/** What the drawing shows of the LSTM, in words. */
+export function describeLSTM({ logNorms, cell, forget }, { length }) {
+  const along = `Along its cells alone, with forget gates open by ${number(forget)} on average`;
+  return `${fate("LSTM", "h(0), c(0)", logNorms.at(-1), length)} ${along}, at most ${power(cell.at(-1))} is left.`;
+}
+
+/** What the drawing shows of the RNN, in words. */
 export function describe({ logNorms, mean }, { spectral_radius, length }) {
   const last = logNorms.at(-1);
   if (last === -Infinity) {
     const gone = logNorms.indexOf(-Infinity);
-    return `The gradient is exactly zero from ${inSteps(gone)} back: the units are so far in saturation that slopes round to 0.`;
+    return (
+      `The RNN's gradient is exactly zero from ${inSteps(gone)} back: ` +
+      "the units are so far in saturation that slopes round to 0."
+    );
   }
-  const after = `after ${inSteps(length)}, a factor of ${power(last / length, 3)} a step.`;
-  const sentences = [
-    last < -SEEN ? `The gradient vanishes: of a change of h(0) at most ${power(last)} of its size is left ${after}`
-    : last > SEEN ? `The gradient explodes: a change of h(0) can be ${power(last)} times as large ${after}`
-    : `The gradient neither vanishes nor explodes: a change of h(0) can be ${power(last)} times as large ${after}`,
-  ];
+  const sentences = [fate("RNN", "h(0)", last, length)];
   const below = logNorms.findIndex((log) => log < FLOAT32.smallest);
   const above = logNorms.findIndex((log) => log > FLOAT32.largest);
   if (below > 0) {
@@ -146,20 +244,26 @@ const HEIGHT = 300;
 const MARGIN = { top: 26, right: 14, bottom: 42, left: 50 };
 const DECADES = [1, 2, 5, 10, 15, 20, 30, 40, 50, 75, 100, 150, 200, 300, 400, 600, 800]; // steps of the axis's ends
 
-/** The powers of ten between which the curve lies, with some room for a bound that rises above it. */
-function decades(logNorms, bound) {
-  const reached = logNorms.filter(Number.isFinite).map((log) => log / Math.LN10);
+/** The powers of ten between which the curves lie, with some room for a bound that rises above them. */
+function decades(curves, bound) {
+  const reached = curves.flat().filter(Number.isFinite).map((log) => log / Math.LN10);
   const atLeast = (value) => DECADES.find((decade) => decade >= value) ?? value;
   const depth = atLeast(-Math.min(...reached));
-  const rise = Math.min(((logNorms.length - 1) * Math.log(bound)) / Math.LN10, depth / 4);
+  const rise = Math.min(((curves[0].length - 1) * Math.log(bound)) / Math.LN10, depth / 4);
   return [-depth, atLeast(Math.max(...reached, rise))];
 }
 
+function label(name, x, y) {
+  const words = text(x, y, "middle", name);
+  words.setAttribute("class", `name ${name.toLowerCase()}`);
+  return words;
+}
+
 /** The drawing, `width` pixels wide, as the children of an <svg>. */
-function drawing({ logNorms, norm, steepest }, { spectral_radius, length }, width) {
+function drawing({ logNorms, norm, steepest }, lstm, { spectral_radius, length }, width) {
   const [left, right, top, bottom] = [MARGIN.left, width - MARGIN.right, MARGIN.top, HEIGHT - MARGIN.bottom];
   const bound = Math.max(steepest * norm, Number.MIN_VALUE); // 0 where every slope rounds to 0
-  const [low, high] = decades(logNorms, bound);
+  const [low, high] = decades([logNorms, lstm.logNorms, lstm.cell], bound);
   const x = (lag) => left + (lag / length) * (right - left);
   const y = (log) => bottom - ((log / Math.LN10 - low) / (high - low)) * (bottom - top);
   const nodes = [];
@@ -176,7 +280,7 @@ function drawing({ logNorms, norm, steepest }, { spectral_radius, length }, widt
     nodes.push(line(decade ? "grid" : "axis", left, at, right, at));
     nodes.push(text(left - 6, at + 4, "end", decade ? tenTo(decade) : "1"));
   }
-  nodes.push(text(4, 12, "start", "‖∂h(T)/∂h(t)‖₂"), text(right, HEIGHT - 6, "end", "lag T − t, in steps"));
+  nodes.push(text(4, 12, "start", "what is left of a change of the state, ‖∂…(T)/∂…(t)‖₂"), text(right, HEIGHT - 6, "end", "lag T − t, in steps"));
   for (const [log, words] of [
     [FLOAT32.smallest, "smallest normal float32 number"],
     [FLOAT32.largest, "largest float32 number"],
@@ -192,8 +296,14 @@ function drawing({ logNorms, norm, steepest }, { spectral_radius, length }, widt
     const end = rate === 1 ? length : Math.min(length, room / Math.log(rate));
     nodes.push(svgNode("path", { class: kind, d: `M${x(0)},${y(0)} L${x(end)},${y(end * Math.log(rate))}` }));
   }
-  const points = logNorms.flatMap((log, lag) => (log > -Infinity ? [`${x(lag).toFixed(2)},${y(log).toFixed(2)}`] : []));
-  nodes.push(svgNode("path", { class: "curve", d: `M${points.join(" L")}` }));
+  const point = (log, lag) => (log > -Infinity ? [`${x(lag).toFixed(2)},${y(log).toFixed(2)}`] : []);
+  const curves = [["cell", lstm.cell], ["curve lstm", lstm.logNorms], ["curve rnn", logNorms]];
+  for (const [kind, logs] of curves) nodes.push(svgNode("path", { class: kind, d: `M${logs.flatMap(point).join(" L")}` }));
+  const at = Math.round(0.7 * length);
+  const isAbove = logNorms[at] > lstm.logNorms[at]; // the name of the upper curve stands above it, the other below
+  for (const [name, logs, up] of [["RNN", logNorms, isAbove], ["LSTM", lstm.logNorms, !isAbove]]) {
+    if (logs[at] > -Infinity) nodes.push(label(name, x(at), y(logs[at]) + (up ? -9 : 19)));
+  }
   return nodes;
 }
 
@@ -205,11 +315,12 @@ function legendEntry(kind, name, words) {
 }
 
 function render({ model, el }) {
-  const network = traits(model, ["W_hx", "W_hh", "x"]).state();
-  const names = ["spectral_radius", "length", "input_size"];
+  const lstm = traits(model, ["weight_ih", "weight_hh", "x"]).state();
+  const rnn = ungated(lstm);
+  const names = ["spectral_radius", "length", "input_size", "forget_bias"];
   const { state, set, reset } = traits(model, names);
   const onInput = (name, value) => set({ [name]: value });
-  const longest = network.x.length;
+  const longest = rnn.x.length;
   const sliders = {
     spectral_radius: slider(
       ["spectral radius ρ"],
@@ -222,35 +333,43 @@ function render({ model, el }) {
       onInput,
     ),
     input_size: slider(["size of the inputs"], { name: "input_size", min: 0, max: 3, step: 0.01, unit: "" }, onInput),
+    forget_bias: slider(["forget bias"], { name: "forget_bias", min: -2, max: 6, step: 0.1, unit: "" }, onInput),
   };
   const svg = svgNode("svg", { role: "img", height: HEIGHT });
-  const measured = legendEntry("curve", "‖∂h(T)/∂h(t)‖₂", "measured");
-  const limit = legendEntry("bound", "(max |1 − h^{2}| · ‖W_{hh}‖₂)^{T − t}", "bound");
-  const guide = legendEntry("radius", "ρ^{T − t}", "guide (not a bound)");
-  const legend = html("ul", { className: "legend" }, measured.item, limit.item, guide.item);
+  const entries = {
+    rnn: legendEntry("curve rnn", "‖∂h(T)/∂h(t)‖₂", "RNN:"),
+    lstm: legendEntry("curve lstm", "‖∂(h, c)(T)/∂(h, c)(t)‖₂", "LSTM, all ways:"),
+    cell: legendEntry("cell", "max ∏ f", "LSTM, along the cell alone:"),
+    bound: legendEntry("bound", "(max |1 − h^{2}| · ‖W_{hh}‖₂)^{T − t}", "RNN, bound:"),
+    radius: legendEntry("radius", "ρ^{T − t}", "RNN, guide (no bound):"),
+  };
+  const legend = html("ul", { className: "legend" }, ...Object.values(entries).map(({ item }) => item));
   const sentence = html("p", { role: "status" });
   const rows = Object.values(sliders).flatMap(({ row }) => row);
   const controls = html("div", { className: "controls" }, ...rows, reset);
 
   return mount({ model, el }, names, [svg, legend, controls, sentence], (width) => {
     const now = state();
-    const found = measure(network, now);
-    const { spectral_radius, length, input_size } = now;
-    const last = found.logNorms.at(-1);
+    const [found, gated] = [measure(rnn, now), measureLSTM(lstm, now)];
+    const { spectral_radius, length, input_size, forget_bias } = now;
     const bound = number(found.steepest * found.norm);
     for (const [name, { show }] of Object.entries(sliders)) show(now[name]);
-    measured.show(`a factor of ${power(last / length, 3)} a step`);
-    limit.show(`${number(found.steepest)} · ${number(found.norm)} = ${bound} a step`);
-    guide.show(`ρ = ${number(spectral_radius)} a step`);
+    for (const [name, logs] of [["rnn", found.logNorms], ["lstm", gated.logNorms], ["cell", gated.cell]]) {
+      entries[name].show(`${power(logs.at(-1) / length, 3)} a step`);
+    }
+    entries.bound.show(`${number(found.steepest)} · ${number(found.norm)} = ${bound} a step`);
+    entries.radius.show(`ρ = ${number(spectral_radius)} a step`);
     svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
     svg.setAttribute(
       "aria-label",
-      `The norm of ∂h(T)/∂h(t) over the lag T − t, on a logarithmic axis, for ρ = ${number(spectral_radius)}, ` +
-        `T = ${length} and inputs of size ${number(input_size)}: a line from 1 at lag 0 to ${power(last)} at lag ${length}. ` +
-        `It stays below its bound, a straight line that changes by a factor of ${bound} a step.`,
+      "What is left of a change of the state over the lag T − t, on a logarithmic axis, for " +
+        `ρ = ${number(spectral_radius)}, T = ${length}, inputs of size ${number(input_size)} and a forget bias of ` +
+        `${number(forget_bias)}. From 1 at lag 0 the RNN's line comes to ${power(found.logNorms.at(-1))} at lag ${length}, ` +
+        `the LSTM's to ${power(gated.logNorms.at(-1))}, along its cell alone ${power(gated.cell.at(-1))}. ` +
+        `The RNN's stays below its bound, a straight line that changes by a factor of ${bound} a step.`,
     );
-    svg.replaceChildren(...drawing(found, now, width));
-    sentence.textContent = describe(found, now);
+    svg.replaceChildren(...drawing(found, gated, now, width));
+    sentence.textContent = `${describe(found, now)} ${describeLSTM(gated, now)}`;
   });
 }
 

@@ -8,21 +8,28 @@ import anywidget
 import numpy as np
 from traitlets import Float, Int, List, TraitError, validate
 
-from rnnreport.widgets.page import CSS, array, checked, module
+from rnnreport.widgets.page import CSS, Number, array, checked, module
+
+MAX_UNITS = 32
 
 
 class VanishingGradient(anywidget.AnyWidget):
-    """‖∂h(T)/∂h(t)‖₂ of a tanh network over the lag T - t, with sliders for what makes it vanish or explode.
+    """What is left of a change of the state over the lag T - t, of an RNN and of an LSTM of the same weights.
 
-    x: inputs (T_max, 1, D), weights: any with W_hx (H, D) and W_hh (H, H), both as :func:`rnnreport.gradients.draw`
-    gives them; W_hh is rescaled to spectral radius 1 and the biases are left out, so that the state rests at zero where
-    there is no input. H is at most 64, so that the drawing follows a slider at once.
+    Of the RNN ‖∂h(T)/∂h(t)‖₂, see :func:`rnnreport.gradients.jacobian_norms`; of the LSTM ‖∂(h, c)(T)/∂(h, c)(t)‖₂ and
+    its part along the cell alone, see :mod:`rnnreport.cell_path`. Sliders move what makes them vanish or explode.
 
-    spectral_radius: of W_hh, in (0, 10]; length: T, from 1 to T_max, the first so many inputs are read; input_size: a
-    factor on the inputs, in [0, 10]. A value outside raises a TraitError that says so, here and on assignment.
+    x: inputs (T_max, 1, D); weights: those of the four gates, W_gx (H, D), W_gh (H, H) and so on, both as
+    :func:`rnnreport.gradients.lstm_draw` gives them. The RNN has the weights of the input modulation, W_gx and W_gh.
+    Recurrent matrices are rescaled to spectral radius 1 and biases left out, so that states rest at zero where there is
+    no input. H is at most 32, so that the drawing follows a slider at once.
+
+    spectral_radius: of all recurrent matrices, in (0, 10]; length: T, from 1 to T_max, the first so many inputs are
+    read; input_size: a factor on the inputs, in [0, 10]; forget_bias: b_f of every unit, in [-20, 20]. A value outside
+    raises a TraitError that says so, here and on assignment.
 
     >>> from rnnreport import gradients
-    >>> x, _, weights = gradients.draw(200, 1, 3, 16, 2, seed=0)
+    >>> x, _, weights, *_ = gradients.lstm_draw(200, 1, 3, 16, 2, seed=0)
     >>> VanishingGradient(x, weights).spectral_radius = 1.2  # the drawing follows
     """
 
@@ -30,11 +37,12 @@ class VanishingGradient(anywidget.AnyWidget):
     _css = CSS
 
     x = List(List(Float()), read_only=True).tag(sync=True)  # (T_max, D)
-    W_hx = List(List(Float()), read_only=True).tag(sync=True)
-    W_hh = List(List(Float()), read_only=True).tag(sync=True)  # of spectral radius 1
-    spectral_radius = Float().tag(sync=True)
+    weight_ih = List(List(Float()), read_only=True).tag(sync=True)  # (4 H, D), of the gates i, f, g, o
+    weight_hh = List(List(Float()), read_only=True).tag(sync=True)  # (4 H, H), each gate's of spectral radius 1
+    spectral_radius = Number(0.9, above=0, max=10).tag(sync=True)
     length = Int().tag(sync=True)
-    input_size = Float().tag(sync=True)
+    input_size = Number(0.3, min=0, max=10).tag(sync=True)
+    forget_bias = Number(3.0, min=-20, max=20).tag(sync=True)
 
     def __init__(
         self,
@@ -43,36 +51,33 @@ class VanishingGradient(anywidget.AnyWidget):
         spectral_radius: float = 0.9,
         length: int = 100,
         input_size: float = 0.3,
+        forget_bias: float = 3.0,
         **kwargs: Any,
     ) -> None:
-        units, inputs = len(weights.W_hh), np.shape(x)[-1]
-        if not 1 <= units <= 64:
-            raise TraitError(f"W_hh must have 1 to 64 rows here, not {units}.")
-        network = {
-            "x": array("x", x, (len(x), 1, inputs))[:, 0],
-            "W_hx": array("W_hx", weights.W_hx, (units, inputs)),
-            "W_hh": array("W_hh", weights.W_hh, (units, units)),
-        }
-        radius = np.abs(np.linalg.eigvals(network["W_hh"])).max()
-        if radius == 0:
-            raise TraitError("W_hh must have an eigenvalue other than 0, else no factor gives it a spectral radius.")
-        network["W_hh"] = network["W_hh"] / radius
+        units, inputs = len(weights.W_gh), np.shape(x)[-1]
+        if not 1 <= units <= MAX_UNITS:
+            raise TraitError(f"W_gh must have 1 to {MAX_UNITS} rows here, not {units}.")
+        x = array("x", x, (len(x), 1, inputs))[:, 0]
+        weight_ih, weight_hh = [], []
+        for gate in "ifgo":
+            weight_ih += array(f"W_{gate}x", getattr(weights, f"W_{gate}x"), (units, inputs)).tolist()
+            recurrent = array(f"W_{gate}h", getattr(weights, f"W_{gate}h"), (units, units))
+            radius = np.abs(np.linalg.eigvals(recurrent)).max()
+            if radius == 0:
+                raise TraitError(
+                    f"W_{gate}h must have an eigenvalue other than 0, else no factor gives it a spectral radius."
+                )
+            weight_hh += (recurrent / radius).tolist()
         super().__init__(**kwargs)
-        for name, value in network.items():
-            self.set_trait(name, value.tolist())
+        self.set_trait("x", x.tolist())
+        self.set_trait("weight_ih", weight_ih)
+        self.set_trait("weight_hh", weight_hh)
         self.set_trait("length", length)  # after x, which says how long it may be
         self.set_trait("spectral_radius", spectral_radius)
         self.set_trait("input_size", input_size)
-
-    @validate("spectral_radius")
-    def _check_spectral_radius(self, proposal: Any) -> float:
-        return checked(proposal, "a number > 0 and <= 10", lambda value: 0 < value <= 10)
+        self.set_trait("forget_bias", forget_bias)
 
     @validate("length")
     def _check_length(self, proposal: Any) -> int:
         longest = len(self.x)
         return checked(proposal, f"an integer from 1 to {longest}", lambda value: 1 <= value <= longest)
-
-    @validate("input_size")
-    def _check_input_size(self, proposal: Any) -> float:
-        return checked(proposal, "a number from 0 to 10", lambda value: 0 <= value <= 10)
