@@ -27,7 +27,7 @@ from rnnreport import cells, figures
 from rnnreport.experiments.gate import Gate
 from rnnreport.experiments.kept import Plane
 from rnnreport.experiments.text_recipes import learning_steps
-from rnnreport.figures import cell_path, gate, gradients, memory, rnn_versus_lstm, speed, temporal_gate
+from rnnreport.figures import cell_path, diagrams, gate, gradients, memory, rnn_versus_lstm, speed, temporal_gate
 from rnnreport.figures import text as text_figures
 from rnnreport.intervals import interval
 from rnnreport.shown import visible
@@ -353,6 +353,10 @@ DRAWINGS = {
     "optimizers, one seed": lambda: rnn_versus_lstm.optimizer_curves(optimizers(seeds=(0,))),
     "quadratic": lambda: rnn_versus_lstm.quadratic(paths()),
     "gates": lambda: rnn_versus_lstm.gates(gate_values()),
+    "palindrome": lambda: diagrams.palindrome([4, 9, 3, 9, 4]),
+    "unrolled": lambda: diagrams.unrolled(3),
+    "LSTM cell": lambda: diagrams.lstm_cell("t"),
+    "characters": lambda: diagrams.characters("The␣"),
     "gated update": lambda: gate.update(1 / 3),
     "gated update, shut": lambda: gate.update(0.0),
     "temporal gate": lambda: gate.temporal_gate(k_of(), Gate(6.0, 3.0, 0.2)),
