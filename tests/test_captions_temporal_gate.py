@@ -7,7 +7,7 @@ import torch
 
 from rnnreport.experiments import temporal_gate as trained
 from rnnreport.experiments.gate import Gate
-from rnnreport.figures import gate, temporal_gate
+from rnnreport.figures import diagrams, gate, temporal_gate
 
 
 def test_a_gate_is_told_by_when_it_opens():
@@ -19,7 +19,9 @@ def test_a_gate_is_told_by_when_it_opens():
         "At whole steps the gate reaches 0.25 at most, and is open at 33% of them. "
         "Computed from (12), without randomness."
     )
-    assert gate.mixes(0.25) == "A gate that is open by k = 0.25 mixes 0.25 of the candidate and 0.75 of the old state."
+    assert diagrams.mixes(0.25) == (
+        "A gate that is open by k = 0.25 mixes 0.25 of the candidate and 0.75 of the old state."
+    )
 
 
 def test_a_state_is_told_by_how_often_it_changes():

@@ -12,18 +12,21 @@ from matplotlib.path import Path
 
 from rnnreport import figures
 from rnnreport.captions import show
-from rnnreport.figures import GUIDE, LSTM, RNN, diagrams
+from rnnreport.figures import GATED, GUIDE, LSTM, RNN, diagrams
 
 PALINDROME = [4, 9, 3, 0, 3, 0, 3, 9, 4]
 DIAGRAMS = {  # what is drawn, of what, and the equations it names
     "palindrome": (diagrams.palindrome, PALINDROME, ""),
     "palindrome, short": (diagrams.palindrome, [1, 2, 3, 2, 1], ""),
     "palindrome, even": (diagrams.palindrome, [1, 2, 3, 4, 4, 3, 2, 1], ""),
-    "unrolled": (diagrams.unrolled, 3, "ADEF"),
-    "unrolled, short": (diagrams.unrolled, 2, "ADEF"),
-    "unrolled, long": (diagrams.unrolled, 6, "ADEF"),
-    "LSTM cell": (diagrams.lstm_cell, "t", "456789"),
+    "unrolled": (diagrams.unrolled, 3, "A D E F"),
+    "unrolled, short": (diagrams.unrolled, 2, "A D E F"),
+    "unrolled, long": (diagrams.unrolled, 6, "A D E F"),
+    "LSTM cell": (diagrams.lstm_cell, "t", "4 5 6 7 8 9"),
     "characters": (diagrams.characters, "The␣", ""),
+    "gated update": (diagrams.update, 1 / 3, "4 9 12 13 14"),
+    "gated update, shut": (diagrams.update, 0.0, "4 9 12 13 14"),
+    "gated update, open": (diagrams.update, 1.0, "4 9 12 13 14"),
 }
 PAGE = 320  # px of a page of 360 px that a figure can have
 BACKGROUNDS = {"light": "#ffffff", "dark": "#14181e"}
@@ -80,7 +83,7 @@ def test_every_letter_has_nine_pixels_on_a_narrow_page(diagram):
 def test_each_equation_is_named(name):
     draw, rows, equations = DIAGRAMS[name]
     words = " ".join(text.get_text() for text in draw(rows).axes[0].texts)
-    assert set(re.findall(r"(?<!\w)\(([A-F4-9])\)", words)) == set(equations)
+    assert set(re.findall(r"(?<!\w)\(([A-F]|\d+)\)", words)) == set(equations.split())
 
 
 @pytest.mark.parametrize("name", DIAGRAMS)
@@ -102,7 +105,7 @@ def test_what_is_drawn_stands_out_in_both_themes(diagram, theme):
     ground = luminance(np.array(to_rgb(BACKGROUNDS[theme])))
     (ax,) = diagram.axes
     colours = {to_hex(patch.get_edgecolor()) for patch in ax.patches} | {to_hex(text.get_color()) for text in ax.texts}
-    assert {colour.upper() for colour in colours} <= {RNN, LSTM, GUIDE.upper(), diagrams.FOLLOWED, "#000000"}
+    assert {colour.upper() for colour in colours} <= {RNN, LSTM, GATED, GUIDE.upper(), diagrams.FOLLOWED, "#000000"}
     for colour in colours:
         shown = np.array(to_rgb(colour))
         if theme == "dark":  # as the page's style does it
@@ -148,3 +151,14 @@ def test_when_sampling_the_network_reads_what_it_drew():
     bottom, top = (find(y for x, y in places if x == columns[0]) for find in (min, max))
     assert [places[x, bottom] for x in columns] == ["a", "b", "c"]
     assert [places[x, top] for x in columns] == ["b", "c", "d"]
+
+
+@pytest.mark.parametrize("k", [0.0, 0.25, 1.0])
+def test_the_ways_into_the_new_state_are_as_wide_as_their_shares(k):
+    (ax,) = diagrams.update(k).axes
+    widths = [patch.get_linewidth() for patch in ax.patches if isinstance(patch, FancyArrowPatch)]
+    plain = min(widths, key=lambda width: (-widths.count(width), width))
+    assert [width - 1 for width in widths if width != plain] == pytest.approx([5 * (1 - k), 5 * k])
+    texts = [text.get_text() for text in ax.texts]
+    assert f"$1-k = {1 - k:.2f}$" in texts
+    assert f"$k = {k:.2f}$" in texts

@@ -39,7 +39,7 @@ TABLE = [
     # What a chapter has to itself: its experiments, predicates, figures and widgets.
     ("claims/gradients.py experiments/gradients.py", "01", ""),
     ("figures/gradients.py", "01 01b", ""),
-    ("figures/diagrams.py", "01 01b 02 04", ""),
+    ("figures/diagrams.py", "01 01b 02 03 04", ""),
     ("parameters/gradients.py", "01", ""),
     ("parameters/lstm_gradients.py experiments/lstm_gradients.py", "01b", ""),
     ("widgets/derivation.py widgets/derivation.js", "01", ""),

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Arc, BoxStyle, FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path
 
-from rnnreport.figures import GUIDE, LSTM, RNN, SEQUENCE, chart
+from rnnreport.figures import GATED, GUIDE, LSTM, RNN, SEQUENCE, chart
 
 UNIT = 0.45  # inches
 FOLLOWED = SEQUENCE[3]  # the way that the reader is to follow; it is dashed or thick as well
@@ -180,3 +180,37 @@ def characters(text: str) -> Figure:
             fed_back = (x - 1.7, rows[-1]), (x - 1.33, rows[-1]), (x - 1.33, rows[0]), (x - 0.95, rows[0])
             arrow(ax, *fed_back, colour=FOLLOWED, ls=DASHED, lw=1.8)
     return figure
+
+
+@chart("The two last arrows are as wide as their shares; the same for h, (15) and (16)")
+def update(k: float) -> Figure:
+    """Diagram: the LSTM step makes a candidate; the clock's k says how much of it goes into the new state.
+
+    k: the openness at this step, in [0, 1].
+    """
+    figure, ax = canvas(11.3)
+    old, gate, new = 1.6, 4.6, 7.7  # the two ways, and what opens and shuts them
+    box(ax, old, 10.6, "$c(t-1)$")
+    box(ax, new, 10.6, "$x(t),\\; h(t-1)$", width=3.4)
+    box(ax, new, 8.2, "LSTM step\n(4)-(9)", LSTM, 3.4, 1.6)
+    box(ax, gate, 7.0, "clock", GATED, height=0.9)
+    box(ax, gate, 4.8, "gate\n(12)", GATED, 2.4, 1.6)
+    box(ax, gate, 0.8, "$c(t) \\quad (14)$", GATED, 3.0)
+    label(ax, new + 0.25, 6.3, "$\\tilde c(t) \\quad (13)$", "left")
+    arrow(ax, (new, 10.05), (new, 9.0))
+    arrow(ax, (old, 8.2), (new - 1.7, 8.2))
+    arrow(ax, (gate, 6.55), (gate, 5.6), colour=GATED)
+    for x, above, inwards, name, share, colour in (
+        (old, 10.05, 1, "1-k", 1 - k, GUIDE), (new, 7.4, -1, "k", k, LSTM),
+    ):  # fmt: skip
+        arrow(ax, (x, above), (x, 5.2), colour=colour)
+        arrow(ax, (gate - 1.2 * inwards, 4.8), (x + 0.4 * inwards, 4.8), colour=GATED, ls=DASHED)
+        operation(ax, x, 4.8, "$\\odot$", GATED)
+        arrow(ax, (x, 4.4), (x, 0.8), (gate - 1.5 * inwards, 0.8), colour=colour, lw=1 + 5 * share)
+        label(ax, x + 0.3 * inwards, 2.6, f"${name} = {share:.2f}$", "left" if inwards > 0 else "right")
+    return figure
+
+
+def mixes(k: float) -> str:
+    """What an openness does in one step."""
+    return f"A gate that is open by k = {k:.2f} mixes {k:.2f} of the candidate and {1 - k:.2f} of the old state."

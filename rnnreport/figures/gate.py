@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, Rectangle
 
 from rnnreport import words
 from rnnreport.figures import (
@@ -76,50 +75,6 @@ def at_whole_steps(k: pd.DataFrame) -> str:
         f"At whole steps the gate reaches {words.share(seen.max())} at most, and is open at "
         f"{percent((seen > 0).mean())} of them. Computed from (12), without randomness."
     )
-
-
-@chart("Arrows as wide as their shares; the same for h, (15) and (16)")
-def update(k: float) -> Figure:
-    """Diagram: the LSTM step makes a candidate; the clock's k says how much of it goes into the new state.
-
-    k: the openness at this step, in [0, 1].
-    """
-    figure, ax = new(figsize=(6.0, 3.0))
-    ax.set(xlim=(0, 12), ylim=(0, 6))
-    ax.axis("off")
-
-    def box(x: float, y: float, text: str, colour: str, width: float = 2.4) -> None:
-        ax.add_patch(Rectangle((x - width / 2, y - 0.65), width, 1.3, fill=False, ec=colour, lw=1.4))
-        ax.text(x, y, text, ha="center", va="center", fontsize=9.5, linespacing=1.4)
-
-    def arrow(
-        start: tuple[float, float], end: tuple[float, float], colour: str, lw: float = 1.2, ls: str = "-"
-    ) -> None:
-        ax.add_patch(FancyArrowPatch(start, end, color=colour, lw=lw, ls=ls, shrinkA=0, shrinkB=0, arrowstyle="-|>",
-                                     mutation_scale=10))  # fmt: skip
-
-    box(1.3, 5.2, "clock\nt", GATED)
-    box(5.3, 5.2, f"gate (12)\nk = {k:.2f}", GATED)
-    box(1.3, 3.0, "x(t)\nh(t − 1)", GUIDE)
-    box(5.3, 3.0, "LSTM step (4)-(9)\ncandidate c̃(t) (13)", LSTM, 3.8)
-    box(1.3, 0.8, "old state\nc(t − 1)", GUIDE)
-    box(10.7, 1.9, "new state\nc(t) (14)", GATED)
-    arrow((2.5, 5.2), (4.1, 5.2), GATED)
-    arrow((2.5, 3.0), (3.4, 3.0), GUIDE)
-    arrow((2.5, 1.3), (3.6, 2.3), GUIDE)
-    ax.plot([6.5, 8.3], [5.2, 5.2], color=GATED, lw=1.2, ls=":")
-    arrow((8.3, 5.2), (8.3, 3.6), GATED, ls=":")
-    arrow((8.3, 2.4), (8.3, 1.4), GATED, ls=":")
-    for (y, end), start, share, colour in (((3.0, 2.2), 7.2, k, LSTM), ((0.8, 1.6), 2.5, 1 - k, GUIDE)):
-        ax.plot([start, 7.6], [y, y], color=colour, lw=1 + 5 * share, solid_capstyle="butt")
-        ax.text(8.3, y, f"× {share:.2f}", ha="center", va="center", fontsize=9.5)
-        arrow((9.0, y), (9.5, end), colour, 1 + 5 * share)
-    return figure
-
-
-def mixes(k: float) -> str:
-    """What an openness does in one step."""
-    return f"A gate that is open by k = {k:.2f} mixes {k:.2f} of the candidate and {1 - k:.2f} of the old state."
 
 
 @chart("Green: behind the gate; blue: without it; one unit of eight, the same weights and input")
