@@ -25,10 +25,11 @@ class Shown:
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, str], dict[str, Any]]:
         made = "".join(f"<p>{typeset(line)}</p>" for line in self.made if line)
+        folded = f"<details><summary>How this was made</summary>{made}</details>" if made else ""
         html = (
             f'<figure class="report-figure" id="{anchor(self.label)}">{self.body}'
             f"<figcaption><strong>{in_html(self.label)}. {typeset(self.finding)}</strong> {typeset(self.axes)}"
-            f"<details><summary>How this was made</summary>{made}</details></figcaption></figure>"
+            f"{folded}</figcaption></figure>"
         )
         finding = {"label": self.label, "finding": self.finding}
         return {"text/html": html, "text/plain": f"{self.label}. {self.finding}"}, {METADATA: {"findings": [finding]}}

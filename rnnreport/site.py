@@ -102,7 +102,9 @@ def _jupyter_book(stage: Path, log: Path) -> Path:
             [*command, "-W", "-n", "--keep-going"], stdout=said, stderr=subprocess.STDOUT
         ).returncode
     if failed:
-        print(*log.read_text(encoding="utf-8", errors="replace").splitlines()[-30:], sep="\n", file=sys.stderr)
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()  # that end in a traceback of its own
+        telling = [line for line in lines if re.search(r"WARNING|ERROR|Error\b|exception", line)]
+        print(*(telling or lines)[:30], sep="\n", file=sys.stderr)
         raise BuildError(f"the pages could not be built, see above and {log}")
     return stage / "_build" / "html"
 
