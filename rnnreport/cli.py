@@ -388,11 +388,12 @@ def test(
     arguments: Annotated[list[str] | None, typer.Argument(help="For pytest, in place of everything.")] = None,
     slow: Annotated[bool, typer.Option("--all", help="Also what is slow: kills, clusters, compilers, timing.")] = False,
 ) -> None:
-    """Run the tests and every notebook at its quick parameters, a process per core."""
+    """Run the tests and every notebook at its quick parameters, in a process more than there are cores."""
     vendor.fetch(PROJECT)
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
     everything = [
-        *("--numprocesses", str(sweep.cores()), "--dist=loadscope", "--no-loadscope-reorder"),
+        *("--numprocesses", str(sweep.cores() + 1)),  # kernels and pages let it wait
+        *("--dist=loadscope", "--no-loadscope-reorder"),
         *("--continue-on-collection-errors", "--nbval-lax", "--nbval-cell-timeout=300", "tests", "book"),
         *([] if slow else ["-m", "not slow"]),
     ]

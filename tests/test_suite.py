@@ -56,7 +56,7 @@ def test_all_tests_and_all_notebooks_run_in_a_process_a_core(monkeypatch: pytest
     assert call("test", "--", "tests/test_cells.py", "-x", monkeypatch=monkeypatch) == 3
     usual, everything, some = (command[command.index("pytest") + 1 :] for command in asked)
     assert {"tests", "book", "--nbval-lax", "--dist=loadscope", "--continue-on-collection-errors"} <= set(everything)
-    assert everything[everything.index("--numprocesses") + 1] == "5"
+    assert everything[everything.index("--numprocesses") + 1] == "6"
     assert [word for word in usual if word not in ("-m", "not slow")] == everything
     assert usual[usual.index("-m") + 1] == "not slow"
     assert some == ["tests/test_cells.py", "-x"]
