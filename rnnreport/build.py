@@ -19,7 +19,9 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, TextIO
 
 from filelock import FileLock
@@ -29,14 +31,6 @@ from rnnreport import corpora, locks, site, storage, sweep, vendor
 from rnnreport.backends import Backend, in_use
 from rnnreport.claims.collected import METADATA
 from rnnreport.parameters import ParameterError, Parameters, located
-from rnnreport.parameters.cell_path import CellPathParameters
-from rnnreport.parameters.claims import ClaimsParameters, IndexParameters
-from rnnreport.parameters.gradients import GradientParameters
-from rnnreport.parameters.lstm_gradients import LSTMGradientParameters
-from rnnreport.parameters.rnn_versus_lstm import RNNVersusLSTMParameters
-from rnnreport.parameters.speed import SpeedParameters
-from rnnreport.parameters.temporal_gate import TemporalGateParameters
-from rnnreport.parameters.text import TextParameters
 from rnnreport.provenance import PROJECT, code_version, content_hash, libraries, machine, reads
 from rnnreport.site import BuildError
 from rnnreport.values import profiles as read_profiles
@@ -49,17 +43,9 @@ BUILD = PROJECT / "_build"
 FIGURE_MARK = b"<!-- by rnnreport -->\n"  # at the end of each SVG file, by which it is known as ours
 COLLECTING = ("index", "05_claims")  # read what the others show, so they come last
 FAILED = ".failed.ipynb"  # how the name of a notebook ends that came to an error
-CHAPTERS: dict[str, type[Parameters]] = {
-    "01_gradients": GradientParameters,
-    "01b_lstm_gradients": LSTMGradientParameters,
-    "01c_cell_path": CellPathParameters,
-    "02_rnn_versus_lstm": RNNVersusLSTMParameters,
-    "03_temporal_gate": TemporalGateParameters,
-    "04_text_generation": TextParameters,
-    "06_speed": SpeedParameters,
-    "index": IndexParameters,
-    "05_claims": ClaimsParameters,
-}
+for _module in iter_modules([str(Path(__file__).parent / "parameters")]):
+    import_module(f"rnnreport.parameters.{_module.name}")  # its class says of which chapter it is
+CHAPTERS: dict[str, type[Parameters]] = dict(sorted(Parameters.chapters.items()))
 
 
 def book(profile: str = "report", folder: Path = BUILD) -> Path:

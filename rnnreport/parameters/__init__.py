@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -102,9 +102,18 @@ ShortLengths = Annotated[list[Annotated[int, integer(2, 100)]], DISTINCT]
 
 
 class Parameters(BaseModel):
-    """The parameters of a chapter: nothing unknown, nothing converted, nothing changed later."""
+    """The parameters of a chapter: nothing unknown, nothing converted, nothing changed later.
+
+    A class for one chapter names it: ``class GradientParameters(Parameters, chapter="01_gradients")``.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    chapters: ClassVar[dict[str, type[Parameters]]] = {}
+
+    def __init_subclass__(cls, chapter: str = "", **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if chapter:
+            cls.chapters[chapter] = cls
 
     @classmethod
     def from_notebook(cls, names: Mapping[str, Any]) -> Self:

@@ -8,7 +8,7 @@ from rnnreport.backends import Backend
 from rnnreport.parameters import Count, Parameters, Rate, Sample, Seeds, Size, integer
 
 
-class CellPathParameters(Parameters):
+class CellPathParameters(Parameters, chapter="01c_cell_path"):
     """What the page on the LSTM's cell path can be told."""
 
     seeds: Seeds

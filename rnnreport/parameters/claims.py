@@ -13,13 +13,13 @@ def _readable(file: str) -> str:
     return file
 
 
-class IndexParameters(Parameters):
+class IndexParameters(Parameters, chapter="index"):
     """What the first page can be told."""
 
     collected_file: Annotated[FileName, AfterValidator(_readable)]
 
 
-class ClaimsParameters(IndexParameters):
+class ClaimsParameters(IndexParameters, chapter="05_claims"):
     """What chapter 5 can be told."""
 
     verdicts: Annotated[list[VerdictName], DISTINCT]

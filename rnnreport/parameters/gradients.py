@@ -5,7 +5,7 @@ from typing import Annotated
 from rnnreport.parameters import DISTINCT, Classes, Parameters, Seeds, ShortLengths, Small, integer, number
 
 
-class GradientParameters(Parameters):
+class GradientParameters(Parameters, chapter="01_gradients"):
     """What chapter 1 can be told."""
 
     seeds: Seeds

@@ -9,7 +9,7 @@ from rnnreport.parameters import DISTINCT, Classes, Parameters, Seeds, ShortLeng
 LONGEST_BY_DIFFERENCES = 5  # of a longer sequence the gradient by the first state is lost in the rounding of the loss
 
 
-class LSTMGradientParameters(Parameters):
+class LSTMGradientParameters(Parameters, chapter="01b_lstm_gradients"):
     """What the page on the LSTM's gradients can be told."""
 
     seeds: Seeds

@@ -15,7 +15,7 @@ def _with_rnn(models: list[str]) -> list[str]:
     return models
 
 
-class RNNVersusLSTMParameters(TrainingParameters):
+class RNNVersusLSTMParameters(TrainingParameters, chapter="02_rnn_versus_lstm"):
     """What chapter 2 can be told."""
 
     models: Annotated[

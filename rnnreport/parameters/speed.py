@@ -13,7 +13,7 @@ Comparison = dict[str, Any]  # contenders that did the same work in turns: an en
 Record = dict[str, Any]  # ``conditions`` and ``comparisons``
 
 
-class SpeedParameters(Parameters):
+class SpeedParameters(Parameters, chapter="06_speed"):
     """What the appendix on speed can be told."""
 
     benchmarks_file: Annotated[FileName, Field(min_length=1, description="the name of a file, in UTF-8")]

@@ -6,7 +6,7 @@ from rnnreport.parameters import DISTINCT, Count, Ladder, Length, Sample, intege
 from rnnreport.parameters.training import TrainingParameters
 
 
-class TemporalGateParameters(TrainingParameters):
+class TemporalGateParameters(TrainingParameters, chapter="03_temporal_gate"):
     """What chapter 3 can be told."""
 
     tau: Annotated[float, number(0.5, 1_000)]

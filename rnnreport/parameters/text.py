@@ -17,7 +17,7 @@ from rnnreport.shown import brief
 MAX_CHARACTERS = 2**16  # of a training step
 
 
-class TextParameters(TrainingParameters):
+class TextParameters(TrainingParameters, chapter="04_text_generation"):
     """What chapter 4 can be told."""
 
     corpus: TextName
