@@ -363,7 +363,7 @@ def test_the_network_writes_in_the_page(start: Visit) -> None:
     start.go("book/04_text_generation.html")
     stop_clock(start.page)
     widget = start.page.locator(".rnnreport-widget", has=start.page.get_by_role("textbox", name="prompt"))
-    written, says = widget.locator(".written"), widget.get_by_role("status")
+    written, says = widget.locator(".written").first, widget.get_by_role("status")
     prompt = widget.get_by_role("textbox", name="prompt").input_value()
     widget.get_by_role("button", name="Write").click()
     start.page.clock.run_for(20_000)

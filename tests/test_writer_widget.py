@@ -234,8 +234,8 @@ def test_what_is_typed_becomes_a_prompt(node: list[str], typed: str, prompt: str
 
 
 def test_a_surprise_has_a_level_from_none_to_that_of_eight_bits(node: list[str]) -> None:
-    shares = [1, 2**-0.4, 0.5, 1 / 16, 1 / 256, 1e-9, 0]
-    assert in_node(node, CharacterWriter, "surprise", [[share] for share in shares]) == [0, 0, 1, 4, 8, 8, 8]
+    bits = [0, 0.4, 1, 4, 8, 30]
+    assert in_node(node, CharacterWriter, "level", [[each] for each in bits]) == [0, 0, 1, 4, 8, 8]
 
 
 def test_the_likeliest_and_the_others(node: list[str]) -> None:
@@ -251,11 +251,11 @@ def test_the_likeliest_and_the_others(node: list[str]) -> None:
 def test_the_sentence_says_what_was_written_and_what_comes_next(node: list[str]) -> None:
     first = [["\n", 0.9951], [" ", 0.0042], ["e", 0.00001], ["x", 0.000001]]
     cases = [
-        ["500,000 steps", {"read": 14, "written": 12345}, {"first": first}],
+        ["500,000 steps", {"read": 14, "written": 12345, "mean": 1.25, "most": [" ", 11]}, {"first": first}],
         ["it", {"read": 1, "written": 0}, {"first": [["e", 1]]}],
     ]
     assert in_node(node, CharacterWriter, "describe", cases) == [
-        "500,000 steps: 14 characters read, 12,345 written. "
+        "500,000 steps: 14 characters read, 12,345 written. Surprise: 1.3 bits a character, at most 11.0, of space. "
         "Next: newline (over 99%), space (0.42%), “e” (under 0.01%).",
         "it: 1 character read, 0 written. Next: “e” (100%).",
     ]
@@ -305,6 +305,8 @@ def test_the_page_gets_the_models() -> None:
         ],
         *[("top_k", value, f"top_k must be an integer from 0 (all) to 18, not {value}.") for value in (-1, 19)],
         ("checkpoint", "mid", "checkpoint must be one of early, late, not 'mid'."),
+        ("checkpoint", "", "checkpoint must be one of early, late, not ''."),
+        ("beside", "mid", "beside must be one of early, late or \"\", not 'mid'."),
         *[("seed", value, f"seed must be an integer from 0 to 4294967295, not {value}.") for value in (-1, 2**32)],
     ],
 )
@@ -381,11 +383,15 @@ def sure(text: str, share: float = 0.9) -> CharLSTM:
 
 
 def shown_text(widget: Locator) -> str:
-    return widget.locator(".written").evaluate("node => node.textContent").replace("⏎\n", "\n")
+    return widget.locator(".written").first.evaluate("node => node.textContent").replace("⏎\n", "\n")
 
 
 def bars(widget: Locator) -> str:
-    return widget.get_by_role("img").get_attribute("aria-label") or ""
+    return widget.get_by_role("img").first.get_attribute("aria-label") or ""
+
+
+def networks(widget: Locator) -> Locator:
+    return widget.get_by_role("radiogroup", name="Which network writes")
 
 
 def press(widget: Locator, name: str) -> None:
@@ -406,7 +412,7 @@ def test_it_writes_pauses_and_starts_again(stopped: Shown, page: Page) -> None:
     text = shown_text(widget)
     assert text.startswith("the ")
     assert 49 <= len(text) - 4 <= 51, "25 characters a second"
-    assert says.inner_text().startswith(f"late: 4 characters read, {len(text) - 4} written. Next: ")
+    assert says.inner_text().startswith(f"late: 4 characters read, {len(text) - 4} written. Surprise: ")
     page.clock.run_for(1000)
     assert shown_text(widget) == text
     press(widget, "Step")
@@ -460,17 +466,18 @@ def test_another_network_reads_the_text_so_far(shown: Shown, page: Page) -> None
     for _ in range(4):
         press(widget, "Step")
     assert bars(widget) == "The next character: “h” 100%."
-    widget.get_by_role("radio", name="rest").check()
+    networks(widget).get_by_role("radio", name="rest").check()
     assert shown_text(widget) == "the t"
     assert bars(widget) == "The next character: “r” 100%."
     assert widget.get_by_text("says rest").is_visible()
+    assert widget.locator(".heading b").first.inner_text() == "rest"
     for _ in range(4):
         press(widget, "Step")
     assert shown_text(widget) == "the trest"
     assert widget.get_by_role("status").inner_text().startswith("rest: 1 character read, 8 written. ")
     assert page.evaluate("window.saved.checkpoint") == "rest"
     press(widget, "Reset")
-    assert (shown_text(widget), widget.get_by_role("radio", name="the").is_checked()) == ("t", True)
+    assert (shown_text(widget), networks(widget).get_by_role("radio", name="the").is_checked()) == ("t", True)
 
 
 def test_the_ground_of_a_character_says_how_unlikely_the_network_held_it(shown: Shown) -> None:
@@ -479,13 +486,64 @@ def test_the_ground_of_a_character_says_how_unlikely_the_network_held_it(shown: 
     press(widget, "Step")
 
     def runs() -> list[list[str]]:
-        spans = "nodes => nodes.map(node => [node.textContent, node.style.background])"
+        spans = "nodes => nodes.map(node => [node.textContent, node.style.background, node.title])"
         return widget.locator(".written span span, .written strong span").evaluate_all(spans)
 
-    strongest = "rgba(213, 94, 0, 0.65)"
-    assert runs() == [["the", ""], ["t", strongest], ["h", ""]]
-    widget.get_by_role("radio", name="het").check()
-    assert runs() == [["thet", ""], ["h", ""]], "another network has other surprises"
+    none, most = "surprise: 0 bits", "surprise: 8 bits or more"
+    assert runs() == [["the", "", none], ["t", "rgba(213, 94, 0, 0.65)", most], ["h", "", none]]
+    drawn = widget.locator(".written span span, .written strong span").evaluate_all(
+        "nodes => nodes.map(node => getComputedStyle(node).textDecorationLine)"
+    )
+    assert drawn == ["none", "underline", "none"], "not by colour alone"
+    assert widget.locator(".sample").all_inner_texts() == ["0", "2", "4", "6", "8 or more"]
+    networks(widget).get_by_role("radio", name="het").check()
+    assert runs() == [["thet", "", none], ["h", "", none]], "another network has other surprises"
+
+
+def test_the_surprises_of_what_was_written_are_said(shown: Shown) -> None:
+    widget = shown(CharacterWriter({"it": sure("the ", 0.99)}, VOCABULARY, "t", 0.0))
+    assert "Surprise" not in widget.get_by_role("status").inner_text(), "nothing is written"
+    for _ in range(4):
+        press(widget, "Step")
+    cost = f"{-math.log2(0.99):.1f}"
+    says = f"it: 1 character read, 4 written. Surprise: {cost} bits a character, at most {cost}, of "
+    assert widget.get_by_role("status").inner_text().startswith(says)
+
+
+def test_two_networks_write_side_by_side_from_the_same_draws(shown: Shown, page: Page) -> None:
+    """Narrow, they stand above each other; the same network writes the same."""
+    widget = shown(writer(beside="early"))
+    texts, boxes = widget.locator(".written"), lambda: [box.bounding_box() for box in widget.locator(".network").all()]
+
+    def steps(count: int) -> list[str]:
+        for _ in range(count):
+            press(widget, "Step")
+        return [text.text_content() for text in texts.all()]
+
+    late, early = steps(6)
+    assert late != early
+    assert re.match(r"late: 4 .* 6 written\. .* early: 4 .* 6 written\. ", widget.get_by_role("status").inner_text())
+    left, right = boxes()
+    assert left["y"] == right["y"]
+    assert left["x"] + left["width"] <= right["x"]
+    page.set_viewport_size({"width": 360, "height": 900})
+    settle(page)
+    upper, lower = boxes()
+    assert upper["y"] + upper["height"] <= lower["y"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+    beside = widget.get_by_role("radiogroup", name="Beside it")
+    beside.get_by_role("radio", name="late").check()
+    assert texts.nth(1).text_content() == early, "another network reads the text so far"
+    press(widget, "Start again")
+    assert len(set(steps(6))) == 1
+    beside.get_by_role("radio", name="none").check()
+    assert texts.count() == 1
+    assert page.evaluate("window.saved.beside") == ""
+    assert len(steps(1)[0]) == len(late) + 1
+    beside.get_by_role("radio", name="early").check()
+    assert [text.text_content() for text in texts.all()] == ["the ", "the "], "a second network starts both again"
+    assert steps(6) == [late, early]
 
 
 @pytest.mark.parametrize("html", ["<img src=x onerror=broken=1>", "</strong><script>broken=1</script>"])
@@ -520,9 +578,9 @@ def test_by_keyboard_alone(shown: Shown, page: Page) -> None:
     keyboard.press("Tab")
     keyboard.press("Home")
     assert widget.get_by_role("slider").get_attribute("aria-valuetext") == "0"
-    for group, name in (("How many", "3"), ("How fast", "fast"), ("Which", "a")):
+    for group, name in (("How many", "3"), ("How fast", "fast"), ("Which", "a"), ("Beside", "a")):
         keyboard.press("Tab")
-        keyboard.press("ArrowRight" if name != "a" else "ArrowLeft")
+        keyboard.press("ArrowLeft" if group == "Which" else "ArrowRight")
         assert widget.get_by_role("radiogroup", name=group).get_by_role("radio", name=name).is_checked()
     keyboard.press("Tab")
     assert widget.get_by_role("button", name="Write").evaluate("node => node === document.activeElement")
@@ -533,7 +591,7 @@ def test_by_keyboard_alone(shown: Shown, page: Page) -> None:
     assert shown_text(widget) == "no\nthe t"
     for _ in range(4):
         keyboard.press("Tab")
-    assert widget.get_by_role("group", name="The text").evaluate("node => node === document.activeElement")
+    assert widget.get_by_role("group", name="The text of a").first.evaluate("node => node === document.activeElement")
     assert page.evaluate("window.lastKey") is None, "in JupyterLab they would reach the notebook"
 
 
@@ -570,14 +628,14 @@ def test_it_fits_and_can_be_read(shown: Shown, page: Page) -> None:
     dark += "#9ca4af; --pst-color-background: #14181e; --pst-color-danger: #e78894 }"
     for theme, width in product(("body { background: #fff }", dark), (320, 360, 1000)):
         page.set_viewport_size({"width": width, "height": 900})
-        widget = shown(writer(temperature=2, words={"late": "what is said of it"}))
+        widget = shown(writer(temperature=2, words={"late": "what is said of it"}, beside="early"))
         page.add_style_tag(content=theme)
         widget.get_by_role("textbox").fill("the hen\n" + "ar" * 100 + "é")
         settle(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         boxes = widget.locator("svg text").evaluate_all("nodes => nodes.map(node => node.getBoundingClientRect())")
         assert all(box["left"] >= 0 and box["right"] <= width for box in boxes), "a label is cut off"
-        text = ".rnnreport-widget :is(label, button, text, p, .caption, .note, .written)"
+        text = ".rnnreport-widget :is(label, button, text, p, .caption, .note, .written, .sample)"
         contrast, element = page.evaluate(CONTRAST, text)
         assert contrast >= 4.5, f"hard to read: {contrast:.1f} {element}"
 

@@ -1,5 +1,5 @@
-// A text written on by a trained character model: an LSTM that runs in the page, one character at a time, its state
-// carried on. The weights come with the page; a network's are decoded once it is asked for.
+// A text written on by a trained character model, or by two side by side: LSTMs that run in the page, one character at a
+// time, their state carried on. The weights come with the page; a network's are decoded once it is asked for.
 
 import { button, choice, generator, html, mount, sigmoid, slider, svgNode, text, traits } from "./page.js";
 import { decode } from "./weights.js";
@@ -161,28 +161,34 @@ export function ranked(shares, vocabulary) {
 
 const counted = (number) => number.toLocaleString("en");
 
-/** What was read and written, and what comes next, in words. */
-export function describe(name, { read, written }, { first }) {
+/** What was read and written, how surprising the network found what it wrote, and what comes next, in words. */
+export function describe(name, { read, written, mean, most }, { first }) {
   const next = first.slice(0, 3).map(([character, share]) => `${called(character)} (${inPercent(share)})`);
   const characters = read === 1 ? "character" : "characters";
-  return `${name}: ${counted(read)} ${characters} read, ${counted(written)} written. Next: ${next.join(", ")}.`;
+  const [character, bits] = most ?? [];
+  const surprised = written
+    ? ` Surprise: ${mean.toFixed(1)} bits a character, at most ${bits.toFixed(1)}, of ${called(character)}.`
+    : "";
+  return (
+    `${name}: ${counted(read)} ${characters} read, ${counted(written)} written.${surprised} Next: ${next.join(", ")}.`
+  );
 }
 
 const KEPT = 2000; // characters that are shown, and read again by another network
 const MOST_BITS = 8; // a surprise of one chance in 256, and any larger one, has the strongest ground
 const LEVELS = 8; // of the ground, so that neighbours alike can share an element
 
-/** The level of the ground of a character that had this probability. */
-export const surprise = (share) => Math.round((LEVELS * Math.min(-Math.log2(share), MOST_BITS)) / MOST_BITS);
+/** The level of the ground of a character that cost so many bits. */
+export const level = (bits) => Math.round((LEVELS * Math.min(bits, MOST_BITS)) / MOST_BITS);
 
 /** A text that grows by what a network draws, its state carried on; start it before anything else. */
 function session(vocabulary) {
   const places = new Map(vocabulary.map((character, symbol) => [character, symbol]));
   const shares = new Float64Array(vocabulary.length);
-  let network, state, draw, symbols, surprises, read, written;
+  let network, state, draw, symbols, surprises, read, written; // surprises in bits
   const follow = (symbol) => {
     const isFirst = !symbols.length; // which nothing was expected to be
-    surprises.push(isFirst ? 0 : surprise(distribution(state.logits, 1, 0, shares)[symbol]));
+    surprises.push(isFirst ? 0 : -Math.log2(distribution(state.logits, 1, 0, shares)[symbol]));
     symbols.push(symbol);
     if (symbols.length > 2 * KEPT) [symbols, surprises] = [symbols.slice(-KEPT), surprises.slice(-KEPT)];
     step(network, state, symbol);
@@ -210,7 +216,14 @@ function session(vocabulary) {
     },
     /** The probability of each character to be the next. */
     next: (temperature, top_k) => distribution(state.logits, temperature, top_k, shares),
-    counts: () => ({ read, written }),
+    /** How much was read and written, and of what is left of the latter the mean surprise and the greatest, in bits. */
+    counts() {
+      const from = Math.max(0, symbols.length - Math.min(written, KEPT));
+      const bits = surprises.slice(from);
+      const greatest = bits.reduce((best, value, at) => (value > bits[best] ? at : best), 0);
+      const mean = bits.reduce((sum, value) => sum + value, 0) / bits.length;
+      return { read, written, mean, most: written ? [vocabulary[symbols[from + greatest]], bits[greatest]] : undefined };
+    },
     /** The end of the text, in two parts: what is left of the prompt, and what was written; of each, runs alike. */
     text() {
       const from = Math.max(0, symbols.length - KEPT);
@@ -220,8 +233,9 @@ function session(vocabulary) {
         for (let at = start; at < end; at++) {
           const spelled = visible(vocabulary[symbols[at]]).replace("⏎", "⏎\n");
           const last = found.at(-1);
-          if (last?.level === surprises[at]) last.spelled += spelled;
-          else found.push({ level: surprises[at], spelled });
+          const step = level(surprises[at]);
+          if (last?.step === step) last.spelled += spelled;
+          else found.push({ step, spelled });
         }
         return found;
       };
@@ -232,6 +246,7 @@ function session(vocabulary) {
 
 const BAR = { height: 19, left: 76, right: 74 };
 const BARS = 280; // pixels across, beside the text
+const GAP = 20; // between two networks
 
 /** The likeliest characters and all others, a bar each, as the children of an <svg>. */
 function bars({ first, others, share }, width) {
@@ -273,24 +288,33 @@ function promptField(vocabulary, state, onPrompt) {
   return { nodes: [html("div", { className: "typed" }, label), note], show, settle };
 }
 
-/** A run of the text on the ground of its surprise, as strong as rnnreport.figures.text.coloured has it. */
-const ground = (level, spelled) => {
-  const span = html("span", {}, spelled);
-  if (level) span.style.background = `rgba(213, 94, 0, ${((0.65 * level) / LEVELS).toFixed(2)})`;
+const inBits = (step) => `${(step * MOST_BITS) / LEVELS}${step === LEVELS ? " bits or more" : step === 1 ? " bit" : " bits"}`;
+
+/** A run of the text on the ground of its surprise, as strong as rnnreport.figures.text.coloured has it, and underlined. */
+const ground = (step, spelled) => {
+  const span = html("span", { title: `surprise: ${inBits(step)}` }, spelled);
+  if (step) span.style.background = `rgba(213, 94, 0, ${((0.65 * step) / LEVELS).toFixed(2)})`;
+  if (step > 1) span.style.textDecoration = `underline ${(0.4 * step).toFixed(1)}px`;
   return span;
 };
+
+/** What the grounds mean, a sample each. */
+function scale() {
+  const samples = [0, 2, 4, 6, 8].map((step) => ground(step, step === LEVELS ? `${MOST_BITS} or more` : inBits(step).split(" ")[0]));
+  for (const sample of samples) sample.className = "sample";
+  return html("p", { className: "key surprises" }, "surprise in bits:", ...samples);
+}
 
 /** The text box: { node, show }. Who has scrolled up is left there. */
 function textBox() {
   const [prompt, written] = [html("strong", {}), html("span", {})];
   const node = html("div", { className: "written", tabIndex: 0 }, prompt, written);
   node.setAttribute("role", "group");
-  node.setAttribute("aria-label", "The text");
   node.setAttribute("aria-live", "off");
   const show = (parts) => {
     const isAtEnd = node.scrollTop + node.clientHeight > node.scrollHeight - 8;
     for (const [part, runs] of [[prompt, parts[0]], [written, parts[1]]]) {
-      part.replaceChildren(...runs.map(({ level, spelled }) => ground(level, spelled)));
+      part.replaceChildren(...runs.map(({ step, spelled }) => ground(step, spelled)));
     }
     if (isAtEnd) node.scrollTop = node.scrollHeight;
   };
@@ -346,6 +370,38 @@ function typist(write, show) {
   return { button: node, speed: speed.node, isWriting: () => frame !== undefined, pause };
 }
 
+/** One network on the page, what it wrote and what comes next: { node, writer, fit, show }. */
+function panel(vocabulary) {
+  const writer = session(vocabulary);
+  const box = textBox();
+  const chart = svgNode("svg", { role: "img", height: BAR.height * (Math.min(ROWS, vocabulary.length) + 1) });
+  const title = html("b", {});
+  const said = html("span", { className: "caption" });
+  const body = html("div", { className: "writing" }, box.node, chart);
+  const node = html("div", { className: "network" }, html("div", { className: "heading" }, title, said), body);
+  node.setAttribute("role", "group");
+  let width;
+  /** The bars beside the text where there is room, else below it. */
+  const fit = (whole, isNarrow) => {
+    width = isNarrow ? whole : BARS;
+    body.style.gridTemplateColumns = isNarrow ? "minmax(0, 1fr)" : `minmax(0, 1fr) ${BARS}px`;
+    chart.setAttribute("viewBox", `0 0 ${width} ${chart.getAttribute("height")}`);
+  };
+  /** Shows the text as it is now, and returns what is said of it. */
+  const show = ({ name, words }, { temperature, top_k }) => {
+    const next = ranked(writer.next(temperature, top_k), vocabulary);
+    node.setAttribute("aria-label", name);
+    title.textContent = name;
+    box.node.setAttribute("aria-label", `The text of ${name}`);
+    said.textContent = words;
+    box.show(writer.text());
+    chart.replaceChildren(...bars(next, width));
+    chart.setAttribute("aria-label", describeBars(next));
+    return describe(name, writer.counts(), next);
+  };
+  return { node, writer, fit, show };
+}
+
 const options = (keys, words) => Object.fromEntries(keys.map((key) => [key, words(key)]));
 
 function render({ model, el }) {
@@ -357,34 +413,30 @@ function render({ model, el }) {
     if (!unpacked.has(name)) unpacked.set(name, unpack(packed.get(name), vocabulary.length));
     return unpacked.get(name);
   };
-  const names = ["prompt", "temperature", "top_k", "checkpoint", "seed"];
+  const names = ["prompt", "temperature", "top_k", "checkpoint", "beside", "seed"];
   const { state, set, reset } = traits(model, names);
   let now = state();
-  let width;
 
-  const writer = session(vocabulary);
-  const start = () => writer.start(network(now.checkpoint), now.prompt, now.seed);
+  const panels = [panel(vocabulary), panel(vocabulary)];
+  /** The panels in use, each with the name of its network. */
+  const inUse = ({ checkpoint, beside }) => [checkpoint, beside].flatMap((name, at) => (name ? [[panels[at], name]] : []));
+  const start = () => inUse(now).forEach(([{ writer }, name]) => writer.start(network(name), now.prompt, now.seed));
   const restart = () => {
     start();
     show();
   };
   const sentence = html("p", { role: "status" });
-  const box = textBox();
-  const chart = svgNode("svg", { role: "img", height: BAR.height * (Math.min(ROWS, vocabulary.length) + 1) });
   const show = () => {
-    const next = ranked(writer.next(now.temperature, now.top_k), vocabulary);
-    box.show(writer.text());
-    chart.replaceChildren(...bars(next, width));
-    chart.setAttribute("aria-label", describeBars(next));
+    const said = inUse(now).map(([{ show }, name]) => show(packed.get(name), now));
     if (typing.isWriting()) {
       sentence.setAttribute("aria-live", "off");
-      sentence.textContent = `${now.checkpoint}: writing …`;
+      sentence.textContent = `${inUse(now).map(([, name]) => name).join(" and ")}: writing …`;
     } else {
       sentence.removeAttribute("aria-live");
-      sentence.textContent = describe(now.checkpoint, writer.counts(), next);
+      sentence.textContent = said.join(" ");
     }
   };
-  const write = () => writer.write(now.temperature, now.top_k);
+  const write = () => inUse(now).forEach(([{ writer }]) => writer.write(now.temperature, now.top_k));
   const typing = typist(write, show);
 
   const field = promptField(vocabulary, state, (prompt) => {
@@ -409,7 +461,12 @@ function render({ model, el }) {
     options([...packed.keys()], (name) => name),
     (name) => set({ checkpoint: name }),
   );
-  const words = html("span", { className: "caption" });
+  const beside = choice(
+    "beside",
+    { short: "beside it", long: "Beside it" },
+    options(["", ...packed.keys()], (name) => name || "none"),
+    (name) => set({ beside: name }),
+  );
 
   const one = button("Step", () => {
     typing.pause();
@@ -421,35 +478,43 @@ function render({ model, el }) {
   const seed = html("span", { className: "caption" });
   for (const act of [typing.pause, field.settle, restart]) reset.addEventListener("click", act);
   const explanation =
-    `The network runs in this page. Bold is the prompt, which it reads first, from a state of zeros. Another network ` +
-    `reads the text so far, at most its last ${counted(KEPT)} characters, from a state of zeros before it writes on. ` +
-    "The same prompt, settings and seed give the same text. The stronger the orange, the more bits " +
-    `a character cost the network, up to ${MOST_BITS}: its surprise.`;
+    "The networks run in this page. Bold is the prompt, which they read first, from a state of zeros. A network that is " +
+    `chosen later reads the text so far, at most its last ${counted(KEPT)} characters, from a state of zeros before it ` +
+    "writes on. The same prompt, settings and seed give the same text, and two networks get the same random numbers. " +
+    "The more bits a character cost the network, its surprise, the stronger its ground and its underline.";
 
-  const pair = html("div", { className: "writing" }, box.node, chart);
+  const rows = html("div", { className: "networks" });
+  const choices = packed.size > 1 ? [checkpoint.node, beside.node] : [];
   const nodes = [
     ...field.nodes,
     html("div", { className: "controls" }, ...temperature.row),
-    html("div", { className: "choices" }, top_k.node, typing.speed, ...(packed.size > 1 ? [checkpoint.node] : []), words),
+    html("div", { className: "choices" }, top_k.node, typing.speed, ...choices),
     html("div", { className: "buttons" }, typing.button, one, again, other, reset, seed),
-    pair,
+    scale(),
+    rows,
     sentence,
     html("p", { className: "key" }, explanation),
   ];
   let shown = {}; // the traits that the text was written with
   const stop = mount({ model, el }, names, nodes, (whole) => {
     now = state();
-    if (now.prompt !== shown.prompt || now.seed !== shown.seed) start();
-    else if (now.checkpoint !== shown.checkpoint) writer.hand(network(now.checkpoint));
+    if (now.prompt !== shown.prompt || now.seed !== shown.seed || (now.beside && !shown.beside)) start();
+    else {
+      if (now.checkpoint !== shown.checkpoint) panels[0].writer.hand(network(now.checkpoint));
+      if (now.beside && now.beside !== shown.beside) panels[1].writer.hand(network(now.beside));
+    }
     shown = now;
-    width = whole < 560 ? whole : BARS;
-    pair.style.gridTemplateColumns = whole < 560 ? "minmax(0, 1fr)" : `minmax(0, 1fr) ${BARS}px`;
-    chart.setAttribute("viewBox", `0 0 ${width} ${chart.getAttribute("height")}`);
+    const columns = now.beside && whole >= 560 ? 2 : 1;
+    const used = inUse(now).map(([{ node }]) => node);
+    if (rows.childElementCount !== used.length) rows.replaceChildren(...used);
+    rows.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
+    const width = (whole - GAP * (columns - 1)) / columns;
+    for (const { fit } of panels) fit(width, width < 560);
     field.show(now);
     temperature.show(now.temperature);
     top_k.show(String(now.top_k % vocabulary.length)); // all of them is none left out
     checkpoint.show(now.checkpoint);
-    words.textContent = packed.get(now.checkpoint).words;
+    beside.show(now.beside);
     seed.textContent = `seed ${now.seed}`;
     show();
   });

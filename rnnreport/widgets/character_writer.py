@@ -27,7 +27,7 @@ MAX_SEED = 2**32 - 1
 
 
 class CharacterWriter(anywidget.AnyWidget):
-    """A text written on by trained character models, the state carried on, and what they say comes next.
+    """A text written on by trained character models, the state carried on, and what they say comes next, two if asked.
 
     models: by the name that the page calls them, such as the steps they were trained for, each a
     :class:`rnnreport.models.CharLSTM` of at most 256 units and 2 layers. Their weights travel as :func:`float24`,
@@ -38,8 +38,9 @@ class CharacterWriter(anywidget.AnyWidget):
 
     prompt: what is read first, 1 to 500 characters of the vocabulary; temperature: logits are divided by it before the
     softmax, from 0 (greedy: always the likeliest) to 10; top_k: how many of the likeliest characters are drawn from,
-    0 for all; checkpoint: which of the models writes, the last by default; seed: of the draws, from 0 to 2³² - 1. A
-    value outside raises a TraitError that says so, here and on assignment.
+    0 for all; checkpoint: which of the models writes, the last by default; beside: which writes beside it, with the
+    same prompt, settings and random numbers, "" for none; seed: of the draws, from 0 to 2³² - 1. A value outside raises
+    a TraitError that says so, here and on assignment.
 
     >>> from rnnreport.models import CharLSTM
     >>> models = {"untrained": CharLSTM(3, hidden_size=8), "as well": CharLSTM(3, hidden_size=8)}
@@ -55,6 +56,7 @@ class CharacterWriter(anywidget.AnyWidget):
     temperature = Number(1.0, min=0, max=MAX_TEMPERATURE).tag(sync=True)
     top_k = Int(0).tag(sync=True)
     checkpoint = Unicode().tag(sync=True)
+    beside = Unicode().tag(sync=True)
     seed = Integer(0, min=0, max=MAX_SEED).tag(sync=True)
 
     def __init__(
@@ -67,6 +69,7 @@ class CharacterWriter(anywidget.AnyWidget):
         checkpoint: str | None = None,
         words: Mapping[str, str] | None = None,
         seed: int = 0,
+        beside: str = "",
         **kwargs: Any,
     ) -> None:
         words = words or {}
@@ -87,6 +90,7 @@ class CharacterWriter(anywidget.AnyWidget):
         self.set_trait("temperature", temperature)
         self.set_trait("top_k", top_k)
         self.set_trait("checkpoint", packed[-1]["name"] if checkpoint is None else checkpoint)
+        self.set_trait("beside", beside)
         self.set_trait("seed", seed)
 
     @staticmethod
@@ -117,10 +121,12 @@ class CharacterWriter(anywidget.AnyWidget):
         most = len(self.vocabulary)
         return checked(proposal, f"an integer from 0 (all) to {most}", lambda value: 0 <= value <= most)
 
-    @validate("checkpoint")
-    def _check_checkpoint(self, proposal: Any) -> str:
+    @validate("checkpoint", "beside")
+    def _check_name(self, proposal: Any) -> str:
         names = [model["name"] for model in self.models]
-        return checked(proposal, f"one of {', '.join(names)}", lambda value: value in names)
+        none = [""] if proposal.trait.name == "beside" else []
+        allowed = f"one of {', '.join(names)}" + (' or ""' if none else "")
+        return checked(proposal, allowed, lambda value: value in names + none)
 
 
 def float24(numbers: np.ndarray) -> np.ndarray:
