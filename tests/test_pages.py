@@ -667,17 +667,108 @@ BOTH = pytest.mark.parametrize("start", ["file", "http"], indirect=True)
 
 
 @BOTH
-def test_the_search_finds(start: Visit) -> None:
+def test_the_search_says_where_and_marks_the_words(start: Visit) -> None:
+    page = start.page
     start.go(f"{TOC['root']}.html")
-    start.page.keyboard.press("Control+k")
-    start.page.keyboard.type("gate")
-    start.page.keyboard.press("Enter")
-    start.page.wait_for_url("**/search.html?q=gate*")
-    found = start.page.locator("#search-results li a", has_text="gate").first
-    found.click()
-    start.page.wait_for_url("**/book/*.html*")
-    start.page.wait_for_function(SETTLED)
-    assert "gate" in start.page.locator("article").inner_text().lower()
+    page.keyboard.press("Control+k")
+    page.keyboard.type("gates")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/search.html?q=gates*")
+    hits = page.locator("#search-results li")
+    hits.first.wait_for()
+    assert all(excerpt.strip() for excerpt in hits.locator(".context").all_inner_texts())
+    assert hits.locator(".context").count() == hits.count()
+    asked = [mark.lower() for mark in hits.first.locator("mark").all_inner_texts()]
+    assert asked
+    assert all("gate" in word for word in asked)
+    hits.first.locator("a").click()
+    page.wait_for_url("**/book/*.html#*")
+    page.wait_for_function(SETTLED)  # the widgets' data have no marks in them
+    marks = page.locator(".bd-article mark")
+    assert {word.lower() for word in marks.all_inner_texts()} >= set(asked)
+    assert page.locator(":is(script, .math, .rnnreport-widget) mark").count() == 0
+    before = page.locator(".bd-article").inner_text()
+    page.keyboard.press("Escape")
+    assert marks.count() == 0
+    assert page.locator(".bd-article").inner_text() == before
+    start.go(f"{TOC['root']}.html")
+    assert marks.count() == 0, "only where a hit leads to"
+    assert (start.external, start.problems) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("query", "place", "words"),
+    [
+        *((query, "01_gradients", "backpropagation through time") for query in ("BPTT", "backprop through time")),
+        ("vanishing", "01_gradients", "Vanishing"),
+        ("exploding gradient", "01_gradients", "Exploding"),
+        ("forget gate", "02_rnn_versus_lstm", "forget gate"),
+        ("leak", "03_temporal_gate", "leak"),
+        ("clipping", "01_gradients", "Clipping"),
+    ],
+)
+def test_the_search_leads_to_where_a_term_is_explained(start: Visit, query: str, place: str, words: str) -> None:
+    start.go(f"search.html?q={query}")
+    first = start.page.locator("#search-results li").first
+    assert words in first.locator("mark").all_inner_texts()
+    first.locator("a").click()
+    start.page.wait_for_url(f"**/{place}.html#index-*")
+    here = start.page.locator(f"[id='{start.page.url.partition('#')[2]}']").locator("xpath=..")
+    assert words in here.locator("mark").all_inner_texts()
+
+
+def test_a_hit_in_a_folded_part_is_unfolded(start: Visit) -> None:
+    start.go("book/04_text_generation.html?found=tied#better-at-less-cost")
+    mark = start.page.locator("#better-at-less-cost mark").first
+    assert mark.inner_text() == "tied"
+    assert mark.is_visible()
+
+
+def test_a_search_without_a_hit_says_so(start: Visit) -> None:
+    start.go("search.html?q=xyzzy")
+    start.page.get_by_text("did not match any documents").wait_for()
+    assert start.page.locator("#search-results li").count() == 0
+    assert start.problems == []
+
+
+def test_the_index_leads_to_its_terms(start: Visit) -> None:
+    start.go(f"{TOC['root']}.html")
+    start.page.get_by_role("link", name="Index of terms").click()
+    start.page.wait_for_url("**/genindex.html")
+    links = start.page.locator(".indextable a")
+    places = dict(zip(links.all_inner_texts(), links.evaluate_all("links => links.map((link) => link.href)")))
+    assert {"BPTT", "clipping", "forget gate", "leak", "temperature", "temporal gate"} <= set(places)
+    for address in sorted({place.partition("#")[0] for place in places.values()}):
+        start.page.goto(address)
+        for place in places.values():
+            if place.startswith(f"{address}#"):
+                assert start.page.locator(f"[id='{place.partition('#')[2]}']").count() == 1, place
+
+
+@BOTH
+def test_a_page_s_notebook_is_downloaded_without_outputs(start: Visit, site: Path) -> None:
+    import nbformat
+
+    start.go("book/04_text_generation.html")
+    start.page.get_by_role("button", name="Download this page").click()
+    with start.page.expect_download() as coming:
+        start.page.get_by_role("link", name=".ipynb").click()
+    assert coming.value.suggested_filename == "04_text_generation.ipynb"
+    text = coming.value.path().read_text(encoding="utf-8")
+    assert len(text) < 100_000
+    assert str(ROOT) not in text
+    assert str(site.parent) not in text
+    notebook = nbformat.reads(text, as_version=4)
+    nbformat.validate(notebook)
+    assert "04_text_generation* of *Recurrent networks, reproduced" in notebook.cells[0].source
+    assert "at code " in notebook.cells[0].source
+    own = nbformat.read(ROOT / "book" / "04_text_generation.ipynb", as_version=4)
+    assert [cell.id for cell in notebook.cells[1:]] == [cell.id for cell in own.cells]
+    assert not any(cell.get("outputs") for cell in notebook.cells)
+    (parameters,) = (cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
+    assert "book_EN" in parameters.source or "shakespeare" in parameters.source, "as the page was made"
+    linked = site / "_sources" / "book" / "04_text_generation.ipynb"
+    assert nbformat.read(linked, as_version=4) == notebook
     assert (start.external, start.problems) == ([], [])
 
 
@@ -699,7 +790,7 @@ def checkout(tmp_path: Path) -> Path:
         require(False, str(error))
     for name in ("_config.yml", "package.json", "package-lock.json"):
         shutil.copy(ROOT / name, tmp_path)
-    for name in ("_ext", "_static"):
+    for name in ("_ext", "_static", "_templates"):
         shutil.copytree(ROOT / "book" / name, tmp_path / "book" / name)
     (tmp_path / "book" / "references.bib").touch()
     (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: book/index\n")
