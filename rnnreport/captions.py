@@ -72,7 +72,10 @@ def show(
 
 
 def _image(figure: Figure, alt: str) -> str:
-    return f'<img alt="{in_html(alt)}" src="data:image/svg+xml;base64,{base64.b64encode(svg(figure)).decode()}">'
+    """The figure for a page, which makes it no smaller than can be read: a narrow page scrolls what is wide."""
+    data, least = base64.b64encode(svg(figure)).decode(), 0.65 * 96 * figure.get_figwidth()
+    image = f'<img alt="{in_html(alt)}" style="min-width: {least:.0f}px" src="data:image/svg+xml;base64,{data}">'
+    return f'<div class="picture">{image}</div>'
 
 
 def _axes(figure: Figure) -> str:

@@ -47,7 +47,10 @@ def test_a_caption_says_what_is_found_then_the_axes_and_folds_away_the_rest():
     )
     html = shown._repr_mimebundle_()[0]["text/html"]
     assert 'id="figure-9-1"' in html
-    assert re.search(r'<img alt="A straight line. It rises by 2." src="data:image/svg\+xml;base64,[^"]+">', html)
+    image = (
+        r'<img alt="A straight line. It rises by 2." style="min-width: 399px" src="data:image/svg\+xml;base64,[^"]+">'
+    )
+    assert re.search(image, html)  # 6.4 inches: two thirds of their 614 pixels
     assert shown._repr_mimebundle_()[1] == {
         METADATA: {"findings": [{"label": "Figure 9.1", "finding": "It rises by 2."}]}
     }

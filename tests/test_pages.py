@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from html import unescape
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import product
 from pathlib import Path
@@ -153,6 +154,38 @@ def test_every_page_is_visited(browser: Browser, site: Path) -> None:
     assert {page for page in pages if not page.startswith("_")} == {*PAGES, "index"}
     moving = [page for page in PAGES if "widget-view+json" in (site / f"{page}.html").read_text("utf-8")]
     assert moving == WITH_WIDGETS
+
+
+def test_every_link_inside_the_site_leads_somewhere(site: Path) -> None:
+    texts = {path: re.sub(r"<script\b.*?</script>", "", path.read_text("utf-8"), flags=re.S) for path in pages_of(site)}
+    places = {path: set(re.findall(r' id="([^"]*)"', text)) for path, text in texts.items()}
+    astray = []
+    for path, text in texts.items():
+        for href in map(unescape, re.findall(r'<a\b[^>]* href="([^"]*)"', text)):
+            page, _, place = href.partition("#")
+            there = (path.parent / page).resolve() if page else path
+            if "://" not in href and not (there.exists() and (not place or place in places.get(there, {place}))):
+                astray.append((path.name, href))
+    assert astray == []
+
+
+def pages_of(site: Path) -> list[Path]:
+    return [site / f"{page}.html" for page in PAGES]
+
+
+# What a sentence calls by its name, where it is no link; a figure of a run that is not there has no place to lead to.
+NAMES = """() => {
+  const walker = document.createTreeWalker(document.querySelector(".bd-article"), NodeFilter.SHOW_TEXT), bare = [];
+  for (let node; (node = walker.nextNode());) {
+    if (node.parentElement.closest("a, h1, h2, h3, code, pre, figure, table, mjx-container, .cell_output")) continue;
+    bare.push(...(node.data.match(/\\b(figure|table|chapter)s? [0-9][0-9a-c.]*/gi) ?? []));
+  }
+  return bare;
+}"""
+
+
+def test_what_a_sentence_names_is_a_link(visit: Visit) -> None:
+    assert visit.page.evaluate(NAMES) == []
 
 
 def test_math_is_typeset(visit: Visit) -> None:

@@ -15,7 +15,7 @@
     every(".citation[role]", (entry) => entry.removeAttribute("role"));
   };
   const reach = () =>
-    every("mjx-container[display], .bd-article pre, .bd-article .output, .bd-article .pst-scrollable-table-container", (box) => {
+    every("mjx-container[display], .bd-article :is(pre, .output, .picture, .pst-scrollable-table-container)", (box) => {
       if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
       else box.removeAttribute("tabindex");
     });
