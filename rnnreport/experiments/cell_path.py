@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from rnnreport import cell_path, cells, gradients
-from rnnreport.configuration import Recipe
 from rnnreport.experiments.palindromes import PalindromeRun, new_network, test_set, train_palindromes, trained_network
 from rnnreport.models import PalindromeClassifier
 from rnnreport.parameters.cell_path import CellPathParameters
@@ -31,29 +30,16 @@ def palindrome_networks(p: CellPathParameters) -> dict[str, list[Run]]:
     One-hot digits, torch.nn's initial weights, RMSprop, whose rate is halved after two fifths of the steps and again
     after four. The RNN has a rate of its own, since none suits both.
     """
-    configurations = [
-        PalindromeRun(
-            **settings,
-            length=p.length,
-            backend=p.backend,
-            encoding="one-hot",
-            initialisation="uniform",
-            hidden_size=p.hidden_size,
-            batch_size=p.batch_size,
-            test_palindromes=p.test_palindromes,
-            recipe=Recipe(
-                steps=p.train_steps,
-                learning_rate=p.rnn_learning_rate if name == PLAIN_RNN else p.learning_rate,
-                decay=0.5,
-                decay_every=max(2 * p.train_steps // 5, 1),
-                record_every=20,
-                seed=seed,
-            ),
-        )
+    common = p.model_dump(include={"length", "backend", "hidden_size", "batch_size", "test_palindromes"})
+    common |= {"encoding": "one-hot", "initialisation": "uniform", "record_every": 20}
+    common |= {"decay": 0.5, "decay_every": max(2 * p.train_steps // 5, 1)}
+    rates = dict.fromkeys(NETWORKS, p.learning_rate) | {PLAIN_RNN: p.rnn_learning_rate}
+    asked = [
+        PalindromeRun.of(seed=seed, steps=p.train_steps, learning_rate=rates[name], **common, **settings)
         for name, settings in NETWORKS.items()
         for seed in p.seeds
     ]
-    finished = iter(run_all(train_palindromes, configurations, "RNN and LSTM"))
+    finished = iter(run_all(train_palindromes, asked, "RNN and LSTM"))
     return {name: [next(finished) for _ in p.seeds] for name in NETWORKS}
 
 

@@ -39,26 +39,20 @@ def rates(p: RNNVersusLSTMParameters) -> list[Run]:
 
 def _trained(p: RNNVersusLSTMParameters, pairs: Iterable[tuple[ModelName, int, float]], name: str) -> list[Run]:
     """A run for each of model, length, learning rate and for each seed."""
-    return run_all(
-        train_palindromes,
-        [
-            _run(p, model, length, seed, p.train_steps, learning_rate=rate)
-            for (model, length, rate), seed in product(pairs, p.seeds)
-        ],
-        name,
-    )
+    asked = [
+        _run(p, model, length, seed, p.train_steps, learning_rate=rate)
+        for (model, length, rate), seed in product(pairs, p.seeds)
+    ]
+    return run_all(train_palindromes, asked, name)
 
 
 def optimizers(p: RNNVersusLSTMParameters, rates: tuple[float, ...] = (1e-3, 1e-2, 1e-1)) -> list[Run]:
     """The RNN with every optimizer at several learning rates."""
-    return run_all(
-        train_palindromes,
-        [
-            _run(p, "rnn", p.optimizer_length, seed, p.optimizer_steps, learning_rate=rate, optimizer=optimizer)
-            for optimizer, rate, seed in product(p.optimizers, rates, p.seeds)
-        ],
-        "optimizers",
-    )
+    asked = [
+        _run(p, "rnn", p.optimizer_length, seed, p.optimizer_steps, learning_rate=rate, optimizer=optimizer)
+        for optimizer, rate, seed in product(p.optimizers, rates, p.seeds)
+    ]
+    return run_all(train_palindromes, asked, "optimizers")
 
 
 def _run(
@@ -85,14 +79,11 @@ def remembering(p: RNNVersusLSTMParameters, seeds: Sequence[int]) -> list[Run]:
 def by_backend(p: RNNVersusLSTMParameters) -> list[Run]:
     """The LSTM of the better start by both backends, at every length of the chapter."""
     settings = horizon.BASES["better start"]["lstm"]
-    return run_all(
-        train_palindromes,
-        [
-            PalindromeRun.of("lstm", length, seed, p.ladder_steps, backend, horizon.SOLVED, **p.common, **settings)
-            for backend, length, seed in product(BACKENDS, p.lengths, p.seeds)
-        ],
-        "backends",
-    )
+    asked = [
+        PalindromeRun.of("lstm", length, seed, p.ladder_steps, backend, horizon.SOLVED, **p.common, **settings)
+        for backend, length, seed in product(BACKENDS, p.lengths, p.seeds)
+    ]
+    return run_all(train_palindromes, asked, "backends")
 
 
 def record(p: RNNVersusLSTMParameters) -> pd.DataFrame:

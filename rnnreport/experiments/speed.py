@@ -287,21 +287,9 @@ def compare_backends(steps: int = 5_000, seeds: Sequence[int] = (0, 1, 2)) -> pd
     if kernels("native", torch.zeros(1)) is None:
         raise RunError("the native kernel cannot be used on this machine, so there is nothing to compare")
     text = corpora.load()
-    finished = run_all(
-        train_text,
-        [
-            TextRun.of(
-                steps,
-                seed,
-                corpus=text.name,
-                sha256=text.sha256,
-                backend=backend,
-                record_every=max(1, steps // 10),
-            )
-            for backend, seed in product(BACKENDS, seeds)
-        ],
-        "backends",
-    )
+    settings = {"corpus": text.name, "sha256": text.sha256, "record_every": max(1, steps // 10)}
+    asked = [TextRun.of(steps, seed, backend=backend, **settings) for backend, seed in product(BACKENDS, seeds)]
+    finished = run_all(train_text, asked, "backends")
     table = tabulate(finished)
     by_backend = ([run for run in finished if run.configuration.backend == backend] for backend in BACKENDS)
     origins = [provenance(runs, "recorded result: rnnreport bench --learning") for runs in by_backend]

@@ -56,24 +56,12 @@ BURST_GATES: dict[str, Gates | None] = {
 
 def gated_versus_lstm(p: TemporalGateParameters) -> list[Run]:
     """LSTM and temporal-gate LSTM at every length and seed, each with its start of ``STARTS``."""
-    configurations = [
-        PalindromeRun.of(
-            model,
-            length,
-            seed,
-            p.train_steps,
-            p.backend,
-            hidden_size=p.hidden_size,
-            batch_size=p.batch_size,
-            test_palindromes=p.test_palindromes,
-            device=p.device,
-            record_every=20,
-            learning_rate=p.learning_rate,
-            **start,
-        )
+    settings = {**p.common, "record_every": 20, "learning_rate": p.learning_rate}
+    asked = [
+        PalindromeRun.of(model, length, seed, p.train_steps, p.backend, **settings, **start)
         for (model, start), length, seed in product(STARTS.items(), p.lengths, p.seeds)
     ]
-    return run_all(train_palindromes, configurations, "LSTM and temporal gate")
+    return run_all(train_palindromes, asked, "LSTM and temporal gate")
 
 
 def lengths_solved(p: TemporalGateParameters) -> list[Climbed]:
@@ -90,17 +78,7 @@ def lengths_solved(p: TemporalGateParameters) -> list[Climbed]:
     return [
         run
         for settings, ladder in ((lstms, p.lstm_ladder), ([gated], p.ladder))
-        for run in climb(
-            settings,
-            ladder,
-            p.seeds,
-            p.ladder_steps,
-            p.backend,
-            hidden_size=p.hidden_size,
-            batch_size=p.batch_size,
-            test_palindromes=p.test_palindromes,
-            device=p.device,
-        )
+        for run in climb(settings, ladder, p.seeds, p.ladder_steps, p.backend, **p.common)
     ]
 
 
@@ -251,22 +229,8 @@ def seeking(p: TemporalGateParameters) -> list[Run]:
 
 
 def _on_bursts(p: TemporalGateParameters, gates: Sequence[Gates | None], steps: int, name: str) -> list[Run]:
-    every = max(1, steps // 20)
-    configurations = [
-        SequenceRun.of(
-            BURSTS,
-            gate,
-            seed,
-            steps,
-            p.backend,
-            learning_rate=p.learning_rate,
-            hidden_size=32,
-            device=p.device,
-            snapshots=tuple(range(0, steps, every)),
-        )
-        for gate, seed in product(gates, p.seeds)
-    ]
-    return run_all(train_sequences, configurations, name)
+    snapshots = tuple(range(0, steps, max(1, steps // 20)))
+    return _race(p, BURSTS, gates, steps, name, hidden_size=32, snapshots=snapshots)
 
 
 def gates_over_training(runs: Sequence[Run]) -> pd.DataFrame:

@@ -51,22 +51,13 @@ def text_runs(p: TextParameters) -> list[Run]:
 
     Weights are kept at :func:`sample_steps` and at :func:`learning_steps`.
     """
-    return run_all(
-        train_text,
-        [
-            _configuration(
-                p,
-                p.train_steps,
-                seed,
-                sequence_length=length,
-                optimizer=optimizer,
-                snapshots=tuple(sorted({*learning_steps(p.train_steps), *sample_steps(p.train_steps)})),
-            )
-            for optimizer in p.optimizers
-            for length, seed in product(p.lengths, p.seeds if optimizer == p.optimizers[0] else p.seeds[:1])
-        ],
-        "text",
-    )
+    snapshots = tuple(sorted({*learning_steps(p.train_steps), *sample_steps(p.train_steps)}))
+    asked = [
+        _configuration(p, p.train_steps, seed, sequence_length=length, optimizer=optimizer, snapshots=snapshots)
+        for optimizer in p.optimizers
+        for length, seed in product(p.lengths, p.seeds if optimizer == p.optimizers[0] else p.seeds[:1])
+    ]
+    return run_all(train_text, asked, "text")
 
 
 def recipe_runs(p: TextParameters) -> list[tuple[RecipeName, Run]]:
@@ -83,10 +74,7 @@ def recipe_runs(p: TextParameters) -> list[tuple[RecipeName, Run]]:
 def recipe_curves(tried: Sequence[tuple[str, Run]]) -> pd.DataFrame:
     """The tables of the runs, by their recipe and seed."""
     return pd.concat(
-        [
-            run.table.assign(recipe=name, seed=run.configuration.seed, run=run.folder.name)  # where it is in the store
-            for name, run in tried
-        ]
+        run.table.assign(recipe=name, seed=run.configuration.seed, run=run.folder.name) for name, run in tried
     )
 
 
@@ -110,7 +98,7 @@ def short_run(steps: int, seed: int) -> TextRun:
 
 def _configuration(p: TextParameters, steps: int, seed: int, **changes: Any) -> TextRun:
     """The run at the chapter's settings with these changes, of the run or of its recipe."""
-    settings = p.model_dump(include={"corpus", "backend", "learning_rate", "device", "hidden_size", "batch_size"})
+    settings = {**p.common, **p.model_dump(include={"corpus", "backend", "learning_rate"})}
     settings |= {"sha256": corpora.load(p.corpus).sha256, "record_every": max(1, min(steps // 40, 500))}
     return TextRun.of(steps, seed, **{**settings, **changes})
 
@@ -122,14 +110,8 @@ def habits(runs: Sequence[Run], corpus: corpora.Corpus) -> pd.DataFrame:
     for run in runs:
         for step in learning_steps(run.configuration.steps):
             model = snapshot(run.configuration, corpus, run.folder, step)
-            rows.append(
-                {
-                    "run": run.folder.name,
-                    "seed": run.configuration.seed,
-                    "step": step,
-                    **learned.habits(model, corpus, of_word, seed=step),
-                }
-            )
+            about = {"run": run.folder.name, "seed": run.configuration.seed, "step": step}
+            rows.append({**about, **learned.habits(model, corpus, of_word, seed=step)})
     return pd.DataFrame(rows)
 
 
@@ -142,10 +124,8 @@ def bits_read_on(models: Mapping[int, CharLSTM], windows: Windows) -> pd.DataFra
         return pd.DataFrame(columns=["step", "training", "held_out"])
     texts = {"training": learned.training_blocks(windows), "held_out": windows.held_out_blocks}
     return pd.DataFrame(
-        [
-            {"step": step, **{name: learned.bits_of(model, blocks) for name, blocks in texts.items()}}
-            for step, model in models.items()
-        ]
+        {"step": step, **{name: learned.bits_of(model, blocks) for name, blocks in texts.items()}}
+        for step, model in models.items()
     )
 
 
@@ -224,15 +204,13 @@ def copied(models: Mapping[int, CharLSTM], windows: Windows, corpus: corpora.Cor
     texts = {"held-out text itself": [corpus.decode(column)[:1_000] for column in windows.held_out_blocks.T]}
     for step, model in models.items():
         texts[f"written after {step:,} steps"] = learned.written(model, corpus, 500, 20, 0, temperature=0.5)
-    return pd.DataFrame(
-        [
-            (name, length, share)
-            for name, parts in texts.items()
-            if any(parts)
-            for length, share in learned.copied(parts, windows, corpus, [8, 16, 24, 32]).items()
-        ],
-        columns=["text", "length", "share"],
-    )
+    rows = [
+        (name, length, share)
+        for name, parts in texts.items()
+        if any(parts)
+        for length, share in learned.copied(parts, windows, corpus, [8, 16, 24, 32]).items()
+    ]
+    return pd.DataFrame(rows, columns=["text", "length", "share"])
 
 
 def record(p: TextParameters) -> pd.DataFrame:

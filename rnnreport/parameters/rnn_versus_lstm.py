@@ -1,6 +1,6 @@
 """Chapter 2: the vanilla RNN and the LSTM on palindromes."""
 
-from typing import Annotated, Any, get_args
+from typing import Annotated, get_args
 
 from pydantic import AfterValidator, Field
 
@@ -38,11 +38,6 @@ class RNNVersusLSTMParameters(TrainingParameters, chapter="02_rnn_versus_lstm"):
     kept_steps: Count
     encoding: Annotated[Encoding, Field(description="'scalar' or 'one-hot'")]
     test_palindromes: Sample
-
-    @property
-    def common(self) -> dict[str, Any]:
-        """What all runs have: sizes, and the device."""
-        return self.model_dump(include={"hidden_size", "batch_size", "test_palindromes", "device"})
 
     def grown_rate(self, length: int) -> float:
         """The learning rate of figures 2a and 2b, which grows evenly with T, from learning_rate to longest_rate."""

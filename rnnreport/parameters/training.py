@@ -1,6 +1,6 @@
 """What all chapters that train and show recorded runs can be told."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
@@ -36,3 +36,8 @@ class TrainingParameters(Parameters):
     ]
     backend: Backend
     recorded_file: Annotated[FileName, AfterValidator(_recorded)]
+
+    @property
+    def common(self) -> dict[str, Any]:
+        """What all of the chapter's runs have: sizes, and the device."""
+        return self.model_dump(include={"hidden_size", "batch_size", "test_palindromes", "device"})
