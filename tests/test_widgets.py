@@ -323,7 +323,7 @@ def test_a_network_that_cannot_be_drawn_is_refused() -> None:
         (x * math.nan, {}, r"^x must hold finite numbers only\.$"),
         (x, {"W_gx": weights.W_gx[:, :2]}, r"^W_gx must have shape \(5, 3\) here, not \(5, 2\)\.$"),
         (x, {"W_fh": weights.W_fh[:, :2]}, r"^W_fh must have shape \(5, 5\) here, not \(5, 2\)\.$"),
-        (x, {"W_gh": torch.zeros(33, 33)}, r"^W_gh must have 1 to 32 rows here, not 33\.$"),
+        (x, {"W_gh": torch.zeros(17, 17)}, r"^W_gh must have 1 to 16 rows here, not 17\.$"),
         (x, {"W_oh": 0 * weights.W_oh}, r"^W_oh must have an eigenvalue other than 0"),
     ):
         with pytest.raises(TraitError, match=says):

@@ -10,7 +10,7 @@ from traitlets import Float, Int, List, TraitError, validate
 
 from rnnreport.widgets.page import CSS, Number, array, checked, module
 
-MAX_UNITS = 32
+MAX_UNITS = 16
 
 
 class VanishingGradient(anywidget.AnyWidget):
@@ -22,7 +22,7 @@ class VanishingGradient(anywidget.AnyWidget):
     x: inputs (T_max, 1, D); weights: those of the four gates, W_gx (H, D), W_gh (H, H) and so on, both as
     :func:`rnnreport.gradients.lstm_draw` gives them. The RNN has the weights of the input modulation, W_gx and W_gh.
     Recurrent matrices are rescaled to spectral radius 1 and biases left out, so that states rest at zero where there is
-    no input. H is at most 32, so that the drawing follows a slider at once.
+    no input. H is at most 16, so that the drawing follows a slider at once.
 
     spectral_radius: of all recurrent matrices, in (0, 10]; length: T, from 1 to T_max, the first so many inputs are
     read; input_size: a factor on the inputs, in [0, 10]; forget_bias: b_f of every unit, in [-20, 20]. A value outside
