@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rnnreport import build, checksums, corpora, environment, grid, locks, origin, runs, sweep, vendor
+from rnnreport import build, checksums, corpora, environment, grid, locks, origin, pdf, runs, sweep, vendor
 from rnnreport.configuration import CHECKPOINT
 from rnnreport.errors import ReaderError
 from rnnreport.experiments import recorded
@@ -210,6 +210,24 @@ def book(profile: Annotated[str, typer.Option(help="A parameter set of book/prof
     _check_writable(build.BUILD)
     index = build.book(profile)
     print(f"The book is at {index} ({time.monotonic() - started:.0f} s)")
+
+
+@app.command("pdf")
+def print_book(
+    profile: Annotated[str, typer.Option(help="A parameter set of book/profiles.yml.")] = "report",
+    output: Annotated[
+        str | None, typer.Option("-o", "--output", help="A folder, or the file if it ends in .pdf.")
+    ] = None,
+) -> None:
+    """Print the book into one PDF file by headless Chromium; what has changed of it is built first."""
+    file = destination(output, build.BUILD / "rnnreport.pdf", ".pdf", pdf.is_own)
+    _check_writable(build.BUILD, file.parent)
+    browser = pdf.chromium()
+    with locks.alone(file):
+        index = build.book(profile)
+        print("Printing the pages", flush=True)
+        pdf.write(index.parent, file, browser)
+    print(f"The printed book: {file}")
 
 
 @app.command()

@@ -211,6 +211,7 @@ WRITERS = {
     "sweep": (["sweep", "01_gradients", "--grid", "seed=1,2"], "-o", ""),
     "record": (["record", "02_rnn_versus_lstm"], "-o", ".parquet"),
     "train": (["train", "text", "--steps", "2"], "--folder", ""),
+    "pdf": (["pdf"], "-o", ".pdf"),
     "bench": (["bench"], "-o", ".json"),
     "bench --learning": (["bench", "--learning"], "-o", ".parquet"),
 }
@@ -255,7 +256,7 @@ def test_a_place_that_is_anothers_or_cannot_be_is_refused(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RNNREPORT_RUNS_DIR", str(tmp_path / "store"))
     Path("link").symlink_to(build.BOOK)
-    for name in ("file.txt", "my.ipynb", "my.parquet", "my.json", "own/sweep.csv", "own/table.parquet"):
+    for name in ("file.txt", "my.ipynb", "my.parquet", "my.json", "my.pdf", "own/sweep.csv", "own/table.parquet"):
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).write_text("a, b", "utf-8")
     given = str(build.PROJECT / where) if where.startswith("book") else where
