@@ -175,7 +175,8 @@ def pages_of(site: Path) -> list[Path]:
 
 # What a sentence calls by its name, where it is no link; a figure of a run that is not there has no place to lead to.
 NAMES = """() => {
-  const walker = document.createTreeWalker(document.querySelector(".bd-article"), NodeFilter.SHOW_TEXT), bare = [];
+  const text = document.querySelector(".bd-article") ?? document.head; // the search has none
+  const walker = document.createTreeWalker(text, NodeFilter.SHOW_TEXT), bare = [];
   for (let node; (node = walker.nextNode());) {
     if (node.parentElement.closest("a, h1, h2, h3, code, pre, figure, table, mjx-container, .cell_output")) continue;
     bare.push(...(node.data.match(/\\b(figure|table|chapter)s? [0-9][0-9a-c.]*/gi) ?? []));
