@@ -63,7 +63,7 @@ def test_contents_and_bookmarks_name_the_numbers_that_stand_on_the_sheets(
     assert (book.metadata and book.metadata.title) == "Recurrent networks, reproduced"
     assert outline[0] == (0, 0, "Contents")
     titles = [title for level, _, title in outline if level == 0]
-    assert titles == ["Contents", "Recurrent networks, reproduced", "Gradients through time", "The ledger"]
+    assert titles == ["Contents", "Recurrent networks, reproduced", "1. Gradients through time", "5. The ledger"]
     assert (1, "The recurrent weights") in [(level, title) for level, _, title in outline]
     for level, sheet, title in outline[1:]:
         assert title.replace("fi", "ﬁ") in sheets[sheet] or title in sheets[sheet]
@@ -75,7 +75,7 @@ def test_contents_and_bookmarks_name_the_numbers_that_stand_on_the_sheets(
 
 
 def test_links_stay_in_the_file(book: PdfReader, outline: list[tuple[int, int, str]]) -> None:
-    chapter = next(sheet for _, sheet, title in outline if title == "Gradients through time")
+    chapter = next(sheet for _, sheet, title in outline if title == "1. Gradients through time")
     assert any(chapter <= to for sheet in range(1, chapter) for to in targets(book, sheet)), "from the first page"
     addresses = [
         str(annotation.get_object()["/A"]["/URI"])
