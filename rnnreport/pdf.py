@@ -47,12 +47,10 @@ CONTENTS = """<!doctype html><html lang="en"><title>Contents</title>
 behind each ✓. All else that they fold away is printed. What moves on the screen stands here as it does when a page is
 opened.</p>
 """
-# A page is done when its mathematics is typeset and all widgets are drawn.
-DRAWN = """async () => {
-  await window.MathJax?.startup?.promise;
-  return [...document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]')].every(
-    (view) => view.parentElement.querySelector(".jupyter-widgets, .jp-OutputArea"));
-}"""
+# All widgets of a page are drawn. Playwright awaits no promise here, so the mathematics is waited for by itself.
+DRAWN = """[...document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]')].every(
+  (view) => view.parentElement.querySelector(".rnnreport-widget"))"""
+TYPESET = "window.MathJax?.startup?.promise"
 # Makes a page ready for paper and returns level, id and text of its headings. Chromium notes where an id comes to stand
 # only if a link on the same page leads there, so each gets one.
 PREPARE = """async ([home, names, start, note]) => {
@@ -141,6 +139,7 @@ def write(html: Path, file: Path, browser: Path) -> None:
             for name in names:
                 page.goto(f"{home}{name}.html")
                 page.wait_for_function(DRAWN)
+                page.evaluate(TYPESET)
                 found = page.evaluate(PREPARE, [home, names, LINK, WIDGET])
                 headings += [Heading(level, name, *rest) for level, *rest in found]
                 before = len(writer.pages)

@@ -38,12 +38,10 @@ WITH_WIDGETS = [
 ]
 VISITS = [*product(["file"], PAGES), *product(["http"], [TOC["root"], "book/03_temporal_gate", "search"])]
 
-# Math is typeset, and every widget has drawn itself.
-SETTLED = """async () => {
-  await window.MathJax?.startup?.promise;
-  const views = document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]');
-  return [...views].every((view) => view.parentElement.querySelector(".jupyter-widgets, .jp-OutputArea"));
-}"""
+# Every widget has drawn itself. Playwright awaits no promise here, so the mathematics is waited for by itself.
+DRAWN = """[...document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]')].every(
+  (view) => view.parentElement.querySelector(".rnnreport-widget"))"""
+TYPESET = "window.MathJax?.startup?.promise"
 
 # The finding without its figure's name, and what stands after it.
 CAPTION = """caption => {
@@ -79,7 +77,8 @@ class Visit:
 
     def go(self, name: str) -> None:
         self.page.goto(f"{self.home}{name}")
-        self.page.wait_for_function(SETTLED)
+        self.page.wait_for_function(DRAWN)
+        self.page.evaluate(TYPESET)
         self.page.wait_for_load_state("networkidle")
 
     @property
@@ -719,7 +718,7 @@ def test_the_search_says_where_and_marks_the_words(start: Visit) -> None:
     assert all("gate" in word for word in asked)
     hits.first.locator("a").click()
     page.wait_for_url("**/book/*.html#*")
-    page.wait_for_function(SETTLED)  # the widgets' data have no marks in them
+    page.wait_for_function(DRAWN)  # the widgets' data have no marks in them
     marks = page.locator(".bd-article mark")
     assert {word.lower() for word in marks.all_inner_texts()} >= set(asked)
     assert page.locator(":is(script, .math, .rnnreport-widget) mark").count() == 0
