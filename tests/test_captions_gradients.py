@@ -44,9 +44,9 @@ def locality(**columns):
 
 def test_what_the_history_changes_is_told_at_the_largest_length():
     assert drawn.needing_history(locality()) == (
-        "Cutting off all steps but the last leaves ∂L/∂Wph as it is and changes ∂L/∂Whh by 50% at T = 5."
+        "Cutting off all steps but the last leaves ∂L/∂W_ph as it is and changes ∂L/∂W_hh by 50% at T = 5."
     )
-    assert "the last changes ∂L/∂Wph and" in drawn.needing_history(locality(**{"Wph, history cut off": 0.1}))
+    assert "the last changes ∂L/∂W_ph and" in drawn.needing_history(locality(**{"Wph, history cut off": 0.1}))
     assert drawn.changes(locality()).loc[5].to_list() == ["1.0e-17", "5.0e-01", "2.0e-01", "3.0e-01"]
 
 
@@ -69,7 +69,7 @@ def test_gradients_are_told_at_the_smallest_and_the_largest_radius():
         "Gradients change geometrically with the lag: at ρ = 2 they grow (2 per step)."
     )
     assert drawn.left_of_terms(decays()) == (
-        "The term of ∂L/∂Whh of lag 2, relative to that of lag 0: 0.1 at ρ = 0.5 and 2 at ρ = 2. "
+        "The term of ∂L/∂W_hh of lag 2, relative to that of lag 0: 0.1 at ρ = 0.5 and 2 at ρ = 2. "
         "Untrained tanh networks, N(0, 1) inputs; log scales; means over the batch are geometric."
     )
 

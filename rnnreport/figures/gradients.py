@@ -60,10 +60,10 @@ def changes(locality: pd.DataFrame) -> pd.DataFrame:
 def needing_history(locality: pd.DataFrame) -> str:
     """What cutting off the history does to the two gradients."""
     cut = locality[["Wph, history cut off", "Whh, history cut off"]]
-    output = "leaves ∂L/∂Wph as it is" if (cut.iloc[:, 0] < EXACT).all() else "changes ∂L/∂Wph"
+    output = "leaves ∂L/∂W_ph as it is" if (cut.iloc[:, 0] < EXACT).all() else "changes ∂L/∂W_ph"
     length = locality["T"].max()
     recurrent = cut.loc[locality["T"] == length].iloc[:, 1].median()
-    return f"Cutting off all steps but the last {output} and changes ∂L/∂Whh by {recurrent:.0%} at T = {length}."
+    return f"Cutting off all steps but the last {output} and changes ∂L/∂W_hh by {recurrent:.0%} at T = {length}."
 
 
 @chart("Lines: medians over the seeds; bands: their range; dashed: bound (G)")
@@ -127,7 +127,7 @@ def left_of_terms(decays: pd.DataFrame) -> str:
     left = factors(decays).groupby("spectral_radius")["contribution"].median()
     found = [f"{value:.1g} at ρ = {radius:g}" for radius, value in left.items()]
     return (
-        f"The term of ∂L/∂Whh of lag {decays['lag'].max()}, relative to that of lag 0: {listed(found)}. "
+        f"The term of ∂L/∂W_hh of lag {decays['lag'].max()}, relative to that of lag 0: {listed(found)}. "
         "Untrained tanh networks, N(0, 1) inputs; log scales; means over the batch are geometric."
     )
 
