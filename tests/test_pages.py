@@ -617,7 +617,8 @@ def test_a_page_in_dark_is_printed_in_light(visit: Visit, chosen: str) -> None:
     assert set(page.locator(".report-figure img").evaluate_all(filters)) <= {"none"}
     spaces = "nodes => nodes.map((node) => getComputedStyle(node).whiteSpace)"
     assert set(page.locator(".bd-article pre").evaluate_all(spaces)) <= {"pre-wrap"}, "long lines wrap"
-    cut = "nodes => nodes.filter((node) => node.scrollWidth > node.clientWidth).map((node) => node.textContent)"
+    shown = "nodes => nodes.filter((node) => node.checkVisibility() && node.scrollWidth > node.clientWidth)"
+    cut = f"{shown}.map((node) => node.textContent)"
     assert page.locator(".bd-article pre").evaluate_all(cut) == []
     pressed = page.locator(
         ".bd-article :is(button, .report-figure summary, input[type=range]), header, [class*=bd-sidebar]"

@@ -158,7 +158,7 @@ def _compile_and_load(folder: Path) -> str:
     # All in one: to read torch's headers takes longer than to compile what one source has of its own.
     whole = folder / "kernels.cpp"
     spaces = [f'namespace {source.stem} {{\n#include "{source.name}"\n}}\n' for source in SOURCES]
-    whole.write_text("".join(['#include "kernels.h"\n', *spaces]), "utf-8")
+    storage.write(whole, "".join(['#include "kernels.h"\n', *spaces]))
     path = os.environ.get("PATH")  # ninja lies beside Python
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), path or os.defpath])
     try:
