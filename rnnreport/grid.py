@@ -13,15 +13,15 @@ import yaml
 from rnnreport.parameters import ParameterError
 from rnnreport.values import read
 
-MOST = 10_000  # runs of one sweep; more is a slip of the finger
+MOST = 10_000  # runs of one sweep; more is probably a typing error
 
 
 def points(grid: Sequence[str], own: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Every combination of the values in ``NAME=VALUES`` words, the last name's changing fastest.
+    """Every combination of the values in ``NAME=VALUES`` words; the last name's values change fastest.
 
-    VALUES has commas between, or is a YAML list; an item ``a..b`` is all integers from a to b. Where the chapter's own
-    value is a list, an item that is none becomes a list of one, and the name may lack its plural s. Raises
-    ParameterError.
+    VALUES is separated by commas, or is a YAML list; an item ``a..b`` means all integers from a to b. If the chapter's
+    own value is a list, any other item becomes a list of one element, and the name may lack its plural s.
+    Raises ParameterError.
 
     >>> points(["length=5,10", "seed=0..1"], {"lengths": [5], "seeds": [0]})[1]
     {'lengths': [5], 'seeds': [1]}
@@ -43,7 +43,7 @@ def points(grid: Sequence[str], own: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _values(words: str, text: str, own: Any) -> list[Any]:
-    """The values of one parameter, each once. Raises ParameterError."""
+    """The values of one parameter. Raises ParameterError, also for a value that is there twice."""
     try:
         values = [value for item in _items(text, isinstance(own, str)) for value in _expanded(item, own)]
         if not values:
@@ -57,7 +57,7 @@ def _values(words: str, text: str, own: Any) -> list[Any]:
 
 
 def _items(text: str, as_written: bool) -> list[Any]:
-    """What stands between the commas, read, or as it is written. Raises ParameterError."""
+    """The items between the commas, as YAML values or as written. Raises ParameterError."""
     if text.startswith("["):
         items = read(text)
         if not isinstance(items, list):
@@ -70,7 +70,7 @@ def _items(text: str, as_written: bool) -> list[Any]:
 
 
 def _expanded(item: Any, own: Any) -> list[Any]:
-    """What one item stands for. Raises ParameterError."""
+    """The values that one item stands for. Raises ParameterError."""
     if isinstance(own, str) or not isinstance(item, str) or ".." not in item:
         return [[item] if isinstance(own, list) and not isinstance(item, list) else item]
     ends = re.fullmatch(r"(-?[0-9]+)\.\.(-?[0-9]+)", item)

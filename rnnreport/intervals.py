@@ -1,4 +1,4 @@
-"""How sure a mean over seeds is."""
+"""Confidence intervals of means over seeds."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ ROUNDING = 1e-9  # nearer than this, a mean and a threshold are equal: 0.3 - 0.1
 
 
 def interval(values: Sequence[float], level: float = 0.95, *, share: bool = False) -> tuple[float, float, float]:
-    """Mean and its confidence interval by Student's t, taking the seeds as independent draws.
+    """Mean, low and high: the mean and its confidence interval by Student's t, with seeds as independent draws.
 
-    A single value says nothing of the spread: its interval is the whole line. Of a share, which lies between 0 and 1,
-    the interval of several values does so too.
+    A single value says nothing about the spread, so its interval is the whole line. For a share, the interval of
+    several values is cut to 0…1.
     """
     mean = float(np.mean(values))
     if len(values) < 2:
         return mean, -np.inf, np.inf
-    quantile = stdtrit(len(values) - 1, (1 + level) / 2)  # Student's t; scipy.stats has it too, but takes a second
+    quantile = stdtrit(len(values) - 1, (1 + level) / 2)  # Student's t; importing scipy.stats takes a second
     half = float(quantile * np.std(values, ddof=1) / len(values) ** 0.5)
     return (mean, max(mean - half, 0.0), min(mean + half, 1.0)) if share else (mean, mean - half, mean + half)
 
@@ -37,7 +37,7 @@ def over_seeds(table: pd.DataFrame, by: list[str], value: str, *, share: bool = 
 
 
 def exceeds(values: Sequence[float], threshold: float) -> bool | None:
-    """Whether the mean lies above the threshold, as far as these values can tell; None where they cannot."""
+    """Whether the mean lies above the threshold; None if these values cannot tell."""
     _, low, high = interval(values)
     if low > threshold + ROUNDING:
         return True
@@ -45,9 +45,9 @@ def exceeds(values: Sequence[float], threshold: float) -> bool | None:
 
 
 def in_words(values: Iterable[float], *, share: bool = False, against: float | None = None) -> str:
-    """A mean over seeds with its interval, for a sentence; of a share, the interval lies between 0 and 1 too.
+    """A mean over seeds with its interval, for a sentence; share: see :func:`interval`.
 
-    against: what it is held against; as many digits are shown as :func:`digits_beside` takes.
+    against: the number to compare with; :func:`digits_beside` gives the number of digits.
     """
     mean, *ends = interval(list(values), share=share)
     digits = digits_beside(ends, against)
@@ -56,7 +56,7 @@ def in_words(values: Iterable[float], *, share: bool = False, against: float | N
 
 
 def digits_beside(values: Iterable[float], against: float | None, least: int = 2, form: str = "f") -> int:
-    """How many digits, in this format, show for each value on which side of the number beside it it lies."""
+    """The least number of digits, in this format, that shows for each value on which side of ``against`` it lies."""
     values = list(values)
     if against is None or not values:
         return least

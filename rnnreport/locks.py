@@ -1,4 +1,4 @@
-"""One process at a time: the second is refused, or waits, and is told which the first is."""
+"""One process at a time: a second one is refused, or waits, and is told which process is the first."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from rnnreport.errors import ReaderError
 
 
 class BusyError(ReaderError, RuntimeError):
-    """Another process is at the same work; the message is one sentence for the reader."""
+    """Another process is doing the same work; the message is one sentence for the reader."""
 
 
 @contextmanager
 def alone(path: Path, wait: bool = False) -> Iterator[None]:
     """Keep other processes from writing this file or folder while the block runs.
 
-    Where one already does, raises BusyError; with ``wait`` it says so and waits for it to end.
+    If another process is already writing, raises BusyError or, with ``wait``, says so and waits for it to end.
 
-    The system lets go of the lock when its holder dies. The lock's own file, ``.<name>.lock``, stays beside ``path``.
+    The system releases the lock when its holder dies. The lock's own file, ``.<name>.lock``, stays beside ``path``.
     """
     name = os.fsdecode(os.fsencode(path.name)[:200])  # a file's name has 255 bytes at most
     lock, owner = FileLock(path.with_name(f".{name}.lock"), timeout=0), path.with_name(f".{name}.owner")

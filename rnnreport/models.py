@@ -1,8 +1,8 @@
-"""The networks: :class:`RNN`, :class:`LSTM` and :class:`TemporalGateLSTM`, used as ``torch.nn``'s are, and the two
-networks the report trains with them.
+"""The networks: :class:`RNN`, :class:`LSTM` and :class:`TemporalGateLSTM`, used like those of ``torch.nn``, and the
+networks that the book trains with them.
 
 Shapes: T steps, B batch, D input size, H hidden units, L layers, K classes. Time comes first unless ``batch_first``.
-Nothing here knows of a task.
+Nothing here depends on a task.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from rnnreport.configuration import Encoding, Initialisation, ModelName
 
 
 class _Recurrent(nn.Module):
-    """Layers of one recurrence: parameters, shapes and checks. What a layer does is said by the subclasses.
+    """Layers of one recurrence: parameters, shapes and checks. The subclasses define the layer.
 
-    The arguments are torch.nn's, in its order; two directions, projections and relu are refused.
-    dropout: of what a layer hands to the next, while training.
-    backend: what runs the recurrence, see :mod:`rnnreport.backends`.
-    In autocast the input is cast to the weights' dtype, in which all is computed and given back.
+    The arguments are torch.nn's, in its order; two directions, projections and relu are refused with ValueError.
+    dropout: applied to the output that a layer passes to the next, while training.
+    backend: the code that runs the recurrence, see :mod:`rnnreport.backends`.
+    In autocast the input is cast to the weights' dtype, which is also that of the computation and the output.
     Under torch.func, torch.compile, torch.export and torch.jit.trace a loop over :mod:`rnnreport.cells` runs.
     """
 
-    gates: int  # rows of blocks in the stacked weights
-    states: tuple[str, ...]  # what a layer hands from step to step
+    gates: int  # blocks of H rows in the stacked weights
+    states: tuple[str, ...]  # the states that a layer passes from step to step
     counterpart: Any  # the class of torch.nn that does the same
-    per_unit: tuple[str, ...] = ()  # a layer's further parameters, (H,) each, without its number
-    bidirectional, proj_size, nonlinearity = False, 0, "tanh"  # options of torch.nn that allow nothing else here
+    per_unit: tuple[str, ...] = ()  # names of a layer's further parameters, (H,) each, without the layer's number
+    bidirectional, proj_size, nonlinearity = False, 0, "tanh"  # options of torch.nn with only this value here
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class _Recurrent(nn.Module):
                 nn.init.uniform_(parameter, -(self.hidden_size**-0.5), self.hidden_size**-0.5)
 
     def flatten_parameters(self) -> None:
-        """Nothing: in torch.nn this lays the weights out for cuDNN, which runs none of these networks."""
+        """Does nothing: in torch.nn this lays out the weights for cuDNN, which runs none of these networks."""
 
     def extra_repr(self) -> str:
         return f"{self.input_size}, {self.hidden_size}, num_layers={self.num_layers}"
@@ -112,11 +112,11 @@ class _Recurrent(nn.Module):
 
     @property
     def _weight(self) -> Tensor:
-        """One that tells the dtype and the device of all."""
+        """One of the weights, for the dtype and device of all."""
         return getattr(self, self._names(0)[1])
 
     def _cast(self, value: Tensor) -> Tensor:
-        """In autocast, where layers hand half precision on: in the weights' dtype. Elsewhere as it is."""
+        """In autocast, where layers pass on half precision, the value in the weights' dtype; elsewhere unchanged."""
         return value.to(self._weight.dtype) if value.is_floating_point() and _in_autocast(value) else value
 
     def _time_first(self, input: Tensor) -> tuple[Tensor, bool]:
@@ -154,7 +154,7 @@ class _Recurrent(nn.Module):
         return input.long() if symbols else input, batched
 
     def initial_state(self, hx: Any, batch: int, batched: bool = True) -> list[Tensor]:
-        """h_0 or h_0 and c_0, (L, B, H) each; zeros for None. Raises ValueError for anything else than these."""
+        """h_0, or h_0 and c_0, (L, B, H) each; zeros for None. Raises ValueError for anything else."""
         shape = (self.num_layers, batch, self.hidden_size) if batched else (self.num_layers, self.hidden_size)
         if hx is None:
             return [self._weight.new_zeros(self.num_layers, batch, self.hidden_size) for _ in self.states]
@@ -172,7 +172,7 @@ class _Recurrent(nn.Module):
     def _layer(self, layer: int, x: Tensor, states: tuple[Tensor, ...], sequence: bool) -> tuple[Any, ...]:
         """One layer over (T, B, D), from its states (B, H): its output, (T, B, H), and its last states.
 
-        Without ``sequence`` the output is not asked for, and may be None.
+        Without ``sequence`` the output is not needed, and may be None.
         """
         raise NotImplementedError
 
@@ -198,11 +198,11 @@ class _Recurrent(nn.Module):
 
     @classmethod
     def from_torch(cls, module: nn.RNNBase, **options: Any) -> Self:
-        """A copy of a ``torch.nn`` module, its two biases summed. options: what that does not have, such as backend.
+        """A copy of a ``torch.nn`` module, with its two biases summed. options: others of this class, such as backend.
 
         The weights, their dtype, device and ``requires_grad`` (a bias asks for a gradient if either of the two does)
-        and the training mode are the module's; gradients are not copied. Raises ValueError for what ours does not do
-        (another recurrence, two directions, projections) and for what a copy would lose, such as hooks.
+        and the training mode are the module's; gradients are not copied. Raises ValueError for unsupported modules
+        (another recurrence, two directions, projections) and for anything that a copy would lose, such as hooks.
         """
         name = f"{cls.__name__}.from_torch"
         if getattr(module.forward, "__func__", None) is not cls.counterpart.forward:
@@ -218,7 +218,7 @@ class _Recurrent(nn.Module):
         return ours.train(module.training)
 
     def to_torch(self) -> nn.RNNBase:
-        """The ``torch.nn`` module with these weights: bias_ih is our bias, bias_hh is zero. All else as from_torch."""
+        """The ``torch.nn`` module with these weights: bias_ih is our bias, bias_hh is zero. The rest as from_torch."""
         theirs = self.counterpart(**_options(self, self._weight))
         pairs = list(self._pairs(theirs))
         _check_plain(f"{type(self).__name__}.to_torch", self, [our for our, _ in pairs], self.per_unit)
@@ -232,7 +232,7 @@ class _Recurrent(nn.Module):
         return theirs.train(self.training)
 
     def _pairs(self, theirs: nn.RNNBase) -> Iterator[tuple[Tensor, list[Tensor]]]:
-        """Each weight and bias with those of a torch.nn module that it stands for: a bias with two."""
+        """Each weight and bias with its counterparts in a torch.nn module: two for a bias, one for a weight."""
         for layer in range(self.num_layers):
             for name in self._names(layer):
                 names = [name.replace("bias", f"bias_{part}") for part in (("ih", "hh") if "bias" in name else ("",))]
@@ -240,7 +240,7 @@ class _Recurrent(nn.Module):
 
 
 class RNN(_Recurrent):
-    """The vanilla RNN, equation (1), used as ``torch.nn.RNN`` is: ``output, h_n = rnn(input, h_0)``.
+    """The vanilla RNN, equation (1), used like ``torch.nn.RNN``: ``output, h_n = rnn(input, h_0)``.
 
     input: (T, B, D), (B, T, D) with batch_first, or (T, D) without a batch; integers (T, B) stand for one-hot vectors.
     h_0, h_n: (L, B, H). output: (T, B, H), the last layer's h(t).
@@ -279,11 +279,11 @@ class RNN(_Recurrent):
 
 
 class LSTM(_Recurrent):
-    """The LSTM, equations (4)-(9), used as ``torch.nn.LSTM`` is: ``output, (h_n, c_n) = lstm(input, (h_0, c_0))``.
+    """The LSTM, equations (4)-(9), used like ``torch.nn.LSTM``: ``output, (h_n, c_n) = lstm(input, (h_0, c_0))``.
 
     input: (T, B, D), (B, T, D) with batch_first, or (T, D) without a batch; integers (T, B) stand for one-hot vectors.
     h_0, c_0, h_n, c_n: (L, B, H). output: (T, B, H), the last layer's h(t).
-    Weights are stacked in torch.nn's order of gates, i, f, g, o, with one bias a gate.
+    Weights are stacked in torch.nn's order of gates, i, f, g, o, with one bias per gate.
     """
 
     gates, states, counterpart = 4, ("h", "c"), nn.LSTM
@@ -304,10 +304,10 @@ class TemporalGateLSTM(LSTM):
     """The LSTM behind a temporal gate, equations (12)-(16): ``output, (h_n, c_n) = lstm(input, (h_0, c_0), times)``.
 
     Each unit of each layer has its period tau, shift s and open ratio r_on, learned as the logarithm of tau, s, and
-    the logit of r_on, so that tau > 0 and 0 < r_on <= 1 whatever the optimiser does. At first tau is log-uniform in
-    1…100, s uniform in 0…tau and r_on 0.05, as in the Phased LSTM; :meth:`set_gate` sets others. leak: how far a shut
-    gate opens *while training*, alpha phi, so that units that never open get a gradient; in use (``eval()``) it is 0.
-    Where it pays, only the units that are open at a step are computed: :func:`rnnreport.recurrence.sparse_pays`.
+    the logit of r_on, so that tau > 0 and 0 < r_on <= 1 for any step of the optimiser. Initially tau is log-uniform in
+    1…100, s uniform in 0…tau and r_on 0.05, as in the Phased LSTM; :meth:`set_gate` sets others. leak: alpha; *while
+    training*, a closed gate has k = alpha phi, so that units that never open get a gradient; in ``eval()`` it is 0.
+    If it is faster, only the units that are open at a step are computed: :func:`rnnreport.recurrence.sparse_pays`.
     """
 
     per_unit = ("log_tau_l", "s_l", "logit_r_on_l")
@@ -325,7 +325,7 @@ class TemporalGateLSTM(LSTM):
             self.draw_gate(1, 100, 0.05, layer)
 
     def draw_gate(self, shortest: float, longest: float, r_on: float, layer: int = 0) -> None:
-        """Draw a layer's periods log-uniformly from shortest…longest, > 0, and its shifts uniformly from 0…tau."""
+        """Draw a layer's periods log-uniformly from shortest…longest, both > 0, and its shifts uniformly from 0…tau."""
         if not 0 < shortest <= longest < math.inf:
             raise ValueError(f"periods must lie in a range above 0, not from {shortest} to {longest}")
         tau = torch.exp(math.log(shortest) + torch.rand(self.hidden_size) * math.log(longest / shortest))
@@ -355,11 +355,11 @@ class TemporalGateLSTM(LSTM):
         return log_tau.exp(), s, logit_r_on.sigmoid()
 
     def openness(self, times: Tensor, layer: int = 0) -> Tensor:
-        """k at the times, (T,) to (T, H) or (T, B) to (T, B, H); with the leak while training.
+        """k at the times, (T, H) for times (T,), or (T, B, H) for (T, B); with the leak while training.
 
-        Raises ValueError for times that are not finite, or so large that their type does not tell whole units apart:
-        16,777,216 as float32. A period learned as float32 is exact to 1e-7 of itself, so after n periods the phase is
-        to n 1e-7: of times that began long ago, such as Unix's, subtract the first.
+        Raises ValueError for times that are not finite, or so large that their dtype cannot tell whole units apart:
+        above 16,777,216 for float32. A float32 period has a relative error of 1e-7, so the phase has an error of
+        n 1e-7 after n periods: subtract the first from times that began long ago, such as Unix times.
         """
         _check_times(times)
         return self._openness(times, layer)
@@ -391,7 +391,7 @@ class TemporalGateLSTM(LSTM):
             )
         elif layer == 0:
             _check_times(times)
-        k = self._openness(times, layer)  # in their own type: rounded to the weights' they lose the phase
+        k = self._openness(times, layer)  # in their own dtype: rounded to that of the weights they lose the phase
         if _followed():
             return _by_steps(temporal_gate_lstm_step, x, states, self.weights(layer), k)
         if recurrence.sparse_pays(k, batch, self.backend):
@@ -399,7 +399,7 @@ class TemporalGateLSTM(LSTM):
         return recurrence.lstm(x, h_0, c_0, *self.weights(layer), k, self.backend)
 
     def to_torch(self) -> nn.RNNBase:
-        """The ``torch.nn.LSTM`` with these weights. It has no temporal gate: tau, s and r_on stay behind."""
+        """The ``torch.nn.LSTM`` with these weights. It has no temporal gate: tau, s and r_on are left out."""
         return super().to_torch()
 
 
@@ -411,15 +411,15 @@ RECURRENCES: dict[ModelName, type[RNN] | type[LSTM]] = {
 
 
 class PalindromeClassifier(nn.Module):
-    """Reads digits, says which one comes next: a recurrence and the output layer (2), (10) on its last h(T).
+    """Reads digits and predicts the next one: a recurrence and the output layer (2), (10) on its last h(T).
 
-    encoding: "scalar", one number a digit as the course does, or "one-hot".
-    initialisation: "normal" draws every weight and bias from N(0, 0.1), as the report does, 0.1 read as a standard
-    deviation, "normal-variance" the same with 0.1 read as a variance; "uniform" as torch.nn does; "orthogonal" and
-    "identity" make Whh so (each gate's), the rest as "uniform".
-    forget_bias: added to the forget gate's bias. chrono: the longest memory asked for, in steps, for which the gates'
-    biases are then drawn: log U(1, chrono - 1) for the forget gate, minus that for the input gate (Tallec and Ollivier
-    2018). Raises ValueError for either where there are no gates, and for both at once.
+    encoding: "scalar", one number per digit as in the course, or "one-hot".
+    initialisation: "normal" draws every weight and bias from N(0, 0.1), as the report does, with 0.1 as the standard
+    deviation; "normal-variance" with 0.1 as the variance; "uniform" as torch.nn does; "orthogonal" and "identity" make
+    each gate's Whh an orthogonal or identity matrix, and the rest as "uniform".
+    forget_bias: added to the forget gate's bias. chrono: the longest memory wanted, in steps; it sets the gates'
+    biases: log U(1, chrono - 1) for the forget gate, minus that for the input gate (Tallec and Ollivier 2018).
+    Raises ValueError for either if there are no gates, for both together, and for chrono < 3.
     """
 
     def __init__(
@@ -462,14 +462,14 @@ class PalindromeClassifier(nn.Module):
                 input_gate.copy_(-forget_gate)
 
     def encode(self, digits: Tensor) -> Tensor:
-        """Digits, integers (T, B), as the numbers that a step reads: (T, B, 1) or, one-hot, (T, B, K)."""
+        """Digits, integers (T, B), as the network's input: (T, B, 1) or, one-hot, (T, B, K)."""
         if self.encoding == "one-hot":
             return F.one_hot(digits, self.recurrence.input_size).to(self.W_ph.dtype)
         return digits.to(self.W_ph.dtype).unsqueeze(-1)
 
     def forward(self, digits: Tensor) -> Tensor:
         """digits: integers (T, B). Returns the logits p(T): (B, K)."""
-        # A recurrence takes integers for one-hot vectors, and looks rows up in place of multiplying.
+        # A recurrence takes integers as one-hot vectors, and looks up rows instead of multiplying.
         h_T = self.recurrence.last_hidden(digits if self.encoding == "one-hot" else self.encode(digits))
         return h_T @ self.W_ph.T + self.b_p  # (2), (10)
 
@@ -477,8 +477,8 @@ class PalindromeClassifier(nn.Module):
 class Sequences(NamedTuple):
     """Sequences of numbers at given times.
 
-    x: (T, B, D). times: of the steps, (T,) or, different for each sequence, (T, B), any real numbers; None counts
-    1…T. lengths: how many of the T steps belong to each sequence, (B,), the rest being padding; None for all.
+    x: (T, B, D). times: of the steps, (T,) or, if they differ by sequence, (T, B), any real numbers; None means 1…T.
+    lengths: the number of steps of each sequence, (B,); the rest of the T steps is padding; None for all.
     """
 
     x: Tensor
@@ -492,10 +492,10 @@ class Sequences(NamedTuple):
 
 
 class SequenceNetwork(nn.Module):
-    """Reads sequences of numbers, gives K outputs at the end of each: a recurrence and a linear map of its last h.
+    """Reads sequences of numbers and gives K outputs at the end of each: a recurrence and a linear map of its last h.
 
-    An LSTM reads the time since the step before as a further number where the sequences have times; behind a temporal
-    gate, time is what opens the gate. forget_bias: added to the forget gate's bias.
+    timed: the sequences have times. Then an LSTM reads the time since the previous step as a further number; with a
+    temporal gate, time opens the gate. forget_bias: added to the forget gate's bias.
     """
 
     def __init__(
@@ -532,13 +532,13 @@ class SequenceNetwork(nn.Module):
 
 
 class CharLSTM(nn.Module):
-    """Reads characters, says at every step which one comes next: the assignment's part 3, two layers by default.
+    """Reads characters and predicts the next one at every step: the assignment's part 3, two layers by default.
 
-    Trained with windows that start from a zero state, or, after :meth:`carry`, from the state that the batch before
-    ended in; :meth:`run` carries the state on, for sampling.
-    forget_bias: added to the forget gates' biases. dropout: of what a layer hands to the next and to the output layer,
-    while training. tied: the first layer sees a character as its row of the output layer's weights (H numbers), in
-    place of weights of its own (Press and Wolf 2017).
+    Training windows start from a zero state or, after :meth:`carry`, from the last state of the previous batch;
+    :meth:`run` takes and returns a state, for sampling.
+    forget_bias: added to the forget gates' biases. dropout: applied to every layer's output while training.
+    tied: the first layer reads a character as its row of the output layer's weights (H numbers) instead of as a
+    one-hot vector (Press and Wolf 2017).
     """
 
     carried: tuple[Tensor, Tensor] | None = None
@@ -566,7 +566,7 @@ class CharLSTM(nn.Module):
                     self.lstm.weights(layer)[2].view(-1, hidden_size)[1] += forget_bias
 
     def carry(self, batch_size: int) -> tuple[Tensor, Tensor]:
-        """From now on, carry h and c, (L, B, H) each, from one batch of training to the next, from zeros; these two."""
+        """From now on, pass h and c, (L, B, H), from one training batch to the next, from zeros on; returns both."""
         weight = self.head.weight
         shape = (self.lstm.num_layers, batch_size, self.lstm.hidden_size)
         self.carried = weight.new_zeros(shape), weight.new_zeros(shape)
@@ -588,7 +588,7 @@ class CharLSTM(nn.Module):
 
 
 class _OfRows(nn.Module):
-    """Input weights, (4H, V), from (4H, H) and the rows of a layer's weights, (V, H)."""
+    """Input weights, (4H, V): the product of weights (4H, H) and a layer's transposed weights, (V, H)."""
 
     def __init__(self, layer: nn.Linear) -> None:
         super().__init__()
@@ -602,7 +602,7 @@ class _OfRows(nn.Module):
 def _followed() -> bool:
     """Whether torch records or transforms every operation: torch.func, torch.compile, torch.export, torch.jit.trace.
 
-    The recurrences, with their own backward pass and their kernels, are closed to it; the cells are not.
+    This does not work with the recurrences, with their own backward pass and kernels; it works with the cells.
     """
     return torch.compiler.is_compiling() or torch.jit.is_tracing() or torch._C._are_functorch_transforms_active()
 
@@ -614,7 +614,7 @@ def _by_steps(
     weights: tuple[Tensor, Tensor, Tensor],
     *gate: Tensor,
 ) -> tuple[Tensor, ...]:
-    """The output, (T, B, H), and the last states of a cell in a loop. gate: k, (T, H) or (T, B, H), if there is one."""
+    """The output, (T, B, H), and the last states of a loop over a cell. gate: k, (T, H) or (T, B, H), if any."""
     if not x.is_floating_point():
         x = F.embedding(x, torch.eye(weights[0].shape[1]).to(weights[0]))  # one-hot; vmap refuses F.one_hot
     output = []
@@ -637,7 +637,7 @@ def _is_sequence(value: Any) -> bool:
 
 
 def _told(value: Any) -> str:
-    """What was given, for messages: a tensor's shape and kind, the parts of a tuple, the type of anything else."""
+    """A value for messages: a tensor's shape and kind, the parts of a tuple, the type of anything else."""
     if isinstance(value, Tensor):
         return f"{tuple(value.shape)}, {_kind(value)}"
     parts = f" [{'; '.join(map(_told, value[:3]))}{'; …' * (len(value) > 3)}]" if _is_sequence(value) else ""
@@ -646,9 +646,9 @@ def _told(value: Any) -> str:
 
 def _check_times(times: Tensor) -> None:
     if _followed():
-        return  # whatever is no number shows in the output
+        return  # NaN shows in the output
     real = times.is_floating_point()
-    most = 2 / torch.finfo(times.dtype).eps if real else 2**53  # beyond, whole units fall together
+    most = 2 / torch.finfo(times.dtype).eps if real else 2**53  # beyond this, whole units are not distinct
     values = times if real else times.long()
     wrong = times[~((values >= -most) & (values <= most))]
     if len(wrong):
@@ -659,13 +659,13 @@ def _check_times(times: Tensor) -> None:
 
 
 def _options(module: Any, weight: Tensor) -> dict[str, Any]:
-    """What our networks and torch.nn's are made with alike, and the dtype and device of their weights."""
+    """The arguments that our networks and torch.nn's share, and the dtype and device of their weights."""
     names = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout")
     return {name: getattr(module, name) for name in names} | {"device": weight.device, "dtype": weight.dtype}
 
 
 def _check_plain(name: str, module: nn.Module, known: list[Tensor], further: tuple[str, ...] = ()) -> None:
-    """Raises ValueError for a module with more to it than these parameters: whatever that does, a copy would not."""
+    """Raises ValueError for a module with more than these parameters, such as hooks, which a copy would lose."""
     parameters = dict(module.named_parameters(remove_duplicate=False))
     found = [
         *(key for key, tensor in (parameters | dict(module.named_buffers())).items()

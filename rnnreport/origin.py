@@ -1,4 +1,4 @@
-"""Where results come from: the store of finished runs, what a run says of itself, and the line below a figure."""
+"""Where results come from: the store of finished runs, a run's record, and the line below a figure."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def store() -> Path:
 
 
 def read(folder: Path) -> Any:
-    """What a finished run says of itself, ``run.json``. Raises OSError or ValueError where it cannot be read."""
+    """A finished run's record, ``run.json``. Raises OSError or ValueError if it cannot be read."""
     return json.loads(checksums.verify(folder / "run.json").read_text("utf-8"))
 
 
 def of_rows(rows: pd.DataFrame, how: str = "trained live") -> str:
-    """One line on where a table's rows came from, for below a figure; "" where they do not say.
+    """One line on where a table's rows came from, for below a figure; "" if unknown.
 
-    They say it by the column ``run``, as :func:`rnnreport.runs.tabulate` writes it, or, where they are recorded, by
+    The source is the column ``run``, as :func:`rnnreport.runs.tabulate` writes it, or, for recorded rows,
     ``attrs["provenance"]``.
     """
     if "run" not in rows:
@@ -41,7 +41,7 @@ def of_rows(rows: pd.DataFrame, how: str = "trained live") -> str:
 
 
 def line(how: str, seeds: Sequence[int], origins: Sequence[Mapping[str, Any]]) -> str:
-    """How many runs there were, with which seeds, and all that any of them came from."""
+    """The number of runs, their seeds, and everything that any of them came from."""
 
     def each(name: str) -> str:
         return " and ".join(dict.fromkeys(str(origin[name]) for origin in origins))

@@ -1,4 +1,4 @@
-"""Where commands put what they make: one rule for every ``-o`` and ``--folder``."""
+"""Where commands put their output: one rule for every ``-o`` and ``--folder``."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from rnnreport.parameters import ParameterError
 from rnnreport.provenance import PROJECT
 from rnnreport.shown import brief
 
-LONGEST = 200  # bytes of a file's name; a file system has 255, and what lies beside it has its name and more
+LONGEST = 200  # bytes of a file's name; file systems allow 255, and the names of files beside it are longer
 
 
 def destination(
     given: str | None, default: Path, suffix: str = "", is_own: Callable[[Path], bool] | None = None
 ) -> Path:
-    """The folder that a command is to fill or, with a suffix, the file that it is to write; links are followed.
+    """The folder that a command fills or, with a suffix, the file that it writes; links are followed.
 
-    given: what was asked for, if anything: a folder, unless it ends in ``suffix``. In a folder the file has the name of
-    ``default``. is_own: whether a file that is there is one that the command wrote, and may be replaced. Nothing is
-    made or changed here. Raises ParameterError for a place in ``book/`` and for another's file.
+    given: the user's choice, if any: a folder, unless it ends in ``suffix``. In a folder the file has the name of
+    ``default``. is_own: whether an existing file was written by the command, and may be replaced. Nothing is created
+    or changed here. Raises ParameterError for a place in ``book/`` and for a file that is not the command's own.
     """
     if given is None:
         return default
@@ -40,7 +40,7 @@ def destination(
 
 
 def keep_others(path: Path, is_own: Callable[[Path], bool]) -> None:
-    """Raise ParameterError where something but an empty file is at the path that this command did not write."""
+    """Raise ParameterError if something that this command did not write is at the path, unless it is an empty file."""
     empty = os.path.isfile(path) and not os.path.getsize(path)
     if os.path.lexists(path) and not empty and not is_own(path):
         raise ParameterError(
@@ -49,5 +49,5 @@ def keep_others(path: Path, is_own: Callable[[Path], bool]) -> None:
 
 
 def _is_book(folder: Path) -> bool:
-    """Whether that is the folder of the book's notebooks, by whatever name."""
+    """Whether this is the folder of the book's notebooks, under any name."""
     return os.path.exists(folder) and os.path.samefile(folder, PROJECT / "book")

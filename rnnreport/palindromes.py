@@ -1,4 +1,4 @@
-"""The palindrome task of parts 1 and 2: read T - 1 digits, say the last, which is the first one again."""
+"""The palindrome task of parts 1 and 2: read T - 1 digits, predict the last one, which equals the first."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ def palindromes(length: int, batch_size: int, generator: torch.Generator) -> Ten
 
 
 def palindrome_batch(length: int, batch_size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """What the network reads, (T - 1, B), and the digit it must say, (B,)."""
+    """The digits that the network reads, (T - 1, B), and the last one, which it must predict, (B,)."""
     digits = palindromes(length, batch_size, generator)
     return digits[:-1], digits[-1]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # both are imported only when something is printed
     from pypdf import PdfWriter
     from pypdf.generic import IndirectObject
 
-CREATOR = "rnnreport pdf"  # in the file, by which it is known as ours
+CREATOR = "rnnreport pdf"  # in the file, to recognise it as ours
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 LINK = "book:"  # begins a link within the book until all pages are in one file: "book:book/01_gradients#the-network"
 SCALE = 0.8
@@ -47,12 +47,12 @@ CONTENTS = """<!doctype html><html lang="en"><title>Contents</title>
 behind each ✓. All else that they fold away is printed. What moves on the screen stands here as it does when a page is
 opened.</p>
 """
-# All widgets of a page are drawn. Playwright awaits no promise here, so the mathematics is waited for by itself.
+# True once all widgets of a page are drawn. Playwright awaits no promise here, so TYPESET waits for the mathematics.
 DRAWN = """[...document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]')].every(
   (view) => view.parentElement.querySelector(".rnnreport-widget"))"""
 TYPESET = "window.MathJax?.startup?.promise"
-# Makes a page ready for paper and returns level, id and text of its headings. Chromium notes where an id comes to stand
-# only if a link on the same page leads there, so each gets one.
+# Prepares a page for paper and returns level, id and text of its headings. Chromium records the position of an id only
+# if a link on the same page leads there, so each id gets one.
 PREPARE = """async ([home, names, start, note]) => {
   await Promise.all([...document.images].map((image) => image.decode()));
   for (const widget of document.querySelectorAll(".bd-article .rnnreport-widget"))
@@ -86,7 +86,7 @@ class Heading(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A place in the book: the number of a sheet, from 0, and how far above the sheet's lower edge, in points."""
+    """A place in the book: the number of a sheet, from 0, and the height above its lower edge, in points."""
 
     sheet: int
     top: float
@@ -108,7 +108,7 @@ def chromium() -> Path:
 
 
 def is_own(file: Path) -> bool:
-    """Whether the file is a PDF that :func:`write` left."""
+    """Whether the file is a PDF that :func:`write` wrote."""
     from pypdf import PdfReader
     from pypdf.errors import PyPdfError
 
@@ -174,13 +174,13 @@ def _names() -> list[str]:
 
 
 def _printed(page: Page, number: int, style: str = "") -> bytes:
-    """The open page as PDF. number: of its first sheet; style: how sheets are numbered, as CSS's ``counter`` has it."""
+    """The open page as PDF. number: of its first sheet; style: of the numbers, as in CSS's ``counter``."""
     page.add_style_tag(content=PAPER % (style, number))
     return page.pdf(scale=SCALE, prefer_css_page_size=True)
 
 
 def _contents(headings: Sequence[Heading], places: Mapping[tuple[str, str], Place]) -> str:
-    """The page of contents in HTML: titles of pages and their sections, with the number of the sheet."""
+    """The table of contents in HTML: titles of pages and their sections, with sheet numbers."""
     lines = [
         f'<a class="level-{level}" href="{LINK}{page}#{id}"><span>{escape(text)}</span>'
         f"<span>{_place(places, page, id).sheet + 1}</span></a>"
@@ -191,12 +191,12 @@ def _contents(headings: Sequence[Heading], places: Mapping[tuple[str, str], Plac
 
 
 def _place(places: Mapping[tuple[str, str], Place], page: str, id: str) -> Place:
-    """Where that id is, or the beginning of its page where it was not printed."""
+    """The place of that id, or the beginning of its page if the id was not printed."""
     return places.get((page, id)) or places[page, ""]
 
 
 def _link(writer: PdfWriter, places: Mapping[tuple[str, str], Place]) -> None:
-    """Let links within the book lead to their places in the file."""
+    """Make links within the book lead to their places in the file."""
     from pypdf.generic import ArrayObject, FloatObject, NameObject, NullObject
 
     for sheet in writer.pages:

@@ -1,4 +1,4 @@
-"""What a result came from: the version of the code that made it, the libraries, the machine."""
+"""Where a result came from: the version of its code, the libraries, the machine."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     import grimp
 
 PROJECT = Path(__file__).resolve().parent.parent
-TICK = 2 * 10**9  # nanoseconds in which a file may change twice and have the same times, on any file system
+TICK = 2 * 10**9  # nanoseconds; within them a file may change twice and keep the same times, on some file systems
 SCRIPTS = (".css", ".js")
 LIBRARIES = ("torch", "numpy", "pandas", "matplotlib")
 
 
-# Modules that schedule, store and say. They decide none of a run's numbers, so a run's key leaves them out;
-# tests/test_invalidation.py holds them to it.
+# Modules that schedule, store and report. They affect none of a run's numbers, so a run's key leaves them out;
+# tests/test_invalidation.py checks this.
 PLUMBING = frozenset(
     f"rnnreport.{name}"
     for name in (
@@ -53,10 +53,10 @@ def _graph(without: frozenset[str] = frozenset()) -> grimp.ImportGraph:
 
 
 def modules(*names: str, without: frozenset[str] = frozenset()) -> list[str]:
-    """The modules of this package that the named ones import, directly or through others, and they themselves.
+    """The named modules and all modules of this package that they import, directly or through others.
 
-    The name of something inside a module stands for the module. without: modules to leave out, and with them what is
-    imported by way of them only.
+    The name of an object inside a module stands for the module. without: modules to leave out, together with the
+    modules that are imported only through them.
     """
     graph, named = _graph(without), {_module_of(name) for name in names}
     return sorted(named.union(*(graph.find_upstream_modules(name) for name in named)))
@@ -70,9 +70,9 @@ def _module_of(name: str) -> str:
 def code_version(*names: str, without: frozenset[str] = frozenset(), whole: frozenset[str] = frozenset()) -> str:
     """A hash of the code of the named modules and all that they import from this package.
 
-    Docstrings, comments and layout are no part of a module's code. They count all the same in the modules that
-    ``whole`` names. A file beside a module, such as a widget's script, counts where the code has its name, or where
-    another such file imports it. without: as for :func:`modules`.
+    Docstrings, comments and layout do not count, except in the modules that ``whole`` names. A file beside a module,
+    such as a widget's script, counts if the code contains its name, or if another such file imports it.
+    without: as for :func:`modules`.
     """
     digest = hashlib.sha256()
     as_written = {_module_of(name) for name in whole}
@@ -92,7 +92,7 @@ def reads(*names: str) -> list[Path]:
 
 
 def beside(module: str) -> list[Path]:
-    """The files beside a module that its code has by their names, and those that these import, by their names."""
+    """The scripts and styles beside a module that its code names, and those that these import; sorted by name."""
     source = _source(module)
     there = {path.name: path for path in source.parent.iterdir() if path.suffix in SCRIPTS}
     found: set[str] = set()
@@ -110,7 +110,7 @@ def syntax(source: bytes) -> str:
 
 
 class _Parsed(NamedTuple):
-    """What is known of a module without importing it."""
+    """Facts about a module, found without importing it."""
 
     code: str  # as of syntax()
     strings: frozenset[str]
@@ -134,13 +134,13 @@ def _parsed(source: bytes) -> _Parsed:
 
 
 def _source(module: str) -> Path:
-    place = PROJECT.joinpath(*module.split("."))  # looked up by find_spec, its package would be imported
+    place = PROJECT.joinpath(*module.split("."))  # find_spec would import its package
     return place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
 
 
 def content_hash(path: Path) -> str:
-    """A hash of a file's content, or of what is in a folder and not hidden, with its names; "" where there is none."""
-    if os.path.isfile(path):  # of a name too long, Path's is_file raises OSError
+    """A hash of a file's content, or of a folder's names and contents but hidden ones; "" if nothing is there."""
+    if os.path.isfile(path):  # Path.is_file raises OSError for too long a name
         of = os.stat(path)
         settled = time.time_ns() - of.st_ctime_ns > TICK
         hash_of = _hash_of if settled else _hash_of.__wrapped__
@@ -157,7 +157,7 @@ def content_hash(path: Path) -> str:
 
 @lru_cache(4096)
 def _hash_of(path: Path, *version: int) -> str:
-    """The hash of a file's content, read once for each version of the file."""
+    """The hash of a file's content; each version of the file is read once."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
