@@ -1,4 +1,4 @@
-"""``python -m rnnreport …``: what the Makefile calls, and readers on Windows type."""
+"""``python -m rnnreport …``: the command that the Makefile calls and that readers on Windows type."""
 
 import sys
 
@@ -6,10 +6,10 @@ from rnnreport import environment
 
 
 def main() -> None:
-    """Run the command line, which is imported only here: Ctrl-C may come before it is there."""
+    """Run the command line. It is imported inside the ``try`` because Ctrl-C may come during the import."""
     try:
         if __name__ == "__main__":
-            if sys.argv[1:] == ["clean"]:  # needs no environment, and should not make one
+            if sys.argv[1:] == ["clean"]:  # needs no environment and should not create one
                 environment.settle()
                 environment.clean()
                 sys.exit()

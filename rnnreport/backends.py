@@ -1,10 +1,10 @@
 """Which code runs a recurrence: the torch operations of :mod:`rnnreport.recurrence`, or the optional native kernels.
 
-"torch" runs everywhere. "native" compiles the C++ of ``rnnreport/native/`` at first use; where that cannot be had, or a
-tensor is not float32 on the CPU, torch does the work and the log says so, once. It multiplies float32, so that machines
-agree up to rounding. "auto" is the same, but less loud where nothing is broken: no folder, no compiler, or such a
-tensor. "native-bf16" is "native", but the LSTM without a temporal gate multiplies bfloat16 where the processor does so
-fast (AMX): the fastest there is, with other digits on such a machine than on any other.
+"torch" runs everywhere. "native" compiles the C++ of ``rnnreport/native/`` at first use. If that fails, or a tensor is
+not float32 on the CPU, torch does the work and the log says so once. It multiplies float32, so results on different
+machines agree up to rounding. "auto" is the same, but logs at a lower level if nothing is broken: no folder, no
+compiler, or such a tensor. "native-bf16" is "native", but the LSTM without a temporal gate multiplies bfloat16 on
+processors that do so fast (AMX). It is the fastest backend, but its digits on such a machine differ from all others.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def check_backend(name: str) -> None:
 
 
 def kernels(backend: Backend, *tensors: Tensor) -> ModuleType | None:
-    """The module of native kernels, or None where torch is to run: asked for, or all there is for these tensors.
+    """The module of native kernels, or None if torch is to run: as requested, or since no kernel takes these tensors.
 
     Raises ValueError for a backend that does not exist.
     """
@@ -37,7 +37,7 @@ def kernels(backend: Backend, *tensors: Tensor) -> ModuleType | None:
     if backend == "torch":
         return None
     for tensor in tensors:
-        import torch  # here, since names of backends are read before any work
+        import torch  # here, since backend names are checked before any work
 
         if tensor.dtype != torch.float32 or tensor.device.type != "cpu":
             _say_once(backend, f"they take float32 on the CPU, not {tensor.dtype} on {tensor.device}")
@@ -49,10 +49,11 @@ def kernels(backend: Backend, *tensors: Tensor) -> ModuleType | None:
 
 
 def in_use(backend: Backend) -> str:
-    """For a run's provenance: what runs float32 recurrences on the CPU of this machine.
+    """For a run's provenance: which code runs float32 recurrences on the CPU of this machine.
 
-    "torch", or "native" with the type that it multiplies, bf16 or float32, and a hash of its sources. Where torch has
-    not been imported yet, and the library is there as it was built, this does not import it.
+    "torch", or "native" with the type that it multiplies, bf16 or float32, and a hash of its sources. If torch has
+    not been imported yet and the built library is intact, this does not import torch, except for "native-bf16".
+    Raises ValueError for a backend that does not exist.
     """
     check_backend(backend)
     if backend in ("native", "auto") and "torch" not in sys.modules:
@@ -60,23 +61,23 @@ def in_use(backend: Backend) -> str:
             library = _module("library")
             if library.is_built():
                 return library.description("float32")
-        except Exception:  # whatever it is, kernels() tells of it
+        except Exception:  # kernels() reports any error
             pass
     native = kernels(backend)
     return native.description(backend) if native else "torch"
 
 
 def _module(name: str) -> ModuleType:
-    # By its name only: nothing depends on that folder, and results of the torch backend do not change with it.
+    # Imported by name, so that nothing depends on that folder and it cannot change results of the torch backend.
     return importlib.import_module(f"rnnreport.native.{name}")
 
 
 @cache
 def _native() -> tuple[ModuleType | None, str, bool]:
-    """The native kernels, or None, the reason, and whether that is a fault rather than a machine without them."""
+    """The native kernels or None, the reason, and whether it is a fault and not just a machine without a compiler."""
     try:
         return _module("autograd"), "", False
-    except Exception as error:  # whatever a compiler, a file system or a loader can come up with
+    except Exception as error:  # compilers, file systems and loaders raise many kinds
         words = str(error).strip() or type(error).__name__
         reason = next((line for line in words.splitlines() if "error" in line), words.splitlines()[0])
         missing = isinstance(error, ImportError) and (error.name or "").startswith("rnnreport.native")

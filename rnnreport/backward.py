@@ -1,4 +1,4 @@
-"""What backward passes that are written by hand share, in torch operations and in the native kernels alike."""
+"""Shared by all hand-written backward passes, in torch operations and in the native kernels."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Gradients = tuple[Tensor | None, ...]
 
 
 def once(backward: Callable[..., Gradients]) -> Callable[..., Gradients]:
-    """A Function's backward pass that has no derivative of its own, and says so.
+    """Make a Function's backward pass raise RuntimeError if it is itself differentiated.
 
-    torch's once_differentiable lets a second derivative pass as 0 where the incoming gradient asks for none.
+    torch's once_differentiable silently returns 0 as second derivative if the incoming gradient requires none.
     """
 
     @wraps(backward)

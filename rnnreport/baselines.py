@@ -1,4 +1,4 @@
-"""What a network that predicts text has to beat, given the same text: Markov models and general compressors."""
+"""Baselines for a network that predicts text, given the same text: Markov models and general compressors."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
 
 
 def markov(windows: Windows, highest: int) -> list[float]:
-    """Bits a held-out character costs a Markov model of order 0, 1, …, ``highest`` learned from the training text.
+    """Bits per held-out character of Markov models of order 0, 1, …, ``highest``, learned from the training text.
 
-    A model of order n looks at the n characters before. It counts what followed them in training, and mixes that with
-    the model of order n - 1, by the number of different characters that followed (Witten and Bell 1991):
+    A model of order n looks at the previous n characters. It counts which characters followed them in training, and
+    mixes this with the model of order n - 1 by the number of different characters that followed (Witten and Bell 1991):
     p_n(x) = (count(x) + kinds p_{n-1}(x)) / (total + kinds); below order 0, all characters are equally likely.
-    Scored are the held-out blocks but for their first characters, as :func:`~text_training.read_through` does; a
-    block's start is predicted from what has been read of it.
+    The score covers the held-out blocks without their first characters, as :func:`~text_training.read_through` does.
+    Near the start of a block, fewer than n characters have been read, and a lower order predicts.
     """
     blocks = windows.held_out_blocks.T.numpy()
     train = windows.symbols[~windows.held_out].numpy()
     text = np.concatenate([train, blocks.ravel()])
-    place = np.concatenate([np.arange(len(train)), np.tile(np.arange(blocks.shape[1]), len(blocks))])  # in its part
+    place = np.concatenate([np.arange(len(train)), np.tile(np.arange(blocks.shape[1]), len(blocks))])  # within its part
     held_out = np.arange(len(text)) >= len(train)
     size = int(text.max()) + 1
     p = np.full(len(text), 1 / size)
-    context = np.zeros(len(text), dtype=np.int64)  # a number for the n characters before
+    context = np.zeros(len(text), dtype=np.int64)  # an id of the previous n characters
     costs = []
     for order in range(highest + 1):
         known = place >= order
@@ -50,9 +50,9 @@ def markov(windows: Windows, highest: int) -> list[float]:
 
 
 def compressed(corpus: Corpus, windows: Windows) -> dict[str, tuple[float, float]]:
-    """For each compressor, bits a character of the whole text, and of the held-out blocks after the training text.
+    """For each compressor: bits per character of the whole text, and of the held-out blocks after the training text.
 
-    The second is what the held-out text adds to the training text's size: the compressor has read that before.
+    The second is the increase in compressed size when the held-out text is appended to the training text.
     """
     held_out = windows.held_out.numpy()
     characters = np.array(list(corpus.text))

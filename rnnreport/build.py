@@ -1,8 +1,8 @@
-"""From the chapters' notebooks to the book: parameters checked, papermill, and what need not run again.
+"""From the chapters' notebooks to the book: check parameters, run papermill, skip what need not run again.
 
-Only this module and :mod:`rnnreport.site` know of notebooks. Everything is put into place whole, so that a build that
-is cut leaves nothing half done; the next one does only what is missing or has changed. A chapter is known by its
-fingerprint, a hash of all that it is made from, and by a hash of what came out.
+Only this module and :mod:`rnnreport.site` know about notebooks. Every file is put in place whole, so an interrupted
+build leaves nothing half done; the next build does only what is missing or has changed. A chapter is identified by its
+fingerprint, a hash of everything it is made from, and by a hash of its output.
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ from rnnreport.provenance import PROJECT, code_version, content_hash, libraries,
 from rnnreport.site import BuildError
 from rnnreport.values import profiles as read_profiles
 
-if TYPE_CHECKING:  # nothing is imported but by what needs it: most commands end before anything runs
+if TYPE_CHECKING:  # imported only by the functions that need it: most commands end before anything runs
     import pandas as pd
 
 BOOK = PROJECT / "book"
 BUILD = PROJECT / "_build"
-FIGURE_MARK = b"<!-- by rnnreport -->\n"  # at the end of each SVG file, by which it is known as ours
-COLLECTING = ("index", "05_claims")  # read what the others show, so they come last
-FAILED = ".failed.ipynb"  # how the name of a notebook ends that came to an error
+FIGURE_MARK = b"<!-- by rnnreport -->\n"  # at the end of each SVG file, to recognise it as ours
+COLLECTING = ("index", "05_claims")  # these read the output of the others, so they run last
+FAILED = ".failed.ipynb"  # suffix of a notebook that ended in an error
 for _module in iter_modules([str(Path(__file__).parent / "parameters")]):
-    import_module(f"rnnreport.parameters.{_module.name}")  # its class says of which chapter it is
+    import_module(f"rnnreport.parameters.{_module.name}")  # its class names its chapter
 CHAPTERS: dict[str, type[Parameters]] = dict(sorted(Parameters.chapters.items()))
 
 
 def book(profile: str = "report", folder: Path = BUILD) -> Path:
-    """Run the chapters that need it at this profile and build the site; returns its ``index.html``.
+    """Run the chapters that are out of date in this profile and build the site; returns its ``index.html``.
 
-    folder: where everything goes; executed chapters to ``chapters/``, the site to ``html/``.
+    folder: where everything goes: executed chapters to ``chapters/``, the site to ``html/``.
     Raises ParameterError, corpora.CorpusError or BuildError.
     """
     wanted = {chapter: parameters(chapter, profile) for chapter in CHAPTERS}
@@ -72,7 +72,10 @@ def book(profile: str = "report", folder: Path = BUILD) -> Path:
 
 
 def parameters(chapter: str, profile: str = "quick") -> dict[str, Any]:
-    """The chapter's parameters in that profile: the notebook's own, and over them those of ``book/profiles.yml``."""
+    """The chapter's parameters in that profile: the notebook's own, overridden by those of ``book/profiles.yml``.
+
+    Raises ParameterError.
+    """
     profiles = read_profiles((BOOK / "profiles.yml").read_text(encoding="utf-8"), tuple(CHAPTERS))
     if profile not in profiles:
         raise ParameterError(f"there is no profile {profile!r}; there are {', '.join(profiles)}")
@@ -82,7 +85,7 @@ def parameters(chapter: str, profile: str = "quick") -> dict[str, Any]:
 
 
 def check(chapter: str, values: Mapping[str, Any]) -> None:
-    """Raise ParameterError, in one sentence, where the chapter cannot be run with these values."""
+    """Raise ParameterError, in one sentence, if the chapter cannot run with these values."""
     try:
         CHAPTERS[chapter].check(values)
     except ParameterError as error:
@@ -90,7 +93,7 @@ def check(chapter: str, values: Mapping[str, Any]) -> None:
 
 
 def settle_text(*several: dict[str, Any]) -> None:
-    """Decide once which text is read, and say so; kernels and workers must not ask the network anew."""
+    """Decide once which text is read, and print it, so that kernels and workers do not use the network again."""
     for asked in dict.fromkeys(values["corpus"] for values in several if "corpus" in values):
         text = corpora.load(asked)
         for values in several:
@@ -106,16 +109,16 @@ def execute(
     fingerprint: str = "",
     stderr: TextIO | None = sys.stderr,
 ) -> None:
-    """Run the chapter's notebook with these parameters into ``output``, whole or not at all.
+    """Run the chapter's notebook with these parameters and write it to ``output``, whole or not at all.
 
-    The notebook's metadata says how it was run. A chapter that fails leaves what it came to, and its error, in
+    The notebook's metadata records how it was run. A chapter that fails leaves its cells so far, and the error, in
     ``<output>.failed.ipynb``. stderr: where the chapter's progress bars are shown. Raises BuildError.
     """
     _execute(BOOK / f"{chapter}.ipynb", output, _record(chapter, values, fingerprint), stderr)
 
 
 def refresh_text(executed: Path, source: Path) -> None:
-    """Bring the words of a chapter that need not run again up to date: its code cells and their outputs stay."""
+    """Update the text cells of a chapter that need not run again; its code cells and their outputs stay."""
     notebook = json.loads(executed.read_bytes())
     ran = {cell["id"]: cell for cell in notebook["cells"]}
     injected = [cell for cell in ran.values() if "injected-parameters" in cell["metadata"].get("tags", [])]
@@ -123,7 +126,7 @@ def refresh_text(executed: Path, source: Path) -> None:
     for cell in json.loads(source.read_bytes())["cells"]:
         if cell["cell_type"] == "code":
             cells.append(ran[cell["id"]])
-        else:  # with what papermill has left in its metadata, so that what has not changed is seen
+        else:  # keep the metadata that papermill added, so that unchanged cells compare equal
             there = ran.get(cell["id"], {"metadata": {}})
             cells.append({**cell, "metadata": {**there["metadata"], "tags": [], **cell["metadata"]}})
         if "parameters" in cell["metadata"].get("tags", []):
@@ -139,7 +142,7 @@ def _write_executed(path: Path, notebook: dict[str, Any]) -> None:
 
 
 def is_executed(notebook: Path) -> bool:
-    """Whether the file is a notebook that :func:`execute` left."""
+    """Whether the file is a notebook that :func:`execute` wrote."""
     try:
         return "rnnreport" in json.loads(notebook.read_bytes())["metadata"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -147,7 +150,7 @@ def is_executed(notebook: Path) -> bool:
 
 
 def is_figure(file: Path) -> bool:
-    """Whether the file is a figure that :func:`export_figures` left."""
+    """Whether the file is a figure that :func:`export_figures` wrote."""
     try:
         return file.read_bytes().endswith(FIGURE_MARK)
     except OSError:
@@ -155,22 +158,22 @@ def is_figure(file: Path) -> bool:
 
 
 def is_sweep_table(file: Path, chapter: str) -> bool:
-    """Whether the file is a table that :func:`sweep_chapter` left for that chapter."""
+    """Whether the file is a table that :func:`sweep_chapter` wrote for that chapter."""
     import pandas as pd
 
     try:
         table = pd.read_csv(file)
-    except (OSError, ValueError):  # pandas' are ValueErrors
+    except (OSError, ValueError):  # pandas raises ValueErrors
         return False
     columns = {"status", "notebook", "error"} <= set(table)
     return columns and all(str(name).startswith(f"{chapter}-") for name in table["notebook"].dropna())
 
 
 def sweep_chapter(chapter: str, points: Sequence[dict[str, Any]], folder: Path) -> pd.DataFrame:
-    """Run the chapter at each of these parameters, as far as that is not done, each into a notebook of its own.
+    """Run the chapter at each of these points that is not done yet, each into its own notebook.
 
-    Leaves in the folder ``<chapter>-<hash of the parameters>.ipynb``, ``….failed.ipynb`` for what fails, and
-    ``sweep.csv``: a row for every notebook there, with its parameters, status, verdicts, seconds, code version, machine
+    Writes to the folder ``<chapter>-<hash of the parameters>.ipynb``, ``….failed.ipynb`` for runs that fail, and
+    ``sweep.csv``: one row per notebook there, with its parameters, status, verdicts, seconds, code version, machine
     and error. Returns the rows of these points. Raises sweep.SweepError or BuildError.
     """
     sweep.check_folder(folder)
@@ -191,7 +194,7 @@ def sweep_chapter(chapter: str, points: Sequence[dict[str, Any]], folder: Path) 
 
 
 def export_figures(notebook: Path) -> list[Path]:
-    """The SVG figures of an executed notebook, each in a file beside it named by its label."""
+    """Write each SVG figure of an executed notebook to a file beside it, named by its label; returns the paths."""
     import nbformat
 
     written = []
@@ -206,9 +209,10 @@ def export_figures(notebook: Path) -> list[Path]:
 
 
 def tidy(chapter: str) -> None:
-    """Run the chapter's notebook as it is and put it into the form it is committed in.
+    """Run the chapter's notebook as it is and put it into the form in which it is committed.
 
-    Only cells tagged ``nbval-check-output`` keep their outputs, and only tags are kept of a cell's metadata.
+    Only cells tagged ``nbval-check-output`` keep their outputs. Of a cell's metadata only the tags are kept.
+    Raises BuildError.
     """
     import nbformat
 
@@ -231,9 +235,9 @@ def tidy(chapter: str) -> None:
 
 
 def _run_chapters(wanted: Mapping[str, Mapping[str, Any]], outputs: Mapping[str, Path]) -> None:
-    """Run the chapters that are not done, side by side: while one proves or draws, the networks of others train.
+    """Run the chapters that are not done, in parallel: while one proves or draws, networks of others can train.
 
-    All train on the same workers. Raises BuildError where a chapter failed, once the others are done.
+    All train on the same workers. Raises BuildError if a chapter failed, once the others are done.
     """
     calls, cells = {}, {}
     for chapter in sorted(wanted, key=lambda chapter: -wanted[chapter].get("train_steps", 0)):  # the longest first
@@ -249,7 +253,7 @@ def _run_chapters(wanted: Mapping[str, Mapping[str, Any]], outputs: Mapping[str,
     def say(chapter: str) -> None:
         tqdm.write(f"{chapter}: {_recorded(outputs[chapter])['seconds']:.0f} s")
 
-    if len(calls) == 1:  # it need not wait for workers
+    if len(calls) == 1:  # no workers are needed
         for chapter, call in calls.items():
             print(f"{chapter}: running", flush=True)
             call(stderr=sys.stderr)
@@ -263,7 +267,7 @@ def _run_chapters(wanted: Mapping[str, Mapping[str, Any]], outputs: Mapping[str,
 
 
 def _record(chapter: str, values: Mapping[str, Any], fingerprint: str) -> dict[str, Any]:
-    """What an executed chapter says of its run; time and errors are added when it has ended."""
+    """The record that an executed chapter keeps of its run; time and error are added at the end."""
     return {"fingerprint": fingerprint, "parameters": dict(values), "code": _code(chapter), "machine": machine()}
 
 
@@ -271,11 +275,11 @@ def _execute(source: Path, output: Path, record: Mapping[str, Any], stderr: Text
     """:func:`execute` for a notebook; the record's parameters are its own."""
     output.parent.mkdir(parents=True, exist_ok=True)
     failed = output.with_suffix(FAILED)
-    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this environment's kernel, not one of the user's of the same name
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # of what is small, two threads are slower than one on a busy machine
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this environment's kernel, not the user's of the same name
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # for small operations on a busy machine, two threads are slower
     logging.getLogger("papermill").setLevel(logging.ERROR)
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="rnnreport-") as scratch:  # where even a kill leaves nothing in the way
+    with tempfile.TemporaryDirectory(prefix="rnnreport-") as scratch:  # even if killed, nothing is left in the way
         unfinished = Path(scratch, output.name)
         error = _papermill(source, record["parameters"], unfinished, stderr)
         notebook = json.loads(unfinished.read_bytes())
@@ -288,7 +292,7 @@ def _execute(source: Path, output: Path, record: Mapping[str, Any], stderr: Text
 
 
 def _papermill(source: Path, values: Mapping[str, Any], output: Path, stderr: TextIO | None) -> str:
-    """Run the notebook, in its folder, into ``output``; what it failed of, in one line, or nothing."""
+    """Run the notebook in its folder and write it to ``output``; returns its error in one line, or ""."""
     import papermill
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
@@ -303,7 +307,7 @@ def _papermill(source: Path, values: Mapping[str, Any], output: Path, stderr: Te
             progress_bar=False,
             stderr_file=stderr,
             on_cell_executed=lambda **_: sweep.report(1),
-            # Else each kernel warns that it talks to this process unencrypted, and has a traceback when it is stopped.
+            # Without this, each kernel warns that its connection is unencrypted, and prints a traceback when stopped.
             extra_arguments=["--log-level=CRITICAL"],
         )
     except PapermillExecutionError as error:
@@ -314,15 +318,15 @@ def _papermill(source: Path, values: Mapping[str, Any], output: Path, stderr: Te
 
 
 def _execute_alone(chapter: str, values: Mapping[str, Any], output: Path, fingerprint: str) -> None:
-    """One run of a sweep, on a worker, unless another sweep does or did it meanwhile."""
-    os.environ[sweep.WORKERS] = "1"  # for the chapter's own trainings: the other cores have other chapters
+    """One run of a sweep, on a worker, unless another sweep is doing it or has done it."""
+    os.environ[sweep.WORKERS] = "1"  # for the chapter's own trainings: the other cores run other chapters
     with FileLock(output.with_name(f".{output.stem}.lock")):
         if _recorded(output).get("fingerprint") != fingerprint:
             execute(chapter, values, output, fingerprint, stderr=None)
 
 
 def _notebooks(chapter: str, folder: Path) -> list[Path]:
-    """What a sweep left: executed notebooks, and after them the failed ones."""
+    """The notebooks of a sweep: executed ones first, then failed ones."""
     name = re.compile(rf"{re.escape(chapter)}-[0-9a-f]{{12}}(\.failed)?\.ipynb")
     return sorted((path for path in folder.iterdir() if name.fullmatch(path.name)), key=lambda path: len(path.name))
 
@@ -330,7 +334,7 @@ def _notebooks(chapter: str, folder: Path) -> list[Path]:
 def _sweep_table(
     chapter: str, folder: Path, failed: Mapping[str, tuple[Mapping[str, Any], BaseException]]
 ) -> pd.DataFrame:
-    """A row for each of a sweep's notebooks, and for each that failed without leaving one, by the notebooks' names."""
+    """One row per notebook of a sweep, and per run that failed without one; the index is the notebook's name."""
     import pandas as pd
 
     rows = {}
@@ -350,7 +354,7 @@ def _sweep_table(
 
 
 def _row(path: Path, record: Mapping[str, Any]) -> dict[str, Any]:
-    """An executed notebook's row in a sweep's table. record: what it says of its run."""
+    """An executed notebook's row in a sweep's table. record: see :func:`_record`."""
     return {
         **_parameters_row(record["parameters"]),
         **{row["id"]: row["verdict"] for kind, rows in _shown_in(path) if kind == "verdicts" for row in rows},
@@ -364,7 +368,7 @@ def _row(path: Path, record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _parameters_row(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters as columns: a list of one as what is in it, other lists as YAML."""
+    """Parameters as columns: a list of one element as that element, other lists as JSON."""
     return {
         name: value if not isinstance(value, list) else value[0] if len(value) == 1 else json.dumps(value)
         for name, value in values.items()
@@ -372,14 +376,14 @@ def _parameters_row(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _order(row: Mapping[str, Any]) -> list[tuple[bool, float, str]]:
-    """A key by which rows are in the order of their parameters, which come first: numbers by size, before texts."""
+    """A key that sorts rows by their parameters, the first columns: numbers by size, then texts."""
     return [
         (False, value, "") if isinstance(value, (int, float)) else (True, 0.0, str(value)) for value in row.values()
     ]
 
 
 def _own(chapter: str) -> dict[str, Any]:
-    """The parameters that the chapter's notebook has, in the cell that is tagged so: a literal a line."""
+    """The parameters in the notebook's cell with the tag ``parameters``: one literal per line."""
     cells = (cell for cell in _cells(chapter) if "parameters" in cell["metadata"].get("tags", []))
     lines = ast.parse(next(("".join(cell["source"]) for cell in cells), "")).body
     assigned = [line for line in lines if isinstance(line, ast.Assign)]
@@ -393,9 +397,9 @@ def _cells(chapter: str) -> list[dict[str, Any]]:
 
 
 def _fingerprint(chapter: str, values: Mapping[str, Any], source: str = "") -> str:
-    """A hash of all that the chapter's results depend on: parameters, what they name, and its source.
+    """A hash of everything the chapter's results depend on: parameters, the files they name, and the source.
 
-    source: of :func:`_source`, where the caller has it already.
+    source: the value of :func:`_source`, if the caller has it already.
     """
     fields = CHAPTERS[chapter].model_fields
     backends = [values[name] for name in fields if fields[name].annotation == Backend and name in values]
@@ -411,19 +415,19 @@ def _fingerprint(chapter: str, values: Mapping[str, Any], source: str = "") -> s
 
 
 def _source(chapter: str) -> str:
-    """A hash of what the chapter's results depend on at any parameters: its cells, code, libraries, the code's data."""
+    """A hash of what the results depend on for all parameters: the cells, the code, its libraries and its data."""
     cells = [{**cell, "outputs": None, "execution_count": None} for cell in _cells(chapter)]
     read = [content_hash(path) for path in (PROJECT / "requirements.lock", *_read_by_code(chapter))]
     return _hash({"cells": cells, "files": read, "code": _code(chapter), "libraries": libraries()})
 
 
 def _named(chapter: str, values: Mapping[str, Any]) -> list[Path]:
-    """The files and folders that the parameters name, as the notebook finds them, which runs in ``book/``."""
+    """The files and folders that the parameters name, relative to ``book/``, where the notebook runs."""
     return [located(values[name], BOOK) for name in CHAPTERS[chapter].names_of_paths() if values.get(name)]
 
 
 def _read_by_code(chapter: str) -> list[Path]:
-    """What the modules that the chapter imports read by themselves, as their ``READS`` say."""
+    """The files that the chapter's imported modules read by themselves, listed in their ``READS``."""
     return reads(*_imports(chapter))
 
 
@@ -438,7 +442,7 @@ def _code(chapter: str) -> str:
 
 
 def _imports(chapter: str) -> Mapping[str, bool]:
-    """What the chapter's code imports from this package, and whether it shows its source: ``inspect.getsource``."""
+    """The chapter's imports from this package, each with whether it shows their source by ``inspect.getsource``."""
     return _imported_by("\n".join("".join(cell["source"]) for cell in _cells(chapter)))
 
 
@@ -455,7 +459,7 @@ def _imported_by(code: str) -> Mapping[str, bool]:
 
 
 def _is_done(output: Path, fingerprint: str) -> bool:
-    """Whether the executed chapter is there, and of this fingerprint; says so where it is not as it was left."""
+    """Whether the executed chapter exists with this fingerprint; prints a line if it is damaged or was edited."""
     record = _recorded(output)
     if not record and output.exists():
         print(f"{_relative(output)} is damaged or was edited: the chapter runs again", flush=True)
@@ -463,7 +467,7 @@ def _is_done(output: Path, fingerprint: str) -> bool:
 
 
 def _recorded(notebook: Path) -> dict[str, Any]:
-    """What an executed chapter says of its run; nothing where there is none, or it is not as the run left it."""
+    """The record of an executed chapter's run; empty if there is none, or the file has changed since the run."""
     try:
         content = json.loads(notebook.read_bytes())
         record = content["metadata"]["rnnreport"]
@@ -482,12 +486,12 @@ def _collected(outputs: Mapping[str, Path], chapters: Iterable[str]) -> dict[str
 
 
 def _shown_in(notebook: Path) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """What an executed notebook displays that a build collects."""
+    """The rows that an executed notebook displays and a build collects, by kind."""
     for cell in json.loads(notebook.read_bytes())["cells"]:
         for output in cell.get("outputs", []):
             yield from output.get("metadata", {}).get(METADATA, {}).items()
 
 
 def _relative(path: Path) -> Path:
-    """The path as it reads from the project's folder, where it lies below that."""
+    """The path relative to the project's folder, if it lies inside."""
     return path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else path

@@ -1,4 +1,4 @@
-"""What a chapter's cells end with: :func:`show`, a figure with its words, and :func:`in_short`, the page's answers."""
+"""Last expressions of a chapter's cells: :func:`show`, a figure with its caption, and :func:`in_short`, the answers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rnnreport.shown import anchor, in_html, linked, typeset
 
 
 class Shown:
-    """A figure or a table with its words: what a notebook, a papermill copy and the built page all display alike."""
+    """A figure or a table with its caption. A notebook, a papermill copy and the built page all display it alike."""
 
     def __init__(self, label: str, body: str, finding: str, axes: str, made: Sequence[str]) -> None:
         self.label, self.body, self.finding, self.axes, self.made = label, body, finding, axes, made
@@ -46,14 +46,14 @@ def show(
 ) -> Shown | Markdown:
     """A figure, or a table, with its caption, as the last expression of a cell.
 
-    label: as the text calls it, "Figure 1a". draw: made by :func:`rnnreport.figures.chart`, or what returns a table;
-    called as ``draw(rows, *more)``. finding: the sentence that the caption opens with, or a function of the same
-    arguments that gives it. details: what else there is to say, likewise; it is folded away with the number of seeds
-    and the origin of the rows. origin: rows that know it, or words, where those drawn do not.
+    label: the name that the text uses, "Figure 1a". draw: made by :func:`rnnreport.figures.chart`, or a function that
+    returns a table; called as ``draw(rows, *more)``. finding: the first sentence of the caption, or a function of the
+    same arguments that returns it. details: further text, likewise; it is folded away with the number of seeds and
+    the origin of the rows. origin: rows that carry the origin, or a text, if the drawn rows do not.
 
-    Of an empty table, which is what a build without recorded runs has, nothing is drawn, and the page says so.
+    Nothing is drawn for an empty table, as in a build without recorded runs, and the page says so.
     """
-    table = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame([0])  # what is no table is not empty
+    table = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame([0])  # anything but a table counts as not empty
     if table.empty:
         return Markdown(f"*{label}: there are no such runs here, recorded or live.*")
     said, told = (text(rows, *more) if callable(text) else text for text in (finding, details))
@@ -72,14 +72,14 @@ def show(
 
 
 def _image(figure: Figure, alt: str) -> str:
-    """The figure for a page, which makes it no smaller than can be read: a narrow page scrolls what is wide."""
+    """The figure for a page, with a minimum width that stays readable: a narrow page scrolls it."""
     data, least = base64.b64encode(svg(figure)).decode(), 0.65 * 96 * figure.get_figwidth()
     image = f'<img alt="{in_html(alt)}" style="min-width: {least:.0f}px" src="data:image/svg+xml;base64,{data}">'
     return f'<div class="picture">{image}</div>'
 
 
 def _axes(figure: Figure) -> str:
-    """What a figure's axes are, in words: their labels, each once."""
+    """A figure's axes in words: each label once."""
     kinds: dict[str, dict[str, None]] = {"x axis": {}, "y axis": {}, "colour": {}}
     for ax in figure.axes:
         is_bar = ax.get_label() == "<colorbar>"
@@ -91,7 +91,7 @@ def _axes(figure: Figure) -> str:
 
 
 class Answers:
-    """A page's answers to the questions of the assignment: for each the question, the answer and what shows it."""
+    """A page's answers to the assignment: for each question the answer and the figure or table that shows it."""
 
     def __init__(self, answers: Sequence[tuple[str, str, str]]) -> None:
         self.answers = answers
@@ -104,5 +104,5 @@ class Answers:
 
 
 def in_short(*answers: tuple[str, str, str]) -> Answers:
-    """The page's answers: for each the question of the assignment, the answer and the label of what shows it."""
+    """The page's answers. answers: for each question of the assignment (question, answer, label of its evidence)."""
     return Answers(answers)

@@ -1,11 +1,11 @@
 """How far back the LSTM's gradient reaches: along its cell alone, and through all of its gates.
 
-A change of the state h(t), c(t) reaches a later one by two kinds of ways. By (8) the cell hands it on multiplied by the
-forget gate, and nothing else: :func:`forget_products`. And h(t) goes into all four gates of the next step:
-:func:`state_jacobians` holds every way. For the vanilla RNN there is :func:`rnnreport.gradients.jacobians`.
+A change of the state h(t), c(t) reaches a later state in two ways. By (8) the cell passes it on, multiplied by the
+forget gate only: :func:`forget_products`. And h(t) enters all four gates of the next step: :func:`state_jacobians`
+includes every path. For the vanilla RNN there is :func:`rnnreport.gradients.jacobians`.
 
-Shapes: T steps, B sequences in the batch, D input size, H hidden units. Sequences are time first, the gates' weights
-stacked in the order i, f, g, o. Use float64, as there: what vanishes leaves float32's range.
+Shapes: T steps, B sequences in the batch, D input size, H hidden units. Sequences are time first; the gates' weights
+are stacked in the order i, f, g, o. Use float64, as there: vanishing gradients leave float32's range.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor
 
 
 class Forward(NamedTuple):
-    """What one pass over the sequences leaves behind."""
+    """States and gates of one pass over the sequences."""
 
     h: Tensor  # (T + 1, B, H), h[t] is h(t) and h[0] the initial state
     c: Tensor  # (T + 1, B, H), as h
@@ -28,7 +28,7 @@ class Forward(NamedTuple):
 
 
 def forward(x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor) -> Forward:
-    """Equations (4)-(9) over a whole batch, from h(0) = c(0) = 0, with the gates kept.
+    """Equations (4)-(9) over a whole batch, from h(0) = c(0) = 0; keeps the gates.
 
     x: (T, B, D); weight_ih: (4H, D); weight_hh: (4H, H); bias: (4H,).
     """
@@ -70,7 +70,7 @@ def step_jacobians(run: Forward, weight_hh: Tensor) -> Tensor:
 
 
 def state_jacobians(run: Forward, weight_hh: Tensor) -> Tensor:
-    """∂(h, c)(T)/∂(h, c)(T - lag), all ways together: the product of :func:`step_jacobians` over those steps.
+    """∂(h, c)(T)/∂(h, c)(T - lag) along all paths: the product of :func:`step_jacobians` over those steps.
 
     Returns (T + 1, B, 2H, 2H), lag 0 (the identity) first.
     """

@@ -1,8 +1,8 @@
 """One step of each recurrence, written as the assignment prints it.
 
-These functions do one step and nothing else; the caller loops. They are made to be read, and they are what the
-tests hold the faster :mod:`rnnreport.recurrence` against. Weights are stacked as in ``torch.nn``, gates in the order
-input, forget, modulation, output (i, f, g, o), but with one bias a gate, as in the equations.
+These functions do one step and nothing else; the caller loops. They are written to be read, and the tests compare
+the faster :mod:`rnnreport.recurrence` with them. Weights are stacked as in ``torch.nn``, gates in the order
+input, forget, modulation, output (i, f, g, o), but with one bias per gate, as in the equations.
 
 Shapes: B batch, D input size, H hidden units.
 """
@@ -44,11 +44,11 @@ def lstm_step(
 def temporal_gate(t: Tensor, tau: Tensor, s: Tensor, r_on: Tensor, leak: float = 0.0) -> Tensor:
     """The openness k(t) of the temporal gate, equation (12), in [0, 1].
 
-    t: times, any real numbers; tau: period (> 0); s: shift; r_on: open ratio in (0, 1]; all in the same unit of time
-    but r_on, which is a share of the period. They broadcast against each other: times (T, 1) and parameters (H,) give
-    (T, H). ``mod`` is floored, so that phi lies in [0, 1) before the shift as well. leak: alpha of the Phased LSTM,
-    whose shut gate is open by alpha phi, and jumps at r_on and at the end of the period; 0 in (12). The phase is
-    computed in float64 from the times as given, integers too; k has tau's type and device.
+    t: times, any real numbers; tau: period (> 0); s: shift; r_on: open ratio in (0, 1], a share of the period. t, tau
+    and s have the same unit of time. They broadcast against each other: times (T, 1) and parameters (H,) give (T, H).
+    ``mod`` is floored, so that phi lies in [0, 1) for t < s too. leak: alpha of the Phased LSTM, whose closed gate
+    has k = alpha phi, which jumps at r_on and at the end of the period; 0 in (12). The phase is computed in float64
+    from the times as given, also from integers; k has tau's dtype and device.
     """
     like, place = tau, "cpu" if tau.device.type == "mps" else tau.device  # MPS has no float64
     t, tau, s, r_on = (value.to(place).double() for value in (t, tau, s, r_on))  # float32 loses the phase of large t

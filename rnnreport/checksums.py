@@ -1,7 +1,7 @@
-"""The hashes of a folder's files beside them, in ``SHA256SUMS``: written with the files, checked when these are read.
+"""The manifest ``SHA256SUMS`` in a folder: hashes that are written with the files and checked when they are read.
 
-``sha256sum -c SHA256SUMS`` reads it too, and other people's have the same name: it vouches for the files that it names,
-and only in ``data/`` it must name all. A folder without one is taken as it is.
+``sha256sum -c SHA256SUMS`` reads it too. Other people's manifests may have the same name, so one only covers the files
+that it names; in ``data/`` it must name all of them. A folder without a manifest is not checked.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ EDITED = (".yml", ".md")  # the endings of files that people write
 
 
 class DamagedError(ReaderError, ValueError):
-    """A file that is not as it was written; the message is one sentence for the reader."""
+    """A file that has changed since it was written; the message is one sentence for the reader."""
 
 
 def verify(path: Path) -> Path:
-    """The path of a file that is as it was written, as far as its folder can tell. Raises DamagedError, OSError."""
+    """Returns the path; raises DamagedError if the folder's manifest shows that the file has changed, or OSError."""
     is_vouched_for(path)
     return path
 
 
 def is_vouched_for(path: Path) -> bool:
-    """Whether the folder's manifest names the file. Raises DamagedError where it is not as it was written, OSError."""
-    if os.path.exists(path) and (path.parent / MANIFEST).exists():  # of a name too long, Path's exists raises OSError
+    """Whether the folder's manifest covers the file. Raises DamagedError if the file has changed, or OSError."""
+    if os.path.exists(path) and (path.parent / MANIFEST).exists():  # Path.exists raises OSError for too long a name
         lines = _read(path.parent, strict=_in_data(path))
         if path.name in lines or _in_data(path):
             _compare(path, lines)
@@ -44,9 +44,9 @@ def is_vouched_for(path: Path) -> bool:
 
 
 def verify_folder(folder: Path, *names: str) -> None:
-    """Check the files that a folder's manifest names, which must be among them.
+    """Check all files that a folder's manifest names; ``names`` must be among them.
 
-    Raises DamagedError, also where there is no manifest, and OSError.
+    Raises DamagedError, also if there is no manifest, and OSError.
     """
     lines = _read(folder)
     for name in sorted({*names, *lines}):
@@ -54,7 +54,7 @@ def verify_folder(folder: Path, *names: str) -> None:
 
 
 def is_damaged(path: Path) -> bool:
-    """Whether a file of ``data/`` is not as it was written, and is for the command that made it to make again."""
+    """Whether a file of ``data/`` has changed since it was written, so that its command must make it again."""
     try:
         verify(path)
     except DamagedError as error:
@@ -65,18 +65,18 @@ def is_damaged(path: Path) -> bool:
 
 
 def check_folder(folder: Path) -> None:
-    """Raise DamagedError where ``data/``'s manifest cannot be read, before there is something to write beside it."""
+    """Raise DamagedError if the manifest of ``data/`` cannot be read, before anything is written there."""
     if _in_data(folder / MANIFEST):
         _read(folder)
 
 
 def seal(folder: Path, *patterns: str) -> None:
-    """Write the manifest of a folder in which all files of these names are."""
+    """Write the folder's manifest, for all files that match these glob patterns."""
     _write(folder, {path.name: [content_hash(path)] for pattern in patterns for path in folder.glob(pattern)})
 
 
 def mend(folder: Path) -> None:
-    """Remove a manifest that cannot be read, where all files are about to be sealed."""
+    """Remove a manifest that cannot be read, if all files are about to be sealed."""
     try:
         _read(folder)
     except DamagedError:
@@ -84,7 +84,7 @@ def mend(folder: Path) -> None:
 
 
 def renew(*paths: Path) -> None:
-    """Take files of one folder with a manifest as they are now, such as those that were edited by hand."""
+    """Accept files of one folder with a manifest as they are now, for example after editing by hand."""
     with _changing(paths[0].parent) as lines:
         lines |= {path.name: [content_hash(path)] for path in paths}
 
@@ -97,10 +97,10 @@ def write(path: Path, content: str | bytes) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
-    """As :func:`rnnreport.storage.writing`, and into its folder's manifest: ``data/``'s, or another that names it.
+    """As :func:`rnnreport.storage.writing`, and updates the folder's manifest: in ``data/``, or if it names the file.
 
-    While the new file takes the old one's place the manifest has a line for either, so that whatever cuts this, what
-    is there is in it.
+    While the new file replaces the old one, the manifest has a line for each, so that it covers the file even after
+    an interruption.
     """
     with storage.writing(path) as temporary:
         yield temporary
@@ -120,7 +120,7 @@ def _in_data(path: Path) -> bool:
 def _is_known(path: Path) -> bool:
     try:
         return _in_data(path) or path.name in _read(path.parent)
-    except DamagedError:  # there is none, or none of ours
+    except DamagedError:  # there is no manifest, or it is not ours
         return False
 
 
@@ -136,7 +136,7 @@ def _compare(path: Path, lines: dict[str, list[str]]) -> None:
 
 @contextmanager
 def _changing(folder: Path) -> Iterator[dict[str, list[str]]]:
-    """The manifest's hashes by file name, to be changed in the block, by one process at a time."""
+    """The manifest's hashes by file name, to be changed in the block; one process at a time."""
     with FileLock(folder / f".{MANIFEST}.lock"):
         lines = _read(folder)
         yield lines
@@ -144,7 +144,7 @@ def _changing(folder: Path) -> Iterator[dict[str, list[str]]]:
 
 
 def _read(folder: Path, strict: bool = True) -> dict[str, list[str]]:
-    """The hashes of each file, mostly one. Raises DamagedError; unless strict, only where there is no manifest."""
+    """The hashes of each file, mostly one. Raises DamagedError; if not strict, only if there is no manifest."""
     path = folder / MANIFEST
     try:
         return parsed(os.fsdecode(path.read_bytes()), strict)
@@ -159,7 +159,7 @@ def _write(folder: Path, lines: Mapping[str, Sequence[str]]) -> None:
 
 
 def parsed(content: str, strict: bool = True) -> dict[str, list[str]]:
-    """A manifest's hashes of each file, as ``sha256sum`` reads it. Raises ValueError, if strict, for other lines."""
+    """The hashes of each file in a manifest, as ``sha256sum`` reads it. Raises ValueError, if strict, for bad lines."""
     lines = dict[str, list[str]]()
     for line in content.split("\n")[:-1]:
         if parts := re.fullmatch(r"(\\?)([0-9a-fA-F]{64}) [ *](?:\./)?(.+)", line):

@@ -1,4 +1,4 @@
-"""What networks and trainings can be asked for, by name and number. Nothing here imports torch unless it has to."""
+"""Settings of networks and trainings, by name and number. Nothing here imports torch unless it has to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rnnreport.shown import brief
 if TYPE_CHECKING:
     import torch
 
-CHECKPOINT = "checkpoint.safetensors"  # in the folder of a training, which goes on from it
+CHECKPOINT = "checkpoint.safetensors"  # in the folder of a training, which resumes from it
 ModelName = Literal["rnn", "lstm", "temporal-gate"]
 Encoding = Literal["scalar", "one-hot"]
 Initialisation = Literal["normal", "normal-variance", "uniform", "orthogonal", "identity"]
@@ -21,7 +21,7 @@ OptimizerName = Literal["sgd", "momentum", "nesterov", "rmsprop", "adam"]
 
 
 class Recipe(BaseModel):
-    """How to train: what a run's configuration says of the loop."""
+    """How to train: the part of a run's configuration that concerns the training loop."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -30,9 +30,9 @@ class Recipe(BaseModel):
     learning_rate: float = 1e-3
     schedule: Literal["steps", "cosine"] = "steps"
     decay: float = 1.0  # steps: the learning rate is multiplied by this …
-    decay_every: PositiveInt = 5_000  # … every so many steps
-    warmup: PositiveInt = 1  # cosine: it grows linearly over so many steps, and falls to zero as half a cosine over all
-    clip_norm: float = 10.0  # the gradient's norm is cut to this
+    decay_every: PositiveInt = 5_000  # … every this many steps
+    warmup: PositiveInt = 1  # cosine: linear growth over this many steps, times a half cosine that falls to zero
+    clip_norm: float = 10.0  # the gradient is scaled down to at most this norm
     seed: int = 0
     record_every: PositiveInt = 10  # steps between two rows of the history
     device: str = "cpu"
@@ -49,12 +49,12 @@ class Recipe(BaseModel):
         return self.learning_rate * self.decay ** (step // self.decay_every)
 
     def written(self) -> dict[str, Any]:
-        """What a checkpoint must agree with: all but the number of steps, unless the schedule depends on it."""
+        """The settings that a checkpoint must match: all but the number of steps, unless the schedule depends on it."""
         return self.model_dump(exclude={"steps"} if self.schedule == "steps" else set())
 
 
 def check_device(name: str) -> torch.device:
-    """The device of that name. Raises ValueError where it does not exist on this machine."""
+    """The device of that name. Raises ValueError if it does not exist on this machine."""
     named = re.fullmatch(r"(cpu|cuda|mps)(?::(0|[1-9][0-9]{0,2}))?", name)
     if not named:
         raise ValueError(

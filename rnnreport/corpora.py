@@ -1,6 +1,6 @@
-"""The texts of part 3: where they come from, and what of them is read.
+"""The texts of part 3: where they come from, and which parts of them are read.
 
-The report's book is downloaded once, pinned by its hash; ``RNNREPORT_DATA_DIR`` names a folder that has it already.
+The report's book is downloaded once and pinned by its hash. ``RNNREPORT_DATA_DIR`` names a folder that already has it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # a text is checked before any work, without torch
 DATA_DIR = "RNNREPORT_DATA_DIR"
 REPORT_BOOK = "book_EN_democracy_in_the_US.txt"
 SHAKESPEARE = "shakespeare"
-LARGEST = 64 * 2**20  # bytes; a text is held in memory whole
+LARGEST = 64 * 2**20  # bytes; a text is held whole in memory
 
 _COURSE = (
     "https://raw.githubusercontent.com/uvadlc/uvadlc_practicals_2018/"
@@ -51,10 +51,10 @@ class CorpusError(ReaderError, ValueError):
 
 @dataclass(frozen=True)
 class Corpus:
-    """A text to read: its ``name``, where it came from in words, and the ``text`` itself, licences cut off.
+    """A text to read: its ``name``, its ``source`` in words, and the ``text`` itself, without licences.
 
-    book: which of the course's ``BOOKS`` it is, whatever its name; "" for none. changes: in sentences, all in which
-    ``text`` is not what the source holds; "" for nothing.
+    book: which of the course's ``BOOKS`` it is, whatever its name; "" for none. changes: sentences on every way in
+    which ``text`` differs from the source; "" if it does not.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Corpus:
         return self.book == REPORT_BOOK
 
     def __str__(self) -> str:
-        """Where it came from, how long it is, and what was changed in it."""
+        """Where it came from, how long it is, and the changes made to it."""
         return f"{self.source} ({len(self.text):,} characters). {self.changes}".strip()
 
     @cached_property
@@ -79,7 +79,7 @@ class Corpus:
 
     @cached_property
     def vocabulary(self) -> str:
-        """Every character of the text, sorted; a character's symbol is its place here."""
+        """Every character of the text, sorted; a character's symbol is its index here."""
         return "".join(sorted(set(self.text)))
 
     @cached_property
@@ -109,14 +109,14 @@ class Corpus:
         return "".join(self.vocabulary[symbol] for symbol in symbols.tolist())
 
     def windows(self, length: int) -> Windows:
-        """The text in windows of that many characters. Raises CorpusError where it has not even one."""
+        """The text in windows of that many characters. Raises CorpusError if it is too short for one."""
         from rnnreport.windows import Windows
 
         self.check_length(length)
         return Windows(self.symbols, length)
 
     def check_length(self, length: int) -> None:
-        """Raises CorpusError where the text has no window of that many characters."""
+        """Raises CorpusError if the text is too short for one window of that many characters."""
         if len(self.text) < length + 1:
             raise CorpusError(
                 f"corpus {brief(self.name)} has {len(self.text)} characters, fewer than one sequence of {length} and "
@@ -127,8 +127,8 @@ class Corpus:
 def load(name: str = REPORT_BOOK) -> Corpus:
     """The text of that name: one of the course's books, ``shakespeare``, or a path to a text file (UTF-8).
 
-    A file with the bytes of one of the course's books is that book, whatever it is called. The report's own book gives
-    way to Shakespeare's plays where it is neither here nor to be downloaded, and ``name`` and ``source`` say so.
+    A file with the bytes of one of the course's books is that book, whatever its file name. If the report's own book
+    is not here and cannot be downloaded, Shakespeare's plays replace it, and ``name`` and ``source`` say so.
     Raises CorpusError, in one sentence, for a text that cannot be used.
     """
     if name == SHAKESPEARE:
@@ -156,7 +156,7 @@ def load(name: str = REPORT_BOOK) -> Corpus:
 
 @cache
 def _download(name: str, sha256: str) -> Path | None:
-    """The book in the user's cache, fetched and checked first if need be; None where it cannot be had."""
+    """The book in the user's cache, downloaded and checked first if necessary; None if that fails."""
     import pooch
     import requests
 
@@ -203,7 +203,7 @@ def _read(name: str, path: Path, source: str, pin: str = "") -> Corpus:
 
 
 def _as_read(text: str) -> tuple[str, str]:
-    """What is read of a text, and in sentences what of it is not, or otherwise."""
+    """The text as it is read, and sentences on what was left out or changed."""
     said = []
     if text.startswith("\ufeff"):
         text = text[1:]
@@ -215,7 +215,7 @@ def _as_read(text: str) -> tuple[str, str]:
     return text, " ".join([*said, cut]).strip()
 
 
-# The lines around each book of Project Gutenberg. Before the last one older files have a paragraph of their own.
+# The lines around each book of Project Gutenberg. Older files have an extra paragraph before the last line.
 _START = re.compile(r"^\*\*\* ?START OF (?:THE|THIS) PROJECT GUTENBERG.*$", re.M)
 _END = re.compile(
     r"^(?:End of (?:the )?Project Gutenberg.*(?:\n.+){0,3}\s+)?\*\*\* ?END OF (?:THE|THIS) PROJECT GUTENBERG.*$", re.M
@@ -224,11 +224,11 @@ _GUTENBERG = re.compile("Project Gutenberg", re.I)
 
 
 def _without_licences(text: str) -> tuple[str, str]:
-    """A text without the licences of Project Gutenberg, and in sentences what was cut.
+    """A text without the licences of Project Gutenberg, and sentences on what was cut.
 
-    Of each of its books what stands between *** START and *** END is read. What stands before, between and after is
-    cut where it speaks of Project Gutenberg, but for what comes before the first paragraph that does; what has a START
-    without its END or an END without its START is left whole.
+    The part of each book between *** START and *** END is read. A part before, between or after books is cut if it
+    mentions Project Gutenberg; before the first book, the paragraphs before the first such mention are kept. A part
+    with a START without its END or an END without its START is left whole.
     """
     marks = sorted([*_START.finditer(text), *_END.finditer(text)], key=lambda mark: mark.start())
     pairs = [(one, other) for one, other in pairwise(marks) if one.re is _START and other.re is _END]
@@ -252,7 +252,7 @@ def _without_licences(text: str) -> tuple[str, str]:
 
 
 def _outside(part: str, *, is_first: bool) -> str:
-    """What is read of a part of a text that lies outside Project Gutenberg's books."""
+    """What is kept of a part of the text outside Project Gutenberg's books."""
     mention = _GUTENBERG.search(part)
     if not mention or _START.search(part) or _END.search(part):
         return part if part.strip() else ""
