@@ -147,7 +147,7 @@ def test_the_ways_down_are_told_by_the_loss_that_is_left():
             "loss": [23.0, 23.0, 0.5, 0.01],
         }
     )
-    assert rnn_versus_lstm.downhill(paths) == "Loss left of 23 after 40 steps: Adam 0.01, SGD 0.5."
+    assert rnn_versus_lstm.downhill(paths) == "Loss after 40 steps from 23: Adam 0.01, SGD 0.5."
     assert rnn_versus_lstm.rates_downhill(paths) == "Learning rates: SGD 0.1, Adam 0.1."
 
 

@@ -87,9 +87,13 @@ def test_factors_per_step_are_the_roots_of_what_is_left():
 def test_where_numbers_run_out_is_told_where_they_do():
     factors = drawn.factors(decays())
     assert drawn.underflow(factors) == (
-        "At ρ = 0.5 a gradient of size 1 gets there after 126 steps in float32 and 1,022 steps in float64."
+        "At ρ = 0.5 a gradient of size 1 falls below the smallest normal number after 126 steps in float32 and 1,022 "
+        "steps in float64."
     )
-    assert drawn.underflow(factors.assign(value=1.5)) == "At ρ = 0.5 a gradient of size 1 does not get there."
+    assert (
+        drawn.underflow(factors.assign(value=1.5))
+        == "At ρ = 0.5 a gradient of size 1 does not fall below the smallest normal number."
+    )
 
 
 def test_readings_are_right_or_told_by_how_far_they_are_off():

@@ -164,9 +164,9 @@ def underflow(factors: pd.DataFrame) -> str:
     value = slowest["value"].median()
     where = f"At ρ = {slowest['spectral_radius'].iloc[0]:g}"
     if not 0 < value < 1:
-        return f"{where} a gradient of size 1 does not get there."
+        return f"{where} a gradient of size 1 does not fall below the smallest normal number."
     steps = [f"{math.log(np.finfo(kind).tiny) / math.log(value):,.0f} steps in {kind.__name__}" for kind in NUMBERS]
-    return f"{where} a gradient of size 1 gets there after {listed(steps)}."
+    return f"{where} a gradient of size 1 falls below the smallest normal number after {listed(steps)}."
 
 
 def readings(gaps: pd.DataFrame) -> pd.DataFrame:

@@ -82,7 +82,7 @@ def downhill(paths: pd.DataFrame) -> str:
     """What is left of the loss."""
     ends = paths[paths["step"] == paths["step"].max()].sort_values("loss")
     left = [f"{called('optimizer', row.optimizer)} {row.loss:.1g}" for row in ends.itertuples()]
-    return f"Loss left of {paths['loss'].iloc[0]:.0f} after {paths['step'].max()} steps: {', '.join(left)}."
+    return f"Loss after {paths['step'].max()} steps from {paths['loss'].iloc[0]:.0f}: {', '.join(left)}."
 
 
 def rates_downhill(paths: pd.DataFrame) -> str:
