@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import grimp
 
 PROJECT = Path(__file__).resolve().parent.parent
-TICK = 2 * 10**9  # nanoseconds; within them a file may change twice and keep the same times, on some file systems
+TICK = 2 * 10**9  # nanoseconds; changes further apart than this have different times on every file system
 SCRIPTS = (".css", ".js")
 LIBRARIES = ("torch", "numpy", "pandas", "matplotlib")
 
@@ -139,7 +139,7 @@ def _source(module: str) -> Path:
 
 
 def content_hash(path: Path) -> str:
-    """A hash of a file's content, or of a folder's names and contents but hidden ones; "" if nothing is there."""
+    """A hash of a file's content, or of a folder's names and contents, hidden ones left out; "" if nothing is there."""
     if os.path.isfile(path):  # Path.is_file raises OSError for too long a name
         of = os.stat(path)
         settled = time.time_ns() - of.st_ctime_ns > TICK

@@ -1,12 +1,12 @@
 """The recurrences of :mod:`rnnreport.cells` over a whole sequence, with the backward pass written out by hand.
 
-Three things make them faster than the step by step form under autograd, and nothing else differs: the input is
-projected for all steps at once (a table look-up where it is symbols), the four gates share one matrix product a step,
+Three things make them faster than the step-by-step form under autograd, and nothing else differs: the input is
+projected for all steps at once (a table look-up for symbols), the four gates share one matrix product per step,
 and the weight gradient is one product over all steps. The gradients are those of chapter 1.
 
 Shapes: T steps, B batch, D input size, H hidden units. Input ``x`` is (T, B, D), or (T, B) integers, each standing for
-the one-hot vector of a symbol below D. float32 and float64. They can be differentiated once; ``create_graph=True`` is
-refused. ``backend``: "torch" is the code below, any other the same in C++, see :mod:`rnnreport.backends`.
+the one-hot vector of a symbol below D. float32 and float64. They can be differentiated once; ``create_graph=True``
+raises RuntimeError. ``backend``: "torch" is the code below, others do the same in C++, see :mod:`rnnreport.backends`.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def lstm(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """h(1)...h(T), shape (T, B, H), then h(T) and c(T), shape (B, H), of the LSTM (4)-(9).
 
-    With k, the openness of a temporal gate at every step, shape (T, H) or (T, B, H), of its gated form (13)-(16), which
-    computes all units.
+    With k, the openness of a temporal gate at every step, shape (T, H) or (T, B, H): of the gated form (13)-(16). All
+    units are computed.
     h_0, c_0: (B, H); weight_ih: (4H, D), weight_hh: (4H, H) and bias: (4H,), gates in the order i, f, g, o.
     """
     _check(x, h_0)
@@ -74,8 +74,8 @@ def sparse_lstm(
     """:func:`lstm` with k, computing at each step only the units that are open, k != 0.
 
     k: (T, H); the native kernels take (T, B, H) as well.
-    ``sequence=False`` leaves h(1)...h(T) out, as None, and saves a copy of the whole state at every step.
-    The gradient by k is left out, as 0, where k = 0: there the gate (12) does not move with tau, s and r_on.
+    ``sequence=False`` returns None for h(1)...h(T), and saves the time to copy the whole state at every step.
+    The gradient by k is set to 0 where k = 0: there the gate (12) does not depend on tau, s and r_on.
     """
     _check(x, h_0)
     if native := kernels(backend, weight_hh):
@@ -84,11 +84,11 @@ def sparse_lstm(
 
 
 def sparse_pays(k: Tensor, batch: int, backend: Backend = "torch") -> bool:
-    """Whether :func:`sparse_lstm` is faster than :func:`lstm` for this k and batch size, by what was measured.
+    """Whether :func:`sparse_lstm` is faster than :func:`lstm` for this k and batch size, according to measurements.
 
-    In the native kernels it is where less than half of the units are open; where times differ within the batch, k of
-    shape (T, B, H), less than a fifth, since sequences then share no product. In torch gathering rows has a price,
-    which few open units and many sequences earn back, and where times differ there are none to gather.
+    In the native kernels it is faster if less than half of the units are open. If times differ within the batch, with
+    k of shape (T, B, H), the limit is a fifth, since sequences then share no product. In torch, gathering rows has a
+    cost that pays off for few open units and many sequences; if times differ, sequences have no rows in common.
     """
     by_unit, native = k.dim() == 2, kernels(backend, k)
     most = (0.5 if by_unit else 0.2) if native else (min(0.5, batch / 100) if by_unit else 0.0)
@@ -125,7 +125,7 @@ class _RNN(torch.autograd.Function):
 
 
 class _LSTM(torch.autograd.Function):
-    # Inside, the gates stand in the order i, f, o, g, so that one sigmoid serves three of them.
+    # Inside, the gates have the order i, f, o, g, so that one sigmoid computes three of them.
 
     @staticmethod
     def forward(
@@ -193,9 +193,9 @@ class _LSTM(torch.autograd.Function):
 
 
 class _SparseLSTM(torch.autograd.Function):
-    # Units come first, so that the open ones are rows: N openings in all, in the order of time. What every gate reads,
-    # h(t-1), x(t) and 1, is K = H + D + 1 rows. The backward pass undoes the forward pass's changes of the state, step
-    # by step, so that nothing is kept of a unit while it is closed.
+    # Units come first, so that the open ones are rows: N openings in all, ordered by time. Every gate reads
+    # K = H + D + 1 rows: h(t-1), x(t) and 1. The backward pass undoes the forward pass's changes of the state step by
+    # step, so that nothing is stored for a unit while it is closed.
 
     @staticmethod
     def forward(
@@ -289,7 +289,7 @@ class _SparseLSTM(torch.autograd.Function):
 
 
 def _check(x: Tensor, h_0: Tensor) -> None:
-    """At least one step of as many sequences as there are states; the models say more."""
+    """Raises ValueError unless x has at least one step, and as many sequences as h_0; the models check more."""
     if 0 in x.shape[:2] or x.shape[1] != len(h_0):
         raise ValueError(
             f"x must hold at least one step of B = {len(h_0)} > 0 sequences, as h_0 does, not {tuple(x.shape[:2])}"
@@ -308,12 +308,12 @@ def _gates(a: Tensor) -> tuple[Tensor, ...]:
 
 
 def _zip(tensors: tuple[Tensor | None, ...]) -> Iterator[tuple[Any, ...]]:
-    """Step by step, None for what there is not; all views are made once, which is cheaper than indexing in the loop."""
+    """Iterate over the steps, with None for a missing tensor; making all views at once is cheaper than indexing."""
     return zip(*(repeat(None) if tensor is None else tensor.unbind(0) for tensor in tensors))
 
 
 def _from(state: Tensor, T: int) -> Tensor:
-    """Room for the states of the steps 0...T, the first of them in its place."""
+    """Memory for the states of the steps 0...T, with the initial state filled in."""
     states = state.new_empty(T + 1, *state.shape)
     states[0] = state
     return states
@@ -332,11 +332,11 @@ def _rows(x: Tensor, D: int, like: Tensor) -> Tensor:
 
 
 def _project(x: Tensor, W: Tensor, bias: Tensor, out: Tensor) -> Tensor:
-    """x W + bias at every step, (T, B, G); W: (D, G). Symbols look their row up."""
+    """x W + bias at every step, (T, B, G); W: (D, G). For symbols, a look-up of rows."""
     if x.is_floating_point():
         torch.addmm(bias, x.flatten(0, 1), W, out=out.flatten(0, 1))
     else:
-        table = (W + bias).contiguous()  # the transpose of a weight has its rows in columns, which take twice as long
+        table = (W + bias).contiguous()  # rows of a transposed weight are not contiguous, and take twice as long
         torch.index_select(table, 0, x.flatten(), out=out.flatten(0, 1))
     return out
 
@@ -344,7 +344,7 @@ def _project(x: Tensor, W: Tensor, bias: Tensor, out: Tensor) -> Tensor:
 def _by_weights(
     da: Tensor, x: Tensor, h: Tensor, weight_ih: Tensor, needs_dx: bool
 ) -> tuple[Tensor | None, Tensor, Tensor, Tensor]:
-    """The loss by x, weight_ih (G, D), weight_hh (G, H) and bias (G,), from da, the loss by their sum a: (T, B, G)."""
+    """Gradients by x, weight_ih (G, D), weight_hh (G, H) and bias (G,), from da, that by their sum a: (T, B, G)."""
     if x.is_floating_point():
         dx, d_weight_ih = da @ weight_ih if needs_dx else None, _outer(da, x)
     else:  # the rows of the symbols that were read
@@ -354,5 +354,5 @@ def _by_weights(
 
 
 def _outer(da: Tensor, x: Tensor) -> Tensor:
-    """The sum over all steps and the batch of da xᵀ: one product for the whole sequence."""
+    """The sum of da xᵀ over all steps and the batch: one product for the whole sequence."""
     return da.flatten(0, 1).t() @ x.flatten(0, 1)

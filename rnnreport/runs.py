@@ -1,9 +1,9 @@
-"""The store of finished runs: what was asked for, what came out, and where it came from.
+"""The store of finished runs: each run's configuration, its result, and its provenance.
 
 A run is ``function(configuration, folder, on_steps)``, which returns a table and may leave weights in the folder. Its
-place in the store is made of the hash of its configuration and that of the code that decides its numbers: what is there
-need not run again, what changed does. It is put in place whole, by renaming; until then its checkpoints lie beside it,
-and a run that was cut goes on. A run whose files do not have the hashes in its ``SHA256SUMS`` counts as missing.
+name in the store is a hash of its configuration and of the code that determines its numbers: a stored run need not run
+again, a changed one does. It is put in place whole, by renaming. Until then its checkpoints lie beside it, and an
+interrupted run resumes. A run whose files do not match the hashes in its ``SHA256SUMS`` counts as missing.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from rnnreport.provenance import PLUMBING, code_version, libraries, machine
 if TYPE_CHECKING:  # this module comes with the command line, which does without pandas, training and torch
     import pandas as pd
 
-FILES = ("run.json", "table.parquet", "weights-*.safetensors")  # of a finished run, with hashes beside them
+FILES = ("run.json", "table.parquet", "weights-*.safetensors")  # of a finished run; their hashes are beside them
 
 OnSteps = Callable[[int], None]
 RunFunction = Callable[[Any, Path, OnSteps], "pd.DataFrame"]
@@ -43,14 +43,14 @@ class RunError(ReaderError, RuntimeError):
 
 
 class Configuration(BaseModel, extra="forbid", frozen=True):
-    """What a run is asked to do, complete: equal configurations give equal results."""
+    """The complete settings of a run: equal configurations give equal results."""
 
     recipe: Recipe
     backend: Backend = "torch"
 
     @classmethod
     def of_settings(cls, steps: int, seed: int, **settings: Any) -> Self:
-        """A configuration of these settings, its recipe's among them."""
+        """A configuration with these settings, including those of its recipe."""
         recipe = {name: settings.pop(name) for name in list(settings) if name in Recipe.model_fields}
         return cls(recipe=Recipe(steps=steps, seed=seed, **recipe), **settings)
 
@@ -79,9 +79,9 @@ class Run:
 
 
 def run_all(function: RunFunction, configurations: Sequence[Configuration], name: str = "runs") -> list[Run]:
-    """Every configuration's run, in their order: from the store, or run now, side by side, a single thread each.
+    """Every configuration's run, in their order: from the store, or run now in parallel, with one thread each.
 
-    Results do not depend on how many run at once. Raises RunError once all others are done if one failed.
+    Results do not depend on how many run at once. If one failed, raises RunError after all others are done.
     """
     keys = [key_of(function, configuration) for configuration in configurations]  # once: files may be edited meanwhile
     asked = dict(zip(keys, configurations))
@@ -109,24 +109,24 @@ def key_of(function: RunFunction, configuration: Configuration) -> str:
 
 
 def configuration_of(folder: Path, configuration: type[C]) -> C:
-    """What a finished run was asked for. Raises OSError, ValueError, KeyError or TypeError where it cannot be read."""
+    """A finished run's configuration. Raises OSError, ValueError, KeyError or TypeError if it cannot be read."""
     return configuration.model_validate(read(folder)["configuration"])
 
 
 def _code_of(function: RunFunction) -> str:
-    """The version of the code that decides the numbers of the function's runs."""
+    """The version of the code that determines the numbers of the function's runs."""
     return code_version(function.__module__, without=PLUMBING)
 
 
 def load(folder: Path, configuration: type[Configuration]) -> Run:
-    """A finished run from its folder. Raises OSError, ValueError or KeyError where it cannot be read."""
+    """A finished run from its folder. Raises OSError, ValueError or KeyError if it cannot be read."""
     record = read(folder)
     table = read_table(checksums.verify(folder / "table.parquet"))
     return Run(configuration.model_validate(record["configuration"]), table, record["provenance"], folder)
 
 
 def damage_of(folder: Path) -> str:
-    """Why the run in this folder cannot be used, in one sentence; nothing where it can."""
+    """Why the run in this folder cannot be used, in one sentence; "" if it can."""
     try:
         checksums.verify_folder(folder, "run.json", "table.parquet")
     except (OSError, ValueError) as error:
@@ -154,20 +154,20 @@ def finish(folder: Path, function: RunFunction, configuration: Configuration, ta
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a table with its ``attrs`` to a Parquet file, whole or not at all, its pages with checksums."""
+    """Write a table with its ``attrs`` to a Parquet file with page checksums, whole or not at all."""
     with checksums.writing(path) as temporary:
         table.to_parquet(temporary, index=False, write_page_checksum=True)
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read it back. Raises OSError or ValueError, pyarrow's among them, where it is damaged."""
+    """Read a table of :func:`write_table`. Raises OSError or ValueError, including pyarrow's, if it is damaged."""
     import pandas as pd
 
     return pd.read_parquet(path, page_checksum_verification=True)
 
 
 def tabulate(runs: Sequence[Run]) -> pd.DataFrame:
-    """The runs' tables in one, every row with its run's configuration and, in the column run, its name in the store."""
+    """The runs' tables in one: each row with its run's settings and, in the column ``run``, its name in the store."""
     import pandas as pd
 
     parts = []
@@ -200,15 +200,15 @@ def _run_missing(function: RunFunction, missing: dict[str, Configuration], name:
 
 
 def _run_one(function: RunFunction, configuration: Configuration, place: Path) -> None:
-    """Run one configuration, unless another process does or did it meanwhile, and put it in its place."""
+    """Run one configuration and put it in its place, unless another process is doing this or has done it."""
     from rnnreport.training import use_one_thread
 
-    use_one_thread()  # here, since what it sets holds for this thread
+    use_one_thread()  # here, since its settings apply to this thread
     with FileLock(f"{place}.lock"):
         if damage_of(place):
             unfinished = place.with_name(f"{place.name}.unfinished")
             unfinished.mkdir(exist_ok=True)
-            (unfinished / checksums.MANIFEST).unlink(missing_ok=True)  # of one that was cut between its last steps
+            (unfinished / checksums.MANIFEST).unlink(missing_ok=True)  # left if a run was interrupted in finish()
             table = function(configuration, unfinished, sweep.report)
             for left in unfinished.glob(f"{Path(CHECKPOINT).stem}.*"):
                 left.unlink()

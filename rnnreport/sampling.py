@@ -1,8 +1,8 @@
-"""Text from a trained character model, one character at a time, the state carried on.
+"""Text from a trained character model, one character at a time; the state is carried on.
 
-From the model's logits a character is chosen so: those that would repeat what stands there already are lowered
-(``repetition``), the temperature divides them, the softmax makes probabilities of them, ``top_k`` and ``top_p`` leave
-the likeliest, and one is drawn.
+A character is chosen from the model's logits as follows: logits of characters that would repeat earlier text are
+lowered (``repetition``), all are divided by the temperature, the softmax gives probabilities, ``top_k`` and ``top_p``
+keep the likeliest, and one is drawn.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ def sample(
     generator: torch.Generator | None = None,
     state: State | None = None,
 ) -> tuple[Tensor, State]:
-    """Go on from ``start`` for ``length`` characters.
+    """Continue ``start`` by ``length`` characters.
 
     start: integers (T,) or (T, B), read first, from a zero state or from ``state`` (h, c of shape (L, B, H)).
     temperature: logits are divided by it before the softmax; 0 is greedy, the likeliest character each time.
-    top_k, top_p: see :func:`probabilities`. repetition: a character that would end a sequence of ``repetition_length``
-    characters which start and text have already is this many times less likely (before the temperature); 1 changes
-    nothing, infinity forbids it, unless all are forbidden.
-    Returns the new characters, (length,) or (length, B), and the state after the last but one of them: to go on, start
-    from the last one. The model's backend does the work, torch where the last three are used; both draw the same
-    numbers from the generator.
-    Raises ValueError for an empty start or one of other symbols than the model's, a length below 1, a temperature that
-    is not >= 0, another setting out of its range, a state of another shape, weights or a state that are not finite.
+    top_k, top_p: see :func:`probabilities`. repetition: a character that completes a sequence of ``repetition_length``
+    characters already present in start or text becomes this many times less likely (before the temperature); 1
+    changes nothing, infinity forbids it, unless all are forbidden.
+    Returns the new characters, (length,) or (length, B), and the state before the last of them is read: to continue,
+    start from that one. The model's backend does the work, or torch if top_k, top_p or repetition is used; both draw
+    the same numbers from the generator.
+    Raises ValueError for an empty start or symbols that the model does not have, a length below 1, a setting out of
+    its range, a state of the wrong shape, and weights or a state that are not finite.
     """
     if start.numel() == 0 or start.dim() > 2:
         raise ValueError("start must hold at least one character, as (T,) or (T, B)")
@@ -85,9 +85,9 @@ def sample(
 def probabilities(logits: Tensor, temperature: float, top_k: int = 0, top_p: float = 1.0) -> Tensor:
     """softmax(logits / temperature) over the last dimension, of the same shape; temperature > 0.
 
-    top_k: only so many, the likeliest, may be drawn (Fan et al. 2018); 0 for all. top_p: only the likeliest that it
-    takes to have this much of the probability together (Holtzman et al. 2020); 1 for all. Of equals the first stay.
-    The others get 0, and what is left sums to 1. Raises ValueError for values out of range.
+    top_k: keep this many of the likeliest (Fan et al. 2018); 0 for all. top_p: keep the fewest of the likeliest whose
+    probabilities sum to at least this (Holtzman et al. 2020); 1 for all. Among equals the first are kept.
+    The others get 0, and the rest is scaled to sum to 1. Raises ValueError for values out of range.
     """
     if not temperature > 0:
         raise ValueError(f"temperature must be above 0 to give probabilities, not {temperature}")
@@ -99,7 +99,7 @@ def probabilities(logits: Tensor, temperature: float, top_k: int = 0, top_p: flo
         ordered[..., top_k or p.shape[-1] :] = 0
         if top_p < 1:
             ordered /= ordered.sum(-1, keepdim=True)
-            ordered[ordered.cumsum(-1) - ordered >= top_p] = 0  # those before have it all
+            ordered[ordered.cumsum(-1) - ordered >= top_p] = 0  # the likelier ones already reach top_p
         p = torch.zeros_like(p).scatter_(-1, place, ordered / ordered.sum(-1, keepdim=True))
     return p.to(logits.dtype)
 
@@ -117,7 +117,7 @@ def entropy(p: Tensor) -> Tensor:
 
 
 class _Weights(NamedTuple):
-    """A model's weights as a step reads them: one matrix a layer, its gates in the order i, f, o, g."""
+    """A model's weights in the layout of a step: one matrix per layer, its gates in the order i, f, o, g."""
 
     table: Tensor  # (V, 4H): what each symbol adds to the first layer's gates, bias included
     matrices: list[Tensor]  # (H, 4H) in the first layer, which reads its own h; (2H, 4H) in others: h below, own h
@@ -156,14 +156,14 @@ def _run(
     top_p: float = 1.0,
     repeats: _Repeats | None = None,
 ) -> None:
-    """Write the last ``length`` rows of text, (T + length, B), and move the states h, (B, L H), and c, (L, B, H), on.
+    """Write the last ``length`` rows of text, (T + length, B), and update the states h, (B, L H), and c, (L, B, H).
 
-    u: random numbers in (0, 1] that choose them, (length, B); without, every character is the likeliest.
+    u: random numbers in (0, 1] that choose the characters, (length, B); if None, the likeliest is taken each time.
     """
     L, B, H = c.shape
     a, z, logits = c.new_empty(B, 4 * H), c.new_empty(B, H), c.new_empty(B, W_p.shape[1])
     ifo, (i, f, o, g) = a[:, : 3 * H], a.chunk(4, 1)
-    # The layers' states stand side by side in h: a layer reads the new h below it together with its own.
+    # The layers' states are side by side in h: a layer reads the new h of the layer below together with its own.
     read = [h[:, max(layer - 1, 0) * H : (layer + 1) * H] for layer in range(L)]
     layers = list(zip(read, h.split(H, 1), c.unbind(0), matrices))
     rows = list(text.unbind(0))
@@ -192,7 +192,7 @@ def _choose(logits: Tensor, temperature: float, u: Tensor | None, top_k: int, to
 
 
 class _Repeats:
-    """What each text of a batch has written, and so which characters would repeat it."""
+    """The characters of each text of a batch so far, and which next ones would repeat a sequence in it."""
 
     def __init__(self, text: Tensor, length: int, repetition: float, repetition_length: int) -> None:
         self.penalty, self.context = math.log(repetition), repetition_length - 1
@@ -202,14 +202,14 @@ class _Repeats:
             self.add(symbols)
 
     def add(self, symbols: Tensor) -> None:
-        """Write a symbol, (B,), at the end of every text."""
+        """Append a symbol to every text; symbols: (B,)."""
         for written, followed, symbol in zip(self.written, self.followed, symbols.tolist()):
             if len(written) >= self.context:
                 followed.setdefault(self._end(written), set()).add(symbol)
             written.append(symbol)
 
     def lower(self, logits: Tensor) -> None:
-        """Take the penalty off the logits, (B, V), of those that have followed the texts' ends before."""
+        """Subtract the penalty from the logits, (B, V), of symbols that followed the text's last ones before."""
         for row, written, followed in zip(logits, self.written, self.followed):
             before = list(followed.get(self._end(written), ()))
             if len(before) < len(row):

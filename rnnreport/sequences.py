@@ -1,9 +1,9 @@
-"""Chapter 3's tasks over sequences of numbers, where what matters comes at certain times.
+"""Chapter 3's tasks over sequences of numbers, in which the important steps come at certain times.
 
-A task is a frozen description with a ``batch``: sequences and their targets from a seeded generator. A new task is one
-class here and its place in ``Task``.
+A task is a frozen description with a method ``batch``: sequences and their targets from a seeded generator. A new task
+needs one class here and an entry in ``Task``.
 
-Shapes: T steps, B sequences, D numbers a step, K outputs.
+Shapes: T steps, B sequences, D numbers per step, K outputs.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from torch.nn import functional as F
 from rnnreport.models import Sequences
 from rnnreport.training import classification
 
-WITHIN = 0.04  # a sum of the adding problem this near is right, as Hochreiter and Schmidhuber (1997) count
+WITHIN = 0.04  # a sum of the adding problem with a smaller error is right, as in Hochreiter and Schmidhuber (1997)
 
 
 class _Task(BaseModel, extra="forbid", frozen=True):
-    """What all tasks have."""
+    """The base of all tasks."""
 
     inputs: ClassVar[int]  # D
     outputs: ClassVar[int]  # K
 
     def measure(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean loss of the outputs (B, K), and the share of them that is right."""
+        """Mean loss of the outputs (B, K), and the share of correct ones."""
         return classification(outputs, targets)
 
     def batch(self, size: int, generator: torch.Generator) -> tuple[Sequences, Tensor]:
-        """So many sequences, and their targets: classes or, for a regression, numbers, (B,)."""
+        """B = ``size`` sequences and their targets, (B,): classes or, for a regression, numbers."""
         raise NotImplementedError
 
 
 class SineWaves(_Task):
     """Is the period of a sine wave between 5 and 6? The Phased LSTM's frequency task (Neil et al. 2016).
 
-    Half the waves are; the others' periods are log-uniform in 1…100, as in that paper's published code. A wave has any
-    phase and is seen for 15 to 125 units of time, from a start such that it ends by 125: in steps of 1 ("standard") or
-    of 0.1 ("high-resolution"), or at 15 to 125 random moments ("asynchronous").
+    Half the waves have such a period; the others' periods are log-uniform in 1…100, as in that paper's published code.
+    A wave has a random phase and is seen for 15 to 125 units of time, and ends by 125: in steps of 1 ("standard") or
+    of 0.1 ("high-resolution"), or at 15 to 125 random times ("asynchronous").
     """
 
     inputs: ClassVar[int] = 1
@@ -79,8 +79,8 @@ class SineWaves(_Task):
 class Adding(_Task):
     """Add the two numbers that are marked: the adding problem of Hochreiter and Schmidhuber (1997).
 
-    A step has a number, uniform in 0…1, and a mark. One mark stands in the first tenth of the sequence, the other in
-    the second half. The answer 1 is off by a mean square of 1/6.
+    A step has a number, uniform in 0…1, and a mark, 0 or 1. One mark is in the first tenth of the sequence, the other
+    in the second half. The constant answer 1 has a mean squared error of 1/6.
     """
 
     inputs: ClassVar[int] = 2
@@ -89,7 +89,7 @@ class Adding(_Task):
     length: Annotated[int, Field(ge=20)]
 
     def measure(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean squared error, and the share of the sums that is less than 0.04 off."""
+        """Mean squared error, and the share of sums with an error below 0.04."""
         off = outputs.squeeze(-1) - targets
         return off.square().mean(), (off.detach().abs() < WITHIN).double().mean()
 
@@ -103,11 +103,11 @@ class Adding(_Task):
 
 
 class Bursts(_Task):
-    """Is a weak signal up or down, where bursts of noise cover it most of the time?
+    """Is a weak signal up or down, if bursts of noise cover it most of the time?
 
-    Times 1…length. In every period, from ``burst_start`` on for ``burst_length`` steps, comes a burst: noise of
-    deviation ``loudness``, and no signal. The other steps show the signal, +level or -level for the whole sequence,
-    in noise of deviation 1.
+    Times 1…length. In every period there is a burst, from ``burst_start`` on for ``burst_length`` steps: noise of
+    standard deviation ``loudness``, and no signal. The other steps show the signal, +level or -level for the whole
+    sequence, in noise of standard deviation 1.
     """
 
     inputs: ClassVar[int] = 1
@@ -131,7 +131,7 @@ class Bursts(_Task):
         return (torch.arange(1, self.length + 1) - self.burst_start) % self.period < self.burst_length
 
     def batch(self, size: int, generator: torch.Generator) -> tuple[Sequences, Tensor]:
-        """See the class; the label is 1 where the signal is up."""
+        """See the class; the label is 1 if the signal is up."""
         up = torch.randint(2, (size,), generator=generator)
         burst = self.in_burst()[:, None]
         noise = torch.randn(self.length, size, generator=generator)
@@ -139,14 +139,14 @@ class Bursts(_Task):
         return Sequences(x.unsqueeze(-1)), up
 
     def best_possible(self) -> float:
-        """Accuracy of who knows when the bursts come: the sum over the quiet steps decides."""
+        """The best accuracy if the times of the bursts are known: the sign of the sum over the quiet steps decides."""
         quiet = int((~self.in_burst()).sum())
         return 0.5 * (1 + math.erf(self.level * math.sqrt(quiet / 2)))
 
     def best_without_clock(self, generator: torch.Generator, size: int = 20_000) -> float:
-        """Accuracy of who knows everything but the time: each step's likelihood ratio, quiet or not unknown, is summed.
+        """Accuracy without a clock, with everything else known: the sum of the steps' log likelihood ratios decides.
 
-        Measured on so many sequences.
+        A step is in a burst with the bursts' share as probability. Measured on ``size`` sequences.
         """
         (x, _, _), up = self.batch(size, generator)
         share = self.in_burst().double().mean()
@@ -160,7 +160,7 @@ class Bursts(_Task):
 
 
 class MarkedDigit(_Task):
-    """Say which digit was marked: one step, anywhere in the sequence, with equal chances. Digits are one-hot."""
+    """Name the digit that was marked: one step, uniform over the sequence. Digits are one-hot."""
 
     inputs: ClassVar[int] = 11
     outputs: ClassVar[int] = 10

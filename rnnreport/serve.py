@@ -1,4 +1,4 @@
-"""The built site over HTTP, for this machine's browsers only: its files, and nothing else."""
+"""Serves the built site over HTTP to this machine's browsers only: its files, and nothing else."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import Any
 
 
 class SiteServer(ThreadingHTTPServer):
-    """A server of the site's files at 127.0.0.1. Raises OSError where the port cannot be had."""
+    """A server of the site's files at 127.0.0.1. Raises OSError if the port is not available."""
 
     def __init__(self, site: Path, port: int) -> None:
         super().__init__(("127.0.0.1", port), partial(_Handler, directory=str(site)))
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a reader who left before all was sent."""
+        """Print nothing if a reader disconnects before everything is sent."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -28,8 +28,8 @@ class _Handler(SimpleHTTPRequestHandler):
     server: SiteServer
 
     def send_head(self) -> Any:
-        """Refuse what a browser is made to ask for under another site's name, and what lies outside of the site."""
-        # Any port: a tunnel such as SSH's may have another at its other end.
+        """Refuse requests under another site's host name (DNS rebinding), and files outside the site."""
+        # Any port: a tunnel such as SSH's may use another port at its other end.
         if not re.fullmatch(r"(127\.0\.0\.1|localhost|\[::1\])(:\d+)?", self.headers.get("Host", ""), re.IGNORECASE):
             self.send_error(HTTPStatus.MISDIRECTED_REQUEST, f"This is http://127.0.0.1:{self.server.server_port}/ only")
             return None

@@ -1,6 +1,6 @@
-"""A reader's text for others to see: in pages, pictures and sentences.
+"""Foreign text made safe to show: in pages, pictures and sentences.
 
-Whatever is shown of a text, a file name or a value that is not ours goes through here.
+Every part of a text, a file name or a value that is not ours is shown through these functions.
 """
 
 from __future__ import annotations
@@ -9,38 +9,38 @@ import re
 from collections.abc import Iterable
 from html import escape
 
-# Control characters, invisible marks, those that turn the direction of writing, surrogates, and what is no character:
-# all that XML 1.0 forbids is among them. The joiners of emoji and of Persian, U+200C and U+200D, are not.
+# Control characters, invisible marks, marks that change the writing direction, surrogates and noncharacters. They
+# include all that XML 1.0 forbids, but not the joiners of emoji and of Persian, U+200C and U+200D.
 _HIDDEN = re.compile(
     "[\0-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufdd0-\ufdef\ufeff"
     "\ufff9-\ufffb\ufffe\uffff"
     + "".join(chr(plane + last) for plane in range(0x10000, 0x110000, 0x10000) for last in (0xFFFE, 0xFFFF))
     + "]"
 )
-LONGEST = 100  # characters of a value in a sentence
+LONGEST = 100  # characters of a value shown in a sentence
 
 
 def visible(text: str) -> str:
-    """The text in one line, a sign for each character that has none; what is left may stand in XML.
+    """The text in one line, with a visible sign for each hidden character; the result is valid in XML.
 
-    A newline is ⏎, other control characters are their pictures, such as ␛, and the rest its number, such as ⟨U+202E⟩.
+    A newline becomes ⏎, other ASCII control characters their pictures, such as ␛, and the rest numbers: ⟨U+202E⟩.
     """
     return _HIDDEN.sub(lambda found: _sign(found[0]), text)
 
 
 def in_html(text: str) -> str:
-    """The text as HTML, in an element or an attribute: :func:`visible`, and nothing in it is read as markup."""
+    """The text as HTML, for an element or an attribute: :func:`visible`, with markup escaped."""
     return escape(visible(text))
 
 
 def typeset(text: str) -> str:
-    """Words as HTML, indices set low in symbols such as r_on or Matplotlib's $r_\\mathrm{on}$."""
+    """Text as HTML, with subscripts in symbols such as r_on or Matplotlib's $r_\\mathrm{on}$."""
     plain = re.sub(r"\$([^$]*)\$", lambda maths: re.sub(r"\\mathrm\{(\w+)\}", r"\1", maths[1]), text)
     return re.sub(r"\b([A-Za-z])_(\w+)", r"\1<sub>\2</sub>", in_html(plain))
 
 
 def linked(lines: Iterable[tuple[str, str, str, str]]) -> str:
-    """A list in HTML: for each line what it begins with, in bold, the sentence, and the name and place of a link."""
+    """A list in HTML. lines: for each item (start, in bold; sentence; label of a link; its target)."""
     items = (
         f"<li><strong>{typeset(start)}</strong> {typeset(sentence)} "
         f'<a href="{in_html(place)}">{in_html(label)}</a></li>'
@@ -50,18 +50,18 @@ def linked(lines: Iterable[tuple[str, str, str, str]]) -> str:
 
 
 def anchor(label: str) -> str:
-    """The place of a figure on its page."""
+    """The HTML id of a figure on its page."""
     return re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
 
 
 def brief(value: object) -> str:
-    """``repr(value)`` for a sentence; of a long one its beginning, and how long it is."""
+    """``repr(value)`` for a sentence; a long one is cut, and its length added."""
     words = repr(value)
     return words if len(words) <= LONGEST else f"{words[:LONGEST]}… ({len(words):,} characters)"
 
 
 def first_few(values: Iterable[object], most: int = 12) -> str:
-    """Values for a sentence, each as ``repr`` has it: the first few, and how many more there are."""
+    """Values for a sentence, each as its ``repr``: the first few, and the number of the others."""
     every = list(values)
     words = ", ".join(map(brief, every[:most]))
     return f"{words} and {len(every) - most:,} more" if len(every) > most else words

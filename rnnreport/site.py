@@ -1,4 +1,4 @@
-"""The site: executed chapters staged and built by Jupyter Book, and the stamp by which a site is known to be whole."""
+"""The site: executed chapters staged and built by Jupyter Book, and the stamp that shows that a site is complete."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from rnnreport import checksums, storage
 from rnnreport.errors import ReaderError
 from rnnreport.provenance import PROJECT, code_version, content_hash
 
-STAMP = checksums.MANIFEST  # its last line, a comment to `sha256sum -c`, says what the site was made from
+STAMP = checksums.MANIFEST  # its last line, a comment for `sha256sum -c`, identifies the site's sources
 CONFIGURATION = (PROJECT / "_config.yml", PROJECT / "_toc.yml", PROJECT / "requirements.lock")
 
 
 class BuildError(ReaderError, RuntimeError):
-    """A build that cannot go on; the message is one sentence for the reader."""
+    """A build that cannot continue; the message is one sentence for the reader."""
 
 
 def build(book: Path, chapters: Sequence[Path], folder: Path) -> Path:
-    """Build ``html`` in the folder, with warnings as errors, unless it is there, whole and made from these sources.
+    """Build ``html`` in the folder, with warnings as errors, unless a complete one from these sources is there.
 
     book: the folder of the pages' sources; chapters: the executed ones, which take the place of its notebooks. Returns
     the site's ``index.html``. Raises BuildError.
@@ -39,7 +39,7 @@ def build(book: Path, chapters: Sequence[Path], folder: Path) -> Path:
         print(f"Building the pages{named}", flush=True)
         built = _jupyter_book(_staged(book, chapters, folder / "stage"), folder / "site.log")
         storage.write(built / STAMP, _stamp(built, sources))
-        storage.clear(html.resolve().parent, files=False)  # others may be writing theirs there
+        storage.clear(html.resolve().parent, files=False)  # other processes may be writing files there
         for place in {chapter.parent for chapter in chapters}:
             storage.clear(place)
         storage.put(built, html)
@@ -47,7 +47,7 @@ def build(book: Path, chapters: Sequence[Path], folder: Path) -> Path:
 
 
 def source_hash(book: Path, chapters: Sequence[Path]) -> str:
-    """A hash of all that the site is made from: pages, chapters, configuration, vendored JavaScript and this module."""
+    """A hash of everything the site is made from: pages, chapters, configuration, vendored JavaScript, this module."""
     pages = {path.relative_to(book).as_posix(): path for path in sorted(book.rglob("*")) if path.is_file()}
     named = {
         name: path for name, path in pages.items() if "/." not in f"/{name}" and path.suffix not in (".ipynb", ".pyc")
@@ -58,7 +58,7 @@ def source_hash(book: Path, chapters: Sequence[Path]) -> str:
 
 
 def changed_files(html: Path, sources: str) -> list[str] | None:
-    """The site's files that are missing or are not as they were built; None where there is no site of these sources."""
+    """The site's files that are missing or have changed since the build; None if there is no site of these sources."""
     try:
         content = (html / STAMP).read_text(encoding="utf-8")
         lines = content[: content.rindex("# ")]
@@ -75,12 +75,12 @@ def _stamp(html: Path, sources: str) -> str:
 
 
 def _seal(lines: str, sources: str) -> str:
-    """The stamp's last line, without which it says nothing: so that half a stamp does not vouch for half a site."""
+    """The stamp's last line. A stamp without it is invalid, so half a stamp cannot vouch for half a site."""
     return f"# {hashlib.sha256((sources + lines).encode()).hexdigest()}\n"
 
 
 def _staged(book: Path, chapters: Sequence[Path], stage: Path) -> Path:
-    """What Jupyter Book is given: the pages' sources, and the chapters as they were run."""
+    """The input folder of Jupyter Book: the pages' sources, and the chapters as they were run."""
     import nbformat
 
     shutil.rmtree(stage, ignore_errors=True)
@@ -95,14 +95,14 @@ def _staged(book: Path, chapters: Sequence[Path], stage: Path) -> Path:
 
 
 def _jupyter_book(stage: Path, log: Path) -> Path:
-    """The folder of the built pages. Raises BuildError."""
+    """Build the pages and return their folder. Raises BuildError."""
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(stage)]
     with log.open("w", encoding="utf-8") as said:
         failed = subprocess.run(
             [*command, "-W", "-n", "--keep-going"], stdout=said, stderr=subprocess.STDOUT
         ).returncode
     if failed:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()  # that end in a traceback of its own
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()  # they end in a traceback
         telling = [line for line in lines if re.search(r"WARNING|ERROR|Error\b|exception", line)]
         print(*(telling or lines)[:30], sep="\n", file=sys.stderr)
         raise BuildError(f"the pages could not be built, see above and {log}")
@@ -110,7 +110,7 @@ def _jupyter_book(stage: Path, log: Path) -> Path:
 
 
 def as_run(path: Path) -> Any:
-    """The executed chapter with its parameters' cell as it was run, in place of papermill's second such cell."""
+    """The executed chapter with the values of its run in its own parameters cell, without papermill's second one."""
     import nbformat
 
     notebook = nbformat.read(path, as_version=4)

@@ -1,5 +1,5 @@
-"""Files and folders into their place: whole, and on the disk before they have their name, so that a pulled plug leaves
-the old ones or the new ones. Standard library only.
+"""Puts files and folders in place whole, and on the disk before they get their name, so that a power failure leaves
+either the old or the new ones. Standard library only.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-NOT_SUPPORTED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)  # by a file system that can only hope
+NOT_SUPPORTED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)  # errors of a file system without fsync
 
 
 def write(path: Path, content: str | bytes) -> None:
@@ -23,27 +23,27 @@ def write(path: Path, content: str | bytes) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
-    """A new name beside ``path`` to write a file to, which takes its place at the end of the block.
+    """A temporary name beside ``path`` for a new file, which replaces ``path`` at the end of the block.
 
-    Nothing is left of it where the block fails; where the process is killed, a hidden file that :func:`clear` removes.
-    Two processes may write the same file: the last one's stays. Raises OSError.
+    If the block fails, nothing is left of it; if the process is killed, a hidden file that :func:`clear` removes.
+    If two processes write the same file, the last one's stays. Raises OSError.
     """
     temporary = _beside(path, "tmp")
     try:
         yield temporary
         put(temporary, path)
     except OSError as error:
-        error.filename = error.filename or str(path)  # a full disk's has none
+        error.filename = error.filename or str(path)  # the error of a full disk has none
         raise
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def put(new: Path, place: Path) -> None:
-    """Rename a file or a folder into its place, once all that is in it is on the disk. Raises OSError.
+    """Rename a file or a folder into its place, once its content is on the disk. Raises OSError.
 
-    A folder goes into the place of a folder, which is put aside by another rename and then removed: no half of it is
-    ever in place. A file goes into the place of a file. Where a symbolic link stands, what it leads to is replaced.
+    A folder may replace a folder, which is renamed aside first and then removed: a half-written one is never in place.
+    A file may replace a file. If the place is a symbolic link, its target is replaced.
     """
     place, old, copy = place.resolve(), _beside(place, "old"), _beside(place, "tmp")
     for path in sorted(new.rglob("*"), reverse=True) if new.is_dir() else []:
@@ -69,7 +69,7 @@ def put(new: Path, place: Path) -> None:
 
 
 def clear(folder: Path, files: bool = True) -> None:
-    """Remove what killed processes have left of folders, and of files, that they put here; nobody may be writing such
+    """Remove the temporary folders, and files, that killed processes left here. No process may be writing any here
     now.
     """
     for path in folder.glob(f".{'[0-9a-f]' * 16}.*"):
@@ -80,7 +80,7 @@ def clear(folder: Path, files: bool = True) -> None:
 
 
 def _beside(path: Path, ending: str) -> Path:
-    """A hidden name in the folder of that file: of its own, also among several machines, and never too long."""
+    """A hidden name in the folder of that file: unique, also among several machines, and never too long."""
     return path.resolve().with_name(f".{secrets.token_hex(8)}.{ending}")
 
 

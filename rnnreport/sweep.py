@@ -1,8 +1,8 @@
 """The one engine for many runs: on this machine's cores, on a running Dask cluster, or as jobs of SLURM.
 
-It knows Dask, and nothing of what is run. A call is a function without arguments that leaves its result in a file; it
-runs alone in a process of a single thread. What a worker's death or Ctrl-C cuts is called again, so a call goes on from
-where it was, if it can.
+It uses Dask, and does not know the work of its calls. A call is a function without arguments that leaves its result in
+a file; it runs alone in a process with one thread. A call interrupted by a worker's death or, in the next sweep, by
+Ctrl-C is made again, so it should resume if it can.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from rnnreport.shown import brief
 if TYPE_CHECKING:  # Dask takes half a second to import, and is needed only when something runs
     from distributed import Client, Future
 
-WORKERS = "RNNREPORT_WORKERS"  # how many processes on this machine, if not one for each core
-SCHEDULER = "RNNREPORT_SCHEDULER"  # where sweeps run that are told nothing else: tcp://host:port
-WAIT = 55.0  # seconds without a worker until a sweep gives up: within a minute, all in all
-MOST = 999  # processes; more is a slip of the finger, and the end of most machines
-SLURM_JOBS = 8  # asked for at once, unless told otherwise
+WORKERS = "RNNREPORT_WORKERS"  # number of processes on this machine, if not one per core
+SCHEDULER = "RNNREPORT_SCHEDULER"  # where sweeps run by default: tcp://host:port
+WAIT = 55.0  # seconds without a worker until a sweep gives up: in total less than a minute
+MOST = 999  # processes; more is probably a typing error, and too much for most machines
+SLURM_JOBS = 8  # number of jobs by default
 NO_DASHBOARD = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}  # its port would be 8787, in use or not
 
 
 class SweepError(ReaderError, RuntimeError):
-    """A sweep that cannot go on; the message is one sentence for the reader."""
+    """A sweep that cannot continue; the message is one sentence for the reader."""
 
 
 def run(
@@ -51,30 +51,30 @@ def run(
     unit: str = "run",
     on_end: Callable[[str], None] = lambda key: None,
 ) -> dict[str, BaseException]:
-    """Make all calls, as many at a time as there are workers, with a bar on stderr; returns the errors of the failed.
+    """Make all calls, as many at a time as there are workers, with a bar on stderr; returns the errors of failed ones.
 
-    sizes: what each call adds to the bar, in its unit; 1 if not given. on_end: told of each call that has succeeded. A
-    call whose worker is terminated is made again, by another; one that this befalls four times has failed. Raises
-    SweepError where there are no workers.
+    sizes: what each call adds to the bar, in its unit; 1 if not given. on_end: called with the key of each call that
+    succeeds. A call whose worker is terminated is made again by another worker; after four times it has failed.
+    Raises SweepError if there are no workers.
     """
     place = _places[-1]
     sizes = sizes or dict.fromkeys(calls, 1)
     try:
         with progress_bar(sum(sizes.values()), name, unit) as bar:
             return _Sweep(place, calls, sizes, bar, on_end).run()
-    except BaseException:  # also Ctrl-C: workers in the midst of something would keep it locked for the next call
+    except BaseException:  # also Ctrl-C: workers that go on would keep their locks, and block the next call
         place.close(at_once=True)
         raise
 
 
 def progress_bar(total: int, name: str, unit: str) -> tqdm:
-    """A bar on stderr, drawn anew every second, or as tqdm's own variable says."""
-    every = float(os.environ.get("TQDM_MININTERVAL", 1))  # tqdm reads it only where it is told nothing
+    """A bar on stderr, redrawn every second, or as often as tqdm's own environment variable says."""
+    every = float(os.environ.get("TQDM_MININTERVAL", 1))  # tqdm reads it only if mininterval is not given
     return tqdm(total=total, desc=name, unit=unit, mininterval=every, file=sys.stderr)
 
 
 def report(size: int) -> None:
-    """Move the bar on for the call under way in this thread, if a sweep makes it."""
+    """Advance the bar by ``size`` for the call that runs in this thread, if a sweep made it."""
     if progress := _progress.get():
         progress.report(size)
 
@@ -87,12 +87,12 @@ def on(
     wait: float = WAIT,
     logs: Path | None = None,
 ) -> Iterator[None]:
-    """Where the block's sweeps run: this machine, the Dask cluster at ``tcp://…``, or jobs of SLURM, of a core each.
+    """Where the block's sweeps run: this machine, the Dask cluster at ``tcp://…``, or SLURM jobs with one core each.
 
-    They are started, or asked, when there is something to run. workers: how many processes or jobs. wait: seconds
-    without a worker after which a sweep gives up. logs: the folder for what SLURM's jobs print. What else a site's
-    SLURM must be told (queue, account, walltime, memory, interface) is said to dask-jobqueue, in its configuration file
-    or in variables like ``DASK_JOBQUEUE__SLURM__QUEUE``. Raises SweepError.
+    Workers are started, or a cluster contacted, when there is something to run. workers: the number of processes or
+    jobs. wait: seconds without a worker after which a sweep gives up. logs: the folder for the output of SLURM's jobs.
+    A site's other SLURM settings (queue, account, walltime, memory, interface) belong in dask-jobqueue's configuration
+    file or in variables like ``DASK_JOBQUEUE__SLURM__QUEUE``. Raises SweepError.
     """
     _check_address(scheduler)
     if scheduler and slurm:
@@ -117,9 +117,9 @@ def on(
 
 @contextmanager
 def shared() -> Iterator[None]:
-    """Let the sweeps of all processes that the block starts run on the same workers, one for each core of this machine.
+    """Let the sweeps of all processes that the block starts share the same workers, one per core of this machine.
 
-    Within the block they are asked for by the variable ``RNNREPORT_SCHEDULER``; where it is set already, that holds.
+    Within the block the variable ``RNNREPORT_SCHEDULER`` names their scheduler; if it is already set, it is kept.
     """
     if os.environ.get(SCHEDULER):
         yield
@@ -130,11 +130,11 @@ def shared() -> Iterator[None]:
         yield
     finally:
         os.environ.pop(SCHEDULER, None)
-        place.close(at_once=True)  # all that was asked for is done, or nobody waits for it
+        place.close(at_once=True)  # all calls are done, or nobody waits for them
 
 
 def check_folder(folder: Path) -> None:
-    """Make the folder where it is missing. Raises SweepError where nothing can be written into it."""
+    """Create the folder if it is missing. Raises SweepError if nothing can be written into it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
@@ -144,14 +144,14 @@ def check_folder(folder: Path) -> None:
 
 
 def check_there(folder: Path, names: Collection[str]) -> None:
-    """Raise SweepError where this machine does not see what the workers have put into the folder."""
-    # Listed, not looked up: over a network, a file that was not there may go on not being there for a minute.
+    """Raise SweepError if this machine does not see all files that the workers have put into the folder."""
+    # List the folder instead of looking up names: a network file system may remember a missing file for a minute.
     if not set(names) <= {path.name for path in folder.iterdir()}:
         raise SweepError(f"the runs are done, but are not in {folder} on this machine: workers must share that folder")
 
 
 def cores() -> int:
-    """How many processes this machine is to run. Raises SweepError."""
+    """The number of processes to run on this machine. Raises SweepError."""
     given = os.environ.get(WORKERS)
     if given:
         if not (re.fullmatch("[0-9]{1,9}", given) and 1 <= int(given) <= MOST):
@@ -161,7 +161,7 @@ def cores() -> int:
 
 
 def scheduler_asked_for() -> str | None:
-    """What ``RNNREPORT_SCHEDULER`` says, if anything. Raises SweepError."""
+    """The address in ``RNNREPORT_SCHEDULER``, if any. Raises SweepError if it is not one."""
     return _check_address(os.environ.get(SCHEDULER) or None, SCHEDULER)
 
 
@@ -172,7 +172,7 @@ def _check_address(scheduler: str | None, what: str = "a scheduler's address") -
 
 
 class _Place:
-    """Where calls run; the client is there from its first use until it is closed, and then anew."""
+    """Where calls run. The client is created at its first use, and again at the next use after it is closed."""
 
     def __init__(
         self,
@@ -188,7 +188,7 @@ class _Place:
 
     @property
     def address(self) -> str | None:
-        """Of the scheduler that runs already, if there is one. Raises SweepError."""
+        """The address of the scheduler that already runs, if there is one. Raises SweepError."""
         return self.scheduler or (None if self.slurm or self.workers else scheduler_asked_for())
 
     def __str__(self) -> str:
@@ -202,13 +202,13 @@ class _Place:
             return self._client
 
     def close(self, at_once: bool = False) -> None:
-        """Give up the client and what was started for it; at once: without waiting for calls that are under way."""
+        """Close the client and everything started for it. at_once: do not wait for running calls."""
         with self._lock:
             client, self._client = self._client, None
         if client is None:
             return
         cluster = client.cluster
-        with suppress(Exception):  # a scheduler that is gone cannot be told
+        with suppress(Exception):  # the scheduler may be gone
             if at_once and not self.slurm and cluster:
                 cluster.sync(_kill, cluster)
             client.close(timeout=1)
@@ -219,7 +219,7 @@ class _Place:
     def _start(self) -> Client:
         import distributed
 
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what goes wrong is told by SweepError
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # SweepError reports what goes wrong
         end = time.monotonic() + self.wait
         try:
             where = self.address or (self._slurm() if self.slurm else self._local())
@@ -239,7 +239,7 @@ class _Place:
             memory_limit=None,
             silence_logs=logging.CRITICAL,
             preload=["rnnreport.sweep"],  # see dask_setup
-            config={"distributed.worker.profile.enabled": False},  # it would look at the thread 100 times a second
+            config={"distributed.worker.profile.enabled": False},  # it would sample the thread 100 times per second
         )
 
     def _slurm(self) -> Any:
@@ -258,7 +258,7 @@ class _Place:
             silence_logs=logging.CRITICAL,
         )
         jobs = self.workers or SLURM_JOBS
-        cluster.adapt(minimum=jobs, maximum=jobs)  # scale(jobs) would not replace a job that was lost
+        cluster.adapt(minimum=jobs, maximum=jobs)  # scale(jobs) would not replace a lost job
         return cluster
 
 
@@ -268,8 +268,8 @@ _places = [_Place()]  # the innermost ``on`` last; without one, this machine
 class _Sweep:
     """One call of :func:`run`.
 
-    No more calls are handed to the scheduler than there are workers. It would put them on workers at once, and when a
-    worker dies count that against every call that waits there.
+    It submits no more calls than there are free workers. The scheduler would assign further calls to workers at once,
+    and count the death of a worker against every call that waits there.
     """
 
     def __init__(
@@ -303,12 +303,12 @@ class _Sweep:
                     f"{len(running)} running, {done} done, {len(self.failed)} failed", refresh=False
                 )
                 self.bar.update(sum(self.done.values()) - self.bar.n)
-                if time.time() - self.bar.last_print_t > self.bar.mininterval:  # the clock goes on where nothing moves
+                if time.time() - self.bar.last_print_t > self.bar.mininterval:  # the clock runs on without progress
                     self.bar.refresh()
                     self.bar.last_print_t = time.time()
                 time.sleep(0.05 if running else 0.2)
         finally:
-            with suppress(Exception):  # also where the scheduler is gone
+            with suppress(Exception):  # the scheduler may be gone
                 client.unsubscribe_topic(self.topic)
                 client.cancel(list(running.values()), force=True)
         return self.failed
@@ -316,7 +316,7 @@ class _Sweep:
     def _submit(self, client: Client, key: str) -> Future:
         import cloudpickle
 
-        # As bytes, so that only the worker, and not the scheduler, needs what the call is made of.
+        # As bytes, so that only the worker, and not the scheduler, must import the call's modules.
         environment = {name: value for name, value in os.environ.items() if name.startswith("RNNREPORT_")}
         call = cloudpickle.dumps(self.calls[key])
         return client.submit(_make, call, self.topic, key, environment, key=f"{self.topic}-{key}", pure=False)
@@ -336,7 +336,7 @@ class _Sweep:
             self.on_end(key)
 
     def _count_workers(self, client: Client) -> None:
-        """How many calls can run at a time, asked once a second. Raises SweepError where it is none for too long."""
+        """Update, once per second, how many calls can run at a time. Raises SweepError if none can for too long."""
         now = time.monotonic()
         if now - self.asked < 1:
             return
@@ -355,7 +355,7 @@ class _Sweep:
             raise SweepError(f"{self.place} had no worker for {self.place.wait:.0f} s{self._where_to_look()}")
 
     def _where_to_look(self) -> str:
-        """For SLURM, whose jobs may still be in its queue, or have failed at once."""
+        """A hint for SLURM, whose jobs may still be in the queue, or have failed at once."""
         logs = f", what jobs said is in {self.place.logs}" if self.place.logs else ""
         return f"; `squeue` shows its queue{logs}, a longer wait is allowed" if self.place.slurm else ""
 
@@ -377,7 +377,7 @@ async def _kill(cluster: Any) -> None:
 
 
 class _Progress:
-    """How far a call is. Told as a sum, so that a call that is made again starts anew."""
+    """How far a call is. It reports the sum so far, so that a call that is made again starts from 0."""
 
     def __init__(self, topic: str, key: str) -> None:
         self.topic, self.key, self.done, self.told = topic, key, 0, 0.0
@@ -395,7 +395,7 @@ _progress: ContextVar[_Progress | None] = ContextVar("_progress", default=None)
 
 
 def _make(call: bytes, topic: str, key: str, environment: dict[str, str]) -> None:
-    """Make a call, with the settings of this package that hold where the sweep was started."""
+    """Make a call, with this package's environment variables of the process that started the sweep."""
     for name in [name for name in os.environ if name.startswith("RNNREPORT_")]:
         del os.environ[name]
     os.environ.update(environment)
@@ -407,7 +407,7 @@ def _make(call: bytes, topic: str, key: str, environment: dict[str, str]) -> Non
 
 
 def dask_setup(worker: object) -> None:
-    """Called by Dask in each new worker of this machine: Ctrl-C reaches all, and only the parent is to act on it."""
+    """Dask calls this in each new worker of this machine: Ctrl-C reaches all, but only the parent should act on it."""
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,8 +1,8 @@
 """One training loop for every network and task of the book, with checkpoints that resume to the bit.
 
 A batch is (inputs, targets) from a seeded generator; the model turns inputs into outputs; a measure compares them with
-the targets. That of :func:`classification`, the mean cross-entropy, is equation (3) or (17)-(18). Nothing here plots or
-knows of a task.
+the targets. The loss of :func:`classification`, the mean cross-entropy, is equation (3) or (17)-(18). Nothing here
+plots or depends on a task.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from rnnreport.shown import brief
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
-Batches = Callable[[torch.Generator], tuple[Any, Tensor]]  # inputs: a tensor, or what moves to a device like one
-# Outputs and targets to the mean loss, and the share of them that is right.
+Batches = Callable[[torch.Generator], tuple[Any, Tensor]]  # inputs: a tensor, or an object with its ``to``
+# From outputs and targets to the mean loss and the share of correct outputs.
 Measure = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 OPTIMIZERS: dict[OptimizerName, Callable[..., torch.optim.Optimizer]] = {
@@ -50,15 +50,15 @@ _log = logging.getLogger("rnnreport")
 
 
 class TrainingError(ReaderError, RuntimeError):
-    """Training that cannot go on; the message is one sentence for the reader."""
+    """Training that cannot continue; the message is one sentence for the reader."""
 
 
 def use_one_thread() -> None:
-    """Set this process up for training small recurrent nets: one thread, and numbers below 1e-38 flushed to zero.
+    """Set up this process for training small recurrent nets: one thread, and numbers below 1e-38 flushed to zero.
 
-    A second thread gains little and loses much as soon as anything else runs; run several trainings side by side
-    instead. Denormal gradients, which long sequences make, are some 15 times slower than zeros. And glibc is told to
-    keep the memory that a step frees for the next step, in place of asking the system for zeroed pages every time.
+    A second thread gains little and loses much if anything else runs; run several trainings in parallel instead.
+    Denormal gradients, which occur with long sequences, are some 15 times slower than zeros. glibc is set to keep
+    the memory that a step frees for the next step, instead of requesting zeroed pages from the system every time.
     """
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
@@ -69,7 +69,7 @@ def use_one_thread() -> None:
 
 
 def classification(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean cross-entropy of logits (…, K) at the targets, classes (…,), and the share whose largest logit is right."""
+    """Mean cross-entropy of logits (…, K) and targets, classes (…,), and the share whose largest logit is right."""
     logits, targets = logits.flatten(0, -2), targets.flatten()
     return F.cross_entropy(logits, targets), (logits.detach().argmax(-1) == targets).double().mean()
 
@@ -90,19 +90,19 @@ def train(
     checkpoint_seconds: float = 30.0,
     on_steps: Callable[[int], None] = lambda steps: None,
 ) -> pd.DataFrame:
-    """Train the model in place and return its history, a row for every ``recipe.record_every`` steps and the last.
+    """Train the model in place and return its history: a row for every ``recipe.record_every`` steps and the last.
 
-    The history has the columns step, loss and accuracy (``measure``, mean over the *training batches* since the row
-    before), seconds since the start, and what ``evaluate(model)`` returns, from step 0 on, and ``watch(optimizer)``,
-    such as :func:`step_sizes`. It ends early after a row for which ``until(row)`` holds.
+    The history has the columns step, loss and accuracy (``measure``, mean over the *training batches* since the
+    previous row), seconds since the start, and the values of ``evaluate(model)``, from step 0 on, and of
+    ``watch(optimizer)``, such as :func:`step_sizes`. Training ends early after a row for which ``until(row)`` holds.
 
-    folder: where to keep ``checkpoint.safetensors`` (at least every ``checkpoint_seconds``; a run that finds one goes
-    on from it, and ends as if it had never been cut, on the same kind of processor) and ``weights-<step>.safetensors``
-    for every step in ``snapshots``; a run that cannot read what an earlier one left says so in the log and starts anew.
-    carried: tensors that the model or the batches change in place from step to step, such as states that are carried
-    on; they belong to the checkpoint. header: what checkpoint and weights say of themselves, see :func:`load_weights`.
-    on_steps: told how many steps were done, for a progress bar.
-    Raises TrainingError when the loss is no longer a number, or the checkpoint is one of another recipe or header.
+    folder: where to keep ``checkpoint.safetensors`` (written with a row once ``checkpoint_seconds`` have passed; a run
+    that finds one resumes from it, with the same result as without the interruption on the same kind of processor)
+    and ``weights-<step>.safetensors`` for every step in ``snapshots``. If an earlier run's files cannot be read, the
+    log says so and the run starts anew. carried: tensors that the model or the batches change in place from step to
+    step, such as carried states; they belong to the checkpoint. header: metadata of checkpoint and weights, see
+    :func:`load_weights`. on_steps: called with the number of steps done since its last call, for a progress bar.
+    Raises TrainingError if the loss or the gradient's norm is not finite, or the checkpoint is of another run.
     """
     device = check_device(recipe.device)
     model.to(device).train()
@@ -157,11 +157,11 @@ def train(
 
 
 def step_sizes(optimizer: torch.optim.Optimizer) -> dict[str, float]:
-    """How far the optimizer's last step went, over all parameters; for one of ``OPTIMIZERS``, its gradients in place.
+    """The size of the optimizer's last step over all parameters, for ``OPTIMIZERS``; needs the step's gradients.
 
-    effective_rate: the median of the factor on a steady gradient, which is the learning rate of SGD, that over
-    (1 - momentum), and of RMSprop and Adam that over the root of each parameter's mean squared gradient; with its
-    deciles effective_rate_low and effective_rate_high. update: the root mean square of the step itself.
+    effective_rate: the median over parameters of the factor on a constant gradient: for SGD the learning rate, with
+    momentum that over (1 - momentum), for RMSprop and Adam that over the root of the parameter's mean squared gradient;
+    effective_rate_low and _high: its first and last deciles. update: the root mean square of the step.
     """
     rates, updates = [], []
     for group in optimizer.param_groups:
@@ -191,10 +191,10 @@ def save_weights(model: nn.Module, path: Path, header: Mapping[str, Any] = Mappi
 
 
 def load_weights(model: nn.Module, path: Path, header: Mapping[str, Any] = MappingProxyType({})) -> None:
-    """Read the model's parameters back.
+    """Read the model's parameters from a file of :func:`save_weights`.
 
-    Raises TrainingError where the file is damaged, not the one that its folder's manifest names, of another network, or
-    has another header, such as a vocabulary.
+    Raises TrainingError if the file is damaged, does not match its folder's manifest, belongs to another network, or
+    has another header, such as another vocabulary.
     """
     tensors, found = _read(path)
     try:
@@ -209,7 +209,7 @@ def load_weights(model: nn.Module, path: Path, header: Mapping[str, Any] = Mappi
 
 
 def is_readable(path: Path) -> bool:
-    """Whether the file is a checkpoint, or weights, as they were written."""
+    """Whether the file is an undamaged checkpoint or weights file."""
     try:
         _read(path)
     except TrainingError:
@@ -228,7 +228,7 @@ def _evaluated(model: nn.Module, evaluate: Callable[[nn.Module], dict[str, float
 
 
 class _Training(NamedTuple):
-    """What a training is, and all that its steps change."""
+    """A training's settings, and all state that its steps change."""
 
     recipe: Recipe
     model: nn.Module
@@ -239,13 +239,13 @@ class _Training(NamedTuple):
 
 
 def _save(path: Path, step: int, rows: list[dict[str, float]], training: _Training) -> None:
-    """All that the next step depends on, in one file of tensors with a JSON header."""
+    """Write everything the next step depends on to one file of tensors with a JSON header."""
     recipe, model, optimizer, generator, carried, header = training
     tensors = {f"model.{name}": tensor.detach() for name, tensor in model.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items() if value is not None}
     tensors |= {"generator": generator.get_state(), "global_generator": torch.get_rng_state()}
-    if (device := next(model.parameters()).device).type == "cuda":  # dropout draws from that device's own
+    if (device := next(model.parameters()).device).type == "cuda":  # dropout draws from the device's own generator
         tensors["cuda_generator"] = torch.cuda.get_rng_state(device)
     tensors |= {f"carried.{name}": tensor for name, tensor in carried.items()}
     history = pd.DataFrame(rows)
@@ -254,7 +254,7 @@ def _save(path: Path, step: int, rows: list[dict[str, float]], training: _Traini
 
 
 def _left(path: Path, snapshots: Collection[int]) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """The checkpoint that a training left; None where there is none, or something of that training cannot be read."""
+    """The checkpoint that a training left; None if there is none, or if one of that training's files cannot be read."""
     if not path.exists():
         return None
     try:
@@ -273,13 +273,13 @@ def _left(path: Path, snapshots: Collection[int]) -> tuple[dict[str, Tensor], di
 def _resume(
     path: Path, tensors: dict[str, Tensor], found: dict[str, Any], training: _Training
 ) -> tuple[int, list[dict[str, float]], float]:
-    """Put all that :func:`_save` wrote back to where the checkpoint left it; step, rows and seconds of the run."""
+    """Restore everything that :func:`_save` wrote; returns step, rows and seconds of the run. Raises TrainingError."""
     recipe, model, optimizer, generator, carried, header = training
     try:
         _check_header(path, found, header)
     except TrainingError as error:
         raise TrainingError(f"{error}; delete it to start anew") from error
-    # Older checkpoints do not have every setting: the others have their default values.
+    # Older checkpoints lack some settings: those take their default values.
     if (
         found.get("recipe") is None
         or {**Recipe(steps=recipe.steps).model_dump(), **found["recipe"]} != recipe.model_dump()
@@ -321,19 +321,19 @@ def _check_header(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any
 
 
 def _write(path: Path, tensors: dict[str, Tensor], header: Mapping[str, Any]) -> None:
-    """Tensors and a JSON header in one file, with a hash of both, whole or not at all; equal ones in equal bytes."""
+    """Write tensors, a JSON header and a hash of both to one file, whole or not at all; equal input, equal bytes."""
     words = {name: json.dumps(value) for name, value in header.items()}
     words["sha256"] = _digest(tensors, words)
     data = save(tensors)
     end = 8 + int.from_bytes(data[:8], "little")
-    # safetensors writes the words in another order every time
+    # safetensors writes the metadata in a different order every time
     head = json.dumps({"__metadata__": dict(sorted(words.items())), **json.loads(data[8:end])}).encode()
     head += b" " * (-len(head) % 8)
     checksums.write(path, len(head).to_bytes(8, "little") + head + data[end:])
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """What :func:`_write` wrote. Raises TrainingError where the file is not as it was written."""
+    """The content of a file of :func:`_write`. Raises TrainingError if the file is damaged."""
     try:
         with safe_open(path, "pt") as file:
             words = file.metadata() or {}

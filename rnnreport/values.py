@@ -1,6 +1,6 @@
 """Values as people write them, for ``-p``, ``--grid`` and ``book/profiles.yml`` alike: by the rules of YAML 1.2.
 
-PyYAML alone reads by YAML 1.1, where 010 is eight, 12:30 is 750, ``no`` is false and 1e-3 is a text.
+PyYAML alone follows YAML 1.1, in which 010 is eight, 12:30 is 750, ``no`` is false and 1e-3 is a text.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class _Loader(yaml.SafeLoader):
         return value
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Refuse a name that is there twice, of which PyYAML would take the last."""
+        """Raise ValueError for a name that is there twice; PyYAML would take the last one."""
         names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         if twice := sorted(name for name in set(names) if names.count(name) > 1):
             raise ValueError(f"{twice[0]} is there twice")
@@ -58,7 +58,7 @@ for _tag, _constructor in {"null": _Loader._null, "int": _Loader._int, "float": 
 
 
 def read(text: str) -> Any:
-    """A number, a boolean, a text or a list of these, lists in it included. Raises ParameterError for all else.
+    """A number, a boolean, a text or a list of these, also nested. Raises ParameterError for everything else.
 
     >>> read("[010, 0x10, 1e-3, 1_000, yes, '5']")
     [10, 16, 0.001, '1_000', 'yes', '5']
@@ -76,9 +76,9 @@ def read(text: str) -> Any:
 
 @cache
 def profiles(text: str, chapters: tuple[str, ...]) -> dict[str, dict[str, dict[str, Any]]]:
-    """What ``book/profiles.yml`` says: for each profile and each chapter that it names, parameters.
+    """The content of ``book/profiles.yml``: parameters by profile and chapter.
 
-    Raises ParameterError, in one sentence, where that is not what the text holds.
+    Raises ParameterError, in one sentence, if the text does not have this form.
     """
     where = "book/profiles.yml"
     try:
@@ -100,12 +100,12 @@ def profiles(text: str, chapters: tuple[str, ...]) -> dict[str, dict[str, dict[s
 
 
 def _items(mapping: Any) -> ItemsView[Any, Any]:
-    """Those of a mapping, none of one that is left empty. Raises AttributeError for all else."""
+    """The items of a mapping; none for an empty value. Raises AttributeError for everything else."""
     return ({} if mapping is None else mapping).items()
 
 
 def _checked(what: str, value: Any) -> Any:
-    """The value, if it is of the kinds that parameters have. Raises ParameterError."""
+    """The value, if it is of a kind that parameters can have; raises ParameterError if not."""
     if isinstance(value, list):
         return [_checked(what, item) for item in value]
     if not isinstance(value, (bool, int, float, str)):

@@ -1,19 +1,19 @@
-"""Windows of a text as batches: drawn at random, in order, or read on from batch to batch."""
+"""Windows of a text as batches: drawn at random, in order, or continued from batch to batch."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-# One block in HELD_OUT_EVERY is kept from training, so that the held-out text is spread over the whole book.
+# One block in HELD_OUT_EVERY is held out, so that the held-out text is spread over the whole book.
 BLOCKS, HELD_OUT_EVERY = 200, 20
 
 
 class Windows:
-    """Windows of T characters, each with the T that follow by one: drawn at random to train, in order to evaluate.
+    """Windows of T characters, each with the same window one later: drawn at random to train, in order to evaluate.
 
-    Every 20th of 200 blocks is held out; no training window touches one. A text too short for that (a block under
-    eight windows) is all for training, and ``held_out_starts`` is empty.
+    Every 20th of 200 blocks is held out; no training window touches one. A text too short for that (fewer than eight
+    windows per block) is used for training only, and ``held_out_starts`` is empty.
     """
 
     def __init__(self, symbols: Tensor, length: int) -> None:
@@ -35,21 +35,21 @@ class Windows:
         return self.symbols[self.held_out].view(BLOCKS // HELD_OUT_EVERY, -1).T
 
     def at(self, starts: Tensor) -> tuple[Tensor, Tensor]:
-        """The windows that start there and the characters to say, (T, B) each."""
+        """The windows with these starts, and the characters to predict, (T, B) each."""
         both = self.symbols[starts + torch.arange(self.length + 1)[:, None]]
         return both[:-1], both[1:]
 
     def batch(self, batch_size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """A random batch of training windows, (T, B), and the characters to say, (T, B)."""
+        """A random batch of training windows, (T, B), and the characters to predict, (T, B)."""
         chosen = torch.randint(len(self.train_starts), (batch_size,), generator=generator)
         return self.at(self.train_starts[chosen])
 
 
 class Streams:
-    """The training text read on from batch to batch, at B places at once that lie evenly over it.
+    """The training text, read from batch to batch at B evenly spaced places at once.
 
-    The text is read round and round, its held-out blocks left out. ``position`` counts the characters that each
-    stream has read, from ``start`` on, and moves in place.
+    The text is read cyclically, without its held-out blocks. ``position`` counts the characters that each stream has
+    read, starting at ``start``, and is changed in place.
     """
 
     def __init__(self, windows: Windows, batch_size: int, start: int = 0) -> None:
@@ -58,7 +58,7 @@ class Streams:
         self.position = torch.tensor(start)
 
     def batch(self, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        """The next T characters of every stream, (T, B), and the characters to say, (T, B); nothing is drawn."""
+        """The next T characters of every stream, (T, B), and the characters to predict, (T, B); nothing is random."""
         window = torch.arange(self.length + 1)[:, None]
         both = self.symbols[(self.places + self.position + window) % len(self.symbols)]
         self.position += self.length

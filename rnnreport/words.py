@@ -1,11 +1,11 @@
-"""How numbers become words, at their edges too: one and many, nothing and all, and what only rounding would reach."""
+"""Numbers in words, including edge cases: singular and plural, none and all, shares that rounding would make 0 or 1."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # the command line counts in words, and takes no pandas
+if TYPE_CHECKING:  # the command line uses this module, without pandas
     import pandas as pd
 
 NAMES = {
@@ -17,16 +17,16 @@ NAMES = {
     "rmsprop": "RMSprop",
     "adam": "Adam",
 }
-SYMBOLS = {"length": "T = ", "learning_rate": "rate "}  # what stands before a value of these columns
+SYMBOLS = {"length": "T = ", "learning_rate": "rate "}  # prefixes of values of these columns
 
 
 def share(value: float, digits: int = 2) -> str:
-    """A share with so many decimals, or as many as it takes not to be called 0 or 1 where it is neither."""
+    """A share with this many decimals, or with more if it would be shown as 0 or 1 and is neither."""
     return _below(1, value, digits)
 
 
 def percent(value: float, digits: int = 0) -> str:
-    """A share in percent, with more decimals where it would be called 0% or 100% and is neither."""
+    """A share in percent, with more decimals if it would be shown as 0% or 100% and is neither."""
     return f"{_below(100, 100 * value, digits)}%"
 
 
@@ -41,18 +41,18 @@ def _below(whole: int, value: float, digits: int) -> str:
 
 
 def counted(number: int, what: str) -> str:
-    """So many of them: "1 seed", "3 seeds"."""
+    """A number with its noun: "1 seed", "3 seeds"."""
     return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def from_to(values: Iterable[float], spec: str = ".2g") -> str:
-    """The least and the largest, "0.1 to 0.3"; one of them where they read alike."""
+    """The smallest and the largest value, "0.1 to 0.3"; only one if both read alike."""
     values = list(values)
     return " to ".join(dict.fromkeys(format(end, spec) for end in (min(values), max(values))))
 
 
 def listed(words: Sequence[str], nothing: str = "none") -> str:
-    """ "a", "a and b", "a, b and c"; of no words, ``nothing``."""
+    """ "a", "a and b", "a, b and c"; ``nothing`` for no words."""
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]])) or nothing
 
 
@@ -64,7 +64,7 @@ def spread(values: Iterable[float]) -> str:
 
 
 def at_end(rows: pd.DataFrame, **where: Any) -> pd.DataFrame:
-    """Of a table of runs the rows of the last step, and of those the ones with these values."""
+    """The rows of a table of runs at the last step; where: only those with these values."""
     last = rows[rows["step"] == rows["step"].max()]
     for column, value in where.items():
         last = last[last[column] == value]
@@ -72,7 +72,7 @@ def at_end(rows: pd.DataFrame, **where: Any) -> pd.DataFrame:
 
 
 def grouped(rows: pd.DataFrame, *by: str) -> Iterator[tuple[Any, pd.DataFrame]]:
-    """The groups of a table in their order there, each with its key, or its keys where there are several columns."""
+    """The groups of a table in order of appearance, each with its key, or its keys if there are several columns."""
     return iter(rows.groupby(by[0] if len(by) == 1 else list(by), sort=False))
 
 
@@ -82,6 +82,6 @@ def each(rows: pd.DataFrame, by: str, value: str = "test_accuracy") -> str:
 
 
 def called(column: str, value: Any) -> str:
-    """What a value of a column is called: the "LSTM", "T = 5"."""
+    """The name of a column's value in text: "LSTM", "T = 5"."""
     shown = f"{value:g}" if isinstance(value, float) else NAMES.get(value, str(value))
     return f"{SYMBOLS.get(column, '')}{shown}"
