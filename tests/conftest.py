@@ -189,15 +189,14 @@ def in_node(node: list[str], widget: type, name: str, lists: list[list[Any]]) ->
 
 @pytest.fixture(scope="session")
 def chromium() -> Path:
-    """The machine's Chromium, or the one that Playwright has been told to download."""
-    from playwright.sync_api import sync_playwright
+    """The Chromium that prints the book."""
+    from rnnreport import pdf, site
 
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    with sync_playwright() as playwright:
-        found = [*filter(None, map(shutil.which, names)), playwright.chromium.executable_path]
-    there = [path for path in map(Path, found) if path.exists()]
-    require(there, "no Chromium on this machine")
-    return there[0]
+    try:
+        return pdf.chromium()
+    except site.BuildError:
+        require(False, "no Chromium on this machine")
+        raise
 
 
 @pytest.fixture(scope="module")

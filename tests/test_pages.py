@@ -27,6 +27,8 @@ import pytest
 import yaml
 from conftest import CONTRAST, ROOT, new_page, require, stop_clock
 
+from rnnreport.pdf import DRAWN, TYPESET
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page, Request
 
@@ -37,11 +39,6 @@ WITH_WIDGETS = [
     f"book/{name}" for name in ("index", "01_gradients", "02_rnn_versus_lstm", "03_temporal_gate", "04_text_generation")
 ]
 VISITS = [*product(["file"], PAGES), *product(["http"], [TOC["root"], "book/03_temporal_gate", "search"])]
-
-# Every widget has drawn itself. Playwright awaits no promise here, so the mathematics is waited for by itself.
-DRAWN = """[...document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]')].every(
-  (view) => view.parentElement.querySelector(".rnnreport-widget"))"""
-TYPESET = "window.MathJax?.startup?.promise"
 
 # The finding without its figure's name, and what stands after it.
 CAPTION = """caption => {
