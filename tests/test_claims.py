@@ -744,7 +744,7 @@ def collected(tmp_path):
 def test_the_first_page_has_the_answers_the_findings_it_asks_for_and_a_count(collected):
     assert overview.answers(collected).data == (
         '<ul class="in-short"><li><strong>1.3</strong> At r<sub>on</sub> &lt; 1. '
-        '<a href="02_rnn_versus_lstm.html#figure-1b">Figure 1b</a></li></ul>'
+        '<a href="02_rnn_versus_lstm.html#figure-1b">Figure 1b, chapter 2</a></li></ul>'
     )
     assert overview.surprises(collected).data == (
         f'<ul class="in-short"><li><strong>{overview.SURPRISES["Figure 2.13"]}</strong> 1 &amp; 2. '

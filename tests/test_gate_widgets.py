@@ -207,14 +207,22 @@ def test_the_share_left_is_the_derivative_along_the_cell(node: list[str]) -> Non
 @pytest.mark.parametrize(
     ("changed", "says", "silent"),
     [
-        ({}, r"^At the other 20 steps c and h stand still, to the last bit\. Of c after step 4, (\d+)% is", "noise"),
-        ({"steps": 4}, r"^At the other 3 steps c and h stand still, to the last bit\.$", "Of c"),
+        (
+            {},
+            r"^At the other 20 steps c and h stand still, to the last bit\. Of what c holds after step 4, (\d+)%",
+            "noise",
+        ),
+        ({"steps": 4}, r"^At the other 3 steps c and h stand still, to the last bit\.$", "Of what"),
         ({"tau": 1.1, "s": 4.1}, r"c and h stand still, but for what rounding leaves of k\.", "to the last bit"),
-        ({"steps": 5}, r"Of c after step 4, all is still in it after step 5; without the gate \d+%\.$", "noise"),
-        ({"leak": 0.1}, r"^Where it is shut it leaks, by up to 0\.08, and c and h drift\. Of c", "to the last bit"),
-        ({"s": 3.5, "r_on": 0.01}, r"^Its c and h stay 0, to the last bit\.$", "Of c"),
+        ({"steps": 5}, r"Of what c holds after step 4, all remains at step 5; without the gate, \d+%\.$", "noise"),
+        (
+            {"leak": 0.1},
+            r"^Where it is shut it leaks, by up to 0\.08, and c and h drift\. Of what c",
+            "to the last bit",
+        ),
+        ({"s": 3.5, "r_on": 0.01}, r"^Its c and h stay 0, to the last bit\.$", "Of what"),
         ({"s": 3.5, "r_on": 0.01, "leak": 0.2}, r"leaks, by up to 0\.\d+, and c and h drift\.$", "stay 0"),
-        ({"tau": 1.0, "s": 0.5, "r_on": 1.0, "leak": 1.0}, r"^Of c after step 1, under 1%", "leaks"),
+        ({"tau": 1.0, "s": 0.5, "r_on": 1.0, "leak": 1.0}, r"^Of what c holds after step 1, under 1%", "leaks"),
         ({"input": "burst"}, r"The noise is loud at 12 steps; the gate is open at none of them\.$", "palindrome"),
         ({"input": "burst", "s": 5.0}, r"The noise is loud at 12 steps; the gate is open at 4 of them\.$", "none"),
     ],

@@ -33,7 +33,15 @@ def surprises(collected_file: str) -> HTML | Markdown:
 
 
 def _list(rows: list[tuple[str, str, str, str]]) -> HTML | Markdown:
-    lines = [(start, sentence, label, f"{chapter}.html#{anchor(label)}") for start, sentence, label, chapter in rows]
+    lines = [
+        (
+            start,
+            sentence,
+            label if "." in label else f"{label}, chapter {chapter[1]}",
+            f"{chapter}.html#{anchor(label)}",
+        )
+        for start, sentence, label, chapter in rows
+    ]  # the report's own numbers, such as figure 3, do not say which chapter has them
     return HTML(linked(lines)) if lines else NOTHING
 
 

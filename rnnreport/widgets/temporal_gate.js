@@ -100,7 +100,7 @@ export function describeStates(state, x, gated, ungated) {
   if (first < steps) {
     const [kept, without] = [gated, ungated].map((states) => keptShare(states, first));
     const all = kept === 1 ? "all" : percent(kept);
-    sentences.push(`Of c after step ${first}, ${all} is still in it after step ${steps}; without the gate ${percent(without)}.`);
+    sentences.push(`Of what c holds after step ${first}, ${all} remains at step ${steps}; without the gate, ${percent(without)}.`);
   }
   if (input === "burst") {
     const loud = loudSteps(state, x);
