@@ -59,6 +59,7 @@ def test_contenders_compute_the_same_loss_and_gradients(task: Task) -> None:
     close(loss_and_gradients(TorchNN(task.network()), task), naive)
 
 
+@pytest.mark.slow
 @small
 def test_jax_computes_them_too_and_trains_alike(task: Task) -> None:
     pytest.importorskip("jax", reason="JAX is the optional extra `bench`")

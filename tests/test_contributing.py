@@ -138,6 +138,7 @@ def promised(code: str) -> list[str]:
     return re.findall(r"^print\(.*\)  # (.+)$", code, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_a_new_cell(copy: Path) -> None:
     trial = follow("cell", copy)
     more = """
@@ -151,6 +152,7 @@ print(type(new_network(PalindromeRun.of("leaky-rnn", 5, seed=0)).recurrence).__n
     assert run(copy, "-c", trial + more).split() == ["True", "True", "LeakyRNN"]
 
 
+@pytest.mark.slow
 def test_a_new_task(copy: Path) -> None:
     trial = follow("task", copy)
     assert promised(trial) == ["True"]
@@ -170,6 +172,7 @@ p = types.SimpleNamespace(seeds=[0, 1, 2], train_steps=30)
 """
 
 
+@pytest.mark.slow
 def test_a_new_experiment_its_figure_and_its_claim(copy: Path) -> None:
     rows, figure, verdict = follow("experiment", copy).splitlines()
     code = f"""{IN_THE_CHAPTER}

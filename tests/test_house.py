@@ -22,7 +22,7 @@ NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
         ["ruff", "check", "."],
         ["ruff", "check", "--preview", "--select", "PLW1514", "."],  # files are opened in no locale's encoding
         ["ruff", "format", "--check", "."],
-        ["mypy"],
+        pytest.param(["mypy"], marks=pytest.mark.slow),
     ],
 )
 def test_linters_find_nothing(words: list[str]) -> None:

@@ -652,6 +652,7 @@ def test_torch_func_goes_forward_and_twice(kind, backend):
     same(curved @ d.flatten(), (slopes[0] - slopes[1]).flatten() / 2e-5, 1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "backend"), FOLLOWED)
 @pytest.mark.filterwarnings("ignore")  # of jit's, which is deprecated, and of its tracer at every check
 def test_a_module_can_be_traced_exported_and_compiled(kind, backend):

@@ -650,6 +650,7 @@ def test_kernels_for_avx2_alone_compute_the_same(tmp_path):
     assert list(tmp_path.glob("*/*.so"))  # it was compiled, and kept
 
 
+@pytest.mark.slow
 def test_a_killed_builder_stops_nobody_and_two_at_once_build_one_library(copier, tmp_path, monkeypatch):
     monkeypatch.setenv("CXX", str(copier))
     (hold := copier.with_suffix(".hold")).touch()

@@ -451,6 +451,7 @@ for name in models:
 """
 
 
+@pytest.mark.slow
 def test_a_training_killed_in_the_middle_goes_on_to_the_same_end(tmp_path):
     """One process trains with every optimizer, each in a thread of its own, and is killed between two checkpoints."""
     script = KILLED.format(tests=str(Path(__file__).parent), folder=str(tmp_path))
