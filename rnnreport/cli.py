@@ -406,7 +406,7 @@ def test(
     arguments: Annotated[list[str] | None, typer.Argument(help="For pytest, in place of everything.")] = None,
     slow: Annotated[bool, typer.Option("--all", help="Also what is slow: kills, clusters, compilers, timing.")] = False,
 ) -> None:
-    """Run the tests and every notebook at its quick parameters, in a process more than there are cores."""
+    """Run the tests and every notebook at its quick parameters, in one process more than there are cores."""
     vendor.fetch(PROJECT)
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
     everything = [

@@ -1,4 +1,4 @@
-"""What a chapter may be run with, checked before any work starts.
+"""The parameters of the chapters, checked before any work starts.
 
 The notebooks hold the quick values, ``book/profiles.yml`` the fuller sets; the chapters' classes, each in a module of
 its own here, say what is *allowed*. Names are shared: ``lengths``, ``train_steps``, ``seeds`` … mean the same in every
@@ -31,14 +31,14 @@ def _distinct(values: list[Any]) -> list[Any]:
 
 
 def located(name: str, folder: Path = Path()) -> Path:
-    """Where the file or folder is that a parameter names: in this folder, the current one, or else in the project."""
+    """The file or folder that a parameter names: looked for in the current folder, then in the project."""
     name = os.path.expanduser(name)  # leaves a user that does not exist as it is
     here, there = folder / name, PROJECT / name
     return here if os.path.exists(here) or not os.path.exists(there) else there
 
 
 class _Located:
-    """Marks the parameters that name something for :func:`located`."""
+    """Marks a parameter that names a file or folder for :func:`located`."""
 
 
 def _utf8(name: str) -> str:
@@ -56,12 +56,12 @@ def _regular(name: str) -> str:
 
 
 def integer(least: int, most: int) -> Any:
-    """For an integer in this range, both ends in it."""
+    """For an integer in this range, both ends included."""
     return Field(strict=True, ge=least, le=most, description=f"an integer from {least:,} to {most:,}")
 
 
 def number(least: float, most: float) -> Any:
-    """For a number in this range, both ends in it."""
+    """For a number in this range, both ends included."""
     return Field(strict=True, ge=least, le=most, description=f"a number from {least:,g} to {most:,g}")
 
 

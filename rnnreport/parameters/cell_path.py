@@ -9,7 +9,7 @@ from rnnreport.parameters import Count, Parameters, Rate, Sample, Seeds, Size, i
 
 
 class CellPathParameters(Parameters, chapter="01c_cell_path"):
-    """What the page on the LSTM's cell path can be told."""
+    """The parameters of chapter 1c."""
 
     seeds: Seeds
     length: Annotated[int, integer(3, 1_000)]

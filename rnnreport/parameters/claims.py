@@ -14,12 +14,12 @@ def _readable(file: str) -> str:
 
 
 class IndexParameters(Parameters, chapter="index"):
-    """What the first page can be told."""
+    """The parameters of the first page."""
 
     collected_file: Annotated[FileName, AfterValidator(_readable)]
 
 
 class ClaimsParameters(IndexParameters, chapter="05_claims"):
-    """What chapter 5 can be told."""
+    """The parameters of chapter 5."""
 
     verdicts: Annotated[list[VerdictName], DISTINCT]

@@ -6,7 +6,7 @@ from rnnreport.parameters import DISTINCT, Classes, Parameters, Seeds, ShortLeng
 
 
 class GradientParameters(Parameters, chapter="01_gradients"):
-    """What chapter 1 can be told."""
+    """The parameters of chapter 1."""
 
     seeds: Seeds
     lengths: ShortLengths

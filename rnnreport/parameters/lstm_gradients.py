@@ -10,7 +10,7 @@ LONGEST_BY_DIFFERENCES = 5  # of a longer sequence the gradient by the first sta
 
 
 class LSTMGradientParameters(Parameters, chapter="01b_lstm_gradients"):
-    """What the page on the LSTM's gradients can be told."""
+    """The parameters of chapter 1b."""
 
     seeds: Seeds
     lengths: ShortLengths

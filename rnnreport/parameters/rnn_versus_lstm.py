@@ -16,7 +16,7 @@ def _with_rnn(models: list[str]) -> list[str]:
 
 
 class RNNVersusLSTMParameters(TrainingParameters, chapter="02_rnn_versus_lstm"):
-    """What chapter 2 can be told."""
+    """The parameters of chapter 2."""
 
     models: Annotated[
         list[ModelName],

@@ -14,7 +14,7 @@ Record = dict[str, Any]  # ``conditions`` and ``comparisons``
 
 
 class SpeedParameters(Parameters, chapter="06_speed"):
-    """What the appendix on speed can be told."""
+    """The parameters of the appendix on speed."""
 
     benchmarks_file: Annotated[FileName, Field(min_length=1, description="the name of a file, in UTF-8")]
     learning_file: Annotated[FileName, Field(min_length=1, description="the name of a file, in UTF-8")]

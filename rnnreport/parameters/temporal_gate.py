@@ -7,7 +7,7 @@ from rnnreport.parameters.training import TrainingParameters
 
 
 class TemporalGateParameters(TrainingParameters, chapter="03_temporal_gate"):
-    """What chapter 3 can be told."""
+    """The parameters of chapter 3."""
 
     tau: Annotated[float, number(0.5, 1_000)]
     s: Annotated[float, number(-10_000, 10_000)]

@@ -18,7 +18,7 @@ MAX_CHARACTERS = 2**16  # of a training step
 
 
 class TextParameters(TrainingParameters, chapter="04_text_generation"):
-    """What chapter 4 can be told."""
+    """The parameters of chapter 4."""
 
     corpus: TextName
     lengths: Annotated[list[Annotated[int, integer(2, 1_000)]], DISTINCT]
@@ -79,7 +79,7 @@ class TextParameters(TrainingParameters, chapter="04_text_generation"):
 
 
 def kept_configuration(folder: str) -> TextRun | None:
-    """What the training that is kept in that folder, found by :func:`located`, was asked for; None for "".
+    """The configuration of the training recorded in that folder, found by :func:`located`; None for "".
 
     Raises ParameterError where there is none, or something in it is damaged.
     """

@@ -1,4 +1,4 @@
-"""What all chapters that train and show recorded runs can be told."""
+"""The parameters that all chapters share which train and show recorded runs."""
 
 from typing import Annotated, Any
 
@@ -23,7 +23,7 @@ def _recorded(file: str) -> str:
 
 
 class TrainingParameters(Parameters):
-    """What all of these chapters have."""
+    """The parameters that each of these chapters has."""
 
     seeds: Seeds
     lengths: Lengths
@@ -39,5 +39,5 @@ class TrainingParameters(Parameters):
 
     @property
     def common(self) -> dict[str, Any]:
-        """What all of the chapter's runs have: sizes, and the device."""
+        """The settings that all runs of the chapter share: sizes, and the device."""
         return self.model_dump(include={"hidden_size", "batch_size", "test_palindromes", "device"})
