@@ -220,10 +220,9 @@ class _Place:
         import distributed
 
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # SweepError reports what goes wrong
-        end = time.monotonic() + self.wait
         try:
-            where = self.address or (self._slurm() if self.slurm else self._local())
-            return distributed.Client(where, timeout=end - time.monotonic(), set_as_default=False)
+            where = self.address or (self._slurm() if self.slurm else self._local())  # a busy machine takes its time
+            return distributed.Client(where, timeout=self.wait, set_as_default=False)
         except (OSError, RuntimeError, TimeoutError, ValueError) as error:
             reason = f"did not answer within {self.wait:.0f} s" if self.address else f"started no worker: {error}"
             raise SweepError(f"{self} {reason}") from error
@@ -284,10 +283,11 @@ class _Sweep:
         self.topic = f"{bar.desc}-{uuid.uuid4().hex}"
         self.done = dict.fromkeys(calls, 0)  # of each call's size
         self.failed: dict[str, BaseException] = {}
-        self.threads, self.seen, self.asked = 0, time.monotonic(), 0.0
+        self.threads, self.seen, self.asked = 0, 0.0, 0.0
 
     def run(self) -> dict[str, BaseException]:
         client = self.place.client()
+        self.seen = time.monotonic()
         client.subscribe_topic(self.topic, self._hear)
         waiting, running = list(self.calls), dict[str, Any]()
         try:
