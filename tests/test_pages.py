@@ -396,7 +396,7 @@ def test_the_network_writes_in_the_page(start: Visit) -> None:
     written, says = widget.locator(".written").first, widget.get_by_role("status")
     prompt = widget.get_by_role("textbox", name="prompt").input_value()
     widget.get_by_role("button", name="Write").click()
-    start.page.clock.run_for(5_000)
+    start.page.clock.run_for(8_000)
     widget.get_by_role("button", name="Pause").click()
     text, first = written.text_content() or "", says.inner_text()
     assert text.startswith(prompt)
