@@ -21,7 +21,7 @@ NOTHING = Markdown("*`make book` collects them from the chapters; here it has no
 
 def answers(collected_file: str) -> HTML | Markdown:
     """The answers to the questions of the assignment, in their order, each with a link to what shows it."""
-    found = sorted(collected(collected_file).answers, key=lambda row: row.question)
+    found = sorted(collected(collected_file).answers, key=lambda row: row.question.split()[0])
     return _list([(row.question, row.answer, row.label, row.chapter) for row in found])
 
 
