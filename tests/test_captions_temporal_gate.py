@@ -13,22 +13,25 @@ from rnnreport.figures import diagrams, gate, temporal_gate
 def test_a_gate_is_told_by_when_it_opens():
     k = pd.DataFrame({"t": [0.0, 0.5, 1.0, 2.0], "k": [0.0, 0.9, 0.25, 0.0], "integer": [True, False, True, True]})
     assert gate.opens(k, Gate(6.0, -3.5, 0.2)) == (
-        "With τ = 6, s = -3.5 and r_on = 0.2 the gate opens at t = -3.5 for 1.2 steps, and again every 6."
+        "With period τ = 6, shift s = -3.5 and open ratio r_on = 0.2 the gate opens at t = -3.5 for 1.2 steps, and "
+        "again every 6 steps."
     )
     assert gate.at_whole_steps(k) == (
         "At whole steps the gate reaches 0.25 at most, and is open at 33% of them. "
         "Computed from (12), without randomness."
     )
     assert diagrams.mixes(0.25) == (
-        "A gate that is open by k = 0.25 mixes 0.25 of the candidate and 0.75 of the old state."
+        "A gate of openness k = 0.25 mixes 0.25 of the candidate with 0.75 of the old state."
     )
 
 
 def test_a_state_is_told_by_how_often_it_changes():
     table = pd.DataFrame({"c": [0.1, 0.2, 0.3], "h": [0.1, 0.1, 0.2], "gated c": [0.0, 0.4, 0.4], "gated h": 0.0})
-    assert gate.changes(table) == "Behind the gate c and h change at 1 of 3 steps, without it at 3."
+    assert gate.changes(table) == "Behind the gate the unit's state changes at 1 of 3 steps; without the gate, at 3."
     still = table.assign(**{"gated c": 0.0})
-    assert gate.changes(still) == "Behind the gate c and h change at none of 3 steps, without it at 3."
+    assert gate.changes(still) == (
+        "Behind the gate the unit's state changes at none of 3 steps; without the gate, at 3."
+    )
 
 
 def test_the_narrowest_gate_lengthens_a_memory_most():
@@ -37,7 +40,8 @@ def test_the_narrowest_gate_lengthens_a_memory_most():
          "measured": [202.0, 30.0, 40.0, 6.0], "ungated": [10.0, 1.0, 10.0, 1.0]}
     )  # fmt: skip
     assert gate.lasts_longer(table) == (
-        "At r_on = 0.1 the gate multiplies a memory's half-life by 30 (f = 0.5) to 20 (f = 0.9)."
+        "Open 10% of the time, the gate makes a memory last 30 times as long (forget gate 0.5) or 20 times (forget "
+        "gate 0.9)."
     )
     assert gate.off_the_formula(table) == (
         "The measured half-lives are within 1.0% of the formula's. Without randomness."
@@ -45,9 +49,15 @@ def test_the_narrowest_gate_lengthens_a_memory_most():
 
 
 def test_updates_are_told_by_their_mean_and_the_units_without_any():
-    table = pd.DataFrame({"r_on": [0.1, 0.1, 0.5, 0.5], "updates": [0, 3, 9, 12], "expected": [2.0, 2.0, 10.0, 10.0]})
+    table = pd.DataFrame(
+        {"r_on": [0.5, 0.5, 0.1, 0.1], "updates": [9, 12, 0, 3], "expected": [10.0, 10.0, 2.0, 2.0], "seed": [0, 1] * 2}
+    )
     assert gate.open_on_average(table) == (
-        "Steps open of 20, on average: r_on = 0.1: 1.5 (50% never); r_on = 0.5: 10.5 (0% never)."
+        "With r_on = 0.1 a unit is open at 1.5 of 20 steps on average; 50% of the units never open."
+    )
+    assert gate.open_by_ratio(table) == (
+        "Steps at which a unit is open, on average: 10.5 at r_on = 0.5 (0% of units never), 1.5 at r_on = 0.1 (50% of "
+        "units never). 1 units per seed."
     )
 
 
@@ -59,28 +69,38 @@ def test_derivatives_of_the_remainder_are_told_by_their_errors_and_what_they_fin
         {"mod": ["floored", "floored", "stopped"], "seed": [0, 1, 0], "recovered": [True, True, False]}
     )
     assert gate.wrong_derivatives(slopes, by_mod) == (
-        "Median error of ∂k/∂τ once a period has passed: floored 2e-09, stopped 70%."
+        "Once a period has passed, ∂k/∂τ is right to 2e-09 (floored); off by 70% (stopped)."
+    )
+    wrong = slopes.assign(error=0.5)
+    assert gate.wrong_derivatives(wrong, by_mod) == (
+        "Once a period has passed, ∂k/∂τ is off by 50% (floored) and 50% (stopped)."
     )
     assert gate.found_by_mod(slopes, by_mod) == (
-        "Gates found again: floored 100%, stopped 0%. The error is relative to central differences. 2 seeds."
+        "Gates found again: floored 100%, stopped 0%. Errors are medians, relative to central differences. 2 seeds."
     )
 
 
 def test_searches_are_told_by_the_share_that_succeeds_and_by_their_reach():
     rows = [
-        ("as it is", n, ratio, seed, abs(ratio - 1) <= (0.2 if n == 2 else 0) or (ratio, seed) == (2.0, 0))
+        ("no remedy", n, ratio, seed, abs(ratio - 1) <= (0.2 if n == 2 else 0) or (ratio, seed) == (2.0, 0))
         for n in (2, 40) for ratio in (0.5, 0.8, 1.0, 1.2, 2.0) for seed in (0, 1)
     ]  # fmt: skip
     table = pd.DataFrame(rows, columns=["remedy", "periods", "ratio", "seed", "recovered"]).assign(offset=0.0)
     both = table.assign(remedy="both", recovered=True)
     assert gate.found_again(pd.concat([table, both])) == (
-        "Starts from which a gate is found again by its output: as it is 50%, both 100%."
+        "The gate is found from 50% of starts with no remedy and 100% with both."
     )
+    assert gate.answer_recovery(pd.concat([table, both])) == (
+        "From a known gate's output, gradient descent finds its τ, s and r_on again from 50% of the starts tried; at "
+        "best, with a remedy, from 100%."
+    )
+    worse = both.assign(recovered=False)
+    assert gate.answer_recovery(pd.concat([table, worse])).endswith("from 50% of the starts tried; no remedy helps.")
     assert gate.reach(pd.concat([table, both])) == (
-        "Starts of τ, in true periods, from which every search without a remedy succeeds: T = 2 τ: 0.8 to 1.2; "
-        "T = 40 τ: 1."
+        "Starts of τ, in true periods, from which every search without a remedy succeeds: 0.8 to 1.2 (2 periods "
+        "seen); 1 (40 periods seen)."
     )
-    assert gate.reach(table.assign(recovered=False)).endswith("T = 2 τ: none; T = 40 τ: none.")
+    assert gate.reach(table.assign(recovered=False)).endswith("none (2 periods seen); none (40 periods seen).")
 
 
 def test_sleepers_are_told_at_the_shortest_and_the_longest_sequence():
@@ -89,7 +109,7 @@ def test_sleepers_are_told_at_the_shortest_and_the_longest_sequence():
          "share": [0.1, 0.75, 0.3, 0.9], "error": [0.001, 0.004, 0.002, 0.003]}
     )  # fmt: skip
     assert gate.asleep(table) == (
-        "With periods up to 20 and r_on = 0.05, units that never open: 75% within T = 5, 10% within T = 50."
+        "With periods up to 20 and r_on = 0.05, 75% of the units never open within T = 5 steps, and 10% within T = 50."
     )
     assert gate.standard_error(table) == "The standard error of a share is 0.4% at most."
 
@@ -100,8 +120,8 @@ def test_the_gradient_of_sleepers_is_told_without_a_leak_and_with():
          "gate": [0.0, 1.0, 0.0012, 1.0]}
     )  # fmt: skip
     assert gate.reaching(table) == (
-        "Units that never open get 0% of the others' gradient; with a leak of 0.001, 2.5% by the weights, "
-        "0.12% by the gate."
+        "Units that never open get 0% of the others' gradient; with a leak of 0.001, 2.5% for the weights and "
+        "0.12% for the gate."
     )
 
 
@@ -116,7 +136,9 @@ def test_a_race_is_told_at_the_longest_palindromes():
         [runs([0.4], model="lstm", length=20), runs([0.2], model="lstm", length=50),
          runs([0.9], model="temporal-gate", length=50)]
     )  # fmt: skip
-    assert temporal_gate.raced(table) == "After 100 steps at T = 50: LSTM: 0.20; LSTM with temporal gate: 0.90."
+    assert temporal_gate.raced(table) == (
+        "After 100 steps at T = 50, accuracy is 0.20 without the gate and 0.90 with it."
+    )
 
 
 def climbs():
@@ -133,8 +155,18 @@ def climbs():
 
 def test_the_climb_is_told_by_the_longest_palindromes_solved():
     assert trained.longest_solved(climbs()) == (
-        "Longest palindromes solved within 1,000 steps: LSTM with plain: none; LSTM with better: 10; "
-        "LSTM with temporal gate: ≥ 20."
+        "The LSTM learns palindromes of length less than 10 with plain, 10 with better and at least 20 with a temporal "
+        "gate."
+    )
+    assert trained.answer_horizon(climbs()) == (
+        "With the gate the LSTM learns palindromes of at least 20 digits within 1,000 training steps; without it, of "
+        "10."
+    )
+    failed = climbs().query("model == 'lstm' or length == 10")
+    failed["test_accuracy"] = failed["test_accuracy"].where(failed["model"] == "lstm", 0.1)
+    assert trained.answer_horizon(failed) == (
+        "With the gate the LSTM learns palindromes of less than 10 digits within 1,000 training steps; without it, of "
+        "10."
     )
     assert trained.steps_and_minutes(climbs()) == (
         "Solved: 99% of fresh palindromes are right at a measurement; where too many seeds had failed, the others were "
@@ -151,26 +183,28 @@ def test_the_answer_hangs_on_those_without_which_it_goes():
     accuracies = {"none": 1.0, "first": 0.1, "first, by the output": 0.9, "others": 0.8}
     silenced = pd.DataFrame({"which": [*accuracies], "units": 3, "accuracy": [*accuracies.values()]})
     assert temporal_gate.hangs_on_few(silenced) == (
-        "Silencing the 3 units open at the first step leaves an accuracy of 0.10 of 1.00; silencing as many "
-        "others, 0.80."
+        "Silencing the 3 units that are open at step 1 takes accuracy from 1.00 to 0.10; silencing as many others, to "
+        "0.80."
     )
     assert temporal_gate.who_answers(units, silenced) == (
-        "Shares in the right digit's logit at T = 50, by when a unit first opens: at the first step, 33% of the units: "
-        "0.25 (0.25 to 0.25); later, 33% of the units: 0.75 (0.75 to 0.75); never, 33% of the units: 0.00 (0.00 to "
-        "0.00). Accuracy: 1.00; without the units open at the first step 0.10, unread by the output alone 0.90; "
-        "without as many others 0.80."
+        "Shares of what all units add to the right digit's logit at T = 50, by when a unit first opens: at the first "
+        "step, 33% of the units: 0.25 (0.25 to 0.25); later, 33% of the units: 0.75 (0.75 to 0.75); never, 33% of the "
+        "units: 0.00 (0.00 to 0.00). Accuracy: 1.00; without the units open at the first step 0.10, silenced for the "
+        "output alone 0.90; without as many others 0.80."
     )
     assert "never" not in temporal_gate.who_answers(units[units["first_open"] > 0], silenced)
 
 
 def test_gates_on_bursts_are_told_by_what_they_are_set_to():
-    table = pd.concat([runs([0.9], gate="none"), runs([0.5], gate="open in the burst")])
+    gates = {"none": 0.9, "open in the quiet": 0.98, "open in the burst": 0.5}
+    table = pd.concat([runs([accuracy], gate=name) for name, accuracy in gates.items()])
     bounds = {"best possible": 0.994, "best without a clock": 0.844}
     assert temporal_gate.heard_in_the_quiet(table, bounds) == (
-        "On noise bursts, accuracy after 100 steps: LSTM 0.90; set to bursts 0.50."
+        "On noise bursts, a gate set to open on the bursts answers 0.50 right, one set to the quiet 0.98, and an "
+        "ungated LSTM 0.90."
     )
     assert temporal_gate.bursts_in_full(table, bounds) == (
-        "LSTM 0.90; set to bursts 0.50. Best possible 0.994 and best without a clock 0.844."
+        "LSTM 0.90; set to quiet 0.98; set to bursts 0.50. Best possible 0.994 and best without a clock 0.844."
     )
 
 
@@ -178,11 +212,12 @@ def test_periods_are_told_by_the_starts_from_which_they_are_found():
     arrived = pd.DataFrame(
         {"start": [10.0, 10.0, 20.0, 20.0], "found": [True, False, True, True], "test_accuracy": [0.8, 0.9, 0.99, 0.97]}
     )
-    assert temporal_gate.periods_found(arrived) == (
-        "Most seeds find the period from 1 of 2 starts; the mean accuracy at the end is 0.85 to 0.98, by the start."
+    assert temporal_gate.periods_found(arrived, 20.0) == (
+        "Most networks find the noise's period from 1 of 2 starting periods (1 times the true one); accuracy ends at "
+        "0.85 to 0.98."
     )
-    assert temporal_gate.periods_found(arrived.assign(found=False)).startswith(
-        "Most seeds find the period from none of 2"
+    assert temporal_gate.periods_found(arrived.assign(found=False), 20.0) == (
+        "Most networks find the noise's period from none of 2 starting periods; accuracy ends at 0.85 to 0.98."
     )
     assert temporal_gate.found_by_start(arrived, 20.0) == (
         "Seeds that end within 2% of the true period, by the start in true periods: 0.5: 1, 1: 2."
@@ -193,22 +228,25 @@ def test_waves_are_told_for_each_way_of_sampling():
     table = pd.concat(
         [runs([0.9, 0.7], model="lstm", sampling="standard"),
          runs([0.6, 0.6], model="temporal-gate", sampling="standard"),
-         runs([0.5, 0.5], model="lstm", sampling="asynchronous")]
+         runs([0.5, 0.5], model="lstm", sampling="asynchronous"),
+         runs([0.7, 0.7], model="temporal-gate", sampling="asynchronous")]
     ).assign(steps=100, seconds=36.0)  # fmt: skip
     assert temporal_gate.told_apart(table) == (
-        "Waves told apart at the end, standard: LSTM 0.80, with gate 0.60; asynchronous: LSTM 0.50."
+        "Without the gate and with it, the share of waves told apart is 0.80 and 0.60 (standard); 0.50 and 0.70 "
+        "(asynchronous)."
     )
     assert temporal_gate.PUBLISHED_UPDATES == 10_990
     assert temporal_gate.beside_the_paper(table) == (
         "standard, 100 updates: LSTM 0.80 (0.00 to 1.00), with gate 0.60 (0.60 to 0.60); asynchronous, 100 updates: "
-        "LSTM 0.50 (0.50 to 0.50). As many updates as the paper's would take these runs 6.6 hours of one core."
+        "LSTM 0.50 (0.50 to 0.50), with gate 0.70 (0.70 to 0.70). As many updates as the paper's would take these runs "
+        "8.8 hours of one core."
     )
 
 
 def test_sums_are_told_by_their_error():
     table = runs([1.0, 1.0], model="lstm").assign(test_loss=lambda rows: 0.1 + 0.1 * rows["seed"])
     assert temporal_gate.off_by(table) == (
-        "Mean squared error after 100 steps: LSTM 0.150 (0.100 to 0.200); always answering 1: 0.167."
+        "After 100 steps the squared error is 0.150 (0.100 to 0.200) without the gate; always answering 1 gives 0.167."
     )
 
 
@@ -227,7 +265,7 @@ def test_what_a_clock_costs_is_told_by_the_first_good_step(gated, says):
          pd.DataFrame({"step": steps, "test_accuracy": [0.1, 0.9, 0.99], "r_on": 1.0, **about})]
     )  # fmt: skip
     assert temporal_gate.slowed_down(table) == (
-        f"The LSTM first has 90% right at step 100, the gates of r_on = 0.05 at {says}"
+        f"The LSTM first gets 90% right at step 100, the network with r_on = 0.05 at {says}"
     )
     assert temporal_gate.slowed_in_full(table) == (
         "Accuracy at the end, and the step of the first 90%, median of the seeds: LSTM 1.00, 90% at step 100; "
@@ -251,11 +289,12 @@ def test_the_network_is_replayed_whose_gates_left_the_noise_most():
     stayed = pd.concat([units(0, 1.0), units(10, 2.0)]).assign(start=16.0)
     shown = trained.replayed(pd.concat([stayed, left]), stayed)
     assert shown["steps"] == [0, 10]
+    assert shown["snapshot"] == 1, "it opens where the gates are apart"
     assert shown["s"].tolist() == [[1.0, 1.0], [15.5, 15.5]]
     loud = torch.zeros(trained.BURSTS.length, dtype=torch.bool)
     loud[torch.tensor(shown["loud"]) - 1] = True
     assert torch.equal(loud, trained.BURSTS.in_burst())
     assert shown["words"] == (
-        "Gates that start at 1.05 times the bursts' period. Of the openings of gates drawn at random, 100% fall into "
-        "the noise at first, 100% at the end."
+        "These gates start at 1.05 times the bursts' period. Of the openings of gates drawn at random, 100% fall into "
+        "the noise at the start and 100% at the end."
     )

@@ -111,7 +111,7 @@ def searched(plain, best, seeds=5):
     """Searches for a gate, ten a seed and remedy, of which so many (by seed) find it."""
     rows = [
         {"remedy": remedy, "seed": seed, "recovered": place < found(seed)}
-        for remedy, found in (("as it is", plain), ("both", best), ("leak", lambda seed: 1))
+        for remedy, found in (("no remedy", plain), ("both", best), ("leak", lambda seed: 1))
         for seed in range(seeds)
         for place in range(10)
     ]
@@ -417,41 +417,44 @@ CASES = [
     ("identity-grad", [reach((0.9, 0.95), (0.8, 0.85)).query("when == 'before'")], None,
      "It takes every LSTM both before its training and after."),
     ("fig3", [k_of(), 6.0, 3.0, 0.2], True,
-     "Computed from (12): k leaves zero at t = 3.00, 9.00, 15.00, 21.00 and stays open for 1.20 to 1.21; asked for"
-     " are 3, every 6 from there, and r_on τ = 1.2, to within 0.02."),
+     "Computed from (12): k leaves zero at t = 3.00, 9.00, 15.00, 21.00 and stays open for 1.20 to 1.21 steps. "
+     "Expected: t = 3, every 6 steps from there, and r_on τ = 1.2, to within 0.02."),
     ("fig3", [k_of(s=3.01), 6.0, 3.0, 0.2], True),
     ("fig3", [k_of(s=3.04), 6.0, 3.0, 0.2], False,
-     "Computed from (12): k leaves zero at t = 3.04, 9.04, 15.04, 21.04 and stays open for 1.20 to 1.21; asked for"
-     " are 3, every 6 from there, and r_on τ = 1.2, to within 0.02."),
+     "Computed from (12): k leaves zero at t = 3.04, 9.04, 15.04, 21.04 and stays open for 1.20 to 1.21 steps. "
+     "Expected: t = 3, every 6 steps from there, and r_on τ = 1.2, to within 0.02."),
     ("fig3", [k_of(r_on=0.2 + 0.01 / 6), 6.0, 3.0, 0.2], True),
     ("fig3", [k_of(r_on=0.2 + 0.04 / 6), 6.0, 3.0, 0.2], False),
     ("fig3", [k_of(tau=6.02, r_on=1.2 / 6.02), 6.0, 3.0, 0.2], False),
     ("fig3", [k_of(until=9.5), 6.0, 3.0, 0.2], True),
     ("fig3", [k_of(until=8.9), 6.0, 3.0, 0.2], None, "It takes a gate that opens twice."),
-    ("k-zero", [states([0.0, 0.5, 0.0, 0.0], [1.0, 2.0, 2.0, 2.0], [3.0, 4.0, 4.0, 4.0])], True,
-     "The state equals the previous one to the bit at 2 of 2 closed steps."),
+    ("k-zero", [states([0.0, 0.5, 0.0, 0.0], [0.0, 2.0, 2.0, 2.0], [0.0, 4.0, 4.0, 4.0])], True,
+     "The state equals the previous one to the bit at 3 of 3 closed steps."),
     ("k-zero", [states([0.5, 0.5, 0.0], [1.0, 2.0, 2.0], [3.0, 4.0, 4.0])], True,
      "The state equals the previous one to the bit at 1 of 1 closed step."),
-    ("k-zero", [states([0.0, 0.5, 0.0, 0.0], [1.0, 2.0, 2.0, 2.0], [3.0, 4.0, 4.0, 4.0 + 1e-15])], False,
-     "The state equals the previous one to the bit at 1 of 2 closed steps."),
+    ("k-zero", [states([0.0, 0.5, 0.0, 0.0], [1e-15, 2.0, 2.0, 2.0], [0.0, 4.0, 4.0, 4.0 + 1e-15])], False,
+     "The state equals the previous one to the bit at 1 of 3 closed steps."),
     ("k-zero", [states([0.0, 0.0, 0.0], [1.0, 2.0, 2.1], [3.0, 3.0, 3.0])], False,
-     "The state equals the previous one to the bit at none of 2 closed steps."),
-    ("k-zero", [states([0.0, 0.5, 0.0, 0.0], [1.0, 2.0, 2.1, 2.1], [3.0, 4.0, 4.0, 4.0])], False),
-    ("k-zero", [states([0.0, 0.5, 0.2], [1.0, 2.0, 3.0], [3.0, 4.0, 5.0])], None,
-     "The gate is closed at no step after the first."),
+     "The state equals the previous one to the bit at none of 3 closed steps."),
+    ("k-zero", [states([0.0, 0.5, 0.0, 0.0], [0.0, 2.0, 2.1, 2.1], [0.0, 4.0, 4.0, 4.0])], False),
+    ("k-zero", [states([0.1, 0.5, 0.2], [1.0, 2.0, 3.0], [3.0, 4.0, 5.0])], None,
+     "The gate is closed at no step."),
     ("k-nothing-lost", [0.0, 1 / 3], False,
-     "At the peak k = 1, with f = 0, the share of the old cell state that is kept is 0. In integer time this gate "
-     "reaches k = 0.33 at most, so that at least 0.67 of it stays at each step."),
+     "At the peak k = 1, with f = 0, the share of the old cell state that is kept is 0. At whole steps figure 3's "
+     "gate reaches k = 0.33 at most, so each step keeps at least 0.67 of the state."),
     ("k-nothing-lost", [1e-9, 1 / 3], True),
     ("learnable", [searched(lambda seed: 3, lambda seed: 8 + seed % 2), arrived(True, False, True)], True,
-     "Share of the starts from which a gate is found again from its output: 0.30 (0.30 to 0.30) without a remedy, "
-     "0.84 (0.77 to 0.91) with the best (both); against 0.5. Learned with a network's weights, the period is found"
-     " in most seeds from 2 of 3 starts."),
+     "This verdict counts searches for a gate from its output alone: they find it from a share of the starts of 0.84 "
+     "(0.77 to 0.91) with the best remedy (both; threshold 0.5), 0.30 (0.30 to 0.30) with none. Not counted: in a "
+     "network that learns its weights too, most seeds find the period from 2 of 3 starts, 10 and 30 steps."),
     ("learnable", [searched(lambda seed: 3, lambda seed: 5 + (seed > 0)), arrived(True)], True),
-    ("learnable", [searched(lambda seed: 3, lambda seed: 5 - (seed > 0)), arrived(False)], False),
+    ("learnable", [searched(lambda seed: 3, lambda seed: 5 - (seed > 0)), arrived(False)], False,
+     "This verdict counts searches for a gate from its output alone: they find it from a share of the starts of 0.42 "
+     "(0.36 to 0.48) with the best remedy (both; threshold 0.5), 0.30 (0.30 to 0.30) with none. Not counted: in a "
+     "network that learns its weights too, most seeds find the period from none of 1 start."),
     ("learnable", [searched(lambda seed: 3, lambda seed: 5), arrived(True)], None),
     ("learnable", [searched(lambda seed: 3, lambda seed: 10 * (seed % 2)), arrived(True)], None),
-    ("learnable", [searched(lambda seed: 3, lambda seed: 8).query("remedy != 'as it is'"), arrived(True)], None,
+    ("learnable", [searched(lambda seed: 3, lambda seed: 8).query("remedy != 'no remedy'"), arrived(True)], None,
      "It takes searches without a remedy."),
     ("periodic-noise", [gated(0.97, lstm=0.8, quiet=0.98), 0.84], True,
      "On noise bursts: accuracy 0.97 (0.97 to 0.97) with learned gates, 0.98 (0.98 to 0.98) with gates set to the "
@@ -471,16 +474,16 @@ CASES = [
     ("periodic-noise", [gated(0.97).query("gate == 'drawn, learned'"), 0.84], None,
      "There is no run with the gate 'open in the quiet'."),
     ("s-noise", [gated(0.97, quiet=0.98, burst=0.52)], False,
-     "The gate is open from s on, for r_on τ: these say what it listens to. Set to the noise, accuracy 0.52 (0.52 "
-     "to 0.52); set to the quiet, 0.98 (0.98 to 0.98); a difference of -0.46 (-0.46 to -0.46), against 0.1 either "
-     "way; chance is 0.5."),
+     "From s on the gate is open for r_on τ steps, so s and r_on say what it listens to. Set to the noise, its "
+     "accuracy is 0.52 (0.52 to 0.52); set to the quiet, 0.98 (0.98 to 0.98): a difference of -0.46 (-0.46 to -0.46); "
+     "threshold 0.1 either way, chance 0.5."),
     ("s-noise", [gated(0.97, quiet=0.5, burst=0.601)], True),
     ("s-noise", [gated(0.97, quiet=0.5, burst=0.599)], None),
     ("s-noise", [gated(0.97, quiet=0.599, burst=0.5)], None),
     ("s-noise", [gated(0.97, quiet=0.601, burst=0.5)], False,
-     "The gate is open from s on, for r_on τ: these say what it listens to. Set to the noise, accuracy 0.50 (0.50 "
-     "to 0.50); set to the quiet, 0.60 (0.60 to 0.60); a difference of -0.101 (-0.101 to -0.101), against 0.1 "
-     "either way; chance is 0.5."),
+     "From s on the gate is open for r_on τ steps, so s and r_on say what it listens to. Set to the noise, its "
+     "accuracy is 0.50 (0.50 to 0.50); set to the quiet, 0.60 (0.60 to 0.60): a difference of -0.101 (-0.101 to "
+     "-0.101); threshold 0.1 either way, chance 0.5."),
     ("s-noise", [gated(0.97, burst=lambda seed: (0.6, 0.99)[seed % 2])], None),
     ("s-noise", [gated(0.97).query("gate == 'none' or gate == 'drawn, learned'")], None,
      "This build has no such runs."),

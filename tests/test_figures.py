@@ -272,7 +272,7 @@ def derivatives(mods=("floored", "stopped")):
     return pd.DataFrame(rows, columns=["mod", "periods", "error"])
 
 
-def found(remedies=("as it is", "both"), periods=(2, 10), seeds=(0, 1)):
+def found(remedies=("no remedy", "both"), periods=(2, 10), seeds=(0, 1)):
     rows = [
         (remedy, n, ratio, offset, seed, remedy == "both" or (ratio, offset, seed) == (1.0, 0.0, 0), remedy)
         for remedy, n, seed in product(remedies, periods, seeds)
@@ -314,13 +314,13 @@ def asleep(gates=tuple(temporal_gate.BURST_NAMES), seeds=(0, 1)):
 
 
 def sought(starts=(16.0, 20.0), seeds=(0, 1)):
-    ends = [(start, seed, 0.9 - abs(start - 20) / 10) for start, seed in product(starts, seeds)]
+    ends = [(start, seed, 0.9 - abs(start - 20) / 10, start == 20) for start, seed in product(starts, seeds)]
     ways = [
         (start, seed, step, start + unit + step * (20 - start) / 100)
         for start, seed, step, unit in product(starts, seeds, STEPS, (-0.1, 0.0, 0.1))
     ]
     return (
-        pd.DataFrame(ends, columns=["start", "seed", "test_accuracy"]),
+        pd.DataFrame(ends, columns=["start", "seed", "test_accuracy", "found"]),
         pd.DataFrame(ways, columns=["start", "seed", "step", "tau"]),
         20.0,
         {"best possible": 0.99},
@@ -447,7 +447,7 @@ DRAWINGS = {
     "updates, one r_on": lambda: gate.updates(counted((0.2,))),
     "derivatives of mod": lambda: gate.mod_derivatives(derivatives(), found(("floored", "stopped"))),
     "recovery": lambda: gate.recovery(found()),
-    "recovery, one of each": lambda: gate.recovery(found(("as it is",), (2,), (0,))),
+    "recovery, one of each": lambda: gate.recovery(found(("no remedy",), (2,), (0,))),
     "never open": lambda: gate.never_open(shut()),
     "never open, one": lambda: gate.never_open(shut((20.0,))),
     "leaked gradients": lambda: gate.leaked_gradients(leaked()),
@@ -801,7 +801,7 @@ def test_the_name_of_a_gate_stands_beside_its_line_and_between_the_bounds():
 
 def test_sine_waves_are_told_beside_what_was_published():
     figure = temporal_gate.sine_waves(waves(["standard", "asynchronous"]))
-    assert [ax.get_title() for ax in figure.axes] == ["standard", "asynchronous"]
+    assert [ax.get_title() for ax in figure.axes] == ["standard: every unit of time", "asynchronous: at random moments"]
     dotted = [round(line.get_ydata()[0], 4) for line in figure.axes[0].lines if len(set(line.get_ydata())) == 1]
     assert {0.8934, 0.9926} <= set(dotted)
     assert {"LSTM", "with gate", "chance"} == set(words(figure.axes[1]))
@@ -861,10 +861,10 @@ def test_a_heat_map_of_shut_units_says_its_shares():
 def test_gradients_that_are_zero_are_named_and_not_drawn():
     figure = gate.leaked_gradients(leaked())
     named = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert [name for name in named if name.endswith("all zero")] == ["never open, leak 0, all zero"]
+    assert [name for name in named if name.endswith("all 0")] == ["units that never open, leak 0: all 0"]
     drawn = {line.get_label(): len(line.get_xdata()) for line in figure.axes[0].lines}
-    assert drawn["never open, leak 0, all zero"] == 0
-    assert drawn["never open, leak 0.001"] == drawn["open at some step, leak 0"] == 3
+    assert drawn["units that never open, leak 0: all 0"] == 0
+    assert drawn["units that never open, leak 0.001"] == drawn["units that open, leak 0"] == 3
 
 
 def test_what_has_underflowed_leaves_the_log_scale():

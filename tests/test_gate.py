@@ -207,7 +207,7 @@ SHORT = gate.Search(steps=300)
 
 
 def test_a_gate_is_found_from_next_to_it_and_not_from_far_away():
-    table = gate.recovery(GATE, [0, 1], [4], [0.98, 2.0], [], {"as it is": gate.Remedy()}, SHORT)
+    table = gate.recovery(GATE, [0, 1], [4], [0.98, 2.0], [], {"no remedy": gate.Remedy()}, SHORT)
     assert table.groupby("ratio")["recovered"].mean().tolist() == [1, 0]
     assert sorted(zip(table["ratio"], table["seed"])) == [(0.98, 0), (0.98, 1), (2.0, 0), (2.0, 1)]
 
@@ -216,7 +216,7 @@ def test_short_times_first_find_a_gate_that_is_not_found_otherwise():
     table = gate.recovery(GATE, [0, 1, 2], [20], [0.8, 1.2], [])
     assert len(table) == 4 * 2 * 3
     share = table.groupby("remedy")["recovered"].mean()
-    assert share["as it is"] <= 0.2
+    assert share["no remedy"] <= 0.2
     assert min(share["short times first"], share["both"]) >= 0.8
 
 
@@ -256,6 +256,6 @@ def test_a_derivative_that_is_stopped_does_not_find_the_period():
 
 def test_a_gate_that_never_shuts_is_searched_as_well():
     table = gate.recovery(
-        GATE._replace(r_on=1.0), [0], [2], [1.0], [], {"as it is": gate.Remedy()}, gate.Search(steps=50)
+        GATE._replace(r_on=1.0), [0], [2], [1.0], [], {"no remedy": gate.Remedy()}, gate.Search(steps=50)
     )
     assert table["recovered"].all()

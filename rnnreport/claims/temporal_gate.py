@@ -11,7 +11,7 @@ from rnnreport.claims.evidence import at_last_step, every, mean, paired, share
 from rnnreport.claims.verdicts import CannotTellError, Finding, predicate
 from rnnreport.claims.verdicts import judge as judge
 from rnnreport.intervals import digits_beside, exceeds, interval
-from rnnreport.words import counted, from_to
+from rnnreport.words import counted, from_to, listed
 
 BURSTS = ["gate", "seed", "step", "test_accuracy"]
 
@@ -32,18 +32,18 @@ def fig3(k: pd.DataFrame, tau: float, s: float, r_on: float) -> Finding:
     digits = max(2, round(-math.log10(spacing)))
     return bool(max(apart) <= 2 * spacing), (
         f"Computed from (12): k leaves zero at t = {', '.join(f'{start:.{digits}f}' for start in starts)} and stays "
-        f"open for {from_to(widths, f'.{digits}f')}; asked for are {s:g}, every {tau:g} from there, and r_on τ = "
-        f"{r_on * tau:g}, to within {2 * spacing:.1g}."
+        f"open for {from_to(widths, f'.{digits}f')} steps. Expected: t = {s:g}, every {tau:g} steps from there, and "
+        f"r_on τ = {r_on * tau:g}, to within {2 * spacing:.1g}."
     )
 
 
 @predicate("k-zero", ["k", "gated h", "gated c"])
 def k_zero(states: pd.DataFrame) -> Finding:
-    """states: a unit behind the gate over time (t, k, gated h, gated c)."""
+    """states: a unit behind the gate over time (t, k, gated h, gated c), from a state of zeros."""
     both = states[["gated h", "gated c"]]
-    moved = both.ne(both.shift()).any(axis=1)[states["k"] == 0].iloc[int(states["k"].iloc[0] == 0) :]
+    moved = both.ne(both.shift(fill_value=0.0)).any(axis=1)[states["k"] == 0]
     if moved.empty:
-        raise CannotTellError("The gate is closed at no step after the first.")
+        raise CannotTellError("The gate is closed at no step.")
     return not moved.any(), (
         f"The state equals the previous one to the bit at {(~moved).sum() or 'none'} of "
         f"{counted(len(moved), 'closed step')}."
@@ -55,8 +55,8 @@ def k_nothing_lost(retained: float, largest_integer_k: float) -> Finding:
     """retained: the share of the old c kept at k = 1 with f = 0; largest_integer_k: of figure 3's gate."""
     most = round(largest_integer_k, 2)
     return bool(retained > 0), (
-        f"At the peak k = 1, with f = 0, the share of the old cell state that is kept is {retained:g}. In integer time "
-        f"this gate reaches k = {most:.2f} at most, so that at least {1 - most:.2f} of it stays at each step."
+        f"At the peak k = 1, with f = 0, the share of the old cell state that is kept is {retained:g}. At whole steps "
+        f"figure 3's gate reaches k = {most:.2f} at most, so each step keeps at least {1 - most:.2f} of the state."
     )
 
 
@@ -64,14 +64,17 @@ def k_nothing_lost(retained: float, largest_integer_k: float) -> Finding:
 def learnable(searched: pd.DataFrame, arrived: pd.DataFrame) -> Finding:
     """searched: gates sought from their output (remedy, seed, recovered); arrived: learned in a network (found)."""
     shares = searched.pivot_table("recovered", index="seed", columns="remedy")
-    if "as it is" not in shares:
+    if "no remedy" not in shares:
         raise CannotTellError("It takes searches without a remedy.")
     best = shares[shares.mean().idxmax()].dropna()
     found = arrived.groupby("start")["found"].mean()
+    near = found.index[found > 0.5]
+    which = f", {listed([f'{start:g}' for start in near])} steps" if len(near) else ""
     return exceeds(best.tolist(), 0.5), (
-        f"Share of the starts from which a gate is found again from its output: {share(shares['as it is'].dropna())} "
-        f"without a remedy, {share(best, 0.5)} with the best ({best.name}); against 0.5. Learned with a network's "
-        f"weights, the period is found in most seeds from {(found > 0.5).sum()} of {counted(len(found), 'start')}."
+        f"This verdict counts searches for a gate from its output alone: they find it from a share of the starts of "
+        f"{share(best, 0.5)} with the best remedy ({best.name}; threshold 0.5), {share(shares['no remedy'].dropna())} "
+        f"with none. Not counted: in a network that learns its weights too, most seeds find the period from "
+        f"{len(near) or 'none'} of {counted(len(found), 'start')}{which}."
     )
 
 
@@ -99,9 +102,9 @@ def s_noise(table: pd.DataFrame) -> Finding:
     holds = True if exceeds(lead, 0.1) else False if exceeds([-value for value in lead], 0.1) else None
     difference = mean(lead, math.copysign(0.1, sum(lead)))
     return holds, (
-        "The gate is open from s on, for r_on τ: these say what it listens to. Set to the noise, accuracy "
-        f"{share(burst)}; set to the quiet, {share(quiet)}; a difference of {difference}, against 0.1 either way; "
-        "chance is 0.5."
+        "From s on the gate is open for r_on τ steps, so s and r_on say what it listens to. Set to the noise, its "
+        f"accuracy is {share(burst)}; set to the quiet, {share(quiet)}: a difference of {difference}; threshold 0.1 "
+        "either way, chance 0.5."
     )
 
 

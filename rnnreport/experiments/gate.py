@@ -240,7 +240,7 @@ class Remedy(NamedTuple):
 
 
 REMEDIES = {
-    "as it is": Remedy(),
+    "no remedy": Remedy(),
     "wide gate first": Remedy(r_on=0.5),
     "short times first": Remedy(grow=True),
     "both": Remedy(grow=True, r_on=0.5),
@@ -362,7 +362,7 @@ def recovery_by_mod(
 ) -> pd.DataFrame:
     """:func:`recovery` without a remedy by each of :data:`MODS`, from starts near the truth; one more column, mod."""
     parts = [
-        recovery(gate, seeds, periods, ratios, offsets, {"as it is": Remedy()}, search._replace(mod=name))
+        recovery(gate, seeds, periods, ratios, offsets, {"no remedy": Remedy()}, search._replace(mod=name))
         for name in MODS
     ]
     return pd.concat([part.assign(mod=name) for name, part in zip(MODS, parts)], ignore_index=True)

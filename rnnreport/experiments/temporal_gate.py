@@ -84,13 +84,28 @@ def lengths_solved(p: TemporalGateParameters) -> list[Climbed]:
 
 def longest_solved(climbs: pd.DataFrame) -> str:
     """How far each network of :func:`lengths_solved` gets, in a sentence. climbs: of :func:`horizon.tabulated`."""
-    found = []
-    solved = horizon.horizons(climbs).set_index(["model", "value"])["horizon"]
-    for (model, value), rows in words.grouped(climbs, "model", "value"):
-        longest, tried = solved[model, value], rows["length"].max()
-        length = f"≥ {longest}" if longest == tried else longest or "none"
-        found.append(f"{_name(model, value)}: {length}")
-    return f"Longest palindromes solved within {climbs['steps'].max():,.0f} steps: {'; '.join(found)}."
+    found = [f"{length} with {start or 'a temporal gate'}" for (_, start), length in _horizons(climbs).items()]
+    return f"The LSTM learns palindromes of length {words.listed(found)}."
+
+
+def answer_horizon(climbs: pd.DataFrame) -> str:
+    """How far the gated network gets, and the LSTM from its better start."""
+    length = {model: length for (model, _), length in _horizons(climbs).items()}
+    return (
+        f"With the gate the LSTM learns palindromes of {length['temporal-gate']} digits within "
+        f"{climbs['steps'].max():,.0f} training steps; without it, of {length['lstm']}."
+    )
+
+
+def _horizons(climbs: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """The longest palindromes solved in words, by model and start, the start that gets further last."""
+    found, lengths = {}, climbs.groupby(["model", "value"])["length"]
+    solved = horizon.horizons(climbs).sort_values("horizon", kind="stable")
+    for model, start, longest in zip(solved["model"], solved["value"], solved["horizon"]):
+        tried = lengths.get_group((model, start))
+        known = f"{'at least ' if longest == tried.max() else ''}{longest:,}"
+        found[model, start] = known if longest else f"less than {tried.min():,}"
+    return found
 
 
 def steps_and_minutes(climbs: pd.DataFrame) -> str:
@@ -281,8 +296,9 @@ def replayed(sought: pd.DataFrame, drawn: pd.DataFrame) -> dict[str, Any]:
         **{name: frame.to_numpy() for name, frame in frames.items()},
         "length": BURSTS.length,
         "loud": (BURSTS.in_burst().nonzero().flatten() + 1).tolist(),
-        "words": f"Gates that start at {rows['start'].iloc[0] / BURSTS.period:g} times the bursts' period. Of the "
-        f"openings of gates drawn at random, {before} fall into the noise at first, {after} at the end.",
+        "words": f"These gates start at {rows['start'].iloc[0] / BURSTS.period:g} times the bursts' period. Of the "
+        f"openings of gates drawn at random, {before} fall into the noise at the start and {after} at the end.",
+        "snapshot": len(frames["tau"]) - 1,  # at the start they are all one gate
     }
 
 

@@ -213,4 +213,4 @@ def update(k: float) -> Figure:
 
 def mixes(k: float) -> str:
     """What an openness does in one step."""
-    return f"A gate that is open by k = {k:.2f} mixes {k:.2f} of the candidate and {1 - k:.2f} of the old state."
+    return f"A gate of openness k = {k:.2f} mixes {k:.2f} of the candidate with {1 - k:.2f} of the old state."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -63,8 +63,8 @@ def opens(k: pd.DataFrame, gate: Gate) -> str:
     """When a gate opens, by its three numbers."""
     tau, s, r_on = gate
     return (
-        f"With τ = {tau:g}, s = {s:g} and r_on = {r_on:g} the gate opens at t = {s:g} for "
-        f"{r_on * tau:g} steps, and again every {tau:g}."
+        f"With period τ = {tau:g}, shift s = {s:g} and open ratio r_on = {r_on:g} the gate opens at t = {s:g} for "
+        f"{r_on * tau:g} steps, and again every {tau:g} steps."
     )
 
 
@@ -77,7 +77,7 @@ def at_whole_steps(k: pd.DataFrame) -> str:
     )
 
 
-@chart("Green: behind the gate; blue: without it; one unit of eight, the same weights and input")
+@chart("Green: behind the gate; blue: without it; one unit of eight, same random weights, same noise as input")
 def states(table: pd.DataFrame) -> Figure:
     """Cell state, hidden state and openness of one unit over the steps, in three charts one above the other.
 
@@ -106,7 +106,7 @@ def changes(table: pd.DataFrame) -> str:
         return f"{(states != states.shift(fill_value=0.0)).any(axis=1).sum() or 'none'}"
 
     gated, ungated = changed("gated c", "gated h"), changed("c", "h")
-    return f"Behind the gate c and h change at {gated} of {len(table)} steps, without it at {ungated}."
+    return f"Behind the gate the unit's state changes at {gated} of {len(table)} steps; without the gate, at {ungated}."
 
 
 @chart("Lines: the formula; circles: measured; dotted: without a gate")
@@ -128,11 +128,14 @@ def half_lives(table: pd.DataFrame) -> Figure:
 
 
 def lasts_longer(table: pd.DataFrame) -> str:
-    """By how much the narrowest gate lengthens a memory's half-life, for the least and the largest forget gate."""
+    """By how much the narrowest gate changes a memory's half-life, for the least and the largest forget gate."""
     narrow = table[table["r_on"] == table["r_on"].min()].sort_values("forget")
-    times = narrow["measured"] / narrow["ungated"]
-    ends = [f"{time:.0f} (f = {forget:g})" for time, forget in zip(times, narrow["forget"])]
-    return f"At r_on = {narrow['r_on'].iloc[0]:g} the gate multiplies a memory's half-life by {ends[0]} to {ends[-1]}."
+    times = (narrow["measured"] / narrow["ungated"]).map("{:.0f} times".format).tolist()
+    least, most = narrow["forget"].iloc[0], narrow["forget"].iloc[-1]
+    return (
+        f"Open {percent(narrow['r_on'].iloc[0])} of the time, the gate makes a memory last {times[0]} as long (forget "
+        f"gate {least:g}) or {times[-1]} (forget gate {most:g})."
+    )
 
 
 def off_the_formula(table: pd.DataFrame) -> str:
@@ -164,16 +167,26 @@ def updates(table: pd.DataFrame) -> Figure:
 
 
 def open_on_average(table: pd.DataFrame) -> str:
-    """At how many steps units are open on average, and how many of them at none, for each open ratio."""
+    """At how many steps the units that open least are open on average, and how many of them at none."""
+    ratio, rows = next(iter(table.groupby("r_on")))
+    steps = rows["expected"].iloc[0] / ratio
+    return (
+        f"With r_on = {ratio:g} a unit is open at {rows['updates'].mean():.1f} of {steps:.0f} steps on average; "
+        f"{percent((rows['updates'] == 0).mean())} of the units never open."
+    )
+
+
+def open_by_ratio(table: pd.DataFrame) -> str:
+    """The same for each open ratio."""
     found = [
-        f"r_on = {ratio:g}: {rows['updates'].mean():.1f} ({percent((rows['updates'] == 0).mean())} never)"
+        f"{rows['updates'].mean():.1f} at r_on = {ratio:g} ({percent((rows['updates'] == 0).mean())} of units never)"
         for ratio, rows in grouped(table, "r_on")
     ]
-    steps = table["expected"].iloc[0] / table["r_on"].iloc[0]
-    return f"Steps open of {steps:.0f}, on average: {'; '.join(found)}."
+    units = table.groupby("r_on").size().iloc[0] // table["seed"].nunique()
+    return f"Steps at which a unit is open, on average: {', '.join(found)}. {units:,} units per seed."
 
 
-@chart("Errors of 0 are not drawn")
+@chart("One marker per way to differentiate mod; errors of 0 are not drawn")
 def mod_derivatives(table: pd.DataFrame, by_mod: pd.DataFrame) -> Figure:
     """Five derivatives of mod: how wrong each is over the periods gone by, and how often a gate is found with it.
 
@@ -183,15 +196,16 @@ def mod_derivatives(table: pd.DataFrame, by_mod: pd.DataFrame) -> Figure:
     figure, (left, right) = new(2, figsize=(7.6, 3.4))
     names = list(dict.fromkeys(table["mod"]))
     markers = dict(zip(names, "osDx+"))
-    for colour, name in zip(SEQUENCE, names):
+    periods = sorted(table["periods"].unique())
+    for place, (colour, name) in enumerate(zip(SEQUENCE, names)):
         rows = table[table["mod"] == name].sort_values("periods")
         share = by_mod[by_mod["mod"] == name].groupby("periods")["recovered"].mean()
-        left.plot(rows["periods"], rows["error"], markers[name], color=colour, ms=6)
+        beside = np.arange(len(rows)) + 0.15 * (place - (len(names) - 1) / 2)  # equal errors would hide each other
+        left.plot(beside, rows["error"], markers[name], color=colour, ms=5)
         right.plot(share.index, share, color=colour, marker=markers[name], ms=6, lw=1.2, label=name)
-    left.set_xscale("symlog", linthresh=1)
-    left.xaxis.set_major_formatter("{x:g}")
-    left.set(yscale="log", xlabel="periods since s", ylabel="relative error of ∂k/∂τ")
-    right.set(xscale="log", xlabel="periods seen, T/τ", ylabel="gates found again (share)", ylim=(-0.03, 1.03))
+    left.set_xticks(range(len(periods)), [f"{n:g}" for n in periods])
+    left.set(yscale="log", xlabel="whole periods between s and t", ylabel="relative error of ∂k/∂τ")
+    right.set(xscale="log", xlabel="periods seen in the search", ylabel="gates found again (share)", ylim=(-0.03, 1.03))
     log_ticks(right.xaxis)
     legend_below(figure, len(names))
     return figure
@@ -200,20 +214,22 @@ def mod_derivatives(table: pd.DataFrame, by_mod: pd.DataFrame) -> Figure:
 def wrong_derivatives(table: pd.DataFrame, by_mod: pd.DataFrame) -> str:
     """How far each derivative is from the differences once a period has passed, in the median."""
     errors = table[table["periods"] > 0].groupby("mod", sort=False)["error"].median()
-    found = [f"{name} {percent(error) if error > 0.001 else f'{error:.0e}'}" for name, error in errors.items()]
-    return f"Median error of ∂k/∂τ once a period has passed: {', '.join(found)}."
+    right = [f"{error:.0e} ({name})" for name, error in errors.items() if error <= 0.001]
+    wrong = [f"{percent(error)} ({name})" for name, error in errors.items() if error > 0.001]
+    found = [f"{how} {words.listed(names)}" for how, names in (("right to", right), ("off by", wrong)) if names]
+    return f"Once a period has passed, ∂k/∂τ is {'; '.join(found)}."
 
 
 def found_by_mod(table: pd.DataFrame, by_mod: pd.DataFrame) -> str:
     """How often a gate is found again with each derivative."""
     shares = by_mod.groupby("mod", sort=False)["recovered"].mean()
     return (
-        f"Gates found again: {', '.join(f'{name} {percent(share)}' for name, share in shares.items())}. The error is "
-        f"relative to central differences. {words.counted(by_mod['seed'].nunique(), 'seed')}."
+        f"Gates found again: {', '.join(f'{name} {percent(share)}' for name, share in shares.items())}. Errors are "
+        f"medians, relative to central differences. {words.counted(by_mod['seed'].nunique(), 'seed')}."
     )
 
 
-@chart("Top: start moved in τ; bottom: in s")
+@chart("Top: the search starts at a wrong τ; bottom: at a wrong s")
 def recovery(table: pd.DataFrame) -> Figure:
     """How often a gate is found again, by how far off the search starts: one line for each remedy.
 
@@ -223,14 +239,14 @@ def recovery(table: pd.DataFrame) -> Figure:
     figure, axes = new(len(numbers), 2, sharey=True, squeeze=False, figsize=(2.5 * len(numbers) + 0.6, 4.4))
     starts = (
         ("ratio", table["offset"] == 0, "start of τ / true τ"),
-        ("offset", table["ratio"] == 1, "(start of s − s) / τ"),
+        ("offset", table["ratio"] == 1, "start of s, off by (periods)"),
     )
     for row, (column, chosen, xlabel) in zip(axes, starts):
         for ax, n in zip(row, numbers):
             _shares(ax, table[chosen & (table["periods"] == n)], column, remedies)
             ax.set(xlabel=xlabel, ylim=(-0.03, 1.03))
             if column == "ratio":
-                ax.set(xscale="log", title=f"T = {n:g} τ")
+                ax.set(xscale="log", title=words.counted(int(n), "period") + " seen")
                 log_ticks(ax.xaxis)
         row[0].set(ylabel="found again (share)")
     legend_below(figure, len(remedies))
@@ -240,17 +256,28 @@ def recovery(table: pd.DataFrame) -> Figure:
 def found_again(table: pd.DataFrame) -> str:
     """From which share of the starts the gate is found, for each remedy."""
     shares = table.groupby("remedy", sort=False)["recovered"].mean()
-    found = [f"{name} {percent(share)}" for name, share in shares.items()]
-    return f"Starts from which a gate is found again by its output: {', '.join(found)}."
+    found = [f"{percent(share)} with {name}" for name, share in shares.items()]
+    return f"The gate is found from {words.listed(found).replace(' with', ' of starts with', 1)}."
+
+
+def answer_recovery(table: pd.DataFrame) -> str:
+    """From which share of the starts a gate is found again without a remedy, and with the best."""
+    shares = table.groupby("remedy", sort=False)["recovered"].mean()
+    plain, best = shares["no remedy"], shares.max()
+    helped = f"at best, with a remedy, from {percent(best)}" if best > plain else "no remedy helps"
+    return (
+        f"From a known gate's output, gradient descent finds its τ, s and r_on again from {percent(plain)} of the "
+        f"starts tried; {helped}."
+    )
 
 
 def reach(table: pd.DataFrame) -> str:
     """Between which starts of the period every search without a remedy succeeds, by the number of periods seen."""
-    found, plain = [], table[(table["remedy"] == "as it is") & (table["offset"] == 0)]
+    found, plain = [], table[(table["remedy"] == "no remedy") & (table["offset"] == 0)]
     for n, rows in grouped(plain, "periods"):
         share = rows.groupby("ratio")["recovered"].mean()
         inside = [ratio for ratio in share.index if (share[min(ratio, 1.0) : max(ratio, 1.0)] == 1).all()]
-        found.append(f"T = {n:g} τ: {words.from_to(inside, 'g') if inside else 'none'}")
+        found.append(f"{words.from_to(inside, 'g') if inside else 'none'} ({words.counted(int(n), 'period')} seen)")
     return f"Starts of τ, in true periods, from which every search without a remedy succeeds: {'; '.join(found)}."
 
 
@@ -287,8 +314,11 @@ def asleep(table: pd.DataFrame, r_on: float = 0.05) -> str:
     """How many units of the shortest periods never open, at the shortest and the longest T. r_on: the paper's."""
     rows = table[(table["longest"] == table["longest"].min()) & (table["r_on"] == r_on)].sort_values("length")
     longest = rows["longest"].iloc[0]
-    first, last = (f"{percent(rows['share'].iloc[at])} within T = {rows['length'].iloc[at]}" for at in (0, -1))
-    return f"With periods up to {longest:.0f} and r_on = {r_on:g}, units that never open: {first}, {last}."
+    first, last = ((percent(rows["share"].iloc[at]), rows["length"].iloc[at]) for at in (0, -1))
+    return (
+        f"With periods up to {longest:.0f} and r_on = {r_on:g}, {first[0]} of the units never open within T = "
+        f"{first[1]} steps, and {last[0]} within T = {last[1]}."
+    )
 
 
 def standard_error(table: pd.DataFrame) -> str:
@@ -296,21 +326,24 @@ def standard_error(table: pd.DataFrame) -> str:
     return f"The standard error of a share is {table['error'].max():.1%} at most."
 
 
-@chart("Units sorted, the largest gradient first; gradients of 0 are not drawn")
+@chart("Units sorted by gradient, the largest first; gradients of 0 are not drawn")
 def leaked_gradients(table: pd.DataFrame) -> Figure:
     """Two charts of the gradient that reaches each unit, for units that open and units that do not, by leak.
 
     table: columns leak, seed, unit, dead, weights and gate (norms of gradients).
     """
     figure, axes = new(2, figsize=(7.4, 3.2))
-    titles = {"weights": "by the unit's weights", "gate": "by log τ, s and logit $r_\\mathrm{on}$"}
+    titles = {"weights": "gradient of the unit's weights", "gate": "gradient of log τ, s and logit $r_\\mathrm{on}$"}
+    # wide and pale without a leak, so that lines which are equal with a leak and without can both be seen
+    styles: list[dict[str, Any]] = [{"ls": "-", "lw": 5, "alpha": 0.35}, {"ls": "--"}, {"ls": ":"}]
     for ax, (column, title) in zip(axes, titles.items()):
-        for style, (leak, rows) in zip(("-", "--", ":"), table.groupby("leak")):
-            for dead, colour, name in ((False, GATED, "open at some step"), (True, GUIDE, "never open")):
+        for style, (leak, rows) in zip(styles, table.groupby("leak")):
+            for dead, colour, name in ((False, GATED, "units that open"), (True, GUIDE, "units that never open")):
                 norms = falling(rows.loc[rows["dead"] == dead, column])
-                label = f"{name}, leak {leak:g}" + (", all zero" if len(norms) and not norms.max() else "")
+                label = f"{name}, leak {leak:g}"
+                label += ": all 0" if len(norms) and not norms.max() else ""
                 shown = norms[norms > 0]
-                ax.plot(shown.index, shown, color=colour, ls=style, label=label)
+                ax.plot(shown.index, shown, color=colour, label=label, **style)
         ax.set(yscale="log", xlabel="share of units", xlim=(0, 1), title=title)
     axes[0].set(ylabel="norm of the gradient")
     legend_below(figure)
@@ -326,7 +359,8 @@ def reaching(table: pd.DataFrame) -> str:
         return float(medians[True] / medians[False])
 
     none, most = table["leak"].min(), table["leak"].max()
+    weights, gate = percent(share(most, "weights"), 1), percent(share(most, "gate"), 2)
     return (
         f"Units that never open get {percent(share(none, 'weights'))} of the others' gradient; with a leak of "
-        f"{most:g}, {percent(share(most, 'weights'), 1)} by the weights, {percent(share(most, 'gate'), 2)} by the gate."
+        f"{most:g}, {weights} for the weights and {gate} for the gate."
     )

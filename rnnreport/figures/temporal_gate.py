@@ -21,6 +21,7 @@ from rnnreport.figures import (
     chart,
     curves,
     end_labels,
+    legend_below,
     level_line,
     new,
     panels,
@@ -32,6 +33,7 @@ from rnnreport.intervals import in_words
 from rnnreport.words import at_end, grouped, percent, spread
 
 NETWORKS = {"lstm": "LSTM", "temporal-gate": "with gate"}
+WHICH = {"lstm": "without the gate", "temporal-gate": "with it"}  # the same in a sentence
 # What the gates on the noise bursts are called on the page, and their colours: the LSTM's for none.
 BURST_NAMES = {
     "none": "LSTM",
@@ -41,6 +43,11 @@ BURST_NAMES = {
     "open in the burst": "set to bursts",
 }
 BURST_COLOURS = dict(zip(BURST_NAMES, (LSTM, GATED, SEQUENCE[0], SEQUENCE[3], GUIDE)))
+SAMPLED = {
+    "standard": "every unit of time",
+    "high-resolution": "ten times per unit of time",
+    "asynchronous": "at random moments",
+}
 # Neil et al. (2016), figure 3: accuracy after 70 epochs of 5,000 waves in batches of 32, mean of five seeds.
 PUBLISHED_UPDATES = 70 * math.ceil(5_000 / 32)
 PUBLISHED = {
@@ -64,7 +71,8 @@ def race(table: pd.DataFrame) -> Figure:
 def raced(table: pd.DataFrame) -> str:
     """The accuracy of both networks at the longest T after the last step."""
     last = at_end(table, length=table["length"].max())
-    return f"After {last['step'].iloc[0]:,} steps at T = {last['length'].iloc[0]}: {words.each(last, 'model')}."
+    found = [f"{spread(rows['test_accuracy'])} {WHICH[model]}" for model, rows in grouped(last, "model")]
+    return f"After {last['step'].iloc[0]:,} steps at T = {last['length'].iloc[0]}, accuracy is {words.listed(found)}."
 
 
 @chart("Dots: seeds; lines: medians; crosses: not solved within the budget (dotted)")
@@ -94,7 +102,7 @@ def steps_to_solve(steps: pd.DataFrame, budget: int) -> Figure:
     return figure
 
 
-@chart("Dots: units; green: open at step 1")
+@chart("One dot per unit, by the first step at which its gate is open")
 def carriers(units: pd.DataFrame) -> Figure:
     """What each unit adds to the right digit's logit, against the first step at which it is open.
 
@@ -107,12 +115,18 @@ def carriers(units: pd.DataFrame) -> Figure:
     later = opened[opened["first_open"] > 1]
     ax.axhline(0, color=GUIDE, lw=0.7)
     spread = 1.12 ** (np.arange(len(first)) % 9 / 8 - 0.5)  # side by side, else they stand on one line
-    for rows, colour, x in ((first, GATED, spread), (later, LSTM, later["first_open"]), (dead, GUIDE, 0.6)):
-        ax.plot(np.broadcast_to(x, len(rows)), rows["margin"], "o", color=colour, ms=3.5, alpha=0.55, mew=0)
+    kinds = (
+        ("open at step 1", first, GATED, spread),
+        ("open later", later, LSTM, later["first_open"]),
+        ("never open", dead, GUIDE, 0.6),
+    )
+    for name, rows, colour, x in kinds:
+        ax.plot(np.broadcast_to(x, len(rows)), rows["margin"], "o", color=colour, ms=3.5, alpha=0.55, mew=0, label=name)
     there = [step for step in (1, 3, 10, 30, 100, 300, 1000) if step <= opened["first_open"].max() * 1.2]
-    ax.set(xscale="log", xlabel="first step at which the unit is open", ylabel="share in the right\ndigit's logit")
+    ax.set(xscale="log", xlabel="first step at which the unit is open", ylabel="added to the right\ndigit's logit")
     ax.set_xticks([0.6, *there], ["never", *map(str, there)])
     ax.xaxis.set_minor_locator(NullLocator())
+    legend_below(figure, len(kinds))
     return figure
 
 
@@ -123,8 +137,8 @@ def hangs_on_few(silenced: pd.DataFrame) -> str:
     """
     left = silenced.groupby("which")["accuracy"].mean().map(words.share)
     return (
-        f"Silencing the {words.from_to(silenced['units'], 'd')} units open at the first step leaves an accuracy of "
-        f"{left['first']} of {left['none']}; silencing as many others, {left['others']}."
+        f"Silencing the {words.from_to(silenced['units'], 'd')} units that are open at step 1 takes accuracy from "
+        f"{left['none']} to {left['first']}; silencing as many others, to {left['others']}."
     )
 
 
@@ -142,9 +156,10 @@ def who_answers(units: pd.DataFrame, silenced: pd.DataFrame) -> str:
             found.append(f"{name}, {percent(there.mean())} of the units: {in_words(part / margins)}")
     left = silenced.groupby("which")["accuracy"].apply(spread)
     return (
-        f"Shares in the right digit's logit at T = {units['length'].iloc[0]}, by when a unit first opens: "
-        f"{'; '.join(found)}. Accuracy: {left['none']}; without the units open at the first step {left['first']}, "
-        f"unread by the output alone {left['first, by the output']}; without as many others {left['others']}."
+        f"Shares of what all units add to the right digit's logit at T = {units['length'].iloc[0]}, by when a unit "
+        f"first opens: {'; '.join(found)}. Accuracy: {left['none']}; without the units open at the first step "
+        f"{left['first']}, silenced for the output alone {left['first, by the output']}; without as many others "
+        f"{left['others']}."
     )
 
 
@@ -170,12 +185,12 @@ def bursts(table: pd.DataFrame, bounds: Mapping[str, float]) -> Figure:
 
 
 def heard_in_the_quiet(table: pd.DataFrame, bounds: Mapping[str, float]) -> str:
-    """The accuracy that each kind of gate ends with."""
-    found = [
-        f"{BURST_NAMES[gate]} {words.share(rows['test_accuracy'].mean())}"
-        for gate, rows in grouped(at_end(table), "gate")
-    ]
-    return f"On noise bursts, accuracy after {table['step'].max():,} steps: {'; '.join(found)}."
+    """The accuracy at the end of a gate set to the bursts, of one set to the quiet, and of the LSTM."""
+    ends = at_end(table).groupby("gate")["test_accuracy"].mean().map(words.share)
+    return (
+        f"On noise bursts, a gate set to open on the bursts answers {ends['open in the burst']} right, one set to the "
+        f"quiet {ends['open in the quiet']}, and an ungated LSTM {ends['none']}."
+    )
 
 
 def bursts_in_full(table: pd.DataFrame, bounds: Mapping[str, float]) -> str:
@@ -185,41 +200,45 @@ def bursts_in_full(table: pd.DataFrame, bounds: Mapping[str, float]) -> str:
     return f"{'; '.join(found)}. {words.listed(known).capitalize()}."
 
 
-@chart("Dots: seeds; green: period found")
+@chart("Dots and thin lines: seeds; green: ends within 2% of the true period")
 def seeking(final: pd.DataFrame, gates: pd.DataFrame, period: float, bounds: Mapping[str, float]) -> Figure:
     """Where gates that start at another period end: accuracy against the start, and their periods over training.
 
-    final: columns start (the period at first), seed and test_accuracy at the end; gates: start, seed, step and tau,
-    one row per unit; bounds: names of accuracies to draw as lines.
+    final: columns start (the period at first), seed, found (whether it ends there) and test_accuracy at the end; gates:
+    start, seed, step and tau, one row per unit; bounds: names of accuracies to draw as lines.
     """
     figure, (left, right) = new(2, figsize=(7.6, 3.4))
-    left.plot(final["start"] / period, final["test_accuracy"], "o", color=GATED, ms=4, alpha=0.6)
     means = final.groupby("start")["test_accuracy"].mean()
-    left.plot(means.index / period, means, color=GATED, lw=1.2)
+    left.plot(means.index / period, means, color=GUIDE, lw=1)
+    for found, rows in final.groupby("found"):
+        colour = GATED if found else SEQUENCE[0]
+        left.plot(rows["start"] / period, rows["test_accuracy"], "o", color=colour, ms=4, alpha=0.6)
     for name, level in bounds.items():
         level_line(left, level, name, inset=0)
-    left.set(xlabel="period at first (true periods)", ylabel="accuracy at the end", ylim=(0.45, 1.03))
+    left.set(xlabel="period at the start / true period", ylabel="accuracy at the end", ylim=(0.45, 1.03))
     medians = gates.groupby(["start", "seed", "step"])["tau"].median().reset_index()
     for _, way in medians.groupby(["start", "seed"]):
         colour = GATED if abs(way["tau"].iloc[-1] / period - 1) < 0.02 else SEQUENCE[0]
         right.plot(way["step"], way["tau"] / period, color=colour, lw=0.9, alpha=0.8)
     right.axhline(1, color=GUIDE, ls="--", lw=1)
-    right.set(xlabel="training step", ylabel="median period (true periods)", yscale="log")
+    right.set(xlabel="training step", ylabel="median period / true period", yscale="log")
     least = gates["tau"].min() / (1.05 * period)
     ticks(right.yaxis, [periods for periods in (0.5, 0.7, 1.0, 1.5, 2.0) if least < periods], "{:g}")
     return figure
 
 
-def periods_found(arrived: pd.DataFrame) -> str:
-    """From how many starts the period is found, and how well the task is solved all the same.
+def periods_found(arrived: pd.DataFrame, period: float) -> str:
+    """From which starts the period is found, and how well the task is solved from any.
 
     arrived: columns start, found and test_accuracy.
     """
     starts = arrived.groupby("start")
-    most = (starts["found"].mean() > 0.5).sum()
+    most = starts["found"].mean() > 0.5
+    which = words.listed([f"{start / period:g}" for start in most.index[most]])
     return (
-        f"Most seeds find the period from {most or 'none'} of {words.counted(len(starts), 'start')}; the mean accuracy "
-        f"at the end is {words.from_to(starts['test_accuracy'].mean(), '.2f')}, by the start."
+        f"Most networks find the noise's period from {most.sum() or 'none'} of "
+        f"{words.counted(len(starts), 'starting period')}{f' ({which} times the true one)' if most.any() else ''}; "
+        f"accuracy ends at {words.from_to(starts['test_accuracy'].mean(), '.2f')}."
     )
 
 
@@ -231,7 +250,9 @@ def found_by_start(arrived: pd.DataFrame, period: float) -> str:
     return f"Seeds that end within 2% of the true period, by the start in true periods: {', '.join(found)}."
 
 
-@chart(f"Dotted: chance, and published after {PUBLISHED_UPDATES:,} updates; bands: 95% intervals of the mean")
+@chart(
+    f"Bands: 95% intervals of the mean; published: after {PUBLISHED_UPDATES:,} updates; one panel per way of sampling"
+)
 def sine_waves(table: pd.DataFrame) -> Figure:
     """Accuracy over the updates on sine waves, with and without the gate, one chart for each way of sampling.
 
@@ -242,8 +263,10 @@ def sine_waves(table: pd.DataFrame) -> Figure:
     for ax, (sampling, rows) in zip(axes[:, 0], panels.items()):
         curves(rows, "model", ax=ax, colours=COLOURS, names=NETWORKS, chance=0.5, ylim=(0.45, 1.02))
         for model, level in PUBLISHED[sampling].items():
-            ax.axhline(level, color=COLOURS[model], ls=(0, (1, 2)), lw=1.2)
-        ax.set(xlabel="updates", ylabel="accuracy on fresh waves", title=sampling)
+            label = f"{NETWORKS[model]}, published"
+            ax.axhline(level, color=COLOURS[model], ls=(0, (1, 2)), lw=1.2, label=label)
+        ax.set(xlabel="updates", ylabel="accuracy on fresh waves", title=f"{sampling}: {SAMPLED[sampling]}")
+    legend_below(figure)
     return figure
 
 
@@ -251,9 +274,9 @@ def told_apart(table: pd.DataFrame) -> str:
     """The accuracy of both networks at the end, for each way of sampling."""
     found = []
     for sampling, rows in grouped(table, "sampling"):
-        accuracies = ", ".join(f"{NETWORKS[model]} {words.share(part.mean())}" for model, part in _ends(rows))
-        found.append(f"{sampling}: {accuracies}")
-    return f"Waves told apart at the end, {'; '.join(found)}."
+        ends = {model: words.share(part.mean()) for model, part in _ends(rows)}
+        found.append(f"{ends['lstm']} and {ends['temporal-gate']} ({sampling})")
+    return f"Without the gate and with it, the share of waves told apart is {'; '.join(found)}."
 
 
 def beside_the_paper(table: pd.DataFrame) -> str:
@@ -290,11 +313,12 @@ def adding(table: pd.DataFrame) -> Figure:
 def off_by(table: pd.DataFrame) -> str:
     """The mean squared error at the end, mean and range over the seeds."""
     found = [
-        f"{NETWORKS[model]} {rows['test_loss'].mean():.3f} ({words.from_to(rows['test_loss'], '.3f')})"
+        f"{rows['test_loss'].mean():.3f} ({words.from_to(rows['test_loss'], '.3f')}) {WHICH[model]}"
         for model, rows in grouped(at_end(table), "model")
     ]
     return (
-        f"Mean squared error after {table['step'].max():,} steps: {', '.join(found)}; always answering 1: {1 / 6:.3f}."
+        f"After {table['step'].max():,} steps the squared error is {words.listed(found)}; "
+        f"always answering 1 gives {1 / 6:.3f}."
     )
 
 
@@ -319,7 +343,7 @@ def slowed_down(table: pd.DataFrame) -> str:
     steps = _first_good(table)
     lstm, name = steps["LSTM"], next(name for name in steps if name != "LSTM")
     late = f" ({steps[name] / lstm:.1f} times as late)" if np.isfinite(steps[name]) and np.isfinite(lstm) else ""
-    return f"The LSTM first has 90% right at {_at(lstm)}, the gates of {name} at {_at(steps[name])}{late}."
+    return f"The LSTM first gets 90% right at {_at(lstm)}, the network with {name} at {_at(steps[name])}{late}."
 
 
 def slowed_in_full(table: pd.DataFrame) -> str:
