@@ -239,7 +239,7 @@ def recovery(table: pd.DataFrame) -> Figure:
     figure, axes = new(len(numbers), 2, sharey=True, squeeze=False, figsize=(2.5 * len(numbers) + 0.6, 4.4))
     starts = (
         ("ratio", table["offset"] == 0, "start of τ / true τ"),
-        ("offset", table["ratio"] == 1, "start of s, off by (periods)"),
+        ("offset", table["ratio"] == 1, "start of s, off (periods)"),
     )
     for row, (column, chosen, xlabel) in zip(axes, starts):
         for ax, n in zip(row, numbers):

@@ -305,7 +305,7 @@ def adding(table: pd.DataFrame) -> Figure:
     curves(
         table, "model", "test_loss", ax=ax, colours=COLOURS, names=NETWORKS, chance=None, ylim=(0, 0.22), share=False
     )
-    level_line(ax, 1 / 6, "always 1", ls=":")
+    ax.axhline(1 / 6, color=GUIDE, ls=":", lw=1)
     ax.set(ylabel="mean squared error")
     return figure
 
