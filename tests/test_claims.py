@@ -247,8 +247,8 @@ CASES = [
     ("grad-whh", [whh(1e-12)], False),
     ("grad-whh", [whh(9.96e-13)], None),
     ("wph-local", [locality(1e-13)], True,
-     "Largest relative change over 2 problems: with h(T) given and the earlier steps cut off, 1e-13 of ∂L/∂Wph and"
-     " 0.70 of ∂L/∂Whh; with another x(1), which reaches h(T), 0.30 of ∂L/∂Wph; below 1e-12 is equal."),
+     "Largest relative change over 2 problems: with h(T) given and the earlier steps cut off, 1e-13 of ∂L/∂W_ph "
+     "and 0.70 of ∂L/∂W_hh; with another x(1), which reaches h(T), 0.30 of ∂L/∂W_ph; below 1e-12 is equal."),
     ("wph-local", [locality(0.0)], True),
     ("wph-local", [locality(1e-12)], False),
     ("whh-chain", [rates({0.5: (0.4, 0.5), 1.0: (0.9, 1.1), 2.0: (1.3, 1.5)})], True,
@@ -651,9 +651,10 @@ def test_the_claims_are_whole():
     found = verdicts.claims()
     assert len(found) == 28
     for name, claim in found.items():
-        assert set(claim) == {"id", "section", "claim"}
+        assert set(claim) == {"id", "section", "claim", "rule"}
         assert claim["id"] == name
         assert claim["claim"].strip()
+        assert re.fullmatch(r"(Reproduced|Contradicted) if\b.+\.", claim["rule"])
     assert len({claim["claim"] for claim in found.values()}) == len(found)
 
 
@@ -717,6 +718,7 @@ def test_an_unknown_claim_is_an_error():
 def test_a_verdict_shows_itself_and_leaves_its_data():
     shown, metadata = Verdict("fig1a", "reproduced", "0.98 > 0.95 & <so> on")._repr_mimebundle_()
     assert '<div class="verdict verdict-reproduced" id="claim-fig1a">' in shown["text/html"]
+    assert "∂L/∂W<sub>ph</sub>" in Verdict("grad-wph", "reproduced", "")._repr_mimebundle_()[0]["text/html"]
     assert "0.98 &gt; 0.95 &amp; &lt;so&gt; on" in shown["text/html"]
     assert verdicts.claims()["fig1a"]["claim"] in shown["text/html"]
     assert shown["text/plain"] == "fig1a: reproduced. 0.98 > 0.95 & <so> on"
@@ -780,6 +782,7 @@ def test_the_ledger_has_every_claim_and_what_was_collected(collected):
     assert table.loc["fig1a"].to_dict() == {
         "section": "1.3",
         "claim": verdicts.claims()["fig1a"]["claim"],
+        "rule": verdicts.claims()["fig1a"]["rule"],
         "verdict": "reproduced",
         "evidence": "a < b & c",
         "chapter": "02_rnn_versus_lstm",
@@ -810,6 +813,10 @@ def test_the_table_links_to_the_evidence_and_escapes(collected):
     assert "a &lt; b &amp; c" in html
     assert html.count("<a href") == 2
     assert html.count('class="verdict verdict-not-run"') == 26
+    assert 'r<sub>on</sub> sets its width<p class="rule">Reproduced if k leaves zero' in html
+    assert re.findall(r'value="([^"]+)"( checked)?', html) == [
+        ("all", " checked"), ("reproduced", ""), ("contradicted", ""), ("not run", ""),
+    ]  # fmt: skip
 
 
 def test_nothing_in_a_file_of_verdicts_is_markup(tmp_path):

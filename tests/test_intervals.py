@@ -33,6 +33,13 @@ def test_two_seeds_by_hand():
     assert (low, high) == pytest.approx((1 - 12.7062047, 1 + 12.7062047), abs=1e-6)
 
 
+def test_an_interval_ends_where_nothing_is_possible():
+    assert interval([0.0, 1.0], share=True) == (0.5, 0.0, 1.0)
+    assert interval([-0.5, 1.0], difference=True) == (0.25, -1.0, 1.0)
+    assert in_words([-0.5, 1.0], difference=True) == "0.25 (-1.00 to 1.00)"
+    assert in_words([0.1, 0.2], difference=True) == in_words([0.1, 0.2]) == "0.15 (-0.49 to 0.79)"
+
+
 def test_a_single_value_says_nothing_of_the_spread():
     assert interval([0.7]) == (0.7, -math.inf, math.inf)
     assert exceeds([1.0], 0.1) is None

@@ -43,9 +43,12 @@ def every(verdicts: Iterable[bool | None]) -> bool | None:
 
 
 def mean(values: Iterable[float], against: float | None = None, *, share: bool = False) -> str:
-    """The mean over the seeds with its interval; digits enough to tell it from ``against``."""
+    """The mean over the seeds of a difference of shares, with its interval; digits enough to tell it from ``against``.
+
+    The interval lies between -1 and 1; share: of shares themselves, between 0 and 1.
+    """
     values = list(values)
-    return in_words(values, share=share, against=against) + " (one seed)" * (len(values) == 1)
+    return in_words(values, share=share, difference=not share, against=against) + " (one seed)" * (len(values) == 1)
 
 
 def share(values: Iterable[float], against: float | None = None) -> str:

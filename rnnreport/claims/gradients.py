@@ -47,8 +47,8 @@ def wph_local(gaps: pd.DataFrame) -> Finding:
     )
     return bool(cut < EQUAL), (
         f"Largest relative change over {counted(len(gaps), 'problem')}: with h(T) given and the earlier steps cut off, "
-        f"{_gap(cut)} of ∂L/∂Wph and {_gap(whh_cut)} of ∂L/∂Whh; with another x(1), which reaches h(T), "
-        f"{_gap(other)} of ∂L/∂Wph; below {EQUAL} is equal."
+        f"{_gap(cut)} of ∂L/∂W_ph and {_gap(whh_cut)} of ∂L/∂W_hh; with another x(1), which reaches h(T), "
+        f"{_gap(other)} of ∂L/∂W_ph; below {EQUAL} is equal."
     )
 
 

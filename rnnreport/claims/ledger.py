@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 
-from rnnreport.claims.collected import collected
+from rnnreport.claims.collected import VERDICTS, collected
 from rnnreport.claims.verdicts import claims, css_class
-from rnnreport.shown import in_html
+from rnnreport.shown import in_html, typeset
 
 
 def ledger(collected_file: str, only: list[str] | None = None) -> pd.DataFrame:
-    """Every claim with its verdict: id, section, claim, verdict, evidence, chapter ("" where none judged it).
+    """Every claim with its verdict: id, section, claim, rule, verdict, evidence, chapter ("" where none judged it).
 
     collected_file: the name of what a build collected from the chapters; "" for none.
     """
@@ -24,13 +24,25 @@ def ledger(collected_file: str, only: list[str] | None = None) -> pd.DataFrame:
 
 
 def as_html(table: pd.DataFrame) -> str:
-    """The ledger as a table for a page, each verdict linked to its evidence."""
+    """The ledger as a table for a page: each claim with its rule, each verdict linked to its evidence.
+
+    Above it stand buttons, one for each verdict: report.css shows the rows of the one that is pressed.
+    """
+    found = ["all", *(verdict for verdict in VERDICTS if verdict in set(table["verdict"]))]
+    buttons = "".join(
+        f'<label><input type="radio" name="verdict" value="{name}"{" checked" * (name == "all")}>{name}</label>'
+        for name in found
+    )
     rows = []
-    for row in table.astype(str).map(in_html).to_dict("records"):
+    for row in table.astype(str).to_dict("records"):
         verdict = f'<span class="verdict-name">{row["verdict"]}</span>'
         if row["chapter"]:
-            verdict = f'<a href="{row["chapter"]}.html#claim-{row["id"]}">{verdict}</a>'
-        cells = "</td><td>".join((row["section"], row["claim"], verdict, row["evidence"]))
+            verdict = f'<a href="{in_html(row["chapter"])}.html#claim-{row["id"]}">{verdict}</a>'
+        claim = f'{typeset(row["claim"])}<p class="rule">{typeset(row["rule"])}</p>'
+        cells = "</td><td>".join((row["section"], claim, verdict, typeset(row["evidence"])))
         rows.append(f'<tr class="{css_class(row["verdict"])}"><td>{cells}</td></tr>')
     head = "".join(f'<th scope="col">{name}</th>' for name in ("section", "the report says", "verdict", "evidence"))
-    return f'<table class="ledger"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    return (
+        f'<fieldset class="ledger-filter"><legend>Show</legend>{buttons}</fieldset>'
+        f'<table class="ledger"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    )

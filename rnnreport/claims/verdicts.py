@@ -15,7 +15,7 @@ import yaml
 from rnnreport import checksums
 from rnnreport.claims.collected import METADATA, VerdictName
 from rnnreport.provenance import PROJECT
-from rnnreport.shown import in_html
+from rnnreport.shown import typeset
 from rnnreport.words import counted
 
 READS = ("data/claims.yml",)  # what this module reads by itself, for the fingerprints of the chapters that judge
@@ -28,7 +28,7 @@ PREDICATES: dict[str, Predicate] = {}
 
 @cache
 def claims() -> dict[str, dict[str, str]]:
-    """The claims by their id: section and claim."""
+    """The claims by their id: section, claim, and the rule by which the claim's predicate decides."""
     return {claim["id"]: claim for claim in yaml.safe_load(checksums.verify(CLAIMS).read_text(encoding="utf-8"))}
 
 
@@ -45,7 +45,7 @@ class Verdict:
         html = (
             f'<div class="{css_class(self.verdict)}" id="claim-{self.id}">'
             f'<p><span class="verdict-name">{self.verdict}</span> The report ({claim["section"]}): '
-            f"{in_html(claim['claim'])}.</p><p>{in_html(self.evidence)}</p></div>"
+            f"{typeset(claim['claim'])}.</p><p>{typeset(self.evidence)}</p></div>"
         )
         record = {"id": self.id, "verdict": self.verdict, "evidence": self.evidence}
         shown = {"text/html": html, "text/plain": f"{self.id}: {self.verdict}. {self.evidence}"}
