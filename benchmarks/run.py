@@ -245,7 +245,7 @@ def _native(backend: Backend = "native") -> Backend:
     if native is None:
         raise LeftOutError("the native kernel cannot be used on this machine; the log says why")
     if backend == "native-bf16" and not native.fast_bf16:
-        raise LeftOutError("this processor does not multiply bfloat16 faster than float32")
+        raise LeftOutError("this processor has no AMX")
     return backend
 
 

@@ -1,5 +1,7 @@
 """The appendix on speed: its findings, each as a whole sentence from a tiny table, and its tables."""
 
+import re
+
 import pandas as pd
 
 from rnnreport.experiments import speed
@@ -7,38 +9,53 @@ from rnnreport.figures import speed as drawn
 
 
 def rows():
-    columns = ["task", "cell", "part", "contender", "length", "open_ratio", "ratio", "words"]
-    return pd.DataFrame(
+    columns = ["task", "cell", "part", "contender", "length", "open_ratio", "milliseconds", "ratio", "low", "high"]
+    table = pd.DataFrame(
         [
-            ("P", "lstm", "full step", "torch.nn", 5, None, 1.0, "25 ms"),
-            ("P", "lstm", "full step", "ours", 5, None, 0.5, "0.50 (0.40–0.60)"),
-            ("P", "lstm", "forward + backward", "ours, native", 5, None, 9.0, "9.00 (8.00–9.00)"),
-            ("P", "lstm", "full step", "ours, native", 5, None, 3.0, "3.00 (2.00–4.00)"),
-            ("P", "lstm", "full step", "ours", 200, None, 1.25, "1.25 (1.20–1.30)"),
-            ("P", "rnn", "full step", "ours", 5, None, 2.0, "2.00 (1.90–2.10)"),
+            ("P", "lstm", "full step", "torch.nn", 5, None, 25, 1.0, 1.0, 1.0),
+            ("P", "lstm", "full step", "ours", 5, None, 50, 0.5, 0.4, 0.6),
+            ("P", "lstm", "forward + backward", "ours, native", 5, None, 2, 9.0, 8.0, 9.0),
+            ("P", "lstm", "full step", "ours, native", 5, None, 8, 3.0, 2.0, 4.0),
+            ("P", "lstm", "full step", "matrix products", 5, None, 4, 6.0, 6.0, 6.0),
+            ("P", "lstm", "full step", "ours", 200, None, 20, 1.25, 1.2, 1.3),
+            ("P", "rnn", "full step", "ours", 5, None, 10, 2.0, 1.9, 2.1),
+            ("P", "rnn", "full step", "ours", 200, None, 10, 2.2, 2.0, 2.4),
         ],
         columns=columns,
+    )
+    return table.assign(words=[f"{row.ratio:.2f} ({row.low:.2f}–{row.high:.2f})" for row in table.itertuples()])
+
+
+def gate():
+    return pd.DataFrame(
+        [
+            ("gate", "sparse", 100, 0.05, 2.0, "2"),
+            ("gate", "sparse", 1000, 0.05, 6.0, "6"),
+            ("gate", "sparse, native", 1000, 0.05, 40.0, "40"),
+            ("gate", "sparse", 1000, 1.0, 0.7, "0.7"),
+        ],
+        columns=["task", "contender", "length", "open_ratio", "ratio", "words"],
     )
 
 
 def test_contenders_are_told_by_their_full_steps():
     at_5 = rows()[(rows()["length"] == 5) & (rows()["cell"] == "lstm")]
-    assert drawn.contenders_compared(at_5) == (
-        "Full step of the character model, times as fast as torch.nn: ours 0.50, ours native 3.00."
-    )
-    assert drawn.every_contender(at_5) == (
-        "Full step: torch.nn 25 ms; ours 0.50 (0.40–0.60); ours, native 3.00 (2.00–4.00)."
+    found = "In a full step our torch code has 0.50 times the speed of torch.nn and our C++ 3.00."
+    assert drawn.contenders_compared(at_5, drawn.OURS) == drawn.contenders_compared(at_5) == found
+    assert drawn.contenders_compared(at_5[:2]) == "In a full step our torch code has 0.50 times the speed of torch.nn."
+    assert drawn.beyond_products(at_5) == (
+        "A full step takes this many times as long as the matrix products alone: 12.00 in our torch code and 2.00 in "
+        "our C++."
     )
 
 
 def test_lengths_are_told_from_the_shortest_to_the_longest():
     full = rows()[rows()["part"] == "full step"]
     assert drawn.ours_by_length(full) == (
-        "From T = 5 to T = 200 ours runs 0.50 to 1.25 (LSTM) and 2.00 to 2.00 (RNN) times as fast as torch.nn."
+        "From T = 5 to 200, relative to torch.nn, our torch code gets faster with the LSTM and stays about as fast "
+        "with the RNN."
     )
-    assert drawn.ours_at_every_length(full[full["cell"] == "lstm"]) == (
-        "LSTM T = 5: 0.50 (0.40–0.60); LSTM T = 200: 1.25 (1.20–1.30)."
-    )
+    assert "gets slower with the LSTM" in drawn.ours_by_length(full.assign(length=205 - full["length"]))
     table = speed.by_length(full)
     assert [*table.columns] == ["cell", "contender", "T = 5", "T = 200"]
     assert table.loc[table["contender"] == "ours, native"].to_numpy().tolist() == [
@@ -48,23 +65,11 @@ def test_lengths_are_told_from_the_shortest_to_the_longest():
 
 
 def test_the_gate_is_told_at_the_longest_sequence_and_the_smallest_ratio():
-    columns = ["task", "contender", "length", "open_ratio", "ratio", "words"]
-    gate = pd.DataFrame(
-        [
-            ("gate", "sparse", 100, 0.05, 2.0, "2"),
-            ("gate", "sparse", 1000, 0.05, 6.0, "6"),
-            ("gate", "sparse, native", 1000, 0.05, 40.0, "40"),
-            ("gate", "sparse", 1000, 1.0, 0.7, "0.7"),
-        ],
-        columns=columns,
+    assert drawn.gate_at_its_smallest(gate()) == (
+        "At T = 1,000 and r_on = 0.05, skipping the closed units makes a full step 6.0 times as fast in torch code and "
+        "40.0 times as fast in C++."
     )
-    assert drawn.gate_at_its_smallest(gate) == (
-        "Full steps at T = 1000, r_on = 0.05, times as fast as the dense pass: sparse 6.0, sparse native 40.0."
-    )
-    assert drawn.gate_at_every_ratio(gate) == (
-        "At T = 1000: sparse r_on = 0.05: 6; sparse, native r_on = 0.05: 40; sparse r_on = 1: 0.7."
-    )
-    assert speed.by_open_ratio(gate).to_dict("list") == {
+    assert speed.by_open_ratio(gate()).to_dict("list") == {
         "T": [100, 1000, 1000],
         "contender": ["sparse", "sparse", "sparse, native"],
         "0.05": ["2", "6", "40"],
@@ -72,12 +77,34 @@ def test_the_gate_is_told_at_the_longest_sequence_and_the_smallest_ratio():
     }
 
 
+def test_the_page_answers_what_the_record_has():
+    full = rows()[rows()["part"] == "full step"]
+    html = drawn.answers(full[:2], full, gate(), "1 of 2 aims is met.").data
+    assert re.findall(r'href="(#[^"]+)"', html) == ["#figure-6-1", "#figure-6-2", "#figure-6-3", "#against-the-aims"]
+    assert "<strong>What does a closed gate save?</strong> At T = 1,000 and r<sub>on</sub> = 0.05, skipping" in html
+    assert drawn.answers(full[:0], full[:0], gate()[:0], "1 of 2 aims is met.").data == (
+        '<ul class="in-short"><li><strong>Were the aims met?</strong> 1 of 2 aims is met. '
+        '<a href="#against-the-aims">All aims</a></li></ul>'
+    )
+
+
+def test_the_rest_of_a_step_is_its_difference_from_the_gradients():
+    parts = [("full step", 4.0, 10.0), ("forward + backward", 3.0, 10.5)]
+    table = pd.DataFrame(
+        [("P", "rnn", "torch.nn", part, length, time) for part, *times in parts for length, time in zip((5, 9), times)],
+        columns=["task", "cell", "contender", "part", "length", "milliseconds"],
+    )
+    assert speed.rest_of_step(table).to_numpy().tolist() == [[5, 4, 3, 1, "25%"], [9, 10, 10.5, -0.5, "-5%"]]
+    assert speed.rest_of_step(table[:0]).empty
+
+
 def test_a_table_may_be_folded_and_a_missing_one_is_told():
     some = pd.DataFrame({"task": ["a"], "measured": ["T = 5: 1–2; T = 6: 3"]})
     assert "<td>T = 5: 1–&NoBreak;2<br>T = 6: 3</td>" in drawn.table(some, "ledger").data
-    assert drawn.table(some, summary="A & B").data.startswith(
-        '<details class="code"><summary>A &amp; B</summary><table class="dataframe">'
+    assert drawn.table(some, "ledger", "A & B", "1 < 2.").data.startswith(
+        '<p><strong>1 &lt; 2.</strong></p><details class="more"><summary>A &amp; B</summary><table class="ledger">'
     )
+    assert "milliseconds for dense, speed relative to it" in drawn.ratios(some, "full step", "dense").data
     assert drawn.table(some[:0], summary="A").data == "<p><em>Not in this record.</em></p>"
 
 
@@ -91,15 +118,28 @@ def comparison(part="full step", task="C", **rounds):
 
 def test_the_aims_and_the_conditions_are_told():
     record = {"comparisons": [comparison(torch_nn=[1.0], ours=[1.0], naive=[1.5])]}
-    assert speed.aims_met(record) == ("1 of 18 aims are met, 1 not or not everywhere, and 16 were not measured.")
-    sampling = {"comparisons": [comparison("sampling", "sampling", torch_nn=[20, 25, 50])]}
-    assert speed.sampled(sampling).to_numpy().tolist() == [["torch.nn", "40,000 (30,000–45,000)"]]
+    assert speed.aims_met(record) == (
+        "Of 18 aims, the record meets 1, misses 1 at least somewhere and has no numbers for 16."
+    )
+    sampling = {"comparisons": [comparison("sampling", "sampling", torch_nn=[20, 25, 50], ours=[10, 10, 10])]}
+    found = speed.sampled(sampling)
+    assert found.to_numpy().tolist() == [
+        ["torch.nn", 40_000, "40,000 (30,000–45,000)", "1.00"],
+        ["ours", 100_000, "100,000 (100,000–100,000)", "2.50"],
+    ]
+    assert drawn.most_characters(found) == (
+        "The fastest is our torch code with 100,000 characters per second, 2.50 times as many as torch.nn."
+    )
+    assert drawn.most_characters(found[:1]).startswith("The fastest is torch.nn with 40,000 characters")
+    assert [*drawn.characters_per_second(found).index] == ["torch.nn", "ours"]
     real = speed.read("data/benchmarks.json")
-    said = speed.conditions(real)
-    assert said.startswith(f"Conditions: {speed.where_measured(real)}. Left out somewhere: ")
-    quick = {**real, "conditions": {**real["conditions"], "quick": True}, "comparisons": record["comparisons"]}
+    at = real["conditions"]
+    assert speed.conditions({**real, "comparisons": sampling["comparisons"]}) == (
+        f"Measured on {at['machine']}, with 1 thread, {at['date']}. Not measured there: JAX."
+    )
+    assert speed.conditions({**real, "comparisons": []}).endswith(f"{at['date']}.")
+    quick = {**real, "conditions": {**at, "quick": True}}
     assert speed.conditions(quick).startswith("This record is of --quick: tiny networks, two rounds. Its numbers mean")
-    assert speed.conditions(quick).endswith("Left out somewhere: JAX: not installed.")
 
 
 def test_backends_that_learn_alike_are_told_by_the_gap_between_seeds():
@@ -109,9 +149,10 @@ def test_backends_that_learn_alike_are_told_by_the_gap_between_seeds():
         columns=["backend", "seed", "step", "loss", "held_out_loss"],
     )  # fmt: skip
     assert speed.learnt_alike(table) == (
-        "The backends' final losses differ by 0.100 in training (torch's seeds by 0.400) and by 0.600 held out "
-        "(torch's seeds by 0.400)."
+        "The two differ in one loss more than torch's seeds do: in training by 0.100 (seeds 0.400), on held-out text "
+        "by 0.600 (seeds 0.400)."
     )
-    assert speed.gaps_in_learning(table).to_dict("index")["held out"] == {
-        "torch": "1.300", "native": "1.900", "gap": "0.600", "spread": "0.400", "within": False
-    }  # fmt: skip
+    alike = table.assign(held_out_loss=table["loss"])
+    assert speed.learnt_alike(alike).startswith("The two differ no more than torch's seeds do: in training by 0.100")
+    assert speed.gaps_in_learning(table).loc["held out"].tolist() == ["1.300", "1.900", "0.600", "0.400"]
+    assert [*speed.gaps_in_learning(table).columns][:2] == ["torch", "native-bf16"]

@@ -19,7 +19,7 @@ from rnnreport.experiments.text_training import train_text
 from rnnreport.parameters import ParameterError
 from rnnreport.parameters.speed import Comparison, Record, read
 from rnnreport.runs import RunError, provenance, run_all, tabulate
-from rnnreport.words import counted
+from rnnreport.words import counted, listed
 
 # What a record calls the parts of a training that are timed, and the contenders.
 FORWARD_BACKWARD, FULL_STEP, SAMPLING = "forward + backward", "full step", "sampling"
@@ -219,31 +219,47 @@ def aims_met(record: Record) -> str:
     """How many of the aims are met."""
     verdicts = list(aims(record)["verdict"])
     met, missing = verdicts.count("met"), verdicts.count("not measured")
-    rest = f"{len(verdicts) - met - missing} not or not everywhere"
-    unmeasured = f", and {missing} were not measured" if missing else ""
-    return f"{met} of {counted(len(verdicts), 'aim')} are met, {rest}{unmeasured}."
+    found = [f"meets {met}", f"misses {len(verdicts) - met - missing} at least somewhere"]
+    found += [f"has no numbers for {missing}"] * bool(missing)
+    return f"Of {counted(len(verdicts), 'aim')}, the record {listed(found)}."
 
 
 def conditions(record: Record) -> str:
-    """The conditions of the record, and who is missing from some of its comparisons, and why."""
+    """Where and when a record was measured, and which contenders are missing from some of its comparisons."""
+    c = record["conditions"]
     quick = "This record is of --quick: tiny networks, two rounds. Its numbers mean nothing. "
-    out = {name: reason for comparison in record["comparisons"] for name, reason in comparison["left_out"].items()}
-    missing = "; ".join(f"{name}: {reason}" for name, reason in out.items())
+    missing = "; ".join(dict.fromkeys(name for comparison in record["comparisons"] for name in comparison["left_out"]))
     return (
-        f"{quick * record['conditions']['quick']}Conditions: {where_measured(record)}. Left out somewhere: "
-        f"{missing or 'nobody'}."
+        f"{quick * c['quick']}Measured on {c['machine']}, with {counted(c['threads'], 'thread')}, {c['date']}."
+        + f" Not measured there: {missing}." * bool(missing)
     )
 
 
 def sampled(record: Record) -> pd.DataFrame:
-    """Characters sampled per second by each contender."""
+    """Sampling: contender, median of its characters per second, the same in words, and times torch.nn."""
     rows = [
-        (name, str(characters_a_second(comparison, name)))
+        (name, *_sampling(comparison, name))
         for comparison in record["comparisons"]
         if comparison["task"] == "sampling"
         for name in comparison["contenders"]
     ]
-    return pd.DataFrame(rows, columns=["contender", "characters per second"])
+    return pd.DataFrame(rows, columns=["contender", "median", "characters per second", "times torch.nn"])
+
+
+def _sampling(comparison: Comparison, contender: str) -> tuple[float, str, str]:
+    """What a row of :func:`sampled` says of the contender."""
+    speed = characters_a_second(comparison, contender)
+    return speed.median, str(speed), f"{ratio(comparison, contender, TORCH_NN).median:.2f}"
+
+
+def rest_of_step(table: pd.DataFrame) -> pd.DataFrame:
+    """What a full step of the RNN by torch.nn takes beyond forward + backward, over T: milliseconds, and a share."""
+    rows = table[(table["task"] == "P") & (table["cell"] == "rnn") & (table["contender"] == TORCH_NN)]
+    wide = rows.pivot_table("milliseconds", "length", "part").rename_axis(index="T", columns=None)
+    wide = wide.reindex(columns=[FULL_STEP, FORWARD_BACKWARD])
+    wide["the rest"] = wide[FULL_STEP] - wide[FORWARD_BACKWARD]
+    wide["its share"] = (wide["the rest"] / wide[FULL_STEP]).map("{:.0%}".format)
+    return wide.round(2).reset_index()
 
 
 def subject(task: str, cell: str) -> str:
@@ -315,17 +331,17 @@ def same_learning(table: pd.DataFrame) -> pd.DataFrame:
 def gaps_in_learning(table: pd.DataFrame) -> pd.DataFrame:
     """:func:`same_learning` for reading."""
     names = {"loss": "in training", "held_out_loss": "held out"}
-    rows = same_learning(table).set_index("loss").rename_axis(None)
-    return rows.set_axis([names[loss] for loss in rows.index]).map(lambda x: x if isinstance(x, bool) else f"{x:.3f}")
+    rows = same_learning(table).drop(columns="within").set_index("loss").rename(index=names).rename_axis(None)
+    columns = ["torch", BACKENDS[1], "difference", "largest less smallest of torch's seeds"]
+    return rows.map("{:.3f}".format).set_axis(columns, axis=1)
 
 
 def learnt_alike(table: pd.DataFrame) -> str:
     """What :func:`same_learning` finds."""
-    training, held_out = same_learning(table).itertuples()
-    return (
-        f"The backends' final losses differ by {training.gap:.3f} in training (torch's seeds by {training.spread:.3f}) "
-        f"and by {held_out.gap:.3f} held out (torch's seeds by {held_out.spread:.3f})."
-    )
+    same = same_learning(table)
+    differ = ("more than", "in one loss more than", "no more than")[int(same["within"].sum())]
+    training, held_out = (f"by {row.gap:.3f} (seeds {row.spread:.3f})" for row in same.itertuples())
+    return f"The two differ {differ} torch's seeds do: in training {training}, on held-out text {held_out}."
 
 
 def _spread(values: np.ndarray) -> Spread:

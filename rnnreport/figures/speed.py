@@ -10,15 +10,30 @@ from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rnnreport.figures import GUIDE, LSTM, NAMES, SEQUENCE, chart, legend_below, log_ticks, new, panels, ticks
-from rnnreport.shown import in_html
+from rnnreport.figures import (
+    GUIDE,
+    LSTM,
+    NAMES,
+    SEQUENCE,
+    chart,
+    end_labels,
+    legend_below,
+    log_ticks,
+    new,
+    panels,
+    ticks,
+)
+from rnnreport.shown import anchor, in_html, linked
 from rnnreport.words import called, grouped, listed
 
-MAIN = ("ours", "ours, native", "ours, native-bf16", "naive", "JAX")  # the contenders that a finding names
+# The contenders that findings name and figure 6.2 draws; the tables have all of them.
+OURS = {"ours": "our torch code", "ours, native": "our C++"}
+MAIN = {**OURS, "ours, native-bf16": "our C++ with bfloat16", "naive": "naive code", "JAX": "JAX"}
+SPARSE = {"sparse": "in torch code", "sparse, native": "in C++"}
 
 
-def table(rows: pd.DataFrame, style: str = "dataframe", summary: str = "") -> HTML:
-    """A table in the page's style of that name, behind its summary where there is one.
+def table(rows: pd.DataFrame, style: str = "dataframe", summary: str = "", said: str = "") -> HTML:
+    """A table in the page's style of that name, below what is said of it, and folded behind its summary if it has one.
 
     Several entries in a cell stand one below the other, and ranges are not broken.
     """
@@ -27,79 +42,106 @@ def table(rows: pd.DataFrame, style: str = "dataframe", summary: str = "") -> HT
     html = rows.to_html(index=False, border=0).replace("dataframe", style)
     html = html.replace("; ", "<br>").replace("–", "–&NoBreak;")
     if summary:
-        html = f'<details class="code"><summary>{in_html(summary)}</summary>{html}</details>'
-    return HTML(html)
+        html = f'<details class="more"><summary>{in_html(summary)}</summary>{html}</details>'
+    return HTML(f"<p><strong>{in_html(said)}</strong></p>{html}" if said else html)
 
 
-@chart("Dots: medians over the rounds; bars: quartiles; dotted: as fast")
+def ratios(rows: pd.DataFrame, part: str, baseline: str = "torch.nn") -> HTML:
+    """A folded table of all contenders. part: what was timed; baseline: whose milliseconds it has."""
+    said = f"In numbers, {part}: milliseconds for {baseline}, speed relative to it for the others"
+    return table(rows, summary=said)
+
+
+def answers(characters: pd.DataFrame, palindromes: pd.DataFrame, gate: pd.DataFrame, aims: str) -> HTML:
+    """The page's answers, without those that the record has no rows for; aims: how many are met."""
+    found = [
+        (asked, answer(*rows), label, f"#{anchor(label)}")
+        for asked, answer, rows, label in (
+            ("How fast does the character model train?", contenders_compared, (characters, OURS), "Figure 6.1"),
+            ("Does the length of a sequence matter?", ours_by_length, (palindromes,), "Figure 6.2"),
+            ("What does a closed gate save?", gate_at_its_smallest, (gate,), "Figure 6.3"),
+        )
+        if len(rows[0])
+    ]
+    return HTML(linked([*found, ("Were the aims met?", aims, "All aims", "#against-the-aims")]))
+
+
+@chart("Dots: medians over the rounds; bars: quartiles; dotted: as fast as torch.nn")
 def speed_of_contenders(table: pd.DataFrame) -> Figure:
     """How many times as fast as the baseline each contender is, a panel for each part that was timed."""
     parts = dict(grouped(table, "part"))
     names = list(dict.fromkeys(table["contender"]))
-    figure, axes = new(len(parts), sharey=True, squeeze=False, figsize=(7.4, 0.5 + 0.32 * len(names)))
+    figure, axes = new(len(parts), sharey=True, squeeze=False, figsize=(7.4, 0.7 + 0.32 * len(names)))
     for ax, (part, rows) in zip(axes[0], parts.items()):
         places = [names.index(name) for name in rows["contender"]]
         ax.errorbar(rows["ratio"], places, xerr=_quartiles(rows), fmt="o", color=LSTM, ms=5, capsize=3)
         ax.axvline(1, color=GUIDE, ls=":", lw=1)
-        ax.set(xscale="log", xlabel=f"times {names[0]}, {part}")
+        ax.set(xscale="log", xlabel=f"times as fast as {names[0]}", title=part)
         log_ticks(ax.xaxis)
     axes[0, 0].set_yticks(range(len(names)), names)
     axes[0, 0].invert_yaxis()
     return figure
 
 
-def contenders_compared(table: pd.DataFrame) -> str:
-    """How many times as fast as the baseline the main contenders do a full step."""
-    full = table[table["part"] == "full step"].set_index("contender")["ratio"]
-    found = [f"{name.replace(',', '')} {full[name]:.2f}" for name in MAIN if name in full]
-    return f"Full step of the character model, times as fast as torch.nn: {', '.join(found)}."
+def contenders_compared(table: pd.DataFrame, names: Mapping[str, str] = MAIN) -> str:
+    """How many times as fast as torch.nn these contenders do a full step. names: what the sentence calls them."""
+    ratio = _full_steps(table)
+    (first, speed), *more = [(name, f"{ratio[key]:.2f}") for key, name in names.items() if key in ratio]
+    found = [f"{first} has {speed} times the speed of torch.nn", *(f"{name} {speed}" for name, speed in more)]
+    return f"In a full step {listed(found)}."
 
 
-def every_contender(table: pd.DataFrame) -> str:
-    """The full steps of all contenders, with quartiles."""
+def beyond_products(table: pd.DataFrame) -> str:
+    """How many times as long as its matrix products alone a full step takes the main contenders."""
+    ratio = _full_steps(table)
+    found = [f"{ratio['matrix products'] / ratio[key]:.2f} in {name}" for key, name in MAIN.items() if key in ratio]
+    return f"A full step takes this many times as long as the matrix products alone: {listed(found)}."
+
+
+def _full_steps(table: pd.DataFrame) -> dict[str, float]:
+    """The ratio of each contender's full step."""
     full = table[table["part"] == "full step"]
-    return f"Full step: {'; '.join(f'{name} {words}' for name, words in zip(full['contender'], full['words']))}."
+    return dict(zip(full["contender"], full["ratio"]))
 
 
-@chart("Lines: medians over the rounds; bars: quartiles; dotted: as fast")
+@chart("Dots: medians over the rounds; bars: quartiles; dotted: as fast as torch.nn")
 def speed_by_length(table: pd.DataFrame) -> Figure:
-    """How many times as fast as torch.nn each contender is over the length T, a panel for each cell."""
-    names, cells = list(dict.fromkeys(table["contender"])), dict(grouped(table, "cell"))
-    figure, axes = panels(
-        cells.items(), 7.4 / len(cells), 4.2, 0.0, NAMES.__getitem__, ylabel="times as fast as torch.nn"
-    )
+    """How many times as fast as torch.nn the main contenders are over the length T, a panel for each cell."""
+    table = table[table["contender"].isin(MAIN)]
+    figure, axes = panels(grouped(table, "cell"), 3.5, 3.6, 0.8, NAMES.__getitem__, ylabel="times as fast as torch.nn")
+    colours = dict(zip(MAIN, SEQUENCE))
     for ax, _, rows in axes:
-        _speed_lines(ax, rows, "contender", "length", dict(zip(names, SEQUENCE)))
-        ax.set(xlabel="palindrome length T")
-    legend_below(figure, 4)
+        _speed_lines(ax, rows, "contender", "length", colours)
+        ax.set(xlabel="palindrome length T", ylim=(0, 1.05 * table["high"].max()))
+        last = rows[rows["length"] == rows["length"].max()]
+        labels = [(ratio, name, colours[name]) for name, ratio in zip(last["contender"], last["ratio"])]
+        end_labels(ax, last["length"].max(), labels)
     return figure
 
 
 def ours_by_length(table: pd.DataFrame) -> str:
-    """How many times as fast our torch operations are at the shortest length and at the longest."""
+    """Whether our torch code gains on torch.nn as T grows, for each cell."""
     ours = table[table["contender"] == "ours"].sort_values("length")
-    found = [
-        f"{part['ratio'].iloc[0]:.2f} to {part['ratio'].iloc[-1]:.2f} ({called('cell', cell)})"
-        for cell, part in grouped(ours, "cell")
-    ]
-    lengths = f"From T = {ours['length'].iloc[0]} to T = {ours['length'].iloc[-1]}"
-    return f"{lengths} ours runs {listed(found)} times as fast as torch.nn."
+    found = [f"{_course(part)} with the {called('cell', cell)}" for cell, part in grouped(ours, "cell")]
+    ends = f"From T = {ours['length'].min()} to {ours['length'].max()}"
+    return f"{ends}, relative to torch.nn, our torch code {listed(found)}."
 
 
-def ours_at_every_length(table: pd.DataFrame) -> str:
-    """The same at every length, with quartiles."""
-    ours = table[table["contender"] == "ours"]
-    return "; ".join(f"{called('cell', row.cell)} T = {row.length}: {row.words}" for row in ours.itertuples()) + "."
+def _course(rows: pd.DataFrame) -> str:
+    """Whether a ratio grows: whether its quartiles in the first of the rows and in the last are apart."""
+    low, high = rows["low"].iloc, rows["high"].iloc
+    return "gets faster" if low[-1] > high[0] else "gets slower" if high[-1] < low[0] else "stays about as fast"
 
 
-@chart("One line per T; medians over the rounds; bars: quartiles; dotted: as fast")
+@chart("One line per T; medians over the rounds; bars: quartiles; dotted: as fast as the dense pass")
 def speed_of_gate(table: pd.DataFrame) -> Figure:
     """How many times as fast as the dense pass the sparse ones are over r_on: a panel for each, a line for each T."""
     lengths = sorted(table["length"].unique())
     figure, axes = panels(grouped(table, "contender"), 3.4, 3.4, ylabel="times as fast as the dense pass")
     for ax, _, rows in axes:
         _speed_lines(ax, rows, "length", "open_ratio", dict(zip(lengths, SEQUENCE)))
-        ax.set(xlabel="open ratio $r_\\mathrm{on}$")
+        ax.set(xlabel="open ratio $r_\\mathrm{on}$", yscale="log")
+        log_ticks(ax.yaxis)
     legend_below(figure, len(lengths), title="length T")
     return figure
 
@@ -108,28 +150,34 @@ def gate_at_its_smallest(table: pd.DataFrame) -> str:
     """How many times as fast as the dense pass the sparse ones are at the longest T and the smallest r_on."""
     longest = table[table["length"] == table["length"].max()]
     rows = longest[longest["open_ratio"] == longest["open_ratio"].min()]
-    found = [f"{name.replace(',', '')} {ratio:.1f}" for name, ratio in zip(rows["contender"], rows["ratio"])]
-    where = f"T = {rows['length'].iloc[0]}, r_on = {rows['open_ratio'].iloc[0]:g}"
-    return f"Full steps at {where}, times as fast as the dense pass: {', '.join(found)}."
+    found = [f"{ratio:.1f} times as fast {SPARSE[name]}" for name, ratio in zip(rows["contender"], rows["ratio"])]
+    where = f"T = {rows['length'].iloc[0]:,} and r_on = {rows['open_ratio'].iloc[0]:g}"
+    return f"At {where}, skipping the closed units makes a full step {listed(found)}."
 
 
-def gate_at_every_ratio(table: pd.DataFrame) -> str:
-    """The same at every r_on, with quartiles."""
-    rows = table[table["length"] == table["length"].max()]
-    found = [f"{row.contender} r_on = {row.open_ratio:g}: {row.words}" for row in rows.itertuples()]
-    return f"At T = {rows['length'].iloc[0]}: {'; '.join(found)}."
+def characters_per_second(table: pd.DataFrame) -> pd.DataFrame:
+    """:func:`rnnreport.experiments.speed.sampled` for reading."""
+    return table[["contender", "characters per second", "times torch.nn"]].set_index("contender")
+
+
+def most_characters(table: pd.DataFrame) -> str:
+    """Who samples the most characters per second."""
+    best = table.sort_values("median").iloc[-1]
+    return (
+        f"The fastest is {MAIN.get(best['contender'], best['contender'])} with {best['median']:,.0f} characters per "
+        f"second, {best['times torch.nn']} times as many as torch.nn."
+    )
 
 
 def _speed_lines(ax: Axes, table: pd.DataFrame, by: str, over: str, colours: Mapping[Any, str]) -> None:
-    """Ratios with their quartiles on logarithmic axes, a line for each of ``by``."""
+    """Ratios with their quartiles over a logarithmic x axis, a line for each of ``by``."""
     for name, rows in table.groupby(by, sort=False):
         rows = rows.sort_values(over)
         x, y, spread, colour = rows[over], rows["ratio"], _quartiles(rows), colours[name]
         ax.errorbar(x, y, yerr=spread, color=colour, marker="o", ms=4, capsize=3, label=str(name))
     ax.axhline(1, color=GUIDE, ls=":", lw=1)
-    ax.set(xscale="log", yscale="log")
+    ax.set(xscale="log")
     ticks(ax.xaxis, sorted(table[over].unique()), "{:g}")
-    log_ticks(ax.yaxis)
 
 
 def _quartiles(rows: pd.DataFrame) -> list[pd.Series]:
