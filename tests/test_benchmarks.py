@@ -224,7 +224,7 @@ def test_the_page_reads_what_a_run_records(quick: Path, tmp_path: Path) -> None:
     record = json.loads(quick.read_text("utf-8"))
     partial = tmp_path / "partial.json"
     partial.write_text(json.dumps({**record, "comparisons": [c for c in record["comparisons"] if c["task"] == "C"]}))
-    for file, expected in ((quick, 3), (partial, 1)):
+    for file, expected in ((quick, 4), (partial, 1)):  # figures and the table of sampling
         output = tmp_path / "out.ipynb"
         build.execute("06_speed", {"benchmarks_file": str(file), "learning_file": "none"}, output)
         cells = {cell.id: cell for cell in nbformat.read(output, as_version=4).cells}
