@@ -20,7 +20,7 @@ from rnnreport.sampling import entropy, probabilities, sample
 from rnnreport.windows import Windows
 
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
-BANDS = {"the 10 commonest": 10, "to the 100th": 100, "to the 1,000th": 1_000, "rarer": 10**9}  # last rank of each
+BANDS = {"the 10 commonest": 10, "the next 90": 100, "the next 900": 1_000, "all rarer": 10**9}  # last rank of each
 UNKNOWN = "not in the book"
 
 
