@@ -22,13 +22,15 @@ def first_steps(**held_out):
 def test_the_first_steps_are_told_as_means_of_the_last():
     held_out = {"held_out_loss": [9, 3, 3.5], "held_out_accuracy": [0, 0.1, 0.15], "bits_per_character": [9, 4, 5]}
     assert drawn.after_first_steps(first_steps(**held_out)) == (
-        "After 60 steps: loss 3.50 and accuracy 0.150 on training batches, 3.25 and 0.125 on held-out text."
+        "After 60 steps the loss is 3.50 and the accuracy 0.150 on training batches, 3.25 and 0.125 on held-out text."
     )
     assert drawn.first_bits(first_steps(**held_out)) == "That held-out loss is 4.50 bits per character."
 
 
 def test_a_text_too_short_to_hold_out_is_told_without():
-    assert drawn.after_first_steps(first_steps()) == "After 60 steps: loss 3.50 and accuracy 0.150 on training batches."
+    assert drawn.after_first_steps(first_steps()) == (
+        "After 60 steps the loss is 3.50 and the accuracy 0.150 on training batches."
+    )
     assert drawn.first_bits(first_steps()) == "The text is too short to hold any of it out."
 
 
@@ -44,10 +46,10 @@ def long_training():
 
 def test_the_long_training_is_told_beside_the_report():
     assert drawn.long_accuracy(long_training(), REPORTED) == (
-        "After 90 steps: accuracy 0.650 on training batches and 0.500 on held-out text; the report gives 0.6."
+        "After 90 steps the accuracy is 0.650 on training batches and 0.500 on held-out text; the report gives 0.6."
     )
     assert drawn.long_accuracy(long_training().drop(columns="held_out_accuracy"), []) == (
-        "After 90 steps: accuracy 0.650 on training batches."
+        "After 90 steps the accuracy is 0.650 on training batches."
     )
     assert drawn.other_trainings(long_training(), REPORTED) == (
         "more seeds: 0.520 to 0.530 after 10 steps, with seeds 1, 2; the longest training has 0.510 by then. "
@@ -62,18 +64,18 @@ def test_the_table_beside_the_report_has_its_steps_and_the_range_of_other_seeds(
     table = tables.beside_the_report(long_training(), REPORTED)
     assert table.index.tolist() == ["10", "90"]
     assert table.loc["10"].tolist() == ["0.5", "0.510", "0.520 to 0.530", "0.400", "1.500", "2.500"]
-    assert table.loc["90", "other seeds"] == ""
+    assert table.loc["90", "our accuracy, other seeds"] == ""
     alone = long_training().query("training == 'whole'")
-    assert tables.beside_the_report(alone, REPORTED)["other seeds"].tolist() == ["", ""]
+    assert tables.beside_the_report(alone, REPORTED)["our accuracy, other seeds"].tolist() == ["", ""]
 
 
 def test_the_bound_is_that_of_the_reported_accuracy():
     points = pd.DataFrame({"loss": [2.0, 1.0], "accuracy": [0.4, 0.7]})
     assert drawn.below_the_bound(points, (0.5, 0.1)) == (
-        "An accuracy of 0.5 leaves a loss of at least 0.347, but the report's is 0.1; our lowest is 1.000, at an "
-        "accuracy "
-        "of 0.700."
+        "A loss of 0.1 is impossible with an accuracy of 0.5, which means at least 0.347; the lowest loss here "
+        "is 1.000."
     )
+    assert drawn.below_the_bound(points, (0.5, 0.4)).startswith("A loss of 0.4 is possible with")
 
 
 def test_the_report_s_newlines_agree_where_their_interval_holds_our_share():
@@ -84,11 +86,10 @@ def test_the_report_s_newlines_agree_where_their_interval_holds_our_share():
         "temperature": [{"temperature": 1.0, "text": "\n" * 30}],
     }
     assert drawn.agreeing(table, printed) == (
-        "Our share of characters without a favourite lies within the interval for newlines in 1 of the report's "
-        "2 samples."
+        "In 1 of the report's 2 samples the share of newlines agrees with how often our network is undecided."
     )
     assert drawn.without_favourite_from_to(table, printed) == (
-        "Our share: over training 0.50 to 0.90, over temperature 0.00 to 0.10."
+        "Our network is undecided in a share of 0.50 to 0.90 over training and 0.00 to 0.10 over temperature."
     )
 
 
@@ -99,14 +100,13 @@ def memory(held_out):
 def test_memory_of_the_book_is_what_comes_after_the_best_step():
     curve = pd.DataFrame({"step": [10, 100], "held_out_accuracy": [0.6, 0.61]})
     assert drawn.parting(memory([6.0, 2.5, 3.0])) == (
-        "From step 10 on, the network gains 1.00 bits per character on training text and loses 0.50 on held-out text."
+        "From step 10 to 100 a character of training text goes from 2.00 to 1.00 bits, one of held-out text from 2.50 "
+        "to 3.00."
     )
     assert drawn.memory_share(memory([6.0, 2.5, 3.0]), curve) == (
-        "Training saved 5.00 bits per character on the text it saw, 3.00 on other text: 40% of what it learned "
-        "is memory "
-        "of the book. The last 90% of the steps bought 1.00 bits on the book and cost 0.50 elsewhere. Meanwhile "
-        "the accuracy "
-        "on held-out windows went from 0.600 to 0.610."
+        "From step 0 to the end a character of training text has become cheaper by 5.00 bits, one of held-out text by "
+        "3.00: 40% of what was learned holds for the training text only. From step 10 on the accuracy on held-out "
+        "windows went from 0.600 to 0.610."
     )
 
 
@@ -115,10 +115,10 @@ def test_a_training_that_ends_at_its_best_has_nothing_after_it():
         "Held-out text is read best at the last step: 2.00 bits per character, 1.00 on training text."
     )
     assert drawn.memory_share(memory([6.0, 2.5, 2.0]), pd.DataFrame()) == (
-        "Training saved 5.00 bits per character on the text it saw, 4.00 on other text: 20% of what it learned is "
-        "memory of the book."
+        "From step 0 to the end a character of training text has become cheaper by 5.00 bits, one of held-out text by "
+        "4.00: 20% of what was learned holds for the training text only."
     )
-    assert "other text: nothing of what it" in drawn.memory_share(memory([6.0, 2.5, 0.9]), pd.DataFrame())
+    assert "by 5.10: nothing of what was learned" in drawn.memory_share(memory([6.0, 2.5, 0.9]), pd.DataFrame())
 
 
 def test_copies_are_told_for_the_longest_stretches():
@@ -130,7 +130,8 @@ def test_copies_are_told_for_the_longest_stretches():
     ]
     table = pd.DataFrame(rows, columns=["text", "length", "share"])
     assert tables.hardly_copied(table) == (
-        "Stretches of 16 characters that the training text has: held-out text itself 1.0% and written 2.0%."
+        "Of the stretches of 16 characters, 1.0% (held-out text itself) and 2.0% (written) stand word for word in the "
+        "training text."
     )
     assert tables.copied(table).loc["written"].tolist() == ["90.0%", "2.0%"]
     assert tables.copied(table.assign(share=[0.5, math.nan, 0.9, 0.02])).iloc[0].tolist() == ["50.0%", ""]
@@ -145,12 +146,12 @@ def test_samples_stand_below_their_step_with_all_their_spaces():
     table = tables.samples(samples())
     assert table.index.tolist() == [("12", 1), ("12", 2), ("1,000", 1), ("1,000", 2)]
     assert table["training accuracy"].tolist() == ["0.100", "0.100", "0.600", "0.600"]
-    assert table["sample"].tolist() == ["aab⏎", "a␣␣␣", "the␣", "of\u00a0<"]
-    assert "of\u00a0&lt;" in table.to_html()
+    assert table["sample"].tolist() == ["aab⏎", "a␣␣␣", "the␣", "of <"]
+    assert table.attrs["classes"] == "texts"
     assert tables.samples(samples().assign(text="  ")).iloc[0, 1] == "␣␣"
     assert tables.samples(samples().assign(text="  a")).iloc[0, 1] == "␣␣a"
     assert tables.samples_differ(samples()) == (
-        "A sample of 30 characters has 2.5 different ones after 12 steps, 4.0 after 1,000."
+        "Samples of 30 characters have 2.5 different ones on average after 12 steps, 4.0 after 1,000."
     )
 
 
@@ -158,22 +159,27 @@ def test_newlines_of_samples_are_counted_on_both_sides():
     table = samples().assign(reported_accuracy=0.5, reported=["\n\na\n"] * 2 + ["abcd"] * 2)
     assert tables.newlines_beside(table) == "Newlines make up 38% of the report's samples and 6% of ours."
     beside = tables.samples_beside(table).reset_index()
-    assert beside.iloc[:2].to_numpy().tolist() == [["12", "the report", "0.5", "⏎⏎a⏎"], ["12", "ours", "0.100", "aab⏎"]]
-    assert beside["whose"].tolist() == ["the report", "ours", "ours"] * 2
+    assert beside.iloc[:2].to_numpy().tolist() == [
+        ["12", "the report's", "0.5", "⏎⏎a⏎"],
+        ["12", "ours", "0.100", "aab⏎"],
+    ]
+    assert beside["network"].tolist() == ["the report's", "ours", "ours"] * 2
 
 
 def test_the_most_newlines_at_any_step():
-    habits = {"newlines": [0.01, 0.04], "newlines_greedy": [0.02, 0], "zero_state": [0.05, 0], "after_first": [0, 0.06]}
-    assert drawn.most_newlines(pd.DataFrame(habits), 0.017) == (
-        "At no step do newlines make up more than 4.0% of what is written; at a zero state their probability is "
-        "at most 6.0%."
+    rows = [(0, 0, 0.01, 0.02, 0.05, 0), (0, 1, 0.01, 0.06, 0.01, 0), (9, 0, 0.01, 0, 0, 0.06)]
+    habits = pd.DataFrame(rows, columns=["step", "seed", "newlines", "newlines_greedy", "zero_state", "after_first"])
+    assert drawn.most_newlines(habits.assign(run="a"), 0.017) == (
+        "Newlines make up at most 4.0% of what the network writes; their probability is at most 3.0% at a zero state, "
+        "6.0% one character later."
     )
-    assert drawn.kinds_of_newlines(pd.DataFrame(habits), 0.017).endswith("In the book: 1.7%.")
+    assert drawn.kinds_of_newlines(habits, 0.017).endswith("In the book: 1.7%.")
 
 
 def test_words_come_in_turn_or_not_yet():
     emerged = pd.DataFrame({"common": [100.0, 200, 900], "rare": [5_000.0, math.inf, math.inf]})
-    assert drawn.come_in_turn(emerged) == "Steps until words have half their due share: common 200; rare not yet."
+    assert drawn.come_in_turn(emerged) == "The network learns common words by step 200 and rare not yet."
+    assert drawn.come_in_turn(emerged[["rare", "common"]]) == "The network learns rare words not yet and common by 200."
     table = pd.DataFrame({"step": [0, 9, 9], "unknown": [0.9, 0.1, 0.2]})
     assert drawn.unknown_words(table, pd.Series({"common": 0.5, "unknown": 0.0})) == (
         "After the last step 15% of the words written are not in the book."
@@ -183,7 +189,7 @@ def test_words_come_in_turn_or_not_yet():
 def test_calibration_is_told_once_per_stage():
     table = pd.DataFrame({"step": [60, 60, 2_000], "error": [0.1, 0.1, 0.02]})
     assert drawn.calibration_errors(table) == (
-        "Mean distance from the diagonal: 0.100 after 60 steps, 0.020 after 2,000 steps."
+        "Its probabilities are off by 0.100 after 60 steps and 0.020 after 2,000 steps, on average."
     )
 
 
@@ -192,13 +198,18 @@ def test_temperature_is_told_from_the_lowest_to_the_highest():
         {"temperature": [0.5, 0.5, 2.0], "entropy": [1.0, 2.0, 3.0], "distinct": [0.2, 0.4, 0.9], "words": [1, 1, 0.6]}
     )
     assert drawn.by_temperature(table) == (
-        "From temperature 0.5 to 2: entropy 1.50 to 3.00 bits, different 4-grams 0.30 to 0.90, known words 100% to 60%."
+        "From temperature 0.5 to 2 the text becomes more varied (30% to 90% of 4-character sequences are different) "
+        "and has more invented words (0% to 40%)."
     )
+    turned = table.assign(temperature=[2.0, 2.0, 0.5])
+    assert "becomes no more varied (90% to 30% of" in drawn.by_temperature(turned)
+    assert "has no more invented words (40% to 0%)." in drawn.by_temperature(turned)
+    assert drawn.entropy_by_temperature(table) == "The entropy goes from 1.50 to 3.00 bits."
 
 
 def test_a_continuation_is_told_by_its_known_words():
     assert drawn.carried_on("to be", 0.5) == (
-        "With its state carried on it writes 5 characters; 50% of the words occur in the book."
+        "With its state carried on it writes 5 characters, and 50% of their words are in the book."
     )
 
 
@@ -223,20 +234,28 @@ def following():
 
 def test_cells_are_told_by_network_whatever_commas_its_name_has():
     assert tables.followed(following()) == (
-        "Properties that one cell follows (correlation ≥ 0.5): 2 of 2 (course's, 50 steps) and 0 of 2 (short)."
+        "Of 2 properties, a single cell follows 2 (course's, 50 steps) and 0 (short) with a correlation beyond ±0.5."
     )
     assert tables.which_are_followed(following()) == (
-        "Correlation of at least 0.5: place, in the word and vowel (course's, 50 steps). "
-        "Below 0.2: place, in the word (short)."
+        "Beyond ±0.5: “place, in the word” unit 7 of layer 1 (course's, 50 steps); “vowel” unit 3 of layer 2 "
+        "(course's, 50 steps). The correlations on training text differ from these by at most 0.30."
     )
-    assert "at least 0.5: nothing." in tables.which_are_followed(following()[2:])
-    assert tables.cells(following()).loc[("short", "vowel")].tolist() == [1, 9, "+0.40", "+0.30", "0.00"]
+    assert "Beyond ±0.5: none." in tables.which_are_followed(following()[2:])
+
+
+def test_cells_of_the_networks_stand_side_by_side_by_how_closely_the_first_follows():
+    table = tables.cells(following().iloc[[1, 0, 2, 3]])
+    assert table.index.tolist() == ["place, in the word", "vowel"]
+    assert table["course's, 50 steps"].to_numpy().tolist() == [["-0.60", "0.01"], ["+0.50", "0.00"]]
+    assert table["short"].to_numpy().tolist() == [["+0.10", "0.00"], ["+0.30", "0.00"]]
 
 
 def test_the_passage_that_cells_follow_is_told():
     table = pd.DataFrame({"property": list("aabb"), "held_out": [0.7, 0.7, -0.6, -0.6], "character": list("x\nx\n")})
-    assert drawn.tracking(table) == "Correlation of property and cell on all held-out text: a +0.70, b -0.60."
-    assert drawn.how_tracked(table) == "A cell is turned over where its correlation is negative. The passage: x⏎"
+    assert drawn.tracking(table) == (
+        "On all held-out text the correlation of cell and property is +0.70 for “a” and −0.60 for “b”."
+    )
+    assert drawn.how_tracked(table) == "The passage: x⏎"
     assert "□: a character that the figure's fonts do not have." in drawn.how_tracked(table.assign(character="日"))
 
 
@@ -247,16 +266,16 @@ def test_continuations_stand_beside_the_report_s_where_it_has_some():
         "The same network continues the same prompt by 6 characters at temperature 0.5 and 1.5."
     )
     found = tables.continuations(table)
-    assert found.index.tolist() == [("0.5", "the report"), ("0.5", "ours"), ("0.5", "ours"), ("1.5", "ours")]
+    assert found.index.tolist() == [("0.5", "the report's"), ("0.5", "ours"), ("0.5", "ours"), ("1.5", "ours")]
     assert found["text"].tolist() == ["a⏎b", "of the", "in <", "x|y"]
 
 
 def test_ways_are_told_by_the_least_and_the_most_diverse():
     table = pd.DataFrame({"way": ["greedy", "top-k"], "text": ["a", "b"], "distinct": [0.02, 0.5], "words": [1, 0.999]})
-    assert (
-        tables.least_and_most_diverse(table) == "Different 4-grams: fewest with greedy (0.02), most with top-k (0.50)."
+    assert tables.least_and_most_diverse(table) == (
+        "The share of different 4-grams is lowest with “greedy” (0.02) and highest with “top-k” (0.50)."
     )
-    assert tables.ways(table).loc["top-k"].tolist() == ["b", "0.50", "99.9%"]
+    assert tables.ways(table).loc["top-k"].tolist() == ["0.50", "99.9%", "b"]
 
 
 def recipes():
@@ -275,10 +294,11 @@ def others():
 
 def test_the_best_recipe_is_told_beside_the_course_s():
     assert drawn.best_recipe(recipes(), others()) == (
-        "Fewest bits per held-out character: two 1.750 in 1.5 minutes; the course's 1.900 in 90.0 minutes."
+        "The recipe “two” needs the fewest bits per held-out character, 1.750 after 1.5 minutes; “the course's” needs "
+        "1.900 after 90.0 minutes."
     )
     assert drawn.best_recipe(recipes()[:2], others()) == (
-        "Fewest bits per held-out character: the course's 1.900 in 90.0 minutes."
+        "The recipe “the course's” needs the fewest bits per held-out character, 1.900 after 90.0 minutes."
     )
 
 
@@ -289,10 +309,21 @@ def test_a_table_of_recipes_has_a_row_for_each_with_the_range_of_its_seeds_then_
     assert table.iloc[2].tolist() == ["2", "10", "1.5 (1.0 to 2.0)", "0.600", "1.900", "1.750 (1.700 to 1.800)"]
     assert table.iloc[4].tolist() == ["", "", "", "", "", "2.100"]
     assert tables.without_networks(recipes(), others()) == (
-        "Reading on costs the networks 1.70 to 2.40 bits per character, the best Markov model 2.50, compressors 2.10."
+        "Per character of held-out text the networks need 1.70 to 2.40 bits, the best Markov model 2.50, and "
+        "compressors 2.10."
     )
     assert tables.sizes_and_orders(recipes(), others()) == (
         "The networks have 7 to 9 parameters. Markov models of order 0 to 2: 3.000, 2.500, 2.750 bits."
+    )
+
+
+def test_what_a_change_adds_is_told_beside_what_it_changes():
+    assert tables.one_at_a_time(recipes()) == ""
+    names = ["the course's", "the course's", "state carried", "high rate"]
+    table = recipes().assign(recipe=names)
+    assert tables.one_at_a_time(table) == (
+        "A change adds bits per held-out character: state carried −0.60 (to “the course's”); high rate −0.10 (to "
+        "“state carried”)."
     )
 
 

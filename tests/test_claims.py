@@ -490,8 +490,8 @@ CASES = [
     ("s-noise", [gated(0.97).query("gate != 'open in the quiet'")], None,
      "There is no run with the gate 'open in the quiet'."),
     ("text-loss", [text([math.nan, 3.0, 2.0, 1.2], [math.nan, 0.2, 0.4, 0.6])], False,
-     "Impossible in nats: an accuracy of 0.68 leaves a loss of at least 0.22, not 0.126; of 3 recorded points none"
-     " is below the bound (the nearest lies 0.92 above)."),
+     "A loss of 0.126 nats is impossible: an accuracy of 0.68 means at least 0.22. Of 3 recorded points none is below "
+     "this bound (the nearest lies 0.92 above)."),
     ("fig4", [text([math.nan, 3.0, 2.0, 5.0], [math.nan, 0.2, 0.3, 0.1], seeds=(0, 1))], True,
      "From step 1,000 to step 2,000 the loss changed by -2.00 to -1.00, the accuracy by 0.10 to 0.20 (2 seeds)."),
     ("fig4", [text([3.0, 2.5, 2.999], [0.2, 0.4, 0.201])], True,
@@ -502,31 +502,29 @@ CASES = [
      "The claim is about 2,000 steps; the shortest of these runs has 1,999."),
     ("fig4", [text([math.nan, 3.0], [math.nan, 0.2], every=2_000)], None, "It takes more than one recorded step."),
     ("text-068", [long_text({100_000: 0.67, 400_000: 0.681, 500_000: 0.69})], True,
-     "After 500,000 steps, accuracy on training batches 0.690, against 0.66 to 0.70; 0.68 is reached for the first "
-     "time at step 400,000. On held-out text 0.600."),
+     "After 500,000 steps the accuracy on training batches is 0.690 (wanted: 0.66 to 0.70); 0.68 is reached for "
+     "the first time at step 400,000. On held-out text it is 0.600."),
     ("text-068", [long_text({400_000: 0.68, 500_000: 0.70})], True),
     ("text-068", [long_text({500_000: 0.66})], True,
-     "After 500,000 steps, accuracy on training batches 0.660, against 0.66 to 0.70; 0.68 is never reached. On "
-     "held-out text 0.600."),
+     "After 500,000 steps the accuracy on training batches is 0.660 (wanted: 0.66 to 0.70); 0.68 is never "
+     "reached. On held-out text it is 0.600."),
     ("text-068", [long_text({500_000: 0.6799})], True,
-     "After 500,000 steps, accuracy on training batches 0.6799, against 0.66 to 0.70; 0.68 is never reached. On "
-     "held-out text 0.600."),
+     "After 500,000 steps the accuracy on training batches is 0.6799 (wanted: 0.66 to 0.70); 0.68 is never "
+     "reached. On held-out text it is 0.600."),
     ("text-068", [long_text({500_000: 0.6599})], False,
-     "After 500,000 steps, accuracy on training batches 0.6599, against 0.66 to 0.70; 0.68 is never reached. On "
-     "held-out text 0.600."),
+     "After 500,000 steps the accuracy on training batches is 0.6599 (wanted: 0.66 to 0.70); 0.68 is never "
+     "reached. On held-out text it is 0.600."),
     ("text-068", [long_text({500_000: 0.7001})], False),
     ("text-068", [long_text({499_999: 0.68})], None,
      "The claim is about 500,000 steps; the shortest of these runs has 499,999."),
     ("newlines-first", [habits({0: (0.9, 0.8, 0.7), 20: (0.65, 0.6, 0.12), 1000: (0.1, 0.11, 0.13)}), 0.02], True,
-     "After the start of training newlines make up at most 65.0% of the samples of 30 characters, in the mean over "
-     "the seeds, at step 20 (2.0% of the book); there a zero state gives a newline a probability of 60.0%, and 12.0% "
-     "once a first character is read. The claim takes more than half of the samples, and a probability of more than "
-     "half."),
+     "After step 0, averaged over the seeds, newlines make up at most 65.0% of the samples of 30 characters, at step "
+     "20 (of the book 2.0%). There a zero state gives a newline a probability of 60.0%, and 12.0% once a first "
+     "character is read. Both thresholds are one half."),
     ("newlines-first", [habits({20: (0.5004, 0.1, 0.5003)}), 0.02], True,
-     "After the start of training newlines make up at most 50.04% of the samples of 30 characters, in the mean over "
-     "the seeds, at step 20 (2.0% of the book); there a zero state gives a newline a probability of 10.0%, and 50.03% "
-     "once a first character is read. The claim takes more than half of the samples, and a probability of more than "
-     "half."),
+     "After step 0, averaged over the seeds, newlines make up at most 50.04% of the samples of 30 characters, at step "
+     "20 (of the book 2.0%). There a zero state gives a newline a probability of 10.0%, and 50.03% once a first "
+     "character is read. Both thresholds are one half."),
     ("newlines-first", [habits({20: (0.5004, 0.1, 0.5)}), 0.02], None),
     ("newlines-first", [habits({20: (0.5, 0.5004, 0.1)}), 0.02], None),
     ("newlines-first", [habits({0: (0.9, 0.9, 0.9), 20: (0.5, 0.5, 0.3)}), 0.02], False),
@@ -543,15 +541,15 @@ CASES = [
      "Written at least half as often as in the book, median over the seeds: commonest not yet, common not yet, "
      "rare not yet, rarest not yet. The commoner come first in 1 of 2 seeds; the commonest never come in 1."),
     ("temp-confidence", [diversity([4.0, 1.0, 2.0], [0.9, 0.1, 0.5])], True,
-     "Mean entropy of the next character: 1.00 bits at 0.5, 2.00 bits at 1, 4.00 bits at 2."),
+     "The mean entropy of the next character is 1.00 bits at temperature 0.5, 2.00 bits at 1, 4.00 bits at 2."),
     ("temp-confidence", [diversity([1.0004, 1.0, 1.0002], [0.9, 0.1, 0.5])], True,
-     "Mean entropy of the next character: 1.0000 bits at 0.5, 1.0002 bits at 1, 1.0004 bits at 2."),
+     "The mean entropy of the next character is 1.0000 bits at temperature 0.5, 1.0002 bits at 1, 1.0004 bits at 2."),
     ("temp-confidence", [diversity([4.0, 2.0, 2.0], [0.9, 0.1, 0.5])], False),
     ("temp-confidence", [diversity([4.0, 1.0, 2.0], [0.9, 0.1, 0.5]).head(1)], None,
      "It takes more than one temperature."),
     ("temp-diversity", [diversity([4.0, 1.0, 2.0], [0.9, 0.1, 0.5])], True,
-     "Share of distinct four-character sequences: 0.10 at 0.5, 0.50 at 1, 0.90 at 2; of the words the book has "
-     "93%, 56%, 12%."),
+     "The share of different 4-grams is 0.10 at temperature 0.5, 0.50 at 1, 0.90 at 2; of the words, 93%, 56%, 12% are "
+     "in the book."),
     ("temp-diversity", [diversity([4.0, 1.0, 2.0], [0.5, 0.1, 0.5])], False),
     ("temp-diversity", [diversity([4.0, 1.0, 2.0], [0.9, 0.1, 0.5]).head(1)], None,
      "It takes more than one temperature."),

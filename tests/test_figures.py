@@ -927,9 +927,9 @@ def test_what_is_to_be_beaten_is_within_the_figure_however_bad_it_is(level):
     table = pd.DataFrame({"recipe": "one", "steps": 1, "minutes": [1.0], "held_out_bits": [2.0]})
     figure = text_figures.recipes(table, others().assign(bits=level))
     figures.svg(figure)  # without a warning
-    (ax,) = figure.axes
-    assert ax.get_ylim()[0] < level < ax.get_ylim()[1]
-    assert ax.get_ylim()[0] < 2.0 < ax.get_ylim()[1]
+    bits, _ = figure.axes
+    assert bits.get_xlim()[0] < level < bits.get_xlim()[1]
+    assert bits.get_xlim()[0] < 2.0 < bits.get_xlim()[1]
 
 
 @pytest.mark.parametrize("last", [20, 50, 3_000, 50_000, 10**7])

@@ -40,8 +40,8 @@ def text_068(table: pd.DataFrame) -> Finding:
     digits = max(digits_beside(ends["accuracy"], end, 3) for end in (0.66, 0.68, 0.70))
     held_out = ends.get("held_out_accuracy", pd.Series(dtype=float)).dropna()
     return bool(ends["accuracy"].between(0.66, 0.70).all()), (
-        f"After {step:,} steps, accuracy on training batches {from_to(ends['accuracy'], f'.{digits}f')}, against 0.66 "
-        f"to 0.70; {when}." + (f" On held-out text {from_to(held_out, '.3f')}." if len(held_out) else "")
+        f"After {step:,} steps the accuracy on training batches is {from_to(ends['accuracy'], f'.{digits}f')} (wanted: "
+        f"0.66 to 0.70); {when}." + (f" On held-out text it is {from_to(held_out, '.3f')}." if len(held_out) else "")
     )
 
 
@@ -54,8 +54,8 @@ def text_loss(table: pd.DataFrame) -> Finding:
     if (above < 0).any():
         raise AssertionError("a mean cross-entropy below its bound: the loss or the accuracy is computed wrongly")
     return bound <= 0.126, (
-        f"Impossible in nats: an accuracy of 0.68 leaves a loss of at least {bound:.2f}, not 0.126; of "
-        f"{counted(len(rows), 'recorded point')} none is below the bound (the nearest lies {above.min():.2f} above)."
+        f"A loss of 0.126 nats is impossible: an accuracy of 0.68 means at least {bound:.2f}. Of "
+        f"{counted(len(rows), 'recorded point')} none is below this bound (the nearest lies {above.min():.2f} above)."
     )
 
 
@@ -91,10 +91,9 @@ def newlines_first(habits: pd.DataFrame, in_book: float) -> Finding:
     words = [f"{share:.{digits_beside([share], 0.5, 3) - 2}%}" for share in shares]
     return of_seeds(
         None if len(halves) > 1 else halves.pop(),
-        f"After the start of training newlines make up at most {words[0]} of the samples of 30 characters, in the mean "
-        f"over the seeds, at step {step:,} ({in_book:.1%} of the book); there a zero state gives a newline a "
-        f"probability of {words[1]}, and {words[2]} once a first character is read. The claim takes more than half of "
-        "the samples, and a probability of more than half.",
+        f"After step 0, averaged over the seeds, newlines make up at most {words[0]} of the samples of 30 characters, "
+        f"at step {step:,} (of the book {in_book:.1%}). There a zero state gives a newline a probability of "
+        f"{words[1]}, and {words[2]} once a first character is read. Both thresholds are one half.",
         habits["seed"].nunique(),
     )
 
@@ -128,7 +127,7 @@ def frequent_words_first(emerged: pd.DataFrame) -> Finding:
 def temp_confidence(table: pd.DataFrame) -> Finding:
     """table: temperature and entropy."""
     grows, words, _ = _by_temperature(table, "entropy", " bits")
-    return grows, f"Mean entropy of the next character: {words}."
+    return grows, f"The mean entropy of the next character is {words}."
 
 
 @predicate("temp-diversity", ["temperature", "distinct", "words"])
@@ -136,7 +135,7 @@ def temp_diversity(table: pd.DataFrame) -> Finding:
     """table: temperature, distinct (sequences of four) and words (share that the book knows)."""
     grows, words, ordered = _by_temperature(table, "distinct")
     known = ", ".join(percent(share) for share in ordered["words"])
-    return grows, f"Share of distinct four-character sequences: {words}; of the words the book has {known}."
+    return grows, f"The share of different 4-grams is {words}; of the words, {known} are in the book."
 
 
 def _by_temperature(table: pd.DataFrame, column: str, unit: str = "") -> tuple[bool, str, pd.DataFrame]:
@@ -149,4 +148,5 @@ def _by_temperature(table: pd.DataFrame, column: str, unit: str = "") -> tuple[b
     words = ", ".join(
         f"{value:.{digits}f}{unit} at {heat:g}" for value, heat in zip(ordered[column], ordered["temperature"])
     )
+    words = words.replace(" at ", " at temperature ", 1)
     return all(later > earlier for earlier, later in steps), words, ordered

@@ -155,8 +155,8 @@ def long_curves(found: Networks, record: pd.DataFrame | None) -> pd.DataFrame:
     if found.long is None:
         return pd.DataFrame()
     course = recorded.rows(record, "course")
-    parts = [found.long.curve.assign(training="Adam, the whole of it")]
-    for name, optimizer in (("Adam, more seeds", "adam"), ("RMSprop", "rmsprop")):
+    parts = [found.long.curve.assign(training=f"Adam, {found.long.run.configuration.steps:,} steps")]
+    for name, optimizer in (("Adam, other seeds", "adam"), ("RMSprop", "rmsprop")):
         if len(course) and (course["optimizer"] == optimizer).any():
             parts.append(course[course["optimizer"] == optimizer].assign(training=name))
     table = pd.concat(parts, ignore_index=True)

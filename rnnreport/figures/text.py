@@ -24,14 +24,13 @@ from rnnreport.figures import (
     end_labels,
     error_bars,
     in_style,
-    level_line,
     log_ticks,
     new,
     panels,
 )
 from rnnreport.intervals import over_seeds
 from rnnreport.shown import in_html, visible
-from rnnreport.words import at_end, counted, from_to, grouped, percent
+from rnnreport.words import at_end, counted, from_to, grouped, listed, percent
 
 HELD_OUT = RNN  # the colour of held-out text beside the training's
 FONTS = ["DejaVu Sans Mono", "DejaVu Sans"]  # which Matplotlib brings
@@ -63,10 +62,10 @@ def curves_of_first_steps(table: pd.DataFrame) -> Figure:
 def after_first_steps(table: pd.DataFrame) -> str:
     """Where the first steps end: loss and accuracy, means over the seeds."""
     ends = at_end(table).mean(numeric_only=True)
-    told = f"loss {ends['loss']:.2f} and accuracy {ends['accuracy']:.3f} on training batches"
+    told = f"the loss is {ends['loss']:.2f} and the accuracy {ends['accuracy']:.3f} on training batches"
     if "held_out_loss" in table:
         told += f", {ends['held_out_loss']:.2f} and {ends['held_out_accuracy']:.3f} on held-out text"
-    return f"After {table['step'].max():,} steps: {told}."
+    return f"After {table['step'].max():,} steps {told}."
 
 
 def first_bits(table: pd.DataFrame) -> str:
@@ -83,7 +82,7 @@ def diversity(table: pd.DataFrame) -> Figure:
     titles = {
         "entropy": "entropy (bits)",
         "distinct": "different 4-grams (share)",
-        "words": "words the book has (share)",
+        "words": "words in the book (share)",
     }
     for ax, (column, title) in zip(axes, titles.items()):
         rows = over_seeds(table, ["temperature"], column, share=column != "entropy")
@@ -93,14 +92,21 @@ def diversity(table: pd.DataFrame) -> Figure:
 
 
 def by_temperature(table: pd.DataFrame) -> str:
-    """How far entropy, diversity and known words go with the temperature."""
-    means = table.groupby("temperature")[["entropy", "distinct", "words"]].mean()
-    low, high = means.iloc[0], means.iloc[-1]
+    """How far diversity and words that the book lacks go with the temperature."""
+    means = table.groupby("temperature")[["distinct", "words"]].mean()
+    (low, known), (high, still) = means.iloc[[0, -1]].to_numpy().tolist()
+    varied, invented = "no " * (high <= low), "no " * (still >= known)
     return (
-        f"From temperature {means.index[0]:g} to {means.index[-1]:g}: entropy {low['entropy']:.2f} to "
-        f"{high['entropy']:.2f} bits, different 4-grams {low['distinct']:.2f} to {high['distinct']:.2f}, known words "
-        f"{percent(low['words'])} to {percent(high['words'])}."
+        f"From temperature {means.index[0]:g} to {means.index[-1]:g} the text becomes {varied}more varied "
+        f"({percent(low)} to {percent(high)} of 4-character sequences are different) and has {invented}more invented "
+        f"words ({percent(1 - known)} to {percent(1 - still)})."
     )
+
+
+def entropy_by_temperature(table: pd.DataFrame) -> str:
+    """How far the entropy goes with the temperature."""
+    means = table.groupby("temperature")["entropy"].mean()
+    return f"The entropy goes from {means.iloc[0]:.2f} to {means.iloc[-1]:.2f} bits."
 
 
 @chart("Solid: training batches; dashed: held-out text; crosses: the report; bands: 95% intervals of the mean")
@@ -134,8 +140,8 @@ def long_accuracy(table: pd.DataFrame, reported: Sequence[tuple[int, float]]) ->
     (end,) = at_end(table).head(1).to_dict("records")
     theirs = [f"; the report gives {accuracy}" for step, accuracy in reported if step == end["step"]]
     held_out = f" and {end['held_out_accuracy']:.3f} on held-out text" if "held_out_accuracy" in end else ""
-    accuracy = f"accuracy {end['accuracy']:.3f} on training batches"
-    return f"After {end['step']:,} steps: {accuracy}{held_out}{''.join(theirs)}."
+    accuracy = f"the accuracy is {end['accuracy']:.3f} on training batches"
+    return f"After {end['step']:,} steps {accuracy}{held_out}{''.join(theirs)}."
 
 
 def other_trainings(table: pd.DataFrame, reported: Sequence[tuple[int, float]]) -> str:
@@ -186,12 +192,12 @@ def bound(table: pd.DataFrame, reported: tuple[float, float]) -> Figure:
 
 
 def below_the_bound(table: pd.DataFrame, reported: tuple[float, float]) -> str:
-    """What loss the reported accuracy leaves, and the lowest loss that was seen."""
+    """Whether the reported accuracy and loss can both be true, and the lowest loss that was seen."""
     accuracy, loss = reported
-    least, lowest = (1 - accuracy) * LEAST, table.iloc[int(table["loss"].argmin())]
+    least = (1 - accuracy) * LEAST
     return (
-        f"An accuracy of {accuracy} leaves a loss of at least {least:.3f}, but the report's is {loss}; our lowest is "
-        f"{lowest['loss']:.3f}, at an accuracy of {lowest['accuracy']:.3f}."
+        f"A loss of {loss} is {'impossible' if loss < least else 'possible'} with an accuracy of {accuracy}, which "
+        f"means at least {least:.3f}; the lowest loss here is {table['loss'].min():.3f}."
     )
 
 
@@ -199,7 +205,7 @@ Printed = Mapping[str, Sequence[Mapping[str, Any]]]
 PARTS = {"training": "accuracy", "temperature": "temperature"}  # what the report's samples go by
 
 
-@chart("Dots: ours, none reaches one half; crosses: the report's newlines, with 95% intervals of their share")
+@chart("Dots: how often our network is undecided; crosses: newlines in the report's samples, with 95% intervals")
 def without_favourite(table: pd.DataFrame, printed: Printed) -> Figure:
     """The share of characters none of which reaches one half, and of newlines in the report's samples.
 
@@ -209,7 +215,7 @@ def without_favourite(table: pd.DataFrame, printed: Printed) -> Figure:
     figure, axes = new(2, sharey=True, figsize=(7.2, 3.2))
     for ax, (part, column) in zip(axes, PARTS.items()):
         rows = table[table["part"] == part]
-        ax.plot(rows["at"], rows["share"], "o-", color=LSTM, ms=4, lw=1, label="ours: none reaches ½")
+        ax.plot(rows["at"], rows["share"], "o-", color=LSTM, ms=4, lw=1, label="ours: undecided")
         for place, row in enumerate(printed[part]):
             share, low, high = _newlines(row["text"])
             ax.errorbar(
@@ -239,15 +245,15 @@ def agreeing(table: pd.DataFrame, printed: Printed) -> str:
             _, low, high = _newlines(row["text"])
             hits.append(low <= np.interp(row[column], rows["at"], rows["share"]) <= high)
     return (
-        f"Our share of characters without a favourite lies within the interval for newlines in {sum(hits)} of the "
-        f"report's {counted(len(hits), 'sample')}."
+        f"In {sum(hits)} of the report's {counted(len(hits), 'sample')} the share of newlines agrees with how often "
+        "our network is undecided."
     )
 
 
 def without_favourite_from_to(table: pd.DataFrame, printed: Printed) -> str:
     """How large our share is."""
-    told = [f"over {part} {from_to(rows['share'], '.2f')}" for part, rows in table.groupby("part", sort=False)]
-    return f"Our share: {', '.join(told)}."
+    told = [f"{from_to(rows['share'], '.2f')} over {part}" for part, rows in table.groupby("part", sort=False)]
+    return f"Our network is undecided in a share of {' and '.join(told)}."
 
 
 @chart("Dots: the stages that were stored; shaded: the difference")
@@ -278,53 +284,57 @@ def parting(table: pd.DataFrame) -> str:
     if best["step"] == end["step"]:
         bits = f"{end['held_out']:.2f} bits per character, {end['training']:.2f} on training text"
         return f"Held-out text is read best at the last step: {bits}."
-    gain, loss = best["training"] - end["training"], end["held_out"] - best["held_out"]
     return (
-        f"From step {best['step']:,.0f} on, the network gains {gain:.2f} bits per character on training text and loses "
-        f"{loss:.2f} on held-out text."
+        f"From step {best['step']:,.0f} to {end['step']:,.0f} a character of training text goes from "
+        f"{best['training']:.2f} to {end['training']:.2f} bits, one of held-out text from {best['held_out']:.2f} to "
+        f"{end['held_out']:.2f}."
     )
 
 
 def memory_share(table: pd.DataFrame, curve: pd.DataFrame) -> str:
     """How much of what was learned holds for training text only. curve: the training's, with held_out_accuracy."""
     best, end = _best_and_end(table)
-    gained, late = table.iloc[0][["training", "held_out"]] - end, best - end
+    gained = table.iloc[0][["training", "held_out"]] - end
     only = 1 - gained["held_out"] / gained["training"]
     told = (
-        f"Training saved {gained['training']:.2f} bits per character on the text it saw, {gained['held_out']:.2f} on "
-        f"other text: {f'{only:.0%}' if only > 0 else 'nothing'} of what it learned is memory of the book."
+        f"From step 0 to the end a character of training text has become cheaper by {gained['training']:.2f} bits, one "
+        f"of held-out text by {gained['held_out']:.2f}: {f'{only:.0%}' if only > 0 else 'nothing'} of what was learned "
+        "holds for the training text only."
     )
     if best["step"] == end["step"]:
         return told
     at = curve.set_index("step")["held_out_accuracy"]
     return (
-        f"{told} The last {1 - best['step'] / end['step']:.0%} of the steps bought {late['training']:.2f} bits on the "
-        f"book and cost {-late['held_out']:.2f} elsewhere. Meanwhile the accuracy on held-out windows went from "
-        f"{at[best['step']]:.3f} to {at[end['step']]:.3f}."
+        f"{told} From step {best['step']:,.0f} on the accuracy on held-out windows went from {at[best['step']]:.3f} to "
+        f"{at[end['step']]:.3f}."
     )
 
 
-@chart("One dot per training; dotted: the best Markov model")
+@chart("One row per recipe, one dot per training; dotted: the best Markov model")
 def recipes(table: pd.DataFrame, others: pd.DataFrame) -> Figure:
-    """What recipes reach and what they cost: bits per held-out character, read from end to end, against minutes.
+    """What recipes reach and what they cost: bits per held-out character, read from end to end, beside minutes.
 
     table: columns recipe, steps, minutes and held_out_bits; others: columns model, order (missing for what is no Markov
     model) and bits.
     """
-    figure, ax = new(figsize=(7.4, 4.2))
     groups = table.groupby(["recipe", "steps"], sort=False)
-    order = groups["held_out_bits"].mean().sort_values(ascending=False).index  # as the dots lie, the highest first
+    order = groups["held_out_bits"].mean().sort_values(ascending=False).index  # the best on top
+    figure, axes = new(2, sharey=True, figsize=(7.4, 0.24 * len(order) + 0.8))
     for place, key in enumerate(order):
-        rows, marker = groups.get_group(key), "osD"[place // len(SEQUENCE) % 3]
-        name = f"{key[0]}, {key[1]:,} steps"
-        ax.plot(rows["minutes"], rows["held_out_bits"], marker, color=SEQUENCE[place % len(SEQUENCE)], ms=6, label=name)
-    markov = others[others["order"].notna()]
+        rows = groups.get_group(key)
+        for ax, column in zip(axes, ("held_out_bits", "minutes")):
+            ax.plot(rows[column], [place] * len(rows), "o", color=LSTM, ms=5)
+    bits, minutes = axes
+    bits.set_yticks(range(len(order)), [f"{name}, {steps:,} steps" for name, steps in order], fontsize=8)
+    bits.set(xlabel="bits per held-out character")
+    markov = others.loc[others["order"].notna(), "bits"]
     if len(markov):
-        best = markov.iloc[int(markov["bits"].argmin())]
-        level_line(ax, best["bits"], best["model"], ls=":")
-    ax.set(xscale="log", xlabel="minutes of one core", ylabel="bits per held-out character")
-    log_ticks(ax.xaxis)
-    figure.legend(loc="outside right center", fontsize=8, labelspacing=0.3)
+        bits.axvline(markov.min(), color=GUIDE, ls=":", lw=1)
+    minutes.set(xscale="log", xlabel="minutes of one core")
+    log_ticks(minutes.xaxis)
+    minutes.tick_params(axis="x", labelsize=8)
+    for ax in axes:
+        ax.grid(axis="y", color=GUIDE, alpha=0.25, lw=0.6)
     return figure
 
 
@@ -334,9 +344,11 @@ def best_recipe(table: pd.DataFrame, others: pd.DataFrame) -> str:
     course = means[means["recipe"] == table["recipe"].iloc[0]]
     keys = dict.fromkeys((means["held_out_bits"].idxmin(), course["held_out_bits"].idxmin()))
     told = [
-        f"{row.recipe} {row.held_out_bits:.3f} in {row.minutes:.1f} minutes" for row in means.loc[[*keys]].itertuples()
+        f"“{row.recipe}” needs{' the fewest bits per held-out character,' * (not place)} {row.held_out_bits:.3f} after "
+        f"{row.minutes:.1f} minutes"
+        for place, row in enumerate(means.loc[[*keys]].itertuples())
     ]
-    return f"Fewest bits per held-out character: {'; '.join(told)}."
+    return f"The recipe {'; '.join(told)}."
 
 
 def largest_rise(lines: pd.DataFrame) -> str:
@@ -391,31 +403,32 @@ def newlines(table: pd.DataFrame, in_book: float) -> Figure:
     return over_training(
         table,
         {
-            "newlines": "newlines written",
-            "newlines_greedy": "likeliest only",
-            "zero_state": "at zero state",
-            "after_first": "after 1st character",
+            "newlines": "written",
+            "newlines_greedy": "written, greedy",
+            "zero_state": "zero state",
+            "after_first": "after 1 character",
         },
         {"newlines": in_book},
-        "newlines: share, probability",
+        "share or probability of newlines",
     )
 
 
 def most_newlines(table: pd.DataFrame, in_book: float) -> str:
-    """The most newlines at any step."""
-    written = table[["newlines", "newlines_greedy"]].max().max()
-    expected = table[["zero_state", "after_first"]].max().max()
+    """The most newlines at any step: means over the seeds, as they are drawn."""
+    most = table.groupby("step").mean(numeric_only=True).max()
+    written = max(most["newlines"], most["newlines_greedy"])
     return (
-        f"At no step do newlines make up more than {written:.1%} of what is written; at a zero state their "
-        f"probability is at most {expected:.1%}."
+        f"Newlines make up at most {written:.1%} of what the network writes; their probability is at most "
+        f"{most['zero_state']:.1%} at a zero state, {most['after_first']:.1%} one character later."
     )
 
 
 def kinds_of_newlines(table: pd.DataFrame, in_book: float) -> str:
     """What the lines of the figure are."""
     return (
-        "Newlines written: in texts drawn at temperature 1; likeliest only: in samples of 30 characters. Zero state: "
-        f"their probability before any character, and after one (mean over all). In the book: {in_book:.1%}."
+        "Written: the share in texts drawn at temperature 1; greedy: in samples of 30 characters, the likeliest each "
+        "time. Zero state: the probability before any character has been read; the last line: after one, averaged over "
+        f"all. In the book: {in_book:.1%}."
     )
 
 
@@ -432,9 +445,10 @@ def word_bands(table: pd.DataFrame, due: pd.Series) -> Figure:
 
 def come_in_turn(emerged: pd.DataFrame) -> str:
     """When each band has half of its due share. emerged: the step, infinite for never, one column per band."""
-    steps = emerged.median()
-    told = [f"{band} {f'{step:,.0f}' if math.isfinite(step) else 'not yet'}" for band, step in steps.items()]
-    return f"Steps until words have half their due share: {'; '.join(told)}."
+    steps = [f"by {step:,.0f}" if math.isfinite(step) else "not yet" for step in emerged.median()]
+    (first, step), *others = zip(emerged, steps)
+    told = [f"{first} words {step.replace('by', 'by step')}", *(f"{band} {step}" for band, step in others)]
+    return f"The network learns {listed(told)}."
 
 
 def unknown_words(table: pd.DataFrame, due: pd.Series) -> str:
@@ -460,10 +474,10 @@ def calibration_errors(table: pd.DataFrame) -> str:
     """The expected calibration error at each stage."""
     errors = table.drop_duplicates("step")
     told = [f"{row.error:.3f} after {row.step:,} steps" for row in errors.itertuples()]
-    return f"Mean distance from the diagonal: {', '.join(told)}."
+    return f"Its probabilities are off by {listed(told)}, on average."
 
 
-@chart("Thick: the property; thin: the cell; both scaled to mean 0 and deviation 1")
+@chart("Thick: property; thin: cell, turned over if its correlation is negative; both scaled to mean 0 and deviation 1")
 def tracked(table: pd.DataFrame) -> Figure:
     """Cells over a passage beside what they follow, one panel per property.
 
@@ -486,21 +500,22 @@ def tracked(table: pd.DataFrame) -> Figure:
 
 def tracking(table: pd.DataFrame) -> str:
     """How closely the cells follow on all held-out text."""
-    told = [f"{row.property} {row.held_out:+.2f}" for row in table.drop_duplicates("property").itertuples()]
-    return f"Correlation of property and cell on all held-out text: {', '.join(told)}."
+    followed = table.drop_duplicates("property").itertuples()
+    told = [f"{row.held_out:+.2f} for “{row.property}”" for row in followed]
+    return f"On all held-out text the correlation of cell and property is {listed(told)}.".replace(" -", " −")
 
 
 def how_tracked(table: pd.DataFrame) -> str:
-    """The passage, and what the figure does to the cells."""
+    """The passage."""
     text = "".join(table.loc[table["property"] == table["property"].iloc[0], "character"])
     missing = " □: a character that the figure's fonts do not have." * ("□" in signs(text))
-    return f"A cell is turned over where its correlation is negative.{missing} The passage: {visible(text)}"
+    return f"The passage: {visible(text)}{missing}"
 
 
 def carried_on(text: str, known: float) -> str:
     """How far the network writes with its state carried on. known: the share of its words that the book has."""
     share = percent(known)
-    return f"With its state carried on it writes {len(text):,} characters; {share} of the words occur in the book."
+    return f"With its state carried on it writes {len(text):,} characters, and {share} of their words are in the book."
 
 
 def first_and_later(text: str, bits: Sequence[float]) -> str:

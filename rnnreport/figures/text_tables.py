@@ -19,14 +19,14 @@ def beside_the_report(table: pd.DataFrame, reported: Sequence[tuple[int, float]]
     at, seeds = groups[0].set_index("step").loc[[*steps]], pd.concat([groups[0][:0], *groups[1:]])
     others = [seeds.loc[seeds["step"] == step, "accuracy"] for step in steps]
     ours = {
-        "ours, training batches": "accuracy",
-        "ours, held out": "held_out_accuracy",
+        "our accuracy, training batches": "accuracy",
+        "our accuracy, held-out text": "held_out_accuracy",
         "training loss (nats)": "loss",
         "held-out bits per character": "bits_per_character",
     }
     found = pd.DataFrame({title: at[column].map("{:.3f}".format) for title, column in ours.items()})
     found.insert(0, "the report's accuracy", [*map(str, theirs)])
-    found.insert(2, "other seeds", [from_to(values, ".3f") if len(values) else "" for values in others])
+    found.insert(2, "our accuracy, other seeds", [from_to(values, ".3f") if len(values) else "" for values in others])
     return found.rename(index="{:,}".format)
 
 
@@ -49,14 +49,23 @@ def copied(table: pd.DataFrame) -> pd.DataFrame:
 def hardly_copied(table: pd.DataFrame) -> str:
     """How much of the longest stretches stands in the training text."""
     longest = table[table["length"] == table["length"].max()].dropna(subset=["share"])
-    found = [f"{row.text} {row.share:.1%}" for row in longest.iloc[[0, -1]].drop_duplicates().itertuples()]
-    return f"Stretches of {table['length'].max()} characters that the training text has: {listed(found)}."
+    found = [f"{row.share:.1%} ({row.text})" for row in longest.iloc[[0, -1]].drop_duplicates().itertuples()]
+    return (
+        f"Of the stretches of {table['length'].max()} characters, {listed(found)} stand word for word in the training "
+        "text."
+    )
 
 
-def _unbroken(text: str) -> str:
-    """A sample for a table, each of its spaces seen and none a place to break the line."""
+def _with_texts(table: pd.DataFrame) -> pd.DataFrame:
+    """The table as one whose last column has texts: report.css keeps their spaces."""
+    table.attrs["classes"] = "texts"
+    return table
+
+
+def _ends_seen(text: str) -> str:
+    """A sample for a table, with a sign for each space at its ends."""
     start, end = len(text) - len(text.lstrip(" ")), len(text.rstrip(" "))
-    return "␣" * start + visible(text[start:end]).replace(" ", "\u00a0") + "␣" * (len(text) - max(start, end))
+    return "␣" * start + visible(text[start:end]) + "␣" * (len(text) - max(start, end))
 
 
 def samples(table: pd.DataFrame) -> pd.DataFrame:
@@ -65,16 +74,16 @@ def samples(table: pd.DataFrame) -> pd.DataFrame:
         "step": table["step"].map("{:,}".format),
         "no.": table.groupby("step").cumcount() + 1,
         "training accuracy": table["accuracy"].map("{:.3f}".format),
-        "sample": table["text"].map(_unbroken),
+        "sample": table["text"].map(_ends_seen),
     }
-    return pd.DataFrame(columns).set_index(["step", "no."])
+    return _with_texts(pd.DataFrame(columns).set_index(["step", "no."]))
 
 
 def samples_differ(table: pd.DataFrame) -> str:
     """How many different characters a sample has, early and late."""
     kinds = table["text"].map(lambda text: len(set(text))).groupby(table["step"]).mean()
     return (
-        f"A sample of 30 characters has {kinds.iloc[0]:.1f} different ones after {kinds.index[0]:,} steps, "
+        f"Samples of 30 characters have {kinds.iloc[0]:.1f} different ones on average after {kinds.index[0]:,} steps, "
         f"{kinds.iloc[-1]:.1f} after {kinds.index[-1]:,}."
     )
 
@@ -83,12 +92,12 @@ def samples_beside(table: pd.DataFrame) -> pd.DataFrame:
     """The report's samples above ours. table: columns step, reported_accuracy, reported, accuracy, text."""
     rows = []
     for step, part in table.groupby("step", sort=False):
-        rows.append((f"{step:,}", "the report", f"{part['reported_accuracy'].iloc[0]}", part["reported"].iloc[0]))
+        rows.append((f"{step:,}", "the report's", f"{part['reported_accuracy'].iloc[0]}", part["reported"].iloc[0]))
         rows += [
             (f"{step:,}", "ours", f"{accuracy:.3f}", text) for accuracy, text in zip(part["accuracy"], part["text"])
         ]
-    found = pd.DataFrame(rows, columns=["step", "whose", "training accuracy", "sample"])
-    return found.assign(sample=found["sample"].map(_unbroken)).set_index(["step", "whose"])
+    found = pd.DataFrame(rows, columns=["step", "network", "training accuracy", "sample"])
+    return _with_texts(found.assign(sample=found["sample"].map(_ends_seen)).set_index(["step", "network"]))
 
 
 def newlines_beside(table: pd.DataFrame) -> str:
@@ -113,8 +122,8 @@ def recipe_table(table: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
     columns = {
         "minutes": ("minutes", ".1f"),
         "accuracy": ("training accuracy", ".3f"),
-        "window_bits": ("bits, held-out windows", ".3f"),
-        "held_out_bits": ("bits, read on", ".3f"),
+        "window_bits": ("held-out bits, in windows", ".3f"),
+        "held_out_bits": ("held-out bits, end to end", ".3f"),
     }
     rows = [
         {
@@ -126,7 +135,7 @@ def recipe_table(table: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
         for (name, steps), part in table.groupby(["recipe", "steps"], sort=False)
     ]
     best = others[others["order"].isna() | (others["bits"] == _markov(others).min())]
-    rows += [{"recipe": row.model, "bits, read on": f"{row.bits:.3f}"} for row in best.itertuples()]
+    rows += [{"recipe": row.model, "held-out bits, end to end": f"{row.bits:.3f}"} for row in best.itertuples()]
     return pd.DataFrame(rows).fillna("").set_index("recipe")
 
 
@@ -141,9 +150,30 @@ def without_networks(table: pd.DataFrame, others: pd.DataFrame) -> str:
         return "The text is too short to hold any of it out."
     packed = others.loc[others["order"].isna(), "bits"]
     return (
-        f"Reading on costs the networks {from_to(bits, '.2f')} bits per character, the best Markov model "
-        f"{_markov(others).min():.2f}, compressors {from_to(packed, '.2f')}."
+        f"Per character of held-out text the networks need {from_to(bits, '.2f')} bits, the best Markov model "
+        f"{_markov(others).min():.2f}, and compressors {from_to(packed, '.2f')}."
     )
+
+
+# Recipes that change one thing of another.
+CHANGES = {
+    "the course's": ["state carried"],
+    "state carried": ["high rate"],
+    "high rate": ["longer windows"],
+    "longer windows": ["one layer", "forget bias 1", "dropout 0.1", "tied weights"],
+}
+
+
+def one_at_a_time(table: pd.DataFrame) -> str:
+    """What each change adds to the bits per held-out character. table: of :func:`recipe_table`."""
+    shortest = table.dropna(subset=["held_out_bits"]).sort_values("steps").drop_duplicates("recipe")
+    bits = shortest.set_index("recipe")["held_out_bits"]
+    told = [
+        f"{', '.join(f'{name} {bits[name] - bits[before]:+.2f}' for name in names)} (to “{before}”)"
+        for before, names in CHANGES.items()
+        if {before, *names} <= {*bits.index}
+    ]
+    return f"A change adds bits per held-out character: {'; '.join(told)}.".replace(" -", " −") if told else ""
 
 
 def sizes_and_orders(table: pd.DataFrame, others: pd.DataFrame) -> str:
@@ -154,46 +184,47 @@ def sizes_and_orders(table: pd.DataFrame, others: pd.DataFrame) -> str:
 
 
 def cells(table: pd.DataFrame) -> pd.DataFrame:
-    """The cells that follow properties of the text. table: columns network, property, layer, place, training, …"""
-    columns = {
-        "network": table["network"],
-        "property": table["property"],
-        "layer": table["layer"],
-        "unit": table["place"],
-        "correlation, training text": table["training"].map("{:+.2f}".format),
-        "held out": table["held_out"].map("{:+.2f}".format),
-        "chance": table["chance"].map("{:.2f}".format),
+    """How closely a cell of each network follows properties of held-out text, those of the first network in order.
+
+    table: columns network, property, layer, place (of the unit in its layer), training, held_out, chance.
+    """
+    parts = {
+        network: pd.DataFrame(
+            {"correlation": rows["held_out"].map("{:+.2f}".format), "chance": rows["chance"].map("{:.2f}".format)}
+        )
+        for network, rows in table.set_index("property").groupby("network", sort=False)
     }
-    return pd.DataFrame(columns).set_index(["network", "property"])
+    first = table[table["network"] == table["network"].iloc[0]].set_index("property")["held_out"].abs()
+    return pd.concat(parts, axis=1).loc[first.sort_values(ascending=False).index]
 
 
 def followed(table: pd.DataFrame) -> str:
     """How many properties a single cell follows on held-out text, for each network."""
     strong = table["held_out"].abs().ge(0.5).groupby(table["network"], sort=False)
-    told = [f"{hits.sum()} of {len(hits)} ({network})" for network, hits in strong]
-    return f"Properties that one cell follows (correlation ≥ 0.5): {listed(told)}."
+    told = [f"{hits.sum()} ({network})" for network, hits in strong]
+    properties = table["property"].nunique()
+    return f"Of {properties} properties, a single cell follows {listed(told)} with a correlation beyond ±0.5."
 
 
 def which_are_followed(table: pd.DataFrame) -> str:
-    """Which properties a single cell follows on held-out text, and which hardly."""
-    strong, weak = table[table["held_out"].abs() >= 0.5], table[table["held_out"].abs() < 0.2]
-    return f"Correlation of at least 0.5: {_by_network(strong)}. Below 0.2: {_by_network(weak)}."
-
-
-def _by_network(table: pd.DataFrame) -> str:
-    told = [
-        f"{listed(rows['property'].tolist())} ({network})" for network, rows in table.groupby("network", sort=False)
-    ]
-    return "; ".join(told) or "nothing"
+    """Which cells follow a property on held-out text, and how near training text comes to that."""
+    strong = table[table["held_out"].abs() >= 0.5]
+    told = [f"“{row.property}” unit {row.place} of layer {row.layer} ({row.network})" for row in strong.itertuples()]
+    apart = (table["training"] - table["held_out"]).abs().max()
+    return (
+        f"Beyond ±0.5: {'; '.join(told) or 'none'}. The correlations on training text differ from these by at most "
+        f"{apart:.2f}."
+    )
 
 
 def continuations(table: pd.DataFrame) -> pd.DataFrame:
     """A prompt's continuations by temperature, the report's text above. table: columns temperature, reported, text."""
     rows = []
     for temperature, part in table.groupby("temperature", sort=False):
-        texts = [("the report", part["reported"].iloc[0]), *(("ours", text) for text in part["text"])]
+        texts = [("the report's", part["reported"].iloc[0]), *(("ours", text) for text in part["text"])]
         rows += [(f"{temperature:g}", whose, visible(text)) for whose, text in texts if text]
-    return pd.DataFrame(rows, columns=["temperature", "whose", "text"]).set_index(["temperature", "whose"])
+    table = pd.DataFrame(rows, columns=["temperature", "network", "text"])
+    return _with_texts(table.set_index(["temperature", "network"]))
 
 
 def temperatures(table: pd.DataFrame) -> str:
@@ -206,17 +237,17 @@ def temperatures(table: pd.DataFrame) -> str:
 def ways(table: pd.DataFrame) -> pd.DataFrame:
     """What becomes of a text by how its characters are chosen. table: columns way, text, distinct, words."""
     columns = {
-        "continuation": table["text"].map(visible),
         "different 4-grams": table["distinct"].map("{:.2f}".format),
-        "words the book has": table["words"].map(percent),
+        "words in the book": table["words"].map(percent),
+        "continuation": table["text"].map(visible),
     }
-    return pd.DataFrame({"way": table["way"], **columns}).set_index("way")
+    return _with_texts(pd.DataFrame({"way": table["way"], **columns}).set_index("way"))
 
 
 def least_and_most_diverse(table: pd.DataFrame) -> str:
     """Which ways give the least and the most diverse text."""
     low, high = (table.iloc[int(place)] for place in (table["distinct"].argmin(), table["distinct"].argmax()))
     return (
-        f"Different 4-grams: fewest with {low['way']} ({low['distinct']:.2f}), most with {high['way']} "
-        f"({high['distinct']:.2f})."
+        f"The share of different 4-grams is lowest with “{low['way']}” ({low['distinct']:.2f}) and highest with "
+        f"“{high['way']}” ({high['distinct']:.2f})."
     )
