@@ -170,7 +170,7 @@ def test_the_most_newlines_at_any_step():
     rows = [(0, 0, 0.01, 0.02, 0.05, 0), (0, 1, 0.01, 0.06, 0.01, 0), (9, 0, 0.01, 0, 0, 0.06)]
     habits = pd.DataFrame(rows, columns=["step", "seed", "newlines", "newlines_greedy", "zero_state", "after_first"])
     assert drawn.most_newlines(habits.assign(run="a"), 0.017) == (
-        "Newlines make up at most 4.0% of what the network writes; their probability is at most 3.0% at a zero state, "
+        "At most 4.0% of what the network ever writes is newlines; their probability is at most 3.0% at a zero state, "
         "6.0% one character later."
     )
     assert drawn.kinds_of_newlines(habits, 0.017).endswith("In the book: 1.7%.")
@@ -198,12 +198,12 @@ def test_temperature_is_told_from_the_lowest_to_the_highest():
         {"temperature": [0.5, 0.5, 2.0], "entropy": [1.0, 2.0, 3.0], "distinct": [0.2, 0.4, 0.9], "words": [1, 1, 0.6]}
     )
     assert drawn.by_temperature(table) == (
-        "From temperature 0.5 to 2 the text becomes more varied (30% to 90% of 4-character sequences are different) "
-        "and has more invented words (0% to 40%)."
+        "From temperature 0.5 to 2 the text becomes more varied (30% to 90% different 4-character sequences) with "
+        "fewer words of the book (100% to 60%)."
     )
     turned = table.assign(temperature=[2.0, 2.0, 0.5])
-    assert "becomes no more varied (90% to 30% of" in drawn.by_temperature(turned)
-    assert "has no more invented words (40% to 0%)." in drawn.by_temperature(turned)
+    assert "becomes no more varied (90% to 30% different" in drawn.by_temperature(turned)
+    assert "with no fewer words of the book (60% to 100%)." in drawn.by_temperature(turned)
     assert drawn.entropy_by_temperature(table) == "The entropy goes from 1.50 to 3.00 bits."
 
 
@@ -322,8 +322,8 @@ def test_what_a_change_adds_is_told_beside_what_it_changes():
     names = ["the course's", "the course's", "state carried", "high rate"]
     table = recipes().assign(recipe=names)
     assert tables.one_at_a_time(table) == (
-        "A change adds bits per held-out character: state carried −0.60 (to “the course's”); high rate −0.10 (to "
-        "“state carried”)."
+        "Each change adds so many bits per held-out character: state carried −0.60 (to “the course's”); high rate "
+        "−0.10 (to “state carried”)."
     )
 
 

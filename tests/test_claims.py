@@ -502,28 +502,28 @@ CASES = [
      "The claim is about 2,000 steps; the shortest of these runs has 1,999."),
     ("fig4", [text([math.nan, 3.0], [math.nan, 0.2], every=2_000)], None, "It takes more than one recorded step."),
     ("text-068", [long_text({100_000: 0.67, 400_000: 0.681, 500_000: 0.69})], True,
-     "After 500,000 steps the accuracy on training batches is 0.690 (wanted: 0.66 to 0.70); 0.68 is reached for "
-     "the first time at step 400,000. On held-out text it is 0.600."),
+     "After 500,000 steps the accuracy on training batches is 0.690 (the claim's range: 0.66 to 0.70); 0.68 is reached "
+     "for the first time at step 400,000. On held-out text it is 0.600."),
     ("text-068", [long_text({400_000: 0.68, 500_000: 0.70})], True),
     ("text-068", [long_text({500_000: 0.66})], True,
-     "After 500,000 steps the accuracy on training batches is 0.660 (wanted: 0.66 to 0.70); 0.68 is never "
+     "After 500,000 steps the accuracy on training batches is 0.660 (the claim's range: 0.66 to 0.70); 0.68 is never "
      "reached. On held-out text it is 0.600."),
     ("text-068", [long_text({500_000: 0.6799})], True,
-     "After 500,000 steps the accuracy on training batches is 0.6799 (wanted: 0.66 to 0.70); 0.68 is never "
+     "After 500,000 steps the accuracy on training batches is 0.6799 (the claim's range: 0.66 to 0.70); 0.68 is never "
      "reached. On held-out text it is 0.600."),
     ("text-068", [long_text({500_000: 0.6599})], False,
-     "After 500,000 steps the accuracy on training batches is 0.6599 (wanted: 0.66 to 0.70); 0.68 is never "
+     "After 500,000 steps the accuracy on training batches is 0.6599 (the claim's range: 0.66 to 0.70); 0.68 is never "
      "reached. On held-out text it is 0.600."),
     ("text-068", [long_text({500_000: 0.7001})], False),
     ("text-068", [long_text({499_999: 0.68})], None,
      "The claim is about 500,000 steps; the shortest of these runs has 499,999."),
     ("newlines-first", [habits({0: (0.9, 0.8, 0.7), 20: (0.65, 0.6, 0.12), 1000: (0.1, 0.11, 0.13)}), 0.02], True,
      "After step 0, averaged over the seeds, newlines make up at most 65.0% of the samples of 30 characters, at step "
-     "20 (of the book 2.0%). There a zero state gives a newline a probability of 60.0%, and 12.0% once a first "
+     "20 (in the book: 2.0%). There a zero state gives a newline a probability of 60.0%, and 12.0% once a first "
      "character is read. Both thresholds are one half."),
     ("newlines-first", [habits({20: (0.5004, 0.1, 0.5003)}), 0.02], True,
      "After step 0, averaged over the seeds, newlines make up at most 50.04% of the samples of 30 characters, at step "
-     "20 (of the book 2.0%). There a zero state gives a newline a probability of 10.0%, and 50.03% once a first "
+     "20 (in the book: 2.0%). There a zero state gives a newline a probability of 10.0%, and 50.03% once a first "
      "character is read. Both thresholds are one half."),
     ("newlines-first", [habits({20: (0.5004, 0.1, 0.5)}), 0.02], None),
     ("newlines-first", [habits({20: (0.5, 0.5004, 0.1)}), 0.02], None),

@@ -40,8 +40,9 @@ def text_068(table: pd.DataFrame) -> Finding:
     digits = max(digits_beside(ends["accuracy"], end, 3) for end in (0.66, 0.68, 0.70))
     held_out = ends.get("held_out_accuracy", pd.Series(dtype=float)).dropna()
     return bool(ends["accuracy"].between(0.66, 0.70).all()), (
-        f"After {step:,} steps the accuracy on training batches is {from_to(ends['accuracy'], f'.{digits}f')} (wanted: "
-        f"0.66 to 0.70); {when}." + (f" On held-out text it is {from_to(held_out, '.3f')}." if len(held_out) else "")
+        f"After {step:,} steps the accuracy on training batches is {from_to(ends['accuracy'], f'.{digits}f')} (the "
+        f"claim's range: 0.66 to 0.70); {when}."
+        + (f" On held-out text it is {from_to(held_out, '.3f')}." if len(held_out) else "")
     )
 
 
@@ -92,7 +93,7 @@ def newlines_first(habits: pd.DataFrame, in_book: float) -> Finding:
     return of_seeds(
         None if len(halves) > 1 else halves.pop(),
         f"After step 0, averaged over the seeds, newlines make up at most {words[0]} of the samples of 30 characters, "
-        f"at step {step:,} (of the book {in_book:.1%}). There a zero state gives a newline a probability of "
+        f"at step {step:,} (in the book: {in_book:.1%}). There a zero state gives a newline a probability of "
         f"{words[1]}, and {words[2]} once a first character is read. Both thresholds are one half.",
         habits["seed"].nunique(),
     )

@@ -92,14 +92,14 @@ def diversity(table: pd.DataFrame) -> Figure:
 
 
 def by_temperature(table: pd.DataFrame) -> str:
-    """How far diversity and words that the book lacks go with the temperature."""
+    """How far diversity and known words go with the temperature."""
     means = table.groupby("temperature")[["distinct", "words"]].mean()
     (low, known), (high, still) = means.iloc[[0, -1]].to_numpy().tolist()
-    varied, invented = "no " * (high <= low), "no " * (still >= known)
+    varied, fewer = "no " * (high <= low), "no " * (still >= known)
     return (
         f"From temperature {means.index[0]:g} to {means.index[-1]:g} the text becomes {varied}more varied "
-        f"({percent(low)} to {percent(high)} of 4-character sequences are different) and has {invented}more invented "
-        f"words ({percent(1 - known)} to {percent(1 - still)})."
+        f"({percent(low)} to {percent(high)} different 4-character sequences) with {fewer}fewer words of the book "
+        f"({percent(known)} to {percent(still)})."
     )
 
 
@@ -413,13 +413,18 @@ def newlines(table: pd.DataFrame, in_book: float) -> Figure:
     )
 
 
+def answer_newlines(table: pd.DataFrame) -> str:
+    """The most newlines that are written at any step: means over the seeds, as they are drawn."""
+    most = table.groupby("step")[["newlines", "newlines_greedy"]].mean().max(axis=None)
+    return f"At most {most:.1%} of what the network ever writes is newlines."
+
+
 def most_newlines(table: pd.DataFrame, in_book: float) -> str:
-    """The most newlines at any step: means over the seeds, as they are drawn."""
-    most = table.groupby("step").mean(numeric_only=True).max()
-    written = max(most["newlines"], most["newlines_greedy"])
+    """:func:`answer_newlines`, and how likely a zero state finds one."""
+    most = table.groupby("step")[["zero_state", "after_first"]].mean().max()
     return (
-        f"Newlines make up at most {written:.1%} of what the network writes; their probability is at most "
-        f"{most['zero_state']:.1%} at a zero state, {most['after_first']:.1%} one character later."
+        f"{answer_newlines(table)[:-1]}; their probability is at most {most['zero_state']:.1%} at a zero state, "
+        f"{most['after_first']:.1%} one character later."
     )
 
 

@@ -173,7 +173,9 @@ def one_at_a_time(table: pd.DataFrame) -> str:
         for before, names in CHANGES.items()
         if {before, *names} <= {*bits.index}
     ]
-    return f"A change adds bits per held-out character: {'; '.join(told)}.".replace(" -", " −") if told else ""
+    return (
+        f"Each change adds so many bits per held-out character: {'; '.join(told)}.".replace(" -", " −") if told else ""
+    )
 
 
 def sizes_and_orders(table: pd.DataFrame, others: pd.DataFrame) -> str:
