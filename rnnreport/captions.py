@@ -14,7 +14,7 @@ from rnnreport import words
 from rnnreport.claims.collected import METADATA
 from rnnreport.figures import svg
 from rnnreport.origin import of_rows
-from rnnreport.shown import anchor, in_html, linked, typeset
+from rnnreport.shown import anchor, in_html, linked, symbols, typeset
 
 
 class Shown:
@@ -66,7 +66,7 @@ def show(
         axes = [_axes(drawn), getattr(draw, "marks", "")]
         body = _image(drawn, f"{(draw.__doc__ or '').partition(chr(10))[0]} {said}")
     else:
-        axes, body = [], drawn.to_html(border=0, classes=drawn.attrs.get("classes"))
+        axes, body = [], symbols(drawn.to_html(border=0, classes=drawn.attrs.get("classes")))
     sentences = [f"{sentence}." for sentence in axes if sentence]
     return Shown(label, body, said, " ".join([*sentences, how]), [told, counted, source])
 

@@ -17,6 +17,7 @@ _HIDDEN = re.compile(
     + "".join(chr(plane + last) for plane in range(0x10000, 0x110000, 0x10000) for last in (0xFFFE, 0xFFFF))
     + "]"
 )
+_POWER = re.compile(r"(?<![\w.])(\d(?:\.\d+)?)e([+-]\d+)\b")  # as Python writes it
 LONGEST = 100  # characters of a value shown in a sentence
 
 
@@ -34,9 +35,14 @@ def in_html(text: str) -> str:
 
 
 def typeset(text: str) -> str:
-    """Text as HTML, with subscripts in symbols such as r_on or Matplotlib's $r_\\mathrm{on}$."""
+    """Text as HTML, with :func:`symbols`; Matplotlib's $r_\\mathrm{on}$ is written like r_on."""
     plain = re.sub(r"\$([^$]*)\$", lambda maths: re.sub(r"\\mathrm\{(\w+)\}", r"\1", maths[1]), text)
-    return re.sub(r"\b([A-Za-z])_(\w+)", r"\1<sub>\2</sub>", in_html(plain))
+    return symbols(in_html(plain))
+
+
+def symbols(html: str) -> str:
+    """HTML with subscripts in names such as r_on, and numbers such as 2e-16 as products with powers of ten."""
+    return re.sub(r"\b([A-Za-z])_(\w+)", r"\1<sub>\2</sub>", re.sub(_POWER, _product, html))
 
 
 def linked(lines: Iterable[tuple[str, str, str, str]]) -> str:
@@ -65,6 +71,13 @@ def first_few(values: Iterable[object], most: int = 12) -> str:
     every = list(values)
     words = ", ".join(map(brief, every[:most]))
     return f"{words} and {len(every) - most:,} more" if len(every) > most else words
+
+
+def _product(found: re.Match[str]) -> str:
+    value, power = float(found[0]), int(found[2])
+    if value == 0 or abs(power) < 4:
+        return f"{value:.10g}"
+    return f"{found[1]}·10<sup>{power}</sup>".removeprefix("1·").replace("-", "−")
 
 
 def _sign(character: str) -> str:

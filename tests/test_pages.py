@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 import yaml
 from conftest import CONTRAST, ROOT, new_page, require, stop_clock
+from docutils import nodes
 
 from rnnreport.pdf import DRAWN, TYPESET
 
@@ -911,3 +912,30 @@ def test_what_a_widget_carries_ends_no_script(checkout: Path, browser: Browser) 
     assert text in [widget["state"].get("value") for widget in state.values()]
     assert page.locator("#broken").count() == 0
     page.close()
+
+
+def test_code_without_output_joins_the_code_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "book" / "_ext"))
+    reading_order = importlib.import_module("reading_order")
+
+    def cell(code: str, output: bool) -> nodes.container:
+        hidden = reading_order.HideCodeCellNode("", nodes.literal_block(code, code), classes=["above-input"])
+        return nodes.container("", hidden, *([nodes.paragraph("", "made")] if output else []))
+
+    def read(*parts: nodes.Node) -> list[str]:
+        """The texts of the page; < and > where a fold begins and ends."""
+        page = nodes.section("", *parts)
+        reading_order.code_last(SimpleNamespace(builder=SimpleNamespace(format="html")), page, "page")
+        folds = {True: ">", False: "<"}
+        texts = [text.astext() for text in page.findall(nodes.Text)]
+        return [folds[text.startswith("</")] if "<" in text else text for text in texts]
+
+    words = nodes.paragraph("", "words")
+    assert read(cell("a", False), cell("b", False), cell("c", True)) == ["made", *"<abc>"]
+    assert read(cell("a", True), cell("b", False), words.deepcopy(), cell("c", False)) == [
+        "made",
+        "a",
+        "b",
+        "words",
+        "c",
+    ]

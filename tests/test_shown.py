@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_pages import checkout, jupyter_book  # noqa: F401
 
-from rnnreport.shown import brief, first_few, in_html, visible
+from rnnreport.shown import brief, first_few, in_html, typeset, visible
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -58,6 +58,15 @@ def test_html_is_the_text_in_an_element_and_in_an_attribute(text: str) -> None:
     root = ElementTree.fromstring(f'<p title="{in_html(text)}">{in_html(text)}</p>')
     assert (root.text or "", len(root)) == (visible(text), 0)
     assert root.get("title") == visible(text)
+
+
+def test_symbols_have_subscripts_and_numbers_powers_of_ten() -> None:
+    assert typeset("∂L/∂W_hh < 2e-16, $r_\\mathrm{on}$") == (
+        "∂L/∂W<sub>hh</sub> &lt; 2·10<sup>−16</sup>, r<sub>on</sub>"
+    )
+    assert typeset("0e+00, 7e+01, 4.2e-01, 1e-15, 1.2e+07") == "0, 70, 0.42, 10<sup>−15</sup>, 1.2·10<sup>7</sup>"
+    for other in ("code 8fd0e62e1365", "x2e-16", "2e-6x", "12e-5", "made_by 1e5"):
+        assert typeset(other) == other
 
 
 def test_long_values_are_shortened_and_say_how_long_they_are() -> None:

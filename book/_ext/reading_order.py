@@ -38,8 +38,25 @@ def code_last(app: Sphinx, doctree: nodes.document, page: str) -> None:
     if app.builder.format != "html":
         return
     for cell in list(doctree.findall(nodes.container)):
-        for hidden in [child for child in cell.children if isinstance(child, HideCodeCellNode)]:
+        if len(cell) == 1 and hidden_code(cell):
+            join_code(cell)
+    for cell in list(doctree.findall(nodes.container)):
+        for hidden in hidden_code(cell):
             place = len(cell) if "above-input" in hidden["classes"] else cell.index(hidden) + 1
             start = nodes.raw("", '<details class="code"><summary>Code</summary>', format="html")
             cell.insert(place, [start, *hidden.children, nodes.raw("", "</details>", format="html")])
             cell.remove(hidden)
+
+
+def hidden_code(*cells: nodes.Node) -> list[HideCodeCellNode]:
+    """The code that these cells hide."""
+    return [child for cell in cells for child in cell.children if isinstance(child, HideCodeCellNode)]
+
+
+def join_code(cell: nodes.container) -> None:
+    """Put the code of a cell that shows nothing else above that of the next cell, or below that of the one before."""
+    place, siblings = cell.parent.index(cell), cell.parent.children
+    after, before = hidden_code(*siblings[place + 1 : place + 2]), hidden_code(*siblings[:place][-1:])
+    for target in (after or before)[:1]:
+        target.insert(0 if after else len(target), cell.children[0].children)
+        cell.parent.remove(cell)
