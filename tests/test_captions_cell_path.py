@@ -19,35 +19,64 @@ def reach(networks=("LSTM", "LSTM with forget bias 1")):
 
 
 def test_what_the_cell_leaves_at_the_start():
-    assert drawn.at_start(reach(), NAMES) == (
-        "Before training, 2 steps along the cell leave 0.25 of a gradient (LSTM) and 0.5 (LSTM with forget bias 1)."
+    assert drawn.at_start(reach()) == (
+        "Before training, 2 steps along the cell multiply a gradient by at most 0.25 (LSTM) and 0.5 (LSTM with forget "
+        "bias 1)."
     )
-    assert drawn.rates_at_start(reach(), {"cell": "along the cell"}) == (
-        "Ranges over the seeds at lag 2: LSTM, before training, along the cell: 0.25; LSTM, after training, along the "
-        "cell: 0.25; LSTM with forget bias 1, before training, along the cell: 0.5; LSTM with forget bias 1, after "
-        "training, along the cell: 0.5. As a factor per step, and what it would leave over 100 steps: 0.50 and 8e-31 "
-        "(LSTM); 0.71 and 9e-16 (LSTM with forget bias 1)."
+    assert drawn.rates_at_start(reach()).to_dict("index") == {
+        "LSTM": {"left after 2 steps": "0.25", "factor per step": "0.5", "after 100 steps at this factor": "7.9e-31"},
+        "LSTM with forget bias 1": {
+            "left after 2 steps": "0.5",
+            "factor per step": "0.71",
+            "after 100 steps at this factor": "8.9e-16",
+        },
+    }
+
+
+def test_whether_a_gradient_survives_is_answered_by_half_of_it():
+    assert drawn.answer(reach(), "before") == (
+        "No: before training, the most open unit leaves 0.25 to 0.5 of a gradient after 2 steps."
     )
+    assert drawn.answer(reach().assign(cell=0.6), "after") == (
+        "Yes: after training, the most open unit leaves 0.6 of a gradient after 2 steps."
+    )
+    assert drawn.answer(reach().assign(cell=reach()["cell"] * 1.5), "after").startswith("In part: after training")
+
+
+def test_what_is_left_is_a_mean_over_the_seeds_with_its_interval():
+    two = pd.concat([reach(("RNN", "LSTM")), reach(("RNN", "LSTM")).assign(seed=1)])
+    two.loc[two["seed"] == 1, "cell"] *= 3
+    two.loc[two["network"] == "RNN", "cell"] = np.nan
+    table = drawn.left_at_end(two)
+    assert table.loc["RNN"].to_list() == ["–", "–", "0.25 (0.25 to 0.25)", "4 (4 to 4)"]
+    assert table.loc["LSTM", "along the cell, after training"] == "1 (0 to 7.4)"
+    assert drawn.left_at_end(reach(("LSTM",))).iloc[0, 0] == "0.25"
+    assert drawn.leaving_half(two) == (
+        "Over 2 steps the most open unit leaves more than half of a gradient in 2 of 2 cases: 1 LSTM, before and after "
+        "training."
+    )
+    assert "in 0 of 4 cases: 2 LSTMs" in drawn.leaving_half(reach())
 
 
 def test_what_all_ways_leave():
     assert drawn.by_all_ways(reach(), NAMES) == (
-        "After training 2 steps leave 4 by all ways, 0.25 along the cell (LSTM); 4 and 0.5 (LSTM with forget bias 1)."
+        "After training, 2 steps multiply a gradient by at most 4 on all ways, 0.25 along the cell (LSTM); 4 and 0.5 "
+        "(LSTM with forget bias 1)."
     )
     assert drawn.ways_compared(reach(("LSTM",)), {"jacobian": "all ways"}) == (
         "Ranges over the seeds at lag 2: LSTM, before training, all ways: 0.25; LSTM, after training, all ways: 4. "
         "Factor per step of all ways before training: 0.50 (LSTM). All ways leave less than the cell alone in 0 of 6 "
-        "rows. Over half of the way, 1 step, the cell leaves 0.5 (LSTM) after training."
+        "measurements. Over half of the way, 1 step, the cell leaves 0.5 (LSTM) after training."
     )
     less = reach(("LSTM",)).assign(jacobian=0.0)
-    assert "less than the cell alone in 6 of 6 rows" in drawn.ways_compared(less, NAMES)
+    assert "less than the cell alone in 6 of 6 measurements" in drawn.ways_compared(less, NAMES)
 
 
 def test_what_is_left_without_a_cell():
     table = reach(("RNN", "LSTM"))
     table.loc[table["network"] == "RNN", "cell"] = np.nan
     assert drawn.without_a_cell(table, NAMES) == (
-        "2 steps leave 0.25 of a gradient before training, 4 after (RNN); 0.25 and 4 (LSTM)."
+        "Over 2 steps a gradient is multiplied by at most 0.25 before training, 4 after (RNN); 0.25 and 4 (LSTM)."
     )
     assert "RNN, after training, all ways: 4;" in drawn.ranges(table, NAMES)
     assert "RNN, after training, along the cell" not in drawn.ranges(table, NAMES)
@@ -60,14 +89,16 @@ def kept():
 
 
 def test_what_units_keep_is_told_by_shares_and_spans():
-    assert drawn.open_units(kept()) == ("Above one half lie 0.0% of the products before training, 50.0% after (LSTM).")
+    assert drawn.open_units(kept()) == (
+        "The share of products above one half is 0.0% before training, 50.0% after (LSTM)."
+    )
     assert drawn.units_apart(kept()) == (
         "Without the largest and the smallest tenth the products span: LSTM, before training: a factor of 2, all of "
         "them 1.0e-01 to 0.2; LSTM, after training: a factor of 90, all of them 1.0e-02 to 0.9."
     )
 
 
-def test_the_slopes_of_the_rnn_are_medians():
+def test_the_slopes_of_the_rnn_are_means_over_the_seeds():
     slopes = pd.DataFrame(
         {
             "seed": [0, 1] * 2,
@@ -78,11 +109,11 @@ def test_the_slopes_of_the_rnn_are_medians():
         }
     )
     assert drawn.flat_half(slopes) == (
-        "Half of the RNN's states lie where the slope of tanh is at most 0.2 after training, and 0.9 before."
+        "The slope of tanh at the RNN's states has the median 0.9 before training and 0.2 after it."
     )
     assert drawn.slopes_by_training(slopes).to_dict("index") == {
-        "before": {"ρ of Whh": "1", "‖Whh‖₂": "2", "median slope 1 − h²": "0.9"},
-        "after": {"ρ of Whh": "1", "‖Whh‖₂": "2", "median slope 1 − h²": "0.2"},
+        "before": {"ρ of W_hh": "1", "‖W_hh‖₂": "2", "median slope 1 − h²": "0.9"},
+        "after": {"ρ of W_hh": "1", "‖W_hh‖₂": "2", "median slope 1 − h²": "0.2"},
     }
 
 
@@ -90,7 +121,7 @@ def test_learning_is_told_by_the_last_accuracy_and_the_first_step_that_solves():
     courses = pd.DataFrame(
         {"network": "RNN", "seed": [0, 0, 1, 1], "step": [0, 20, 0, 20], "test_accuracy": [0.1, 0.95, 0.1, 0.85]}
     )
-    assert drawn.learning(courses) == "Accuracy after training: RNN: 0.90 (0.26 to 1.00)."
+    assert drawn.learning(courses) == "After training, the accuracy is 0.90 (0.26 to 1.00) for the RNN."
     assert drawn.learnt(courses).to_dict("index") == {
         "RNN": {"accuracy on fresh palindromes": "0.90 (0.26 to 1.00)", "first at 0.9 at step, by seed": "20, never"}
     }

@@ -8,23 +8,27 @@ from rnnreport.figures import gradients as drawn
 def checks():
     names = ["case", "derivative", "judge", "gap"]
     rows = [
-        ("T = 2", "∂L/∂Wph", "autograd", 2e-16), ("T = 2", "∂L/∂Wph", "autograd", 4e-16),
-        ("T = 2", "∂L/∂Wph", "differences", 3e-9), ("T = 5", "∂L/∂bp", "autograd", 1e-16),
+        ("T = 2", "∂L/∂W_ph", "autograd", 2e-16), ("T = 2", "∂L/∂W_ph", "autograd", 4e-16),
+        ("T = 2", "∂L/∂W_ph", "differences", 3e-9), ("T = 5", "∂L/∂b_p", "autograd", 1e-16),
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=names)
 
 
 def test_the_judges_are_told_by_their_largest_gap():
     assert drawn.agreeing(checks()) == (
-        "No derived gradient differs from autograd by more than 4e-16 of its size, or from differences by more than "
-        "3e-09."
+        "The derived gradients are right up to rounding: they differ from automatic differentiation by at most 4e-16 "
+        "of their size, from finite differences by 3e-09."
+    )
+    assert drawn.agreeing(checks().assign(gap=0.5)) == (
+        "The derived gradients are wrong: they differ from automatic differentiation by at most 5e-01 of their size, "
+        "from finite differences by 5e-01."
     )
     assert drawn.compared(checks()) == (
         "The largest relative differences of 3 comparisons with autograd and of 1 with differences."
     )
     assert drawn.worst(checks()).to_dict("index") == {
-        "∂L/∂Wph": {"autograd, T = 2": "4e-16", "differences, T = 2": "3e-09", "autograd, T = 5": "–"},
-        "∂L/∂bp": {"autograd, T = 2": "–", "differences, T = 2": "–", "autograd, T = 5": "1e-16"},
+        "∂L/∂W_ph": {"autograd, T = 2": "4e-16", "differences, T = 2": "3e-09", "autograd, T = 5": "–"},
+        "∂L/∂b_p": {"autograd, T = 2": "–", "differences, T = 2": "–", "autograd, T = 5": "1e-16"},
     }
 
 
@@ -44,10 +48,12 @@ def locality(**columns):
 
 def test_what_the_history_changes_is_told_at_the_largest_length():
     assert drawn.needing_history(locality()) == (
-        "Cutting off all steps but the last leaves ∂L/∂W_ph as it is and changes ∂L/∂W_hh by 50% at T = 5."
+        "If only the last step is kept, ∂L/∂W_ph stays the same, and ∂L/∂W_hh changes by 50% at T = 5."
     )
-    assert "the last changes ∂L/∂W_ph and" in drawn.needing_history(locality(**{"Wph, history cut off": 0.1}))
-    assert drawn.changes(locality()).loc[5].to_list() == ["1.0e-17", "5.0e-01", "2.0e-01", "3.0e-01"]
+    assert "∂L/∂W_ph changes, and" in drawn.needing_history(locality(**{"Wph, history cut off": 0.1}))
+    table = drawn.changes(locality())
+    assert table.loc[5].to_list() == ["1.0e-17", "5.0e-01", "2.0e-01", "3.0e-01"]
+    assert [*table][:2] == ["∂L/∂W_ph, history cut off", "∂L/∂W_hh, history cut off"]
 
 
 def decays(left=(0.25, 4.0)):
@@ -59,14 +65,14 @@ def decays(left=(0.25, 4.0)):
 
 def test_gradients_are_told_at_the_smallest_and_the_largest_radius():
     assert drawn.fading(decays()) == (
-        "Gradients change geometrically with the lag: at ρ = 0.5 they shrink (0.5 per step), at ρ = 2 they grow (2 per "
-        "step)."
+        "Per step back, a gradient is multiplied by 0.5 if the spectral radius ρ of W_hh is 0.5 (it vanishes), by 2 if "
+        "it is 2 (it explodes)."
     )
     mixed = decays()
     mixed.loc[(mixed["spectral_radius"] == 0.5) & (mixed["seed"] == 1) & (mixed["lag"] == 2), "jacobian"] = 4.0
-    assert "at ρ = 0.5 they do either (1.25 per step)" in drawn.fading(mixed)
+    assert "by 1.2 if the spectral radius ρ of W_hh is 0.5 (it does either)" in drawn.fading(mixed)
     assert drawn.fading(decays().query("spectral_radius == 2")) == (
-        "Gradients change geometrically with the lag: at ρ = 2 they grow (2 per step)."
+        "Per step back, a gradient is multiplied by 2 if the spectral radius ρ of W_hh is 2 (it explodes)."
     )
     assert drawn.left_of_terms(decays()) == (
         "The term of ∂L/∂W_hh of lag 2, relative to that of lag 0: 0.1 at ρ = 0.5 and 2 at ρ = 2. "
@@ -78,7 +84,7 @@ def test_factors_per_step_are_the_roots_of_what_is_left():
     factors = drawn.factors(decays())
     assert factors["value"].to_list() == [0.5, 0.5, 2, 2]
     assert drawn.below_radius(factors.assign(value=[0.5, 0.4, 1.9, 1.8])) == (
-        "Of 4 networks 3 have a factor per step below ρ; mean slope 0.25 at ρ = 0.5, 0.25 at ρ = 2."
+        "The factor per step is below ρ in 3 of 4 networks; the mean slope is 0.25 at ρ = 0.5 and 0.25 at ρ = 2."
     )
     table = drawn.factors_by_radius(factors)
     assert table.loc[2.0].to_list() == ["3.00", "0.25", "2.000", "2.000", "2.000", "4.0e+00"]
@@ -98,8 +104,9 @@ def test_where_numbers_run_out_is_told_where_they_do():
 
 def test_readings_are_right_or_told_by_how_far_they_are_off():
     gaps = pd.DataFrame({"repaired": [2e-16, 4e-16], "every letter as printed": [70.0, 90.0]})
-    assert drawn.right_readings(gaps) == "Equal to autograd here, of 2 readings: repaired."
-    assert drawn.right_readings(gaps[["every letter as printed"]]) == "Equal to autograd here, of 1 reading: none."
+    assert drawn.right_readings(gaps) == "Autograd's gradient comes out under 1 of 2 readings: “repaired”."
+    wrong = gaps[["every letter as printed"]]
+    assert drawn.right_readings(wrong) == "Autograd's gradient comes out under 0 of 1 reading."
     assert drawn.readings(gaps).to_numpy().tolist() == [
         ["yes", "3e-16", "2e-16", "4e-16"],
         ["no", "8e+01", "7e+01", "9e+01"],
@@ -110,3 +117,11 @@ def test_readings_are_right_or_told_by_how_far_they_are_off():
     ]  # fmt: skip
     folded = drawn.folded("All & more", drawn.readings(gaps)).data
     assert folded.startswith('<details class="code"><summary>All &amp; more</summary><table')
+
+
+def test_two_ways_are_the_same_up_to_rounding_or_not():
+    assert drawn.apart("One", "the other", 4e-16).data == (
+        "<p>One and the other differ by at most 4·10<sup>−16</sup> of its size, which is rounding.</p>"
+    )
+    assert drawn.apart("One", "the other", 0.5).data == "<p>One and the other differ by at most 0.5 of its size.</p>"
+    assert drawn.told("a < W_hh", "b").data == "<p>a &lt; W<sub>hh</sub><br>b</p>"

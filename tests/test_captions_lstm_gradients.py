@@ -23,7 +23,7 @@ def test_the_derivation_is_held_against_its_judges_with_a_gate_and_without(p):
         ("autograd", "LSTM"): 64, ("autograd", "gated LSTM"): 76,
         ("differences", "LSTM"): 32, ("differences", "gated LSTM"): 38,
     }  # fmt: skip
-    assert {"∂L/∂Wgx", "∂L/∂h_0", "∂L/∂τ", "∂L/∂r_on"} <= set(rows["derivative"])
+    assert {"∂L/∂W_gx", "∂L/∂h_0", "∂L/∂τ", "∂L/∂r_on"} <= set(rows["derivative"])
 
 
 def test_a_mistake_in_the_derivation_is_seen(p, monkeypatch):
@@ -47,17 +47,26 @@ def test_the_slopes_of_the_gate_are_those_of_the_cells(p):
     assert [*slopes["derivative"].unique()] == ["∂k/∂τ", "∂k/∂s", "∂k/∂r_on"]
 
 
+def test_openness_over_time_knows_the_whole_steps():
+    table = experiments.openness(3, 2.0, 1.0, 0.5)
+    assert table.loc[table["integer"], "t"].to_list() == [0, 1, 2, 3]
+    assert table.set_index("t").loc[[1, 1.25, 1.5, 2, 2.75], "k"].to_list() == [0, 0.5, 1, 0, 0]
+
+
 def test_at_a_corner_the_slope_is_that_of_the_branch_that_begins():
     table = experiments.corners()
     assert table.to_numpy().tolist() == [[0, 0, -0.5, -0.5], [1, -0.5, 0.5, 0.5], [0, 0.5, 0, 0]]
     assert experiments.used_at_corners(table) == (
-        "The slope in use is that of the branch that begins there at 3 of 3 corners."
+        "At 3 of 3 corners the slope in use is that of the branch that begins there."
     )
-    assert experiments.used_at_corners(table.assign(after=9.0)).endswith("at 0 of 3 corners.")
+    assert experiments.used_at_corners(table.assign(**{"just after": 9.0})).startswith("At 0 of 3 corners")
 
 
 def test_products_are_timed_and_told_by_their_ratios():
     table = experiments.products(steps=3, batch=2, units=4, turns=1)
     assert (table > 0).all(axis=None)
     table = pd.DataFrame({"ratio": [1.25, 2.0]}, index=["(L6)", "(L7)"])
-    assert experiments.gained(table) == "How many times as fast one product is on this machine: (L6) 1.2; (L7) 2.0."
+    assert (
+        experiments.gained(table)
+        == "On this machine, one large product is 1.2 times as fast for (L6) and 2.0 times as fast for (L7)."
+    )

@@ -292,7 +292,7 @@ def test_the_derivation_is_held_against_its_judges_on_every_problem(chapter_1):
     counts = rows.groupby(["judge", "case"]).size().to_dict()
     assert counts == {("autograd", "T = 2"): 12, ("autograd", "T = 4"): 13, ("differences", "T = 2"): 10}
     assert set(rows.loc[rows["judge"] == "differences", "derivative"]) == {
-        f"∂L/∂{name}" for name in ("Whx", "Whh", "bh", "Wph", "bp")
+        f"∂L/∂{name}" for name in ("W_hx", "W_hh", "b_h", "W_ph", "b_p")
     }
 
 
@@ -300,7 +300,7 @@ def test_a_mistake_in_the_derivation_is_seen(chapter_1, monkeypatch):
     by_autograd = gradients.autograd
     monkeypatch.setattr(gradients, "gradients", lambda *case: gradients.Weights(*(2 * g for g in by_autograd(*case))))
     rows = experiments.agreement(experiments.problems(chapter_1))
-    assert set(rows.loc[rows["gap"] > 0.9, "derivative"]) == {"∂L/∂Whx", "∂L/∂Whh", "∂L/∂bh", "∂L/∂Wph", "∂L/∂bp"}
+    assert set(rows.loc[rows["gap"] > 0.9, "derivative"]) == {"∂L/∂W_hx", "∂L/∂W_hh", "∂L/∂b_h", "∂L/∂W_ph", "∂L/∂b_p"}
 
 
 def test_the_output_weights_need_the_last_step_only(chapter_1):

@@ -12,6 +12,7 @@ from rnnreport import gradients
 from rnnreport.gradients import symbolic
 from rnnreport.gradients.proof import Numbers, Proof
 from rnnreport.gradients.symbolic import Exp, Letters, ProofError, Sigmoid, letters, one_hot_letters
+from rnnreport.shown import typeset
 
 T = 2
 SIZES = {"x": "TBD", "h_0": "BH", "W_hx": "HD", "W_hh": "HH", "b_h": "H", "W_ph": "KH", "b_p": "K"}
@@ -76,12 +77,14 @@ def test_the_tick_says_what_was_proved_since_the_last_one():
     prove("h", RIGHT["h", 1], RIGHT["h", 1], t=1)
     tick = prove.checked("(B) & (C)")
     summary, line = repr(tick).split("\n  ")
+    assert prove.summary() == "6 derivatives equal by SymPy, autograd and differences. ✓ (A): 5; ✓ (B) & (C): 1."
     found = r"SymPy equal, autograd \de[+-]\d\d, differences \de[+-]\d\d"
     assert re.fullmatch(rf"✓ \(B\) & \(C\): 1 derivative\. {found}", summary)
     assert re.fullmatch(rf"∂L/∂h\(1\), each of 2 forms: {found}", line)
     assert tick._repr_html_() == (
-        f'<details class="code"><summary>{summary.replace("&", "&amp;")}</summary><pre>{line}</pre></details>'
+        f'<details class="code"><summary>{typeset(summary)}</summary><pre>{typeset(line)}</pre></details>'
     )
+    assert "(B) &amp; (C)" in tick._repr_html_()
 
 
 def test_a_refusal_is_a_sentence_and_what_is_right_is_not_refused():

@@ -12,9 +12,9 @@ from rnnreport.claims.verdicts import judge as judge
 from rnnreport.intervals import digits_beside, exceeds, interval
 
 
-@predicate("identity-grad", ["network", "seed", "when", "test_accuracy", "lag", "cell?", "jacobian"])
+@predicate("identity-grad", ["network", "seed", "when", "test_accuracy", "lag", "cell?"])
 def identity_grad(reach: pd.DataFrame) -> Finding:
-    """reach: what is left of a gradient (network, seed, when, test_accuracy, lag, cell, jacobian; no cell in the RNN).
+    """reach: what is left of a gradient (network, seed, when, test_accuracy, lag, cell; no cell in the RNN).
 
     A path of gradient 1 would leave 1 at every lag. The claim gets half of that, at the largest lag and in the most
     open unit: it must be there in every LSTM that has learnt the task, before its training and after.
@@ -26,21 +26,17 @@ def identity_grad(reach: pd.DataFrame) -> Finding:
     lstms = solved.dropna(subset=["cell"])
     if lstms.empty:
         raise CannotTellError("None of these LSTMs has learnt the task.")
-    along, together = (
-        {when: part[part["when"] == when].groupby("network", sort=False)[column] for when in ("before", "after")}
-        for part, column in ((lstms, "cell"), (solved, "jacobian"))
-    )
+    along = {when: lstms[lstms["when"] == when].groupby("network", sort=False)["cell"] for when in ("before", "after")}
     if set(along["before"].groups) != set(along["after"].groups):
         raise CannotTellError("It takes every LSTM both before its training and after.")
     return every(exceeds(values.tolist(), 0.5) for networks in along.values() for _, values in networks), (
-        f"Means over the seeds with their 95% intervals. Along the cell of the most open unit, {lag} steps leave, "
-        f"before training, {_in_each(along['before'], 0.5)}; after it, {_in_each(along['after'], 0.5)}; each against "
-        f"0.5. All ways together leave, before training, {_in_each(together['before'])}; after it, "
-        f"{_in_each(together['after'])}."
+        f"Over {lag} steps along the cell, the most open unit leaves of a gradient, before training, "
+        f"{_in_each(along['before'], 0.5)}; after training, {_in_each(along['after'], 0.5)}; threshold 0.5. Means over "
+        "the seeds that solve the task, with 95% intervals."
     )
 
 
-def _in_each(networks: Any, against: float | None = None) -> str:
+def _in_each(networks: Any, against: float) -> str:
     """Means over seeds, with their intervals, of what may be far below 0.01 and not below 0."""
     words = []
     for network, values in networks:

@@ -1,4 +1,4 @@
-"""Chapter 1, figures 1c.1 to 1c.4: how far back gradients reach, before training and after."""
+"""Chapter 1, figures 1c.1 to 1c.3: how far back gradients reach, before training and after."""
 
 from __future__ import annotations
 

@@ -41,8 +41,8 @@ def agreement(problems: Problems) -> pd.DataFrame:
         for name, judge in (("autograd", gradients.autograd), ("differences", gradients.numeric)):
             if name == "autograd" or key[0] == min(lengths):
                 gaps = map(relative_difference, derived, judge(x, y, weights))
-                rows += [(*key, f"∂L/∂{by.replace('_', '')}", name, gap) for by, gap in zip(Weights._fields, gaps)]
-        rows.append((*key, "terms of ∂L/∂Whh", "autograd", _gap_of_terms(x, y, weights)))
+                rows += [(*key, f"∂L/∂{by}", name, gap) for by, gap in zip(Weights._fields, gaps)]
+        rows.append((*key, "terms of ∂L/∂W_hh", "autograd", _gap_of_terms(x, y, weights)))
     longest = next(key for key in problems if key[0] == max(lengths))
     rows.append((*longest, "∂h(T)/∂h(t)", "autograd", _gap_of_products(*problems[longest])))
     table = pd.DataFrame(rows, columns=["case", "seed", "derivative", "judge", "gap"])

@@ -13,10 +13,10 @@ from torch import Tensor
 from rnnreport import cells, gradients, recurrence
 from rnnreport.gradients import LSTMWeights, relative_difference
 from rnnreport.parameters.lstm_gradients import LSTMGradientParameters
+from rnnreport.words import listed
 
 Problem = tuple[Tensor, Tensor, LSTMWeights, Tensor, Tensor]  # x, y, weights, h_0 and c_0, as gradients.lstm_draw
 Gate = tuple[Tensor, Tensor, Tensor]  # τ, s and r_on of every unit
-NAMES = {name: name.replace("_", "") for name in LSTMWeights._fields} | {"tau": "τ"}  # as the page writes them
 JUDGES = {"autograd": gradients.by_autograd, "differences": gradients.by_differences}
 
 
@@ -32,6 +32,14 @@ def times(length: int) -> Tensor:
     return torch.arange(1.0, length + 1, dtype=torch.float64)[:, None]
 
 
+def openness(until: int, *gate: float) -> pd.DataFrame:
+    """k over time from 0 on, by τ, s and r_on, 100 times a step: t, k and whether t is a whole step."""
+    t = torch.arange(100 * until + 1, dtype=torch.float64) / 100
+    tau, s, r_on = torch.tensor(gate, dtype=torch.float64)
+    k = cells.temporal_gate(t, tau, s, r_on)
+    return pd.DataFrame({"t": t, "k": k, "integer": t == t.round()})
+
+
 def agreement(p: LSTMGradientParameters) -> pd.DataFrame:
     """How far the derivation is from its judges on every problem, as a relative difference.
 
@@ -45,7 +53,7 @@ def agreement(p: LSTMGradientParameters) -> pd.DataFrame:
                 exact = _judged(problem, gate, length, judge)
                 for (by, value), reference in zip(derived.items(), exact, strict=True):
                     gap = relative_difference(value, reference)
-                    rows.append(("gated LSTM" if gate else "LSTM", seed, f"∂L/∂{NAMES.get(by, by)}", name, gap))
+                    rows.append(("gated LSTM" if gate else "LSTM", seed, f"∂L/∂{by.replace('tau', 'τ')}", name, gap))
     return pd.DataFrame(rows, columns=["case", "seed", "derivative", "judge", "gap"])
 
 
@@ -137,8 +145,8 @@ def slopes(p: LSTMGradientParameters) -> pd.DataFrame:
 def corners() -> pd.DataFrame:
     """What one-sided differences say of ∂k/∂s at the corners of a gate with τ = 8, s = 3 and r_on = 0.5.
 
-    A row for each corner; columns k, before, after and used. Raises AssertionError where what is used is not what
-    autograd uses. A larger s takes a unit back on its saw-tooth, so "before" is the side that a larger s leads to.
+    A row for each corner; columns k, and the slope just before it in time, just after it and in use. Raises
+    AssertionError where autograd uses another. A larger s takes a unit back in time, to the side before the corner.
     """
     gate: Any = [torch.tensor(value, dtype=torch.float64) for value in (8.0, 3.0, 0.5)]
     tau, s, r_on = gate
@@ -151,9 +159,9 @@ def corners() -> pd.DataFrame:
     below, here, above = (cells.temporal_gate(at, tau, s + by, r_on) for by in (-1e-6, 0.0, 1e-6))
     columns = {
         "k": here,
-        "before": ((above - here) / 1e-6).numpy().round(6),
-        "after": ((here - below) / 1e-6).numpy().round(6),
-        "used": used.s + 0.0,  # no negative zero
+        "just before": ((above - here) / 1e-6).numpy().round(6),
+        "just after": ((here - below) / 1e-6).numpy().round(6),
+        "in use": used.s + 0.0,  # no negative zero
     }
     return pd.DataFrame(columns, index=["opening, t = 3", "tip, t = 5", "closing, t = 7"])
 
@@ -171,11 +179,11 @@ def products(steps: int = 100, batch: int = 64, units: int = 128, turns: int = 7
     da_by_gate = [part.contiguous() for part in da.chunk(4, -1)]
     W_by_gate = [part.contiguous() for part in W.chunk(4)]
     ways: dict[str, tuple[Callable[[], Tensor], Callable[[], Tensor]]] = {
-        "Σ over the gates, (L6)": (
+        "the sum over the gates in (L6)": (
             lambda: torch.stack([sum(a[t] @ W for a, W in zip(da_by_gate, W_by_gate)) for t in range(steps)]),  # type: ignore[misc]
             lambda: torch.stack([da[t] @ W for t in range(steps)]),
         ),
-        "Σ over the steps, (L7)": (
+        "the sum over the steps in (L7)": (
             lambda: torch.cat([sum(a[t].T @ h[t] for t in range(steps)) for a in da_by_gate]),  # type: ignore[misc]
             lambda: da.flatten(0, 1).T @ h.flatten(0, 1),
         ),
@@ -197,11 +205,11 @@ def _milliseconds(way: Callable[[], Tensor]) -> float:
 
 def gained(table: pd.DataFrame) -> str:
     """What :func:`products` finds."""
-    ratios = [f"{name} {ratio:.1f}" for name, ratio in table["ratio"].items()]
-    return f"How many times as fast one product is on this machine: {'; '.join(ratios)}."
+    ratios = [f"{ratio:.1f} times as fast for {name}" for name, ratio in table["ratio"].items()]
+    return f"On this machine, one large product is {listed(ratios)}."
 
 
 def used_at_corners(table: pd.DataFrame) -> str:
     """Which side's slope :func:`corners` finds in use."""
-    after = (table["used"] - table["after"]).abs() < 1e-5
-    return f"The slope in use is that of the branch that begins there at {after.sum()} of {len(table)} corners."
+    after = (table["in use"] - table["just after"]).abs() < 1e-5
+    return f"At {after.sum()} of {len(table)} corners the slope in use is that of the branch that begins there."

@@ -181,9 +181,11 @@ def band(ax: Axes, rows: pd.DataFrame, colour: str) -> None:
         ax.fill_between(rows["step"], rows["low"].clip(0), rows["high"], color=colour, alpha=0.1, lw=0)
 
 
-def median_and_range(ax: Axes, groups: Any, colour: str, alpha: float = 0.25, **line: Any) -> pd.Series[Any]:
-    """A line through the medians of grouped values, with their range as a band, on a log scale; the medians."""
-    middle = groups.median()
+def median_and_range(
+    ax: Axes, groups: Any, colour: str, alpha: float = 0.25, line_of: str = "median", **line: Any
+) -> pd.Series[Any]:
+    """A line through the medians, or means, of grouped values, with their range as a band, on a log scale; the line."""
+    middle = groups.agg(line_of)
     ax.fill_between(middle.index, groups.min(), groups.max(), color=colour, alpha=alpha, lw=0)
     ax.semilogy(middle.index, middle, color=colour, **line)
     return middle

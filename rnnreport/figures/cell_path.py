@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -10,9 +11,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from rnnreport.figures import GUIDE, LSTM, RNN, chart, falling, legend_below, median_and_range, panels
-from rnnreport.words import at_end, counted, each, from_to, grouped, listed, percent, spread
+from rnnreport.intervals import interval
+from rnnreport.words import at_end, counted, from_to, grouped, listed, percent, spread
 
 SOLVED = 0.9  # accuracy
+ALL_WAYS, CELL = {"jacobian": "all ways"}, {"cell": "along the cell"}  # columns of what is left, with their names
 
 
 def learnt(courses: pd.DataFrame) -> pd.DataFrame:
@@ -31,73 +34,115 @@ def learnt(courses: pd.DataFrame) -> pd.DataFrame:
 
 def learning(courses: pd.DataFrame) -> str:
     """How well the networks have learnt."""
-    return f"Accuracy after training: {each(at_end(courses), 'network')}."
+    found = [f"{spread(part['test_accuracy'])} for the {name}" for name, part in grouped(at_end(courses), "network")]
+    return f"After training, the accuracy is {listed(found)}."
 
 
-@chart("Lines: medians over the seeds; bands: their range; dotted: 1")
+@chart("Lines: means over the seeds; bands: their range; dotted: 1")
 def gradient_reach(table: pd.DataFrame, names: Mapping[str, str]) -> Figure:
     """What is left of a gradient after some steps, before and after training: a panel for each network, on a log scale.
 
     table: columns network, seed, when ("before" or "after" training), lag, and those of ``names``, which says what they
-    are; the first is drawn solid, the second dashed. Lines are medians over the seeds, bands their range.
+    are; the first is drawn solid, the second dashed. Lines are means over the seeds, bands their range.
     """
     figure, axes = panels(grouped(table, "network"), 3.4, 3.4, ylabel="‖∂ state at the end / ∂ state‖₂")
     for ax, network, rows in axes:
         for (when, part), (column, style) in itertools.product(_before_and_after(rows), zip(names, ("-", "--"))):
             lags = part[part[column] > 0].groupby("lag")[column]  # what has underflowed has no place on a log scale
             label = f"{when} training, {names[column]}{_whose(table, network, when)}"
-            median_and_range(ax, lags, _colour(network, when), ls=style, label=label)
+            median_and_range(ax, lags, _colour(network, when), line_of="mean", ls=style, label=label)
         ax.axhline(1, color="black", lw=0.7, ls=":")
         ax.set(xlabel="lag in steps", xlim=(0, table["lag"].max()))
     legend_below(figure)
     return figure
 
 
-def at_start(reach: pd.DataFrame, names: Mapping[str, str]) -> str:
+def rates_at_start(reach: pd.DataFrame) -> pd.DataFrame:
+    """What the cell leaves of a gradient before training, as a factor per step too, and what 100 steps would leave."""
+    lag, left = reach["lag"].max(), _means(reach, "before", "cell")
+    powers = {f"left after {lag} steps": 1, "factor per step": 1 / lag, "after 100 steps at this factor": 100 / lag}
+    return pd.DataFrame({name: (left**power).map("{:.2g}".format) for name, power in powers.items()}).rename_axis(None)
+
+
+def at_start(reach: pd.DataFrame) -> str:
     """What the cell leaves before training."""
-    first, *others = [(f"{value:.2g}", name) for name, value in _medians(reach, "before", "cell").items()]
-    found = [f"{first[0]} of a gradient ({first[1]})", *(f"{value} ({name})" for value, name in others)]
-    return f"Before training, {reach['lag'].max()} steps along the cell leave {listed(found)}."
+    found = [f"{value:.2g} ({name})" for name, value in _means(reach, "before", "cell").items()]
+    return f"Before training, {reach['lag'].max()} steps along the cell multiply a gradient by at most {listed(found)}."
 
 
-def rates_at_start(reach: pd.DataFrame, names: Mapping[str, str]) -> str:
-    """The same as a factor per step, and what it would leave over 100 steps."""
-    lag = reach["lag"].max()
-    left = _medians(reach, "before", "cell")
-    found = [f"{value ** (1 / lag):.2f} and {value ** (100 / lag):.0e} ({network})" for network, value in left.items()]
-    return f"{ranges(reach, names)} As a factor per step, and what it would leave over 100 steps: {'; '.join(found)}."
+def answer(reach: pd.DataFrame, when: str) -> str:
+    """Whether more than half of a gradient is left along the cell, before training or after: when."""
+    left = _means(reach, when, "cell")
+    said = {0: "No", len(left): "Yes"}.get(int((left > 0.5).sum()), "In part")
+    return (
+        f"{said}: {when} training, the most open unit leaves {from_to(left)} of a gradient after "
+        f"{reach['lag'].max()} steps."
+    )
 
 
 def by_all_ways(reach: pd.DataFrame, names: Mapping[str, str]) -> str:
     """What all ways together and the cell alone leave after training."""
-    ways, cell = (_medians(reach, "after", column) for column in ("jacobian", "cell"))
-    return f"After training {reach['lag'].max()} steps leave {_pairs(ways, cell, 'by all ways,', 'along the cell')}."
+    ways, cell = (_means(reach, "after", column) for column in ("jacobian", "cell"))
+    left = _pairs(ways, cell, "on all ways,", "along the cell")
+    return f"After training, {reach['lag'].max()} steps multiply a gradient by at most {left}."
 
 
 def ways_compared(reach: pd.DataFrame, names: Mapping[str, str]) -> str:
     """Whether the cell alone ever leaves more, and how far its path reaches after training."""
     less, lag = int((reach["jacobian"] < reach["cell"]).sum()), int(reach["lag"].max())
     half = reach[reach["lag"] <= (lag + 1) // 2]
-    middle = [f"{value:.2g} ({name})" for name, value in _medians(half, "after", "cell").items()]
-    rates = [f"{v ** (1 / lag):.2f} ({network})" for network, v in _medians(reach, "before", "jacobian").items()]
+    middle = [f"{value:.2g} ({name})" for name, value in _means(half, "after", "cell").items()]
+    rates = [f"{v ** (1 / lag):.2f} ({network})" for network, v in _means(reach, "before", "jacobian").items()]
     return (
         f"{ranges(reach, names)} Factor per step of all ways before training: {listed(rates)}. All ways leave less "
-        f"than the cell alone in {less} of {len(reach)} rows. Over half of the way, {counted((lag + 1) // 2, 'step')}, "
-        f"the cell leaves {listed(middle)} after training."
+        f"than the cell alone in {less} of {len(reach)} measurements. Over half of the way, "
+        f"{counted((lag + 1) // 2, 'step')}, the cell leaves {listed(middle)} after training."
     )
 
 
 def without_a_cell(reach: pd.DataFrame, names: Mapping[str, str]) -> str:
     """What is left of each network's gradient before training and after."""
-    before, after = (_medians(reach, when, "jacobian") for when in ("before", "after"))
-    left = _pairs(before, after, "of a gradient before training,", "after")
-    return f"{reach['lag'].max()} steps leave {left}."
+    before, after = (_means(reach, when, "jacobian") for when in ("before", "after"))
+    left = _pairs(before, after, "before training,", "after")
+    return f"Over {reach['lag'].max()} steps a gradient is multiplied by at most {left}."
 
 
-def _medians(reach: pd.DataFrame, when: str, column: str) -> pd.Series:
-    """What is left at the largest lag: the median over the seeds, by network."""
+def left_at_end(reach: pd.DataFrame) -> pd.DataFrame:
+    """What is left at the largest lag in each network, before training and after, on each way."""
+    ends = reach[reach["lag"] == reach["lag"].max()]
+    found = {
+        network: {
+            f"{way}, {when} training": _mean_with_interval(part.loc[part["when"] == when, column])
+            for column, way in (("cell", "along the cell"), ("jacobian", "all ways"))
+            for when in ("before", "after")
+        }
+        for network, part in grouped(ends, "network")
+    }
+    return pd.DataFrame.from_dict(found, "index")
+
+
+def leaving_half(reach: pd.DataFrame) -> str:
+    """In how many cases the most open unit leaves more than half of a gradient."""
+    lstms = reach.dropna(subset=["cell"])
+    left = pd.concat([_means(lstms, when, "cell") for when in ("before", "after")])
+    return (
+        f"Over {reach['lag'].max()} steps the most open unit leaves more than half of a gradient in "
+        f"{(left > 0.5).sum()} of {len(left)} cases: {counted(lstms['network'].nunique(), 'LSTM')}, before and after "
+        "training."
+    )
+
+
+def _mean_with_interval(values: pd.Series) -> str:
+    """The mean over the seeds, with its interval where there are several, of what may be far below 0.01."""
+    mean, low, high = interval(values.tolist()) if values.notna().any() else (math.nan,) * 3
+    text = "–" if math.isnan(mean) else f"{mean:.2g}"
+    return f"{text} ({max(low, 0):.2g} to {high:.2g})" if math.isfinite(low) else text
+
+
+def _means(reach: pd.DataFrame, when: str, column: str) -> pd.Series:
+    """What is left at the largest lag: the mean over the seeds, by network."""
     ends = reach[(reach["lag"] == reach["lag"].max()) & (reach["when"] == when)]
-    return ends.groupby("network", sort=False)[column].median()
+    return ends.groupby("network", sort=False)[column].mean()
 
 
 def _pairs(
@@ -141,12 +186,12 @@ def kept_by_units(table: pd.DataFrame, lowest: float = 1e-6) -> Figure:
 
 
 def open_units(kept: pd.DataFrame) -> str:
-    """Which share of the products lies above one half, before training and after."""
+    """Which share of the products lies above one half, before training and after: means over the seeds."""
     tenths = partial(percent, digits=1)
     shares = kept.assign(open=kept["kept"] > 0.5).groupby(["when", "network", "seed"], sort=False)["open"].mean()
-    middle = shares.groupby(["when", "network"], sort=False).median()
-    found = _pairs(middle["before"], middle["after"], "of the products before training,", "after", tenths)
-    return f"Above one half lie {found}."
+    middle = shares.groupby(["when", "network"], sort=False).mean()
+    found = _pairs(middle["before"], middle["after"], "before training,", "after", tenths)
+    return f"The share of products above one half is {found}."
 
 
 def units_apart(kept: pd.DataFrame) -> str:
@@ -160,18 +205,17 @@ def units_apart(kept: pd.DataFrame) -> str:
 
 
 def slopes_by_training(slopes: pd.DataFrame) -> pd.DataFrame:
-    """The medians over the seeds, before and after training."""
-    names = {"radius": "ρ of Whh", "norm": "‖Whh‖₂", "slope": "median slope 1 − h²"}
-    medians = slopes.groupby("when", sort=False)[[*names]].median().map("{:.2g}".format)
-    return medians.set_axis([*names.values()], axis=1).rename_axis("training")
+    """The means over the seeds, before and after training."""
+    names = {"radius": "ρ of W_hh", "norm": "‖W_hh‖₂", "slope": "median slope 1 − h²"}
+    means = slopes.groupby("when", sort=False)[[*names]].mean().map("{:.2g}".format)
+    return means.set_axis([*names.values()], axis=1).rename_axis("training")
 
 
 def flat_half(slopes: pd.DataFrame) -> str:
     """Where half of the RNN's states lie."""
-    before, after = (slopes.loc[slopes["when"] == when, "slope"].median() for when in ("before", "after"))
+    before, after = (slopes.loc[slopes["when"] == when, "slope"].mean() for when in ("before", "after"))
     return (
-        f"Half of the RNN's states lie where the slope of tanh is at most {after:.2g} after training, and {before:.2g} "
-        "before."
+        f"The slope of tanh at the RNN's states has the median {before:.2g} before training and {after:.2g} after it."
     )
 
 

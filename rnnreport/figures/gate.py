@@ -27,8 +27,7 @@ from rnnreport.figures import (
 )
 from rnnreport.words import grouped, percent
 
-if TYPE_CHECKING:  # figures take tables, and know of no experiment
-    from rnnreport.experiments.gate import Gate
+Gate = tuple[float, float, float]  # τ, s and r_on
 
 
 @chart("Dots: whole steps, which is all that a network sees of it")

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from rnnreport.figures import SEQUENCE, chart, end_label, in_style, median_and_range, new
 from rnnreport.gradients.proof import CLOSE, EXACT
-from rnnreport.shown import in_html
+from rnnreport.shown import in_html, symbols, typeset
 from rnnreport.words import counted, listed
 
 NUMBERS = (np.float32, np.float64)
@@ -30,11 +30,12 @@ def worst(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def agreeing(rows: pd.DataFrame) -> str:
-    """How far the derivation is from its judges."""
+    """Whether the derivation agrees with its judges, and how far it is from them."""
     gaps = rows.groupby("judge")["gap"].max()
     return (
-        f"No derived gradient differs from autograd by more than {gaps['autograd']:.0e} of its size, or from "
-        f"differences by more than {gaps['differences']:.0e}."
+        f"The derived gradients are {'right up to rounding' if within_rounding(rows) else 'wrong'}: they differ from "
+        f"automatic differentiation by at most {gaps['autograd']:.0e} of their size, from finite differences by "
+        f"{gaps['differences']:.0e}."
     )
 
 
@@ -54,24 +55,26 @@ def within_rounding(rows: pd.DataFrame) -> bool:
 
 def changes(locality: pd.DataFrame) -> pd.DataFrame:
     """The median change of both gradients for each T."""
-    return locality.drop(columns="seed").groupby("T").median().map("{:.1e}".format)
+    table = locality.drop(columns="seed").groupby("T").median().map("{:.1e}".format)
+    return table.rename(columns=lambda name: f"∂L/∂W_{name[1:]}")
 
 
 def needing_history(locality: pd.DataFrame) -> str:
     """What cutting off the history does to the two gradients."""
     cut = locality[["Wph, history cut off", "Whh, history cut off"]]
-    output = "leaves ∂L/∂W_ph as it is" if (cut.iloc[:, 0] < EXACT).all() else "changes ∂L/∂W_ph"
+    output = "stays the same" if (cut.iloc[:, 0] < EXACT).all() else "changes"
     length = locality["T"].max()
     recurrent = cut.loc[locality["T"] == length].iloc[:, 1].median()
-    return f"Cutting off all steps but the last {output} and changes ∂L/∂W_hh by {recurrent:.0%} at T = {length}."
+    return f"If only the last step is kept, ∂L/∂W_ph {output}, and ∂L/∂W_hh changes by {recurrent:.0%} at T = {length}."
 
 
 @chart("Lines: medians over the seeds; bands: their range; dashed: bound (G)")
 def gradient_memory(decays: pd.DataFrame) -> Figure:
-    """What is left of a gradient over the lag, on the left of the state's, on the right of each step's term."""
-    figure, (left, right) = new(2, figsize=(8.4, 3.6))
-    gradient_decay(decays, "jacobian", "‖∂h(T)/∂h(t)‖₂", bound="bound", ax=left)
-    gradient_decay(decays, "contribution", "relative size of ∂L/∂Whh's term", ax=right)
+    """What is left of a gradient over the lag: above of the state's, below of each step's term."""
+    figure, (above, below) = new(1, 2, sharex=True, figsize=(5.2, 5.6))
+    gradient_decay(decays, "jacobian", "‖∂h(T)/∂h(t)‖₂", bound="bound", ax=above)
+    gradient_decay(decays, "contribution", "term of ∂L/∂$W_\\mathrm{hh}$, relative to lag 0", ax=below)
+    above.set(xlabel="")
     return figure
 
 
@@ -79,7 +82,7 @@ def gradient_memory(decays: pd.DataFrame) -> Figure:
 def gradient_decay(
     table: pd.DataFrame, quantity: str, ylabel: str, bound: str | None = None, ax: Axes | None = None
 ) -> Axes:
-    """What is left of a gradient after some steps: a line for each spectral radius of Whh, on a log scale.
+    """What is left of a gradient after some steps: a line for each spectral radius of W_hh, on a log scale.
 
     table: columns spectral_radius, seed, lag and ``quantity``: the line is the median over the seeds, the band their
     range. bound: a column to draw dashed, its median over the seeds; the axis does not stretch to hold it.
@@ -112,14 +115,15 @@ def factors(decays: pd.DataFrame) -> pd.DataFrame:
 
 
 def fading(decays: pd.DataFrame) -> str:
-    """Whether gradients shrink or grow at the smallest spectral radius and at the largest."""
-    by_radius = factors(decays).groupby("spectral_radius")["value"]
-    ways = [
-        f"at ρ = {radius:g} they {'shrink' if part.max() < 1 else 'grow' if part.min() > 1 else 'do either'} "
-        f"({part.median():.3g} per step)"
-        for radius, part in by_radius
+    """Whether gradients vanish or explode at the smallest spectral radius and at the largest."""
+    by_radius = [*factors(decays).groupby("spectral_radius")["value"]]
+    ends = dict([by_radius[0], by_radius[-1]])
+    found = [
+        f"by {part.median():.2g} if {name} is {radius:g} (it "
+        f"{'vanishes' if part.max() < 1 else 'explodes' if part.min() > 1 else 'does either'})"
+        for (radius, part), name in zip(ends.items(), ("the spectral radius ρ of W_hh", "it"))
     ]
-    return f"Gradients change geometrically with the lag: {', '.join(dict.fromkeys((ways[0], ways[-1])))}."
+    return f"Per step back, a gradient is multiplied {', '.join(found)}."
 
 
 def left_of_terms(decays: pd.DataFrame) -> str:
@@ -138,12 +142,12 @@ def factors_by_radius(factors: pd.DataFrame) -> pd.DataFrame:
     middle = by_radius[["norm", "slope", "jacobian"]].median()
     return pd.DataFrame(
         {
-            "‖Whh‖₂": middle["norm"].map("{:.2f}".format),
+            "‖W_hh‖₂": middle["norm"].map("{:.2f}".format),
             "mean slope 1 − h²": middle["slope"].map("{:.2f}".format),
             "factor per step": by_radius["value"].median().map("{:.3f}".format),
             "lowest": by_radius["value"].min().map("{:.3f}".format),
             "highest": by_radius["value"].max().map("{:.3f}".format),
-            "left at the end": middle["jacobian"].map("{:.1e}".format),
+            "left at the largest lag": middle["jacobian"].map("{:.1e}".format),
         }
     ).rename_axis("ρ")
 
@@ -153,8 +157,8 @@ def below_radius(factors: pd.DataFrame) -> str:
     below = int((factors["value"] < factors["spectral_radius"]).sum())
     slopes = factors.groupby("spectral_radius")["slope"].median()
     return (
-        f"Of {counted(len(factors), 'network')} {below} have a factor per step below ρ; mean slope "
-        f"{slopes.iloc[0]:.2f} at ρ = {slopes.index[0]:g}, {slopes.iloc[-1]:.2f} at ρ = {slopes.index[-1]:g}."
+        f"The factor per step is below ρ in {below} of {counted(len(factors), 'network')}; the mean slope is "
+        f"{slopes.iloc[0]:.2f} at ρ = {slopes.index[0]:g} and {slopes.iloc[-1]:.2f} at ρ = {slopes.index[-1]:g}."
     )
 
 
@@ -175,14 +179,14 @@ def readings(gaps: pd.DataFrame) -> pd.DataFrame:
         {
             "equal to autograd": (gaps < EXACT).all().map({True: "yes", False: "no"}),
             "relative difference, median": gaps.median().map("{:.1g}".format),
-            "least": gaps.min().map("{:.1g}".format),
+            "smallest": gaps.min().map("{:.1g}".format),
             "largest": gaps.max().map("{:.1g}".format),
         }
     )
 
 
 def main_readings(gaps: pd.DataFrame) -> pd.DataFrame:
-    """The same of the three readings of ∂L/∂Whh that matter most: all repaired, the kindest, and to the letter."""
+    """The same of the three readings of ∂L/∂W_hh that matter most: all repaired, the kindest, and to the letter."""
     kindest = gaps["single product for the sum over k"]
     to_the_letter = gaps["every letter as printed"]
     return readings(
@@ -194,10 +198,23 @@ def main_readings(gaps: pd.DataFrame) -> pd.DataFrame:
 
 def right_readings(gaps: pd.DataFrame) -> str:
     """Which of the readings are right on these problems."""
-    right = [str(name) for name in gaps if (gaps[name] < EXACT).all()]
-    return f"Equal to autograd here, of {counted(gaps.shape[1], 'reading')}: {listed(right)}."
+    right = [f"“{name}”" for name in gaps if (gaps[name] < EXACT).all()]
+    which = f": {listed(right)}" * bool(right)
+    return f"Autograd's gradient comes out under {len(right)} of {counted(gaps.shape[1], 'reading')}{which}."
 
 
 def folded(summary: str, table: pd.DataFrame) -> HTML:
     """A table behind its summary."""
-    return HTML(f'<details class="code"><summary>{in_html(summary)}</summary>{table.to_html(border=0)}</details>')
+    html = symbols(table.to_html(border=0))
+    return HTML(f'<details class="code"><summary>{in_html(summary)}</summary>{html}</details>')
+
+
+def told(*lines: str) -> HTML:
+    """Sentences of a check for the page, one below the other."""
+    return HTML(f"<p>{'<br>'.join(map(typeset, lines))}</p>")
+
+
+def apart(one: str, other: str, gap: float) -> HTML:
+    """How far two ways to a gradient are apart."""
+    size = f"{gap:.0e} of its size{', which is rounding' * (gap < EXACT)}"
+    return told(f"{one} and {other} differ by at most {size}.")

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from rnnreport.gradients.judges import by_autograd, by_differences, relative_difference
 from rnnreport.gradients.symbolic import Letters, ProofError, Quantities, label
-from rnnreport.shown import in_html
+from rnnreport.shown import typeset
 
 EXACT = 1e-12  # allowed relative difference from autograd: rounding
 CLOSE = 1e-6  # and from differences, which are good to about 1e-9
@@ -75,7 +75,7 @@ class Checked:
         return "\n  ".join([self.summary, *self.lines])
 
     def _repr_html_(self) -> str:
-        summary, *lines = map(in_html, (self.summary, *self.lines))
+        summary, *lines = map(typeset, (self.summary, *self.lines))
         return f'<details class="code"><summary>{summary}</summary><pre>{"<br>".join(lines)}</pre></details>'
 
 
@@ -95,6 +95,7 @@ class Proof:
         self.loss = network(self.letters)
         network(self.numbers)
         self.proved: list[str] = []
+        self._ticks: dict[str, int] = {}  # how many derivatives each ✓ is for
         self._lines: dict[str, Findings] = {}  # since the last ✓
         self._forms: dict[str, tuple[Form, ...]] = {}
 
@@ -126,7 +127,13 @@ class Proof:
     def checked(self, equations: str) -> Checked:
         """The ✓ of these equations, with all that was proved since the last one."""
         lines, self._lines = self._lines, {}
+        self._ticks[equations] = len(lines)
         return Checked(equations, lines)
+
+    def summary(self) -> str:
+        """How many derivatives have a ✓, in all and by equation."""
+        by_equation = "; ".join(f"✓ {equations}: {number}" for equations, number in self._ticks.items())
+        return f"{sum(self._ticks.values())} derivatives equal by SymPy, autograd and differences. {by_equation}."
 
     def _prove(
         self, title: str, name: str, forms: tuple[Form, ...], t: int | None, of: tuple[str, int | None] | None
