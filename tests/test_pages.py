@@ -932,10 +932,5 @@ def test_code_without_output_joins_the_code_beside_it(monkeypatch: pytest.Monkey
 
     words = nodes.paragraph("", "words")
     assert read(cell("a", False), cell("b", False), cell("c", True)) == ["made", *"<abc>"]
-    assert read(cell("a", True), cell("b", False), words.deepcopy(), cell("c", False)) == [
-        "made",
-        "a",
-        "b",
-        "words",
-        "c",
-    ]
+    parts = cell("a", True), cell("b", False), words, cell("c", False)
+    assert read(*parts) == ["made", *"<ab>", "words", *"<c>"]
