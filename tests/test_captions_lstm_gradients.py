@@ -59,7 +59,7 @@ def test_at_a_corner_the_slope_is_that_of_the_branch_that_begins():
     assert experiments.used_at_corners(table) == (
         "At 3 of 3 corners the slope in use is that of the branch that begins there."
     )
-    assert experiments.used_at_corners(table.assign(**{"just after": 9.0})).startswith("At 0 of 3 corners")
+    assert experiments.used_at_corners(table.assign(**{"∂k/∂s just after": 9.0})).startswith("At 0 of 3 corners")
 
 
 def test_products_are_timed_and_told_by_their_ratios():

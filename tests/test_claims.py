@@ -391,9 +391,9 @@ CASES = [
      "It takes rmsprop and adam for more than 300 steps."),
     ("lr-decay", [optimizers(names=("adam", "sgd"), steps=(300, 600)).assign(effective_rate=growing)], None),
     ("identity-grad", [reach((0.9, 0.95), (0.8, 0.85))], True,
-     "Over 10 steps along the cell, the most open unit leaves of a gradient, before training, 0.9 (0.88 to 0.92) in "
-     "the LSTM, 0.95 (0.93 to 0.97) in the open LSTM; after training, 0.8 (0.78 to 0.82) in the LSTM, 0.85 (0.83 to "
-     "0.87) in the open LSTM; threshold 0.5. Means over the seeds that solve the task, with 95% intervals."),
+     "What the most open unit leaves of a gradient over 10 steps, threshold 0.5: before training 0.9 (0.88 to 0.92) in "
+     "the LSTM, 0.95 (0.93 to 0.97) in the open LSTM; after training 0.8 (0.78 to 0.82) in the LSTM, 0.85 (0.83 to "
+     "0.87) in the open LSTM. Means over the seeds that solve the task, with 95% intervals."),
     ("identity-grad", [reach((0.9, 0.95), (0.8, 0.85), lag=5)], True),
     ("identity-grad", [reach((0.9, 0.95), (0.8, 0.85), lag=4)], None,
      "It takes at least 5 steps between the first digit and the end."),
@@ -403,9 +403,9 @@ CASES = [
     ("identity-grad", [reach((0.9, 0.95), (0.8, 0.513))], True),
     ("identity-grad", [reach((0.9, 0.95), (0.8, 0.512))], None),
     ("identity-grad", [reach((0.9, 0.95), (0.487, 0.85))], False,
-     "Over 10 steps along the cell, the most open unit leaves of a gradient, before training, 0.9 (0.88 to 0.92) in "
-     "the LSTM, 0.95 (0.93 to 0.97) in the open LSTM; after training, 0.487 (0.475 to 0.499) in the LSTM, 0.85 (0.83 "
-     "to 0.87) in the open LSTM; threshold 0.5. Means over the seeds that solve the task, with 95% intervals."),
+     "What the most open unit leaves of a gradient over 10 steps, threshold 0.5: before training 0.9 (0.88 to 0.92) in "
+     "the LSTM, 0.95 (0.93 to 0.97) in the open LSTM; after training 0.487 (0.475 to 0.499) in the LSTM, 0.85 (0.83 to "
+     "0.87) in the open LSTM. Means over the seeds that solve the task, with 95% intervals."),
     ("identity-grad", [reach((0.9, 0.95), (0.488, 0.85))], None),
     ("identity-grad", [reach((0.002, 0.95), (0.8, 0.85))], False),
     ("identity-grad", [reach((0.9, 0.07), (0.8, 0.85))], False),
@@ -693,9 +693,7 @@ def test_the_identity_path_is_judged_by_what_has_learnt_the_task():
     table.loc[table["seed"] == 2, ["cell", "test_accuracy"]] = 0.001, 0.1
     assert judge("identity-grad", table).verdict == "reproduced"
     evidence = judge("identity-grad", reach((0.002, 0.9), (0.8, 0.9), spread=0.1)).evidence
-    assert (
-        "before training, 0.002 (0.0015 to 0.0025) in the LSTM, 0.9 (0.68 to 1.1) in the open LSTM; after" in evidence
-    )
+    assert "before training 0.002 (0.0015 to 0.0025) in the LSTM, 0.9 (0.68 to 1.1) in the open LSTM; after" in evidence
 
 
 def test_an_unknown_claim_is_an_error():

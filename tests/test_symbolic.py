@@ -77,7 +77,9 @@ def test_the_tick_says_what_was_proved_since_the_last_one():
     prove("h", RIGHT["h", 1], RIGHT["h", 1], t=1)
     tick = prove.checked("(B) & (C)")
     summary, line = repr(tick).split("\n  ")
-    assert prove.summary() == "6 derivatives equal by SymPy, autograd and differences. ✓ (A): 5; ✓ (B) & (C): 1."
+    assert (
+        prove.summary() == "6 derivatives equal by SymPy, autograd and differences. ✓\u00a0(A): 5; ✓\u00a0(B) & (C): 1."
+    )
     found = r"SymPy equal, autograd \de[+-]\d\d, differences \de[+-]\d\d"
     assert re.fullmatch(rf"✓ \(B\) & \(C\): 1 derivative\. {found}", summary)
     assert re.fullmatch(rf"∂L/∂h\(1\), each of 2 forms: {found}", line)

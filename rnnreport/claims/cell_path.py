@@ -30,9 +30,9 @@ def identity_grad(reach: pd.DataFrame) -> Finding:
     if set(along["before"].groups) != set(along["after"].groups):
         raise CannotTellError("It takes every LSTM both before its training and after.")
     return every(exceeds(values.tolist(), 0.5) for networks in along.values() for _, values in networks), (
-        f"Over {lag} steps along the cell, the most open unit leaves of a gradient, before training, "
-        f"{_in_each(along['before'], 0.5)}; after training, {_in_each(along['after'], 0.5)}; threshold 0.5. Means over "
-        "the seeds that solve the task, with 95% intervals."
+        f"What the most open unit leaves of a gradient over {lag} steps, threshold 0.5: before training "
+        f"{_in_each(along['before'], 0.5)}; after training {_in_each(along['after'], 0.5)}. Means over the seeds that "
+        "solve the task, with 95% intervals."
     )
 
 

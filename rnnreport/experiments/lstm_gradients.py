@@ -159,9 +159,9 @@ def corners() -> pd.DataFrame:
     below, here, above = (cells.temporal_gate(at, tau, s + by, r_on) for by in (-1e-6, 0.0, 1e-6))
     columns = {
         "k": here,
-        "just before": ((above - here) / 1e-6).numpy().round(6),
-        "just after": ((here - below) / 1e-6).numpy().round(6),
-        "in use": used.s + 0.0,  # no negative zero
+        "∂k/∂s just before": ((above - here) / 1e-6).numpy().round(6),
+        "∂k/∂s just after": ((here - below) / 1e-6).numpy().round(6),
+        "∂k/∂s in use": used.s + 0.0,  # no negative zero
     }
     return pd.DataFrame(columns, index=["opening, t = 3", "tip, t = 5", "closing, t = 7"])
 
@@ -211,5 +211,5 @@ def gained(table: pd.DataFrame) -> str:
 
 def used_at_corners(table: pd.DataFrame) -> str:
     """Which side's slope :func:`corners` finds in use."""
-    after = (table["in use"] - table["just after"]).abs() < 1e-5
+    after = (table["∂k/∂s in use"] - table["∂k/∂s just after"]).abs() < 1e-5
     return f"At {after.sum()} of {len(table)} corners the slope in use is that of the branch that begins there."

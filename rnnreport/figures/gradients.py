@@ -216,5 +216,5 @@ def told(*lines: str) -> HTML:
 
 def apart(one: str, other: str, gap: float) -> HTML:
     """How far two ways to a gradient are apart."""
-    size = f"{gap:.0e} of its size{', which is rounding' * (gap < EXACT)}"
-    return told(f"{one} and {other} differ by at most {size}.")
+    rounding = ", which is rounding" * (gap < EXACT)
+    return told(f"{one} and {other} differ by at most {gap:.0e} of the gradient's size{rounding}.")

@@ -132,7 +132,7 @@ class Proof:
 
     def summary(self) -> str:
         """How many derivatives have a ✓, in all and by equation."""
-        by_equation = "; ".join(f"✓ {equations}: {number}" for equations, number in self._ticks.items())
+        by_equation = "; ".join(f"✓\u00a0{equations}: {number}" for equations, number in self._ticks.items())
         return f"{sum(self._ticks.values())} derivatives equal by SymPy, autograd and differences. {by_equation}."
 
     def _prove(
