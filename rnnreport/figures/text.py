@@ -415,7 +415,7 @@ def newlines(table: pd.DataFrame, in_book: float) -> Figure:
 
 def answer_newlines(table: pd.DataFrame) -> str:
     """The most newlines that are written at any step: means over the seeds, as they are drawn."""
-    most = float(table.groupby("step")[["newlines", "newlines_greedy"]].mean().max(axis=None))
+    most = table.groupby("step")[["newlines", "newlines_greedy"]].mean().to_numpy().max()
     return f"At most {most:.1%} of what the network ever writes is newlines."
 
 
