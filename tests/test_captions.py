@@ -123,8 +123,34 @@ def test_accuracies_are_those_of_the_last_step():
     assert rnn_versus_lstm.reached(runs(accuracies=(1.0, 1.0))) == (
         "At T = 5 the RNN has an accuracy of 1.00 (1.00 to 1.00) after 800 steps."
     )
-    assert rnn_versus_lstm.reached_by_length(runs(lengths=(5, 15), accuracies=(0.25,))) == (
-        "After 800 steps: T = 5: 0.25; T = 15: 0.25."
+    both = runs(lengths=(5, 15), accuracies=(0.25, 0.75))
+    assert rnn_versus_lstm.reached_by_length(both) == (
+        "After 800 steps the RNN's accuracy is 0.50 at T = 5 and 0.50 at T = 15."
+    )
+    assert rnn_versus_lstm.beside_intervals(runs(accuracies=(1.0, 1.0))) == (
+        "Mean and 95% interval: T = 5: 1.00 (1.00 to 1.00)."
+    )
+
+
+def test_question_1_3_is_answered_by_the_shortest_and_the_longest():
+    short, long = runs(accuracies=(1.0,)), runs(lengths=(15,), accuracies=(0.25,))
+    answer = "After 800 training steps the RNN answers 100% of palindromes of 5 digits rightly"
+    assert rnn_versus_lstm.answer_1_3(pd.concat([long, short])) == f"{answer}, but only 25% of those of 15."
+    as_good = runs(lengths=(5, 15), accuracies=(1.0,))
+    assert rnn_versus_lstm.answer_1_3(as_good) == f"{answer}, and 100% of those of 15."
+    assert rnn_versus_lstm.answer_1_3(short) == f"{answer}."
+
+
+def test_two_learning_rates_are_told_apart_at_the_same_step():
+    early = runs(lengths=(5, 15), accuracies=(0.5,))
+    grown = runs(lengths=(5, 15), accuracies=(0.25,), steps=(0, 800, 1_000)).assign(learning_rate=3e-3)
+    grown.loc[grown["step"] == 1_000, "test_accuracy"] = 1.0
+    assert rnn_versus_lstm.two_rates(early, grown) == (
+        "Figures 1b and 2a differ in the learning rate: at T = 15, after 800 steps, the RNN's accuracy is 0.50 at a "
+        "rate of 0.001 (figure 1b) and 0.25 at 0.003 (figure 2a)."
+    )
+    assert rnn_versus_lstm.two_rates(early, early) == (
+        "At T = 15 figures 1b and 2a have the same learning rate, 0.001."
     )
 
 
@@ -134,8 +160,13 @@ def test_the_soonest_optimizer_comes_first_each_at_its_best_rate():
          runs(optimizer="sgd", accuracies=(0.6,)).assign(learning_rate=0.1)]
     )  # fmt: skip
     assert rnn_versus_lstm.soonest(table) == (
-        "Mean accuracy over the training at T = 5, the soonest first: Adam 0.40, SGD 0.30."
+        "By its mean accuracy over the training Adam (0.40) learns T = 5 soonest, before SGD (0.30)."
     )
+    answer = "learns palindromes soonest: over the training it answers"
+    assert rnn_versus_lstm.answer_1_4(table) == f"Adam {answer} 40% rightly on average, plain SGD 30%."
+    alone = table[table["optimizer"] == "sgd"]
+    assert rnn_versus_lstm.answer_1_4(alone) == f"SGD {answer} 30% rightly on average."
+    assert rnn_versus_lstm.soonest(alone) == "By its mean accuracy over the training SGD (0.30) learns T = 5 soonest."
 
 
 def test_the_ways_down_are_told_by_the_loss_that_is_left():
@@ -144,26 +175,49 @@ def test_the_ways_down_are_told_by_the_loss_that_is_left():
             "optimizer": ["sgd", "adam"] * 2,
             "learning_rate": 0.1,
             "step": [0, 0, 40, 40],
-            "loss": [23.0, 23.0, 0.5, 0.01],
+            "loss": [23.0, 23.0, 0.5, 1e-20],
         }
     )
-    assert rnn_versus_lstm.downhill(paths) == "Loss after 40 steps from 23: Adam 0.01, SGD 0.5."
+    assert (
+        rnn_versus_lstm.downhill(paths)
+        == "In 40 steps the loss goes from 23 to below 0.001 with Adam and 0.5 with SGD."
+    )
     assert rnn_versus_lstm.rates_downhill(paths) == "Learning rates: SGD 0.1, Adam 0.1."
 
 
 def test_gates_are_told_by_their_medians():
-    values = pd.DataFrame({"gate": ["i", "i", "f"], "value": [0.2, 0.4, 0.9]})
-    assert rnn_versus_lstm.medians(values) == "The median of a trained LSTM's gates: i 0.30, f 0.90."
-    assert rnn_versus_lstm.medians(values[:0]) == "There is no LSTM in this run."
+    values = pd.DataFrame({"gate": ["i", "i", "f"], "value": [0.2, 0.4, 0.9], "step": [1, 7, 7]})
+    assert rnn_versus_lstm.medians(values) == (
+        "In an LSTM of figure 2b, trained at T = 8, the median values are 0.30 for i and 0.90 for f."
+    )
+    assert rnn_versus_lstm.answer_1_5(values) == (
+        "They decide how much of the cell is written, kept and shown at each step: the median forget gate of a trained "
+        "LSTM keeps 90% of it."
+    )
+    assert rnn_versus_lstm.answer_1_5(values[:0]) == "There is no LSTM in this run."
+
+
+def test_what_untrained_weights_leave_is_told_at_the_longest():
+    index = pd.MultiIndex.from_product([["RNN", "LSTM"], [5, 10]], names=["network", "T"])
+    left = pd.DataFrame({"median of the seeds": [2.04, 0.151, 0.4, 0.0123]}, index=index)
+    assert rnn_versus_lstm.left_before_training(left) == (
+        "Before training, at T = 10, a change after the first digit comes through to the last h by a factor of 0.15 in "
+        "the RNN and 0.012 in the LSTM."
+    )
+    assert rnn_versus_lstm.before_training(left).iloc[:, 0].tolist() == ["2", "0.15", "0.4", "0.012"]
 
 
 def test_the_effective_rate_is_told_where_it_changes():
+    steps = {"sgd": [9, 1, 1, 1], "adam": [9, 0.2, 0.3, 0.4], "rmsprop": [9, 0.2, 0.1, 0.4], "own": [9, 3, 2, 1]}
     table = pd.DataFrame(
-        {"optimizer": ["sgd"] * 3 + ["adam"] * 3, "step": [0, 50, 100] * 2, "effective_rate": [0, 1, 1, 9, 0.2, 0.4]}
+        [(name, step, rate) for name, rates in steps.items() for step, rate in zip((0, 50, 100, 150), rates)],
+        columns=["optimizer", "step", "effective_rate"],
     )
     assert memory.effective_rates(table) == (
-        "The median parameter's effective rate at first, at its lowest, at the end: Adam 0.2, 0.2, 0.4."
+        "The median parameter's effective rate rises from 0.2 to 0.4 with Adam, falls from 0.2 to 0.1 and then rises "
+        "to 0.4 with RMSprop and falls from 3 to 1 with own."
     )
+    assert memory.effective_rates(table[:4]) == "The median parameter's effective rate stays the same."
 
 
 def test_what_is_solved_at_the_best_rate():
@@ -171,7 +225,7 @@ def test_what_is_solved_at_the_best_rate():
         [runs(("rnn", "lstm"), accuracies=(0.5,)), runs(("rnn",), accuracies=(1.0,)).assign(learning_rate=0.1)]
     )
     assert horizon.solved_at_best_rate(table) == (
-        "Longest T with a mean accuracy of 0.99 after 800 steps, at the best rate: RNN 5, LSTM none."
+        "At the best rate, mean accuracy after 800 steps reaches 0.99 up to T = 5 for the RNN and no T for the LSTM."
     )
 
 
@@ -191,22 +245,85 @@ def horizons():
     return pd.DataFrame(rows, columns=names)
 
 
+def longest(report, better, farther=()):
+    """The rows of horizon's longest: of both starts, RNN and LSTM, and with a larger budget."""
+    rows = [
+        (base, steps, model, horizon, f"of up to {horizon} digits" if horizon else "of fewer than 5 digits")
+        for base, steps, pair in (
+            ("report", 1_000, report),
+            ("better start", 1_000, better),
+            ("better start", 3_000, farther),
+        )
+        for model, horizon in zip(("rnn", "lstm"), pair)
+    ]
+    return pd.DataFrame(rows, columns=["base", "steps", "model", "horizon", "words"])
+
+
 def test_both_starts_are_told_in_a_sentence():
-    assert horizon.from_either_start(horizons(), [5, 10, 20, 50, 100]) == (
-        "The longest T solved: from the report's start RNN 10 and LSTM less than 5, from the better one RNN 50 and "
-        "LSTM at least 100."
+    assert memory.solved_from_either_start(longest((10, 10), (50, 50), (75, 200))) == (
+        "Within 1,000 steps both networks solve palindromes of up to 10 digits from the report's start; from a better "
+        "one, both of up to 50 digits."
     )
+    assert memory.solved_from_either_start(longest((10, 0), (50, 100))) == (
+        "Within 1,000 steps the RNN solves palindromes of up to 10 digits and the LSTM of fewer than 5 digits from the "
+        "report's start; from a better one, the RNN of up to 50 digits and the LSTM of up to 100 digits."
+    )
+    assert "steps the RNN solves palindromes of up to 10 digits from" in memory.solved_from_either_start(
+        longest((10,), (50,))
+    )
+
+
+def test_question_1_6_is_answered_by_the_report_and_by_the_best():
+    assert memory.answer_1_6(longest((10, 10), (50, 50), (75, 200))) == (
+        "With the report's settings both networks solve palindromes of up to 10 digits in 1,000 steps; from a better "
+        "start, in 3,000 steps, the RNN of up to 75 digits and the LSTM of up to 200 digits."
+    )
+    assert memory.answer_1_6(longest((5, 10), (50, 50))) == (
+        "With the report's settings the RNN solves palindromes of up to 5 digits and the LSTM of up to 10 digits in "
+        "1,000 steps; from a better start, in 1,000 steps, both of up to 50 digits."
+    )
+
+
+def test_the_longest_solved_stand_in_a_table():
+    table = memory.longest_solved(longest((10, 0), (50, 50), (75, 200)))
+    assert table.columns.tolist() == ["RNN", "LSTM"]
+    assert table.loc[("report", 1_000)].tolist() == ["up to 10 digits", "fewer than 5 digits"]
+    assert table.index[-1] == ("better start", 3_000)
+
+
+@pytest.mark.parametrize(
+    ("horizons", "said"),
+    [
+        (((10, 10), (50, 50)),
+         "by 5; another network, at the same start and budget, changes nothing: the start matters more."),
+        (((10, 10), (50, 50), (75, 150)),
+         "by 5; another network, at the same start and budget, multiplies it by 1 to 2: the start matters more."),
+        (((10, 5), (20, 50)), "by 2 to 10; another network, at the same start and budget, multiplies it by 2 to 2.5."),
+    ],
+)  # fmt: skip
+def test_the_start_is_told_beside_the_network(horizons, said):
+    assert memory.start_or_network(longest(*horizons)) == f"The better start multiplies the longest T {said}"
+
+
+@pytest.mark.parametrize("horizons", [((0, 0), (50, 50)), ((10, 0), (0, 50)), ((10,), (50,))])
+def test_where_little_is_solved_start_and_network_are_not_compared(horizons):
+    assert memory.start_or_network(longest(*horizons)) == "Too little is solved to compare starts and networks."
 
 
 def test_moving_one_factor_is_told_with_where_it_leads():
     table = horizons()[:5]
     assert horizon.one_factor_moved(table) == (
-        "The longest T solved (one factor moved): report RNN 10 (5–20), report LSTM 0 (10)."
+        "From the report's start, one factor alone takes the RNN from T = 10 to T = 20 (digits one-hot) and the LSTM "
+        "from none to T = 10 (digits one-hot)."
     )
-    assert horizon.strongest_moves(table) == (
-        "What moves the horizon most: RNN, report: up with digits: one-hot (20), down with learning rate: 0.1 (5); "
-        "LSTM, report: up with digits: one-hot (10), down with nothing."
+    assert horizon.one_factor_moved(table.replace({"horizon": {20: 10}})[:3]) == (
+        "From the report's start, one factor alone takes the RNN no farther."
     )
+    assert horizon.moves(table.replace({"horizon": {5: 0}})) == (
+        "What changes the longest T solved. RNN, report (T = 10): digits one-hot: T = 20, learning rate 0.1: none; "
+        "LSTM, report (T = 0): digits one-hot: T = 10."
+    )
+    assert horizon.moves(table[:1]).endswith("RNN, report (T = 10): nothing changes it.")
 
 
 def test_reading_off_is_told_for_every_state():
@@ -214,28 +331,35 @@ def test_reading_off_is_told_for_every_state():
         {"model": "rnn", "seed": 0, "state": "h", "when": ["before", "after"] * 2, "step": [1, 1, 2, 2],
          "accuracy": [0.1, 0.2, 0.3, 0.9], "test_accuracy": 0.8}
     )  # fmt: skip
-    assert memory.read_at_the_end(table) == "Read off after 2 digits, before training and after: RNN h 0.30, 0.90."
+    both = pd.concat([table, table.assign(model="lstm", state="c")])
+    assert memory.read_at_the_end(both) == (
+        "After 2 digits, the RNN's h tells the first in 30% of palindromes before training and in 90% after, "
+        "the LSTM's c in 30% and 90%."
+    )
     assert memory.own_accuracies(table) == "The networks' own accuracies: RNN: 0.80."
 
 
 def test_what_gates_and_planes_hold_is_told():
     lstm = {"digits": np.array([3, 1]), "f": np.array([0.5, 0.9]), "i": np.array([0.1])}
     assert memory.still_open({"RNN": {}, "LSTM": lstm}) == (
-        "Over one palindrome the LSTM's forget gates have a median of 0.70, its input gates one of 0.10."
+        "While an LSTM trained from the better start reads 2 digits, its median forget gate stands at 0.70, its median "
+        "input gate at 0.10."
     )
     assert memory.read_here({"LSTM": lstm}) == "The networks read 3 1."
     products = pd.DataFrame(
         {"length": 50, "share": [0.5, 0.5, 0.99, 0.99], "step": [0, 9, 0, 9], "kept": [0.1, 0.6, 0.4, 0.97]}
     )
     assert memory.left_at_the_end(products) == (
-        "Of the cell at the first digit of T = 50 the median leaves 0.1 untrained, 0.6 trained."
+        "From the first digit to the last of T = 50, the median forget gates leave 0.1 of the cell before training and "
+        "0.6 after."
     )
     assert (
         memory.left_by_quantile(products) == "Before training and after, by quantile: 0.5: 0.1, 0.6; 0.99: 0.4, 0.97."
     )
-    planes = {"RNN, h(t)": Plane(pd.DataFrame(), 0.25, 0.5)}
+    planes = {"RNN, h(t)": Plane(pd.DataFrame(), 0.25, 0.5), "LSTM, c(t)": Plane(pd.DataFrame(), 0.75, 1.0)}
     assert memory.held_by_the_plane(planes) == (
-        "Variance held by two directions, digits told by the nearest middle: RNN, h(t) 25%, 50%."
+        "Two directions of the last state are enough to tell the first digit in 50% for the RNN and 100% for the LSTM; "
+        "they hold 25% and 75% of its variance."
     )
 
 
@@ -243,4 +367,8 @@ def test_other_lengths_are_told_beside_the_one_that_was_trained():
     table = pd.DataFrame(
         {"model": "rnn", "trained_at": 15, "length": [13, 14, 15, 16], "accuracy": [0.3, 0.0, 1.0, 0.25]}
     )
-    assert memory.one_longer(table) == "Trained at T = 15, accuracy at T = 14, 15 and 16: RNN 0.00, 1.00, 0.25."
+    both = pd.concat([table, table.assign(model="lstm", accuracy=0.9)])
+    assert memory.one_longer(both) == (
+        "Trained at T = 15, the RNN gets 1.00 right there, but 0.00 at T = 14 and 0.25 at T = 16; the LSTM gets 0.90 "
+        "there, 0.90 at T = 14 and 0.90 at T = 16."
+    )

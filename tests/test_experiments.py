@@ -679,51 +679,34 @@ def test_how_far_is_reached_is_said_with_the_step_at_which_the_line_rises():
     assert horizon.reached(climbed({"rnn": (never, never)})) == "Within 200 steps the RNN does not solve T = 5."
 
 
-def answered(rnn, lstm, weights=(), biases=()):
-    """The answer for horizons (report's start, better start), and those of moves from the report's."""
-    rows = [
-        (base, "", "", model, horizon)
-        for model, pair in (("rnn", rnn), ("lstm", lstm))
-        for base, horizon in zip(("report", "better start"), pair)
+def test_the_longest_solved_of_both_starts_and_of_the_larger_budget():
+    starts = [climbed({"rnn": ([50] * 5, [50] * 5), "lstm": ([50] * 5, [math.inf] * 5)}).assign(base="report")]
+    starts += [climbed({"rnn": ([math.inf] * 5,) * 2}).assign(base="better start")]
+    moved = climbed({"rnn": ([50] * 5, [50] * 5)}).assign(base="report", factor="digits", length=20)
+    far = climbed({"rnn": ([50] * 5, [50] * 5)}, lengths=(10, 20)).assign(steps=900)
+    rows = horizon.longest(pd.concat([*starts, moved]), far)
+    assert rows[["base", "steps", "model", "horizon", "words"]].to_numpy().tolist() == [
+        ["report", 200, "rnn", 10, "of up to 10 digits"],
+        ["report", 200, "lstm", 5, "of up to 5 digits"],
+        ["better start", 200, "rnn", 0, "of fewer than 5 digits"],
+        ["better start", 900, "rnn", 20, "of at least 20 digits"],
     ]
-    rows += [("report", "initial weights", value, model, h) for model in ("rnn", "lstm") for value, h in weights]
-    rows += [("report", horizon.GATES_BIASES, value, "lstm", h) for value, h in biases]
-    table = pd.DataFrame(rows, columns=["base", "factor", "value", "model", "horizon"])
-    return horizon.start_or_architecture(table, [5, 10, 20, 50])
+    assert len(horizon.longest(pd.concat(starts), far[:0])) == 3
 
 
-def test_the_start_and_the_architecture_in_words():
-    answer = answered((10, 50), (10, 50), [("identity", 20), ("uniform", 20)], [("chrono", 10)])
-    assert answer == (
-        "From the report's start the RNN reaches T = 10 and the LSTM T = 10: neither is ahead. "
-        "Other initial weights alone, all else as in the report, take the RNN to T = 20 (identity, uniform) and "
-        "take the LSTM to T = 20 (identity, uniform); other gate biases alone leave the LSTM where it was. "
-        "From the better start the RNN reaches at least T = 50 and the LSTM at least T = 50: neither is ahead. "
-        "Changing the start multiplies the horizon by 5; changing the architecture at the same start changes nothing: "
-        "a comparison at one start, as in 2018, measures that start more than the architectures."
+def test_backends_are_told_by_how_far_their_medians_lie_apart():
+    def both(torch, native):
+        parts = {"torch": torch, "native": native}
+        tables = [climbed({"lstm": steps}).assign(backend=name) for name, steps in parts.items()]
+        return pd.concat(tables)
+
+    never = [math.inf] * 5
+    table = both(([50] * 5, never), ([50, 50, 150, 150, 150], never))
+    assert (
+        rnn_versus_lstm.backends_apart(table) == "The backends' median steps to solve a length differ by 100 at most."
     )
-
-
-def test_the_start_and_the_architecture_in_words_at_the_edges():
-    worse = answered((10, 20), (5, 50), [("uniform", 5)], [("chrono", 0)])
-    assert "set the RNN back to T = 5 (uniform) and leave the LSTM where it was" in worse
-    assert "set the LSTM back to less than T = 5 (chrono)" in worse
-    assert worse.endswith(
-        "multiplies the horizon by 2 to 10; changing the architecture at the same start multiplies it by 2 to 2.5."
-    )
-    nothing = answered((0, 0), (0, 0), [("uniform", 5)], [("chrono", 5)])
-    assert nothing.endswith("the RNN reaches less than T = 5 and the LSTM less than T = 5: neither is ahead.")
-    assert "the LSTM is ahead" in answered((0, 5), (5, 10), [("uniform", 5)], [("chrono", 5)])
-    assert "the RNN is ahead" in answered((10, 5), (5, 5), [("uniform", 5)], [("chrono", 5)])
-
-
-def test_the_strongest_factors_are_those_that_move_the_horizon_most():
-    rows = [("", "", 10), ("digits", "one-hot", 20), ("rate", "0.1", 20), ("rate", "0.2", 0), ("clip", "1", 10)]
-    table = pd.DataFrame(rows, columns=["factor", "value", "horizon"]).assign(base="report", model="rnn")
-    (found,) = horizon.strongest(table).itertuples()
-    assert (found.up, found.down) == ("digits: one-hot, rate: 0.1 (20)", "rate: 0.2 (none)")
-    (found,) = horizon.strongest(table[:1]).itertuples()
-    assert (found.up, found.down) == ("", "")
+    table = both(([50] * 5, never), ([50] * 5, [50] * 5))
+    assert rnn_versus_lstm.backends_apart(table) == "One backend solves a length that the other does not."
 
 
 @pytest.mark.parametrize("encoding", ["scalar", "one-hot"])

@@ -721,7 +721,7 @@ def test_each_optimizer_is_drawn_at_its_best_rate():
 def test_a_horizon_stands_where_it_was_reached_and_the_base_beside_it():
     figure = memory.horizon_by_factor(horizons().query("budget == 1_000"))
     report, better = figure.axes
-    assert [report.get_title(), better.get_title()] == ["from: report", "from: better start"]
+    assert [report.get_title(), better.get_title()] == ["from the report", "from the better start"]
     assert [text.get_text() for text in report.get_yticklabels()] == ["one-hot", "0.1", "0.2"]
     assert [text for text in words(report) if text] == ["digits", "rate"]
     for ax in (report, better):

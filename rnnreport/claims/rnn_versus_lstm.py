@@ -9,7 +9,7 @@ from rnnreport.claims.evidence import at_last_step, every, mean, paired, share, 
 from rnnreport.claims.verdicts import CannotTellError, Finding, predicate
 from rnnreport.claims.verdicts import judge as judge
 from rnnreport.intervals import digits_beside, exceeds, interval
-from rnnreport.words import counted, percent
+from rnnreport.words import NAMES, counted, percent
 
 PALINDROMES = ["length", "learning_rate", "seed", "step", "test_accuracy"]
 
@@ -22,7 +22,7 @@ def fig1a(table: pd.DataFrame) -> Finding:
         raise CannotTellError("No run at T = 5 reached 300 to 400 steps.")
     step, last = at_last_step(near)
     accuracies = last["test_accuracy"].tolist()
-    evidence = f"At T = 5, step {step}: accuracy {share(accuracies, 0.95)} on fresh palindromes, against 0.95."
+    evidence = f"At T = 5, step {step}: accuracy {share(accuracies, 0.95)} on fresh palindromes; threshold 0.95."
     return exceeds(accuracies, 0.95), evidence
 
 
@@ -38,7 +38,7 @@ def fig1b(table: pd.DataFrame) -> Finding:
     drops = paired(short, long)
     return exceeds(drops, 0.2), (
         f"After {step:,} steps: accuracy {share(short)} up to T = 10 and {share(long)} beyond T = 20, a drop of "
-        f"{mean(drops, 0.2)} against 0.2."
+        f"{mean(drops, 0.2)}; threshold 0.2."
     )
 
 
@@ -58,13 +58,14 @@ def lr_decay(table: pd.DataFrame) -> Finding:
             changes[name] = change = paired(rates[last], rates[first])
             ends = [10**value for value in interval(change)]
             digits = digits_beside(ends[1:], 1.0, form="g")
-            words += [f"{name} " + with_interval([f"{value:.{digits}g}" for value in ends], len(change))]
+            words += [with_interval([f"{value:.{digits}g}" for value in ends], len(change)) + f" with {NAMES[name]}"]
     if len(changes) < 2:
         raise CannotTellError("It takes rmsprop and adam for more than 300 steps.")
     return every(_not(exceeds(change, 0.0)) for change in changes.values()), (
-        f"Learning rate over the root of the mean squared gradient, median parameter, at step {last:,} over that at "
-        f"step {first:,} (geometric mean over the seeds): {', '.join(words)}; below 1 it falls. It grows as gradients "
-        "shrink and falls as they grow."
+        f"From step {first:,}, by when RMSprop's running mean has filled to 95%, to step {last:,}, the last recorded, "
+        "the median parameter's learning rate over the root of the mean squared gradient is multiplied by "
+        f"{' and by '.join(words)} (geometric means over the seeds); below 1 it falls. It grows as gradients shrink "
+        "and falls as they grow."
     )
 
 
@@ -76,8 +77,8 @@ def adam_osc(table: pd.DataFrame) -> Finding:
         raise CannotTellError("It takes adam, rmsprop and sgd.")
     over_sgd, over_rmsprop = (paired(best["adam"], best[other]) for other in ("sgd", "rmsprop"))
     return exceeds(over_rmsprop, 0.0), (
-        "Mean accuracy over training, each optimizer at its best rate: adam's lead over sgd is "
-        f"{mean(over_sgd, 0.0)}, over rmsprop, which has no momentum, {mean(over_rmsprop, 0.0)}."
+        "Mean accuracy over training, each optimizer at its best rate: Adam's lead over SGD is "
+        f"{mean(over_sgd, 0.0)}, over RMSprop, which has no momentum, {mean(over_rmsprop, 0.0)}."
     )
 
 
@@ -128,7 +129,7 @@ def fig2_lr(table: pd.DataFrame) -> Finding:
 def _stuck(step: int, last: pd.DataFrame, where: str) -> Finding:
     """Whether the RNN stays below an accuracy of 0.5 at every T of these rows."""
     holds = every(map(_not, _exceed_half(last)))
-    return holds, f"The RNN {where}, after {step:,} steps: {_each_length(last)}; against 0.5."
+    return holds, f"The RNN {where}, after {step:,} steps: {_each_length(last)}; threshold 0.5."
 
 
 @predicate("fig2b", PALINDROMES)
@@ -137,7 +138,7 @@ def fig2b(table: pd.DataFrame) -> Finding:
     step, last = at_last_step(table, 1_000)
     last = _best_rate(last)
     return every(_exceed_half(last)), (
-        f"The LSTM at its best learning rate, after {step:,} steps: {_each_length(last)}; against 0.5."
+        f"The LSTM at its best learning rate, after {step:,} steps: {_each_length(last)}; threshold 0.5."
     )
 
 
@@ -158,8 +159,8 @@ def lstm_better(table: pd.DataFrame, horizons: pd.DataFrame) -> Finding:
     )
     ahead = paired(lstm, rnn)
     words = (
-        f"Beyond T = 15, after {step:,} steps at the report's settings, each at its best rate: LSTM {share(lstm)}, "
-        f"RNN {share(rnn)}, the LSTM's lead {mean(ahead, 0.0)}."
+        f"Mean accuracy beyond T = 15, solved or not, after {step:,} steps at the report's settings, each at its best "
+        f"rate: LSTM {share(lstm)}, RNN {share(rnn)}, the LSTM's lead {mean(ahead, 0.0)}."
     )
     longest = dict(horizons[["model", "horizon"]].dropna().to_numpy()) if len(horizons) else {}
     if not {"rnn", "lstm"} <= set(longest):

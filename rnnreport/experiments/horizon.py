@@ -204,64 +204,24 @@ def reached(table: pd.DataFrame) -> str:
     return f"Within {int(table['steps'].max()):,} steps {words.listed(parts)}."
 
 
-def moved(table: pd.DataFrame, base: str, model: str, factor: str, ladder: Sequence[int]) -> str:
-    """What moving this factor alone does to a network, in words: "take the RNN to T = 20 (identity)".
+def longest(climbs: pd.DataFrame, far: pd.DataFrame) -> pd.DataFrame:
+    """The longest T that each network solves from each start: base, steps (the budget), model, horizon, and in words.
 
-    table: of :func:`horizons` at one budget, with the base itself.
+    climbs, far: of :func:`tabulated`; far is the better start with a larger budget and may be empty.
     """
-    part = table[(table["base"] == base) & (table["model"] == model)]
-    own, tried = part.loc[part["factor"] == "", "horizon"].item(), part[part["factor"] == factor]
-    best = tried["horizon"].max()
-    if best == own:
-        return f"leave the {model.upper()} where it was"
-    how = ", ".join(tried.loc[tried["horizon"] == best, "value"])
-    verb = "take" if best > own else "set"
-    return f"{verb} the {model.upper()}{'' if best > own else ' back'} to {in_words(best, ladder)} ({how})"
+    parts = []
+    for table in (part for part in (climbs, far) if len(part)):
+        own, ladder = horizons(table[table["factor"] == ""]), sorted(table["length"].unique())
+        said = [_digits(horizon, ladder) for horizon in own["horizon"]]
+        start = own["base"].where(own["base"] != "farther", "better start")
+        parts.append(own.assign(base=start, steps=int(table["steps"].max()), words=said))
+    return pd.concat(parts, ignore_index=True)
 
 
-def from_either_start(table: pd.DataFrame, ladder: Sequence[int]) -> str:
-    """How far both networks get from both starts, in a sentence. table: of :func:`horizons` at one budget."""
-    own, found = table[table["factor"] == ""], []
-    for base, start in (("report", "from the report's start"), ("better start", "from the better one")):
-        of_base = own[own["base"] == base]
-        reached = [
-            f"{words.called('model', model)} {in_words(horizon, ladder).replace('T = ', '')}"
-            for model, horizon in zip(of_base["model"], of_base["horizon"])
-        ]
-        found.append(f"{start} {words.listed(reached)}")
-    return f"The longest T solved: {', '.join(found)}."
-
-
-def start_or_architecture(table: pd.DataFrame, ladder: Sequence[int]) -> str:
-    """What the comparison of 2018 measured, in words, from the horizons of both bases and of all moves at one budget.
-
-    Raises KeyError where a base lacks one of the two networks.
-    """
-    own = table[table["factor"] == ""].set_index(["base", "model"])["horizon"]
-    pairs = {base: (int(own[base, "rnn"]), int(own[base, "lstm"])) for base in ("report", "better start")}
-    said = {}
-    for base, (rnn, lstm) in pairs.items():
-        leader = "neither is ahead" if rnn == lstm else f"the {'LSTM' if lstm > rnn else 'RNN'} is ahead"
-        said[base] = f"the RNN reaches {in_words(rnn, ladder)} and the LSTM {in_words(lstm, ladder)}: {leader}"
-    first, better = said.values()
-    answer = (
-        f"From the report's start {first}. Other initial weights alone, all else as in the report, "
-        f"{moved(table, 'report', 'rnn', 'initial weights', ladder)} and "
-        f"{moved(table, 'report', 'lstm', 'initial weights', ladder)}; other gate biases alone "
-        f"{moved(table, 'report', 'lstm', GATES_BIASES, ladder)}. From the better start {better}."
-    )
-    gains = [after / before for before, after in zip(*pairs.values()) if before]
-    apart = [max(pair) / min(pair) for pair in pairs.values() if min(pair)]
-    if not gains or not apart:
-        return answer
-    architecture = "changes nothing" if max(apart) == 1 else f"multiplies it by {words.from_to(apart, '.3g')}"
-    answer += (
-        f" Changing the start multiplies the horizon by {words.from_to(gains, '.3g')}; "
-        f"changing the architecture at the same start {architecture}"
-    )
-    if min(gains) > max(apart):
-        return f"{answer}: a comparison at one start, as in 2018, measures that start more than the architectures."
-    return f"{answer}."
+def _digits(horizon: int, ladder: Sequence[int]) -> str:
+    if not horizon:
+        return f"of fewer than {min(ladder)} digits"
+    return f"of {'at least' if horizon == max(ladder) else 'up to'} {horizon} digits"
 
 
 def solved_at_best_rate(table: pd.DataFrame) -> str:
@@ -270,47 +230,33 @@ def solved_at_best_rate(table: pd.DataFrame) -> str:
     for (model, length, _), rows in words.grouped(words.at_end(table), "model", "length", "learning_rate"):
         solved = rows["test_accuracy"].mean() >= SOLVED
         longest[model] = max(longest.get(model, 0), length if solved else 0)
-    found = ", ".join(f"{words.NAMES[model]} {length or 'none'}" for model, length in longest.items())
-    return f"Longest T with a mean accuracy of {SOLVED} after {table['step'].max():,} steps, at the best rate: {found}."
-
-
-def strongest(table: pd.DataFrame) -> pd.DataFrame:
-    """For each base and model the factors whose move changes the horizon most: columns base, model, up and down.
-
-    table: of :func:`horizons` at one budget. up, down: "factor: value (horizon)" of the largest and smallest horizon;
-    "" where none is larger or smaller than the base's own.
-    """
-    rows = []
-    for (base, model), part in table.groupby(["base", "model"], sort=False):
-        own = part.loc[part["factor"] == "", "horizon"].item()
-        moved = part[part["factor"] != ""]
-        ends = []
-        for extreme, beyond in (
-            (moved["horizon"].max(), moved["horizon"] > own),
-            (moved["horizon"].min(), moved["horizon"] < own),
-        ):
-            named = moved[(moved["horizon"] == extreme) & beyond]
-            moves = ", ".join(f"{row.factor}: {row.value}" for row in named.itertuples())
-            ends.append(f"{moves} ({extreme or 'none'})" if moves else "")
-        rows.append((base, model, *ends))
-    return pd.DataFrame(rows, columns=["base", "model", "up", "down"])
+    found = [
+        f"{f'T = {length}' if length else 'no T'} for the {words.NAMES[model]}" for model, length in longest.items()
+    ]
+    return (
+        f"At the best rate, mean accuracy after {table['step'].max():,} steps reaches {SOLVED} "
+        f"up to {words.listed(found)}."
+    )
 
 
 def one_factor_moved(table: pd.DataFrame) -> str:
-    """From where to where moving one factor takes each network, from each start. table: of :func:`horizons`."""
-    longest, found = table[table["budget"] == table["budget"].max()], []
-    for (base, model), rows in words.grouped(longest, "base", "model"):
-        own, moved = rows.loc[rows["factor"] == "", "horizon"].item(), rows.loc[rows["factor"] != "", "horizon"]
-        found.append(
-            f"{base} {words.called('model', model)} {own} ({'–'.join(map(str, sorted({moved.min(), moved.max()})))})"
-        )
-    return f"The longest T solved (one factor moved): {', '.join(found)}."
+    """How far moving a single factor takes each network of the report's start. table: of :func:`horizons`."""
+    found = []
+    for model, rows in words.grouped(table[table["base"] == "report"], "model"):
+        own, best = rows.loc[rows["factor"] == "", "horizon"].item(), rows["horizon"].max()
+        how = rows[(rows["horizon"] == best) & (rows["factor"] != "")]
+        by = " or ".join(f"{factor} {value}" for factor, value in zip(how["factor"], how["value"]))
+        to = f"from {f'T = {own}' if own else 'none'} to T = {best} ({by})" if best > own else "no farther"
+        found.append(f"the {words.called('model', model)} {to}")
+    return f"From the report's start, one factor alone takes {words.listed(found)}."
 
 
-def strongest_moves(table: pd.DataFrame) -> str:
-    """Which factors move the horizon most, from each start. table: of :func:`horizons`."""
-    moves = [
-        f"{words.called('model', model)}, {base}: up with {up or 'nothing'}, down with {down or 'nothing'}"
-        for base, model, up, down in strongest(table[table["budget"] == table["budget"].max()]).to_numpy()
-    ]
-    return f"What moves the horizon most: {'; '.join(moves)}."
+def moves(table: pd.DataFrame) -> str:
+    """All single factors that change the longest T, from each start. table: of :func:`horizons`."""
+    found = []
+    for (base, model), rows in words.grouped(table, "base", "model"):
+        own = rows.loc[rows["factor"] == "", "horizon"].item()
+        changed = rows.loc[rows["horizon"] != own, ["factor", "value", "horizon"]].to_numpy()
+        ends = [f"{factor} {value}: T = {end}" if end else f"{factor} {value}: none" for factor, value, end in changed]
+        found.append(f"{words.called('model', model)}, {base} (T = {own}): {', '.join(ends) or 'nothing changes it'}")
+    return f"What changes the longest T solved. {'; '.join(found)}."

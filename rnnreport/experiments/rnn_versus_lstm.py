@@ -163,7 +163,7 @@ def gradients_left(runs: Sequence[Run], p: RNNVersusLSTMParameters) -> pd.DataFr
         left = sorted(map(left_of_gradient, asked))
         rows += [(words.NAMES[model], length, left[len(left) // 2], left[0], left[-1])] if left else []
     columns = ["network", "T", "median of the seeds", "least", "largest"]
-    return pd.DataFrame(rows, columns=columns).set_index(["network", "T"]).map("{:.1e}".format)
+    return pd.DataFrame(rows, columns=columns).set_index(["network", "T"])
 
 
 def gate_values(runs: Sequence[Run], palindromes: int = 200) -> pd.DataFrame:
@@ -194,7 +194,10 @@ def at_best_rate(tried: pd.DataFrame) -> pd.DataFrame:
 
 
 def steps_by_backend(both: pd.DataFrame) -> pd.DataFrame:
-    """Steps to solve each length by each backend: median and range over the seeds, in words."""
+    """Steps to solve each length by each backend: median and range over the seeds, in words.
+
+    both: the rows of :func:`by_backend`.
+    """
 
     def said(steps: pd.Series) -> str:
         middle, least, most = (
@@ -202,9 +205,22 @@ def steps_by_backend(both: pd.DataFrame) -> pd.DataFrame:
         )
         return f"{middle} ({least} to {most})"
 
+    return _by_backend(both).apply(said).unstack(sort=False).rename_axis(index="T", columns="backend")
+
+
+def _by_backend(both: pd.DataFrame) -> Any:
+    """The steps to solve, grouped by length and backend."""
     steps = horizon.steps_to_solve(both.assign(base="better start", factor="", value=both["backend"]))
-    table = steps.groupby(["length", "value"], sort=False)["steps"].apply(said).unstack(sort=False)
-    return table.rename_axis(index="T", columns="backend")
+    return steps.groupby(["length", "value"], sort=False)["steps"]
+
+
+def backends_apart(both: pd.DataFrame) -> str:
+    """How far apart the backends' medians are at most."""
+    medians = _by_backend(both).median().unstack()
+    apart = (medians.max(axis=1) - medians.min(axis=1)).max()  # where neither solves a length it is no number
+    if np.isinf(apart):
+        return "One backend solves a length that the other does not."
+    return f"The backends' median steps to solve a length differ by {apart:,.0f} at most."
 
 
 def readers(runs: Mapping[str, Run]) -> tuple[dict[str, PalindromeClassifier], dict[str, str]]:

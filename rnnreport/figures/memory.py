@@ -83,6 +83,55 @@ def steps_to_solve(table: pd.DataFrame, budget: int) -> Figure:
     return figure
 
 
+def _solved(rows: pd.DataFrame) -> list[str]:
+    """Who solves palindromes of how many digits, in full and in short. rows: of horizon's ``longest``."""
+    if len(rows) > 1 and rows["words"].nunique() == 1:
+        return [f"both networks solve palindromes {rows['words'].iloc[0]}", f"both {rows['words'].iloc[0]}"]
+    found = [f"the {NAMES[model]} {said}" for model, said in zip(rows["model"], rows["words"])]
+    return [words.listed([found[0].replace(" of ", " solves palindromes of ", 1), *found[1:]]), words.listed(found)]
+
+
+def solved_from_either_start(longest: pd.DataFrame) -> str:
+    """How far both networks get from both starts in as many steps. longest: of horizon's ``longest``."""
+    least = longest[longest["steps"] == longest["steps"].iloc[0]]
+    (first, _), (_, then) = (_solved(least[least["base"] == base]) for base in ("report", "better start"))
+    return f"Within {least['steps'].iloc[0]:,} steps {first} from the report's start; from a better one, {then}."
+
+
+def answer_1_6(longest: pd.DataFrame) -> str:
+    """The answer to question 1.6: how far both get at the report's settings, and at the best of ours."""
+    report = longest[longest["base"] == "report"]
+    best = longest[(longest["base"] != "report") & (longest["steps"] == longest["steps"].iloc[-1])]
+    (first, _), (_, then) = _solved(report), _solved(best)
+    before, after = (f"{rows['steps'].iloc[0]:,}" for rows in (report, best))
+    return f"With the report's settings {first} in {before} steps; from a better start, in {after} steps, {then}."
+
+
+def longest_solved(longest: pd.DataFrame) -> pd.DataFrame:
+    """The longest palindromes solved: a row per start and budget of steps, a column per network."""
+    table = longest.assign(network=longest["model"].map(NAMES), words=longest["words"].str.removeprefix("of "))
+    table = table.rename(columns={"base": "start"}).set_index(["start", "steps", "network"])
+    return table["words"].unstack(sort=False)
+
+
+def start_or_network(longest: pd.DataFrame) -> str:
+    """What changes the longest T more, the start or the network. longest: of horizon's ``longest``."""
+    solved = longest[longest["horizon"] > 0].set_index(["base", "steps", "model"])["horizon"].unstack("model")
+    starts = [rows for _, rows in solved.groupby("steps") if len(rows) == 2]
+    gains = [
+        gain for rows in starts for gain in (rows.loc["better start"].iloc[0] / rows.loc["report"].iloc[0]).dropna()
+    ]
+    apart = (solved.max(axis=1) / solved.min(axis=1))[solved.notna().all(axis=1)].tolist()
+    if not gains or not apart or solved.shape[1] < 2:
+        return "Too little is solved to compare starts and networks."
+    network = "changes nothing" if max(apart) == 1 else f"multiplies it by {words.from_to(apart, '.2g')}"
+    more = ": the start matters more" if min(gains) > max(apart) else ""
+    return (
+        f"The better start multiplies the longest T by {words.from_to(gains, '.2g')}; "
+        f"another network, at the same start and budget, {network}{more}."
+    )
+
+
 def medians_to_solve(table: pd.DataFrame, budget: int) -> str:
     """Training steps until a length is solved, median of the seeds."""
     found = []
@@ -101,7 +150,7 @@ def horizon_by_factor(table: pd.DataFrame) -> Figure:
     """
     heights = _heights(table)
     height = 0.26 * max(heights.values(), default=0) + 1.0
-    figure, axes = panels(grouped(table, "base"), 3.1, height, 1.8, title="from: {}".format)
+    figure, axes = panels(grouped(table, "base"), 3.1, height, 1.8, title="from the {}".format)
     solved = sorted(set(table["horizon"]) - {0})
     for ax, _, of_base in axes:
         for nudge, (model, rows) in zip((-0.16, 0.16), grouped(of_base, "model")):
@@ -184,11 +233,12 @@ def decoded(table: pd.DataFrame) -> Figure:
 
 def read_at_the_end(table: pd.DataFrame) -> str:
     """How well the first digit is read off the last state, before and after training."""
-    found = []
+    found: list[str] = []
     for (model, state), rows in grouped(at_end(table), "model", "state"):
-        ends = [words.share(rows.loc[rows["when"] == when, "accuracy"].mean()) for when in ("before", "after")]
-        found.append(f"{NAMES[model]} {state} {', '.join(ends)}")
-    return f"Read off after {table['step'].max()} digits, before training and after: {'; '.join(found)}."
+        ends = [words.percent(rows.loc[rows["when"] == when, "accuracy"].mean()) for when in ("before", "after")]
+        told = "in {} and {}" if found else "tells the first in {} of palindromes before training and in {} after"
+        found.append(f"the {NAMES[model]}'s {state} {told.format(*ends)}")
+    return f"After {table['step'].max()} digits, {', '.join(found)}."
 
 
 def own_accuracies(table: pd.DataFrame) -> str:
@@ -205,30 +255,32 @@ def activity(found: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
 
     found: for each network's name its "digits" (T - 1,) and, for each state and gate, an array (H, T - 1).
     """
-    parts = [((name, part), values[part]) for name, values in found.items() for part in GATES if part in values]
-    figure, axes = panels(parts, 1.5, 3.6, title=lambda key: f"{key[0]}\n{GATES[key[1]]}", ylabel="unit")
-    for ax, (_, part), values in axes:
-        ax.title.set_fontsize(9)
+    parts = [(name, part, values[part]) for name, values in found.items() for part in GATES if part in values]
+    figure, axes = new(3, 2, sharex=True, sharey=True, figsize=(7.0, 6.0))
+    for ax, (name, part, values) in zip(axes.flat, parts):
         signed = part in "hc"
         limit = max(1.0, float(np.abs(values).max())) if signed else 1.0
         image = ax.imshow(
             values, aspect="auto", interpolation="nearest", cmap="RdBu_r" if signed else "Greys",
             vmin=-limit if signed else 0, vmax=limit, extent=(0.5, values.shape[1] + 0.5, len(values), 0),
         )  # fmt: skip
-        ax.set(xlabel="step t")
+        ax.set(title=f"{name}, {GATES[part]}")
         ends = [-limit, 0, limit] if signed else [0, 0.5, 1]
-        bar = figure.colorbar(
-            image, ax=ax, orientation="horizontal", pad=0.02, aspect=12, ticks=ends, format=FormatStrFormatter("%.2g")
-        )
-        bar.ax.tick_params(labelsize=7)
+        figure.colorbar(image, ax=ax, aspect=30, ticks=ends, format=FormatStrFormatter("%.2g"))
+    for ax in axes[-1]:
+        ax.set(xlabel="step t")
+    for ax in axes[:, 0]:
+        ax.set(ylabel="unit")
     return figure
 
 
 def still_open(found: Mapping[str, Mapping[str, np.ndarray]]) -> str:
     """What the LSTM's gates do meanwhile."""
     forget, into = (np.median(found["LSTM"][gate]) for gate in "fi")
+    read = len(found["LSTM"]["digits"])
     return (
-        f"Over one palindrome the LSTM's forget gates have a median of {forget:.2f}, its input gates one of {into:.2f}."
+        f"While an LSTM trained from the better start reads {read} digits, its median forget gate stands at "
+        f"{forget:.2f}, its median input gate at {into:.2f}."
     )
 
 
@@ -254,8 +306,8 @@ def forget_products(table: pd.DataFrame) -> Figure:
 def left_at_the_end(table: pd.DataFrame) -> str:
     """What is left of a value that was in the cell at the first digit, before and after training."""
     left = table[table["share"] == 0.5].groupby("step")["kept"].median()
-    ends = f"{left.iloc[0]:.2g} untrained, {left.iloc[-1]:.2g} trained"
-    return f"Of the cell at the first digit of T = {table['length'].iloc[0]} the median leaves {ends}."
+    ends = f"{left.iloc[0]:.2g} of the cell before training and {left.iloc[-1]:.2g} after"
+    return f"From the first digit to the last of T = {table['length'].iloc[0]}, the median forget gates leave {ends}."
 
 
 def left_by_quantile(table: pd.DataFrame) -> str:
@@ -293,8 +345,12 @@ def state_space(planes: Mapping[str, Plane]) -> Figure:
 
 def held_by_the_plane(planes: Mapping[str, Plane]) -> str:
     """What two directions tell of the first digit."""
-    held = [f"{title} {words.percent(plane.variance)}, {words.percent(plane.found)}" for title, plane in planes.items()]
-    return f"Variance held by two directions, digits told by the nearest middle: {'; '.join(held)}."
+    told = [f"{words.percent(plane.found)} for the {title.partition(',')[0]}" for title, plane in planes.items()]
+    held = [words.percent(plane.variance) for plane in planes.values()]
+    return (
+        "Two directions of the last state are enough to tell the first digit in "
+        f"{words.listed(told)}; they hold {words.listed(held)} of its variance."
+    )
 
 
 @chart("Lines: medians; bands: eight in ten parameters (left), all seeds (right)")
@@ -325,10 +381,12 @@ def effective_rates(table: pd.DataFrame) -> str:
     found = []
     for name, rows in grouped(table[table["step"] > 0], "optimizer"):
         rate = rows.groupby("step")["effective_rate"].median()
+        first, least, last = rate.iloc[0], rate.min(), rate.iloc[-1]
         if rate.nunique() > 1:
-            ends = f"{rate.iloc[0]:.2g}, {rate.min():.2g}, {rate.iloc[-1]:.2g}"
-            found.append(f"{words.called('optimizer', name)} {ends}")
-    return f"The median parameter's effective rate at first, at its lowest, at the end: {'; '.join(found)}."
+            falls = f"falls from {first:.2g} to {least:.2g}" if least < first else ""
+            rises = f"rises {'' if falls else f'from {first:.2g} '}to {last:.2g}" if least < last else ""
+            found.append(f"{' and then '.join(filter(None, [falls, rises]))} with {words.called('optimizer', name)}")
+    return f"The median parameter's effective rate {words.listed(found, 'stays the same')}."
 
 
 @chart("Dots: seeds; lines: means; dotted: chance")
@@ -351,11 +409,15 @@ def other_lengths(table: pd.DataFrame) -> Figure:
 
 
 def one_longer(table: pd.DataFrame) -> str:
-    """What a network trained at one length does with the next ones."""
+    """What networks trained at one length do with the next ones."""
     trained_at = table["trained_at"].iloc[0]
-    beside = table[table["length"].isin([trained_at - 1, trained_at, trained_at + 1])]
-    found = "; ".join(
-        f"{NAMES[model]} {', '.join(words.share(value) for value in rows.groupby('length')['accuracy'].mean())}"
-        for model, rows in grouped(beside, "model")
-    )
-    return f"Trained at T = {trained_at}, accuracy at T = {trained_at - 1}, {trained_at} and {trained_at + 1}: {found}."
+    found: list[str] = []
+    for model, rows in grouped(table, "model"):
+        means = rows.groupby("length")["accuracy"].mean()
+        own, below, above = (means[trained_at + beside] for beside in (0, -1, 1))
+        there = (
+            f"{words.share(own)} {'there' if found else 'right there'}, {'but ' if max(below, above) < own / 2 else ''}"
+        )
+        beside = f"{words.share(below)} at T = {trained_at - 1} and {words.share(above)} at T = {trained_at + 1}"
+        found.append(f"the {NAMES[model]} gets {there}{beside}")
+    return f"Trained at T = {trained_at}, {'; '.join(found)}."

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from rnnreport.figures import GUIDE, LSTM, RNN, SEQUENCE, chart, curves, new, panels
-from rnnreport.words import at_end, called, each, grouped, spread
+from rnnreport.words import NAMES, at_end, called, each, grouped, listed, percent, share, spread
 
 
 @chart("Bands: 95% intervals of the mean; dotted: chance")
@@ -40,8 +40,43 @@ def by_length(table: pd.DataFrame) -> Figure:
 
 
 def reached_by_length(table: pd.DataFrame) -> str:
-    """The accuracy at every T after the last step."""
-    return f"After {table['step'].max():,} steps: {each(at_end(table), 'length')}."
+    """The network's mean accuracy at every T after the last step."""
+    means = at_end(table).groupby("length", sort=False)["test_accuracy"].mean()
+    found = listed([f"{share(mean)} at T = {length}" for length, mean in means.items()])
+    return f"After {table['step'].max():,} steps the {NAMES[table['model'].iloc[0]]}'s accuracy is {found}."
+
+
+def answer_1_3(table: pd.DataFrame) -> str:
+    """The answer to question 1.3: the accuracy at the shortest T beside that at the longest."""
+    means = at_end(table).groupby("length")["test_accuracy"].mean()  # by length, the shortest first
+    first, last = means.iloc[0], means.iloc[-1]
+    found = f"After {table['step'].max():,} training steps the RNN answers {percent(first)} of palindromes"
+    found += f" of {means.index[0]} digits rightly"
+    if len(means) == 1:
+        return f"{found}."
+    return f"{found}, {'but only' if last < first - 0.1 else 'and'} {percent(last)} of those of {means.index[-1]}."
+
+
+def beside_intervals(table: pd.DataFrame) -> str:
+    """The same with intervals, as details."""
+    return f"Mean and 95% interval: {each(at_end(table), 'length')}."
+
+
+def two_rates(early: pd.DataFrame, grown: pd.DataFrame) -> str:
+    """Why figures 1b and 2a differ: the longest T at either learning rate, after as many steps.
+
+    early, grown: the RNN's rows of figures 1b and 2a.
+    """
+    length, step = early["length"].max(), early["step"].max()
+    at = [at_end(rows[rows["step"] <= step], length=length) for rows in (early, grown)]
+    first, second = (f"{rows['learning_rate'].iloc[0]:g}" for rows in at)
+    if first == second:
+        return f"At T = {length} figures 1b and 2a have the same learning rate, {first}."
+    first_found, second_found = (spread(rows["test_accuracy"]) for rows in at)
+    return (
+        f"Figures 1b and 2a differ in the learning rate: at T = {length}, after {step:,} steps, the RNN's accuracy is "
+        f"{first_found} at a rate of {first} (figure 1b) and {second_found} at {second} (figure 2a)."
+    )
 
 
 @chart("One line per optimizer, at the best of its learning rates; bands: 95% intervals of the mean; dotted: chance")
@@ -58,9 +93,25 @@ def optimizer_curves(table: pd.DataFrame) -> Figure:
 
 def soonest(table: pd.DataFrame) -> str:
     """Which optimizer learns soonest: the mean accuracy over the whole training at the best rate."""
-    means = table.groupby(["optimizer", "learning_rate"])["test_accuracy"].mean().groupby("optimizer").max()
-    found = [f"{called('optimizer', name)} {mean:.2f}" for name, mean in means.sort_values(ascending=False).items()]
-    return f"Mean accuracy over the training at T = {table['length'].iloc[0]}, the soonest first: {', '.join(found)}."
+    first, *others = [f"{called('optimizer', name)} ({share(mean)})" for name, mean in _over_training(table).items()]
+    after = f", before {listed(others)}" if others else ""
+    return f"By its mean accuracy over the training {first} learns T = {table['length'].iloc[0]} soonest{after}."
+
+
+def _over_training(table: pd.DataFrame) -> pd.Series[float]:
+    """Each optimizer's mean accuracy over the whole training at its best rate, the largest first."""
+    means = table.groupby(["optimizer", "learning_rate"])["test_accuracy"].mean()
+    return means.groupby("optimizer").max().sort_values(ascending=False)
+
+
+def answer_1_4(table: pd.DataFrame) -> str:
+    """The answer to question 1.4: which optimizer is soonest, and how plain SGD does beside it."""
+    means = _over_training(table)
+    first = f"{called('optimizer', means.index[0])} learns palindromes soonest: over the training it answers "
+    first += f"{percent(means.iloc[0])} rightly on average"
+    if "sgd" not in means.index[1:]:
+        return f"{first}."
+    return f"{first}, plain SGD {percent(means['sgd'])}."
 
 
 @chart("Thin lines: equal loss; cross: the minimum; each at the best of the learning rates that never climb")
@@ -74,15 +125,19 @@ def quadratic(paths: pd.DataFrame, curvature: float = 30.0) -> Figure:
         ax.plot(rows["x"], rows["y"], color=colour, marker="o", ms=2, lw=1.2)
         ax.plot(0, 0, marker="+", color="black")
         ax.set(xlim=(left, right), ylim=(low, high), xlabel="x")
-        ax.set_title(f"{name}\nloss {rows['loss'].iloc[-1]:.1g}", fontsize=9, color=colour)
+        ax.set_title(f"{called('optimizer', name)}\nloss {_left(rows['loss'].iloc[-1])}", fontsize=9, color=colour)
     return figure
 
 
 def downhill(paths: pd.DataFrame) -> str:
     """What is left of the loss."""
     ends = paths[paths["step"] == paths["step"].max()].sort_values("loss")
-    left = [f"{called('optimizer', row.optimizer)} {row.loss:.1g}" for row in ends.itertuples()]
-    return f"Loss after {paths['step'].max()} steps from {paths['loss'].iloc[0]:.0f}: {', '.join(left)}."
+    left = listed([f"{_left(row.loss)} with {called('optimizer', row.optimizer)}" for row in ends.itertuples()])
+    return f"In {paths['step'].max()} steps the loss goes from {paths['loss'].iloc[0]:.0f} to {left}."
+
+
+def _left(loss: float) -> str:
+    return f"{loss:.1g}" if loss >= 0.001 else "below 0.001"
 
 
 def rates_downhill(paths: pd.DataFrame) -> str:
@@ -108,9 +163,32 @@ def gates(values: pd.DataFrame) -> Figure:
 
 def medians(values: pd.DataFrame) -> str:
     """Where the gates of a trained LSTM stand."""
+    middle = values.groupby("gate", sort=False)["value"].median()
+    found = listed([f"{value:.2f} for {gate}" for gate, value in middle.items()])
+    return f"In an LSTM of figure 2b, trained at T = {values['step'].max() + 1}, the median values are {found}."
+
+
+def answer_1_5(values: pd.DataFrame) -> str:
+    """The answer to question 1.5: what gates do, and how much a trained LSTM's forget gates keep."""
     if values.empty:
         return "There is no LSTM in this run."
-    middle = values.groupby("gate", sort=False)["value"].median()
+    kept = values.loc[values["gate"] == "f", "value"].median()
     return (
-        f"The median of a trained LSTM's gates: {', '.join(f'{gate} {value:.2f}' for gate, value in middle.items())}."
+        "They decide how much of the cell is written, kept and shown at each step: "
+        f"the median forget gate of a trained LSTM keeps {percent(kept)} of it."
+    )
+
+
+def before_training(left: pd.DataFrame) -> pd.DataFrame:
+    """The table of what is left of a change, in words. left: of experiments' ``gradients_left``."""
+    return left.map("{:.2g}".format)
+
+
+def left_before_training(left: pd.DataFrame) -> str:
+    """What each network's untrained weights leave at the longest T."""
+    longest = left.index.get_level_values("T").max()
+    found = [f"{value:.2g} in the {name}" for name, value in left.iloc[:, 0].xs(longest, level="T").items()]
+    return (
+        f"Before training, at T = {longest}, a change after the first digit comes through to the last h by a factor of "
+        f"{listed(found)}."
     )
