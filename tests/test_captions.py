@@ -358,8 +358,8 @@ def test_what_gates_and_planes_hold_is_told():
     )
     planes = {"RNN, h(t)": Plane(pd.DataFrame(), 0.25, 0.5), "LSTM, c(t)": Plane(pd.DataFrame(), 0.75, 1.0)}
     assert memory.held_by_the_plane(planes) == (
-        "Two directions of the last state are enough to tell the first digit in 50% for the RNN and 100% for the LSTM; "
-        "they hold 25% and 75% of its variance."
+        "Two directions of the last state tell the first digit of 50% (RNN) and 100% (LSTM) of the palindromes; they "
+        "hold 25% and 75% of its variance."
     )
 
 

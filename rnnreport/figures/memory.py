@@ -249,7 +249,7 @@ def own_accuracies(table: pd.DataFrame) -> str:
 GATES = {"h": "h", "c": "cell c", "i": "input gate i", "f": "forget gate f", "o": "output gate o"}
 
 
-@chart("One palindrome; units sorted by what their last h adds to the right answer")
+@chart("Colour: the value; units sorted by what their last h adds to the right answer")
 def activity(found: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     """What every unit does over one palindrome: a heat map for each state and gate of each network.
 
@@ -345,11 +345,11 @@ def state_space(planes: Mapping[str, Plane]) -> Figure:
 
 def held_by_the_plane(planes: Mapping[str, Plane]) -> str:
     """What two directions tell of the first digit."""
-    told = [f"{words.percent(plane.found)} for the {title.partition(',')[0]}" for title, plane in planes.items()]
+    told = [f"{words.percent(plane.found)} ({title.partition(',')[0]})" for title, plane in planes.items()]
     held = [words.percent(plane.variance) for plane in planes.values()]
     return (
-        "Two directions of the last state are enough to tell the first digit in "
-        f"{words.listed(told)}; they hold {words.listed(held)} of its variance."
+        f"Two directions of the last state tell the first digit of {words.listed(told)} of the palindromes; "
+        f"they hold {words.listed(held)} of its variance."
     )
 
 
