@@ -127,7 +127,8 @@ while len(list(folder.glob("*.here"))) < 2:  # the other chapter must be under w
 def train():
     (folder / f"{size}.worker").write_text(str(os.getppid()))
 
-assert not sweep.run({"one": train}, "trainings")
+failed = sweep.run({"one": train}, "trainings")
+assert not failed, failed
 """
 
 
