@@ -178,17 +178,14 @@ def test_the_ways_down_are_told_by_the_loss_that_is_left():
             "loss": [23.0, 23.0, 0.5, 1e-20],
         }
     )
-    assert (
-        rnn_versus_lstm.downhill(paths)
-        == "In 40 steps the loss goes from 23 to below 0.001 with Adam and 0.5 with SGD."
-    )
+    assert rnn_versus_lstm.downhill(paths) == "In 40 steps the loss goes from 23 to below 0.001 (Adam) and 0.5 (SGD)."
     assert rnn_versus_lstm.rates_downhill(paths) == "Learning rates: SGD 0.1, Adam 0.1."
 
 
 def test_gates_are_told_by_their_medians():
     values = pd.DataFrame({"gate": ["i", "i", "f"], "value": [0.2, 0.4, 0.9], "step": [1, 7, 7]})
     assert rnn_versus_lstm.medians(values) == (
-        "In an LSTM of figure 2b, trained at T = 8, the median values are 0.30 for i and 0.90 for f."
+        "In an LSTM trained at T = 8 (figure 2b), medians are 0.30 for i and 0.90 for f."
     )
     assert rnn_versus_lstm.answer_1_5(values) == (
         "They decide how much of the cell is written, kept and shown at each step: the median forget gate of a trained "
@@ -201,8 +198,8 @@ def test_what_untrained_weights_leave_is_told_at_the_longest():
     index = pd.MultiIndex.from_product([["RNN", "LSTM"], [5, 10]], names=["network", "T"])
     left = pd.DataFrame({"median of the seeds": [2.04, 0.151, 0.4, 0.0123]}, index=index)
     assert rnn_versus_lstm.left_before_training(left) == (
-        "Before training, at T = 10, a change after the first digit comes through to the last h by a factor of 0.15 in "
-        "the RNN and 0.012 in the LSTM."
+        "Untrained, at T = 10, the last h keeps 0.15 of a change after the first digit in the RNN and 0.012 in the "
+        "LSTM."
     )
     assert rnn_versus_lstm.before_training(left).iloc[:, 0].tolist() == ["2", "0.15", "0.4", "0.012"]
 
@@ -214,10 +211,10 @@ def test_the_effective_rate_is_told_where_it_changes():
         columns=["optimizer", "step", "effective_rate"],
     )
     assert memory.effective_rates(table) == (
-        "The median parameter's effective rate rises from 0.2 to 0.4 with Adam, falls from 0.2 to 0.1 and then rises "
-        "to 0.4 with RMSprop and falls from 3 to 1 with own."
+        "The median effective rate goes from 0.2 to 0.4 with Adam, from 0.2 to 0.1 to 0.4 with RMSprop and from 3 to 1 "
+        "with own."
     )
-    assert memory.effective_rates(table[:4]) == "The median parameter's effective rate stays the same."
+    assert memory.effective_rates(table[:4]) == "The median effective rate stays the same."
 
 
 def test_what_is_solved_at_the_best_rate():
@@ -225,7 +222,7 @@ def test_what_is_solved_at_the_best_rate():
         [runs(("rnn", "lstm"), accuracies=(0.5,)), runs(("rnn",), accuracies=(1.0,)).assign(learning_rate=0.1)]
     )
     assert horizon.solved_at_best_rate(table) == (
-        "At the best rate, mean accuracy after 800 steps reaches 0.99 up to T = 5 for the RNN and no T for the LSTM."
+        "At the best rate, accuracy after 800 steps reaches 0.99 up to T = 5 for the RNN and no T for the LSTM."
     )
 
 
@@ -262,11 +259,11 @@ def longest(report, better, farther=()):
 def test_both_starts_are_told_in_a_sentence():
     assert memory.solved_from_either_start(longest((10, 10), (50, 50), (75, 200))) == (
         "Within 1,000 steps both networks solve palindromes of up to 10 digits from the report's start; from a better "
-        "one, both of up to 50 digits."
+        "one, both of up to 50."
     )
     assert memory.solved_from_either_start(longest((10, 0), (50, 100))) == (
         "Within 1,000 steps the RNN solves palindromes of up to 10 digits and the LSTM of fewer than 5 digits from the "
-        "report's start; from a better one, the RNN of up to 50 digits and the LSTM of up to 100 digits."
+        "report's start; from a better one, the RNN of up to 50 and the LSTM of up to 100."
     )
     assert "steps the RNN solves palindromes of up to 10 digits from" in memory.solved_from_either_start(
         longest((10,), (50,))
@@ -295,10 +292,10 @@ def test_the_longest_solved_stand_in_a_table():
     ("horizons", "said"),
     [
         (((10, 10), (50, 50)),
-         "by 5; another network, at the same start and budget, changes nothing: the start matters more."),
+         "by 5; another network changes nothing: the start matters more."),
         (((10, 10), (50, 50), (75, 150)),
-         "by 5; another network, at the same start and budget, multiplies it by 1 to 2: the start matters more."),
-        (((10, 5), (20, 50)), "by 2 to 10; another network, at the same start and budget, multiplies it by 2 to 2.5."),
+         "by 5; another network multiplies it by 1 to 2: the start matters more."),
+        (((10, 5), (20, 50)), "by 2 to 10; another network multiplies it by 2 to 2.5."),
     ],
 )  # fmt: skip
 def test_the_start_is_told_beside_the_network(horizons, said):
@@ -313,8 +310,7 @@ def test_where_little_is_solved_start_and_network_are_not_compared(horizons):
 def test_moving_one_factor_is_told_with_where_it_leads():
     table = horizons()[:5]
     assert horizon.one_factor_moved(table) == (
-        "From the report's start, one factor alone takes the RNN from T = 10 to T = 20 (digits one-hot) and the LSTM "
-        "from none to T = 10 (digits one-hot)."
+        "From the report's start, one factor alone takes the RNN from T = 10 to 20 and the LSTM to T = 10."
     )
     assert horizon.one_factor_moved(table.replace({"horizon": {20: 10}})[:3]) == (
         "From the report's start, one factor alone takes the RNN no farther."
@@ -333,8 +329,7 @@ def test_reading_off_is_told_for_every_state():
     )  # fmt: skip
     both = pd.concat([table, table.assign(model="lstm", state="c")])
     assert memory.read_at_the_end(both) == (
-        "After 2 digits, the RNN's h tells the first in 30% of palindromes before training and in 90% after, "
-        "the LSTM's c in 30% and 90%."
+        "Before and after training, the first digit is read off RNN h (30%, 90%) and LSTM c (30%, 90%)."
     )
     assert memory.own_accuracies(table) == "The networks' own accuracies: RNN: 0.80."
 
@@ -358,7 +353,7 @@ def test_what_gates_and_planes_hold_is_told():
     )
     planes = {"RNN, h(t)": Plane(pd.DataFrame(), 0.25, 0.5), "LSTM, c(t)": Plane(pd.DataFrame(), 0.75, 1.0)}
     assert memory.held_by_the_plane(planes) == (
-        "Two directions of the last state tell the first digit of 50% (RNN) and 100% (LSTM) of the palindromes; they "
+        "Two directions of the state tell the first digit of 50% (RNN) and 100% (LSTM) of palindromes; they "
         "hold 25% and 75% of its variance."
     )
 
@@ -369,6 +364,6 @@ def test_other_lengths_are_told_beside_the_one_that_was_trained():
     )
     both = pd.concat([table, table.assign(model="lstm", accuracy=0.9)])
     assert memory.one_longer(both) == (
-        "Trained at T = 15, the RNN gets 1.00 right there, but 0.00 at T = 14 and 0.25 at T = 16; the LSTM gets 0.90 "
-        "there, 0.90 at T = 14 and 0.90 at T = 16."
+        "Trained at T = 15, the RNN gets 1.00 right there, but 0.00 one digit shorter and 0.25 longer; the LSTM 0.90, "
+        "0.90 and 0.90."
     )

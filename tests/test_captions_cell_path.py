@@ -60,7 +60,7 @@ def test_what_is_left_is_a_mean_over_the_seeds_with_its_interval():
 
 def test_what_all_ways_leave():
     assert drawn.by_all_ways(reach(), NAMES) == (
-        "After training, 2 steps multiply a gradient by at most 4 on all ways, 0.25 along the cell (LSTM); 4 and 0.5 "
+        "After training, 2 steps multiply gradients by at most 4 in all, 0.25 along the cell (LSTM); 4 and 0.5 "
         "(LSTM with forget bias 1)."
     )
     assert drawn.ways_compared(reach(("LSTM",)), {"jacobian": "all ways"}) == (
@@ -121,7 +121,7 @@ def test_learning_is_told_by_the_last_accuracy_and_the_first_step_that_solves():
     courses = pd.DataFrame(
         {"network": "RNN", "seed": [0, 0, 1, 1], "step": [0, 20, 0, 20], "test_accuracy": [0.1, 0.95, 0.1, 0.85]}
     )
-    assert drawn.learning(courses) == "After training, the accuracy is 0.90 (0.26 to 1.00) for the RNN."
+    assert drawn.learning(courses) == "After training, mean accuracy is 0.90 for the RNN."
     assert drawn.learnt(courses).to_dict("index") == {
         "RNN": {"accuracy on fresh palindromes": "0.90 (0.26 to 1.00)", "first at 0.9 at step, by seed": "20, never"}
     }

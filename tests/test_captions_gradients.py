@@ -65,14 +65,13 @@ def decays(left=(0.25, 4.0)):
 
 def test_gradients_are_told_at_the_smallest_and_the_largest_radius():
     assert drawn.fading(decays()) == (
-        "Per step back, a gradient is multiplied by 0.5 if the spectral radius ρ of W_hh is 0.5 (it vanishes), by 2 if "
-        "it is 2 (it explodes)."
+        "Per step back, a gradient is multiplied by 0.5 at ρ = 0.5 (it vanishes) and by 2 at ρ = 2 (it explodes)."
     )
     mixed = decays()
     mixed.loc[(mixed["spectral_radius"] == 0.5) & (mixed["seed"] == 1) & (mixed["lag"] == 2), "jacobian"] = 4.0
-    assert "by 1.2 if the spectral radius ρ of W_hh is 0.5 (it does either)" in drawn.fading(mixed)
+    assert "by 1.2 at ρ = 0.5 (it does either)" in drawn.fading(mixed)
     assert drawn.fading(decays().query("spectral_radius == 2")) == (
-        "Per step back, a gradient is multiplied by 2 if the spectral radius ρ of W_hh is 2 (it explodes)."
+        "Per step back, a gradient is multiplied by 2 at ρ = 2 (it explodes)."
     )
     assert drawn.left_of_terms(decays()) == (
         "The term of ∂L/∂W_hh of lag 2, relative to that of lag 0: 0.1 at ρ = 0.5 and 2 at ρ = 2. "
@@ -84,7 +83,7 @@ def test_factors_per_step_are_the_roots_of_what_is_left():
     factors = drawn.factors(decays())
     assert factors["value"].to_list() == [0.5, 0.5, 2, 2]
     assert drawn.below_radius(factors.assign(value=[0.5, 0.4, 1.9, 1.8])) == (
-        "The factor per step is below ρ in 3 of 4 networks; the mean slope is 0.25 at ρ = 0.5 and 0.25 at ρ = 2."
+        "In 3 of 4 networks the factor per step is below ρ; slopes average 0.25 at ρ = 0.5 and 0.25 at ρ = 2."
     )
     table = drawn.factors_by_radius(factors)
     assert table.loc[2.0].to_list() == ["3.00", "0.25", "2.000", "2.000", "2.000", "4.0e+00"]

@@ -68,5 +68,5 @@ def test_products_are_timed_and_told_by_their_ratios():
     table = pd.DataFrame({"ratio": [1.25, 2.0]}, index=["(L6)", "(L7)"])
     assert (
         experiments.gained(table)
-        == "On this machine, one large product is 1.2 times as fast for (L6) and 2.0 times as fast for (L7)."
+        == "On this machine, one large product is 1.2 times as fast in (L6) and 2.0 times as fast in (L7)."
     )

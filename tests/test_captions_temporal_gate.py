@@ -13,8 +13,7 @@ from rnnreport.figures import diagrams, gate, temporal_gate
 def test_a_gate_is_told_by_when_it_opens():
     k = pd.DataFrame({"t": [0.0, 0.5, 1.0, 2.0], "k": [0.0, 0.9, 0.25, 0.0], "integer": [True, False, True, True]})
     assert gate.opens(k, Gate(6.0, -3.5, 0.2)) == (
-        "With period τ = 6, shift s = -3.5 and open ratio r_on = 0.2 the gate opens at t = -3.5 for 1.2 steps, and "
-        "again every 6 steps."
+        "With τ = 6, s = -3.5 and r_on = 0.2 the gate opens at t = -3.5 for 1.2 steps, and again every 6."
     )
     assert gate.at_whole_steps(k) == (
         "At whole steps the gate reaches 0.25 at most, and is open at 33% of them. "
@@ -109,7 +108,7 @@ def test_sleepers_are_told_at_the_shortest_and_the_longest_sequence():
          "share": [0.1, 0.75, 0.3, 0.9], "error": [0.001, 0.004, 0.002, 0.003]}
     )  # fmt: skip
     assert gate.asleep(table) == (
-        "With periods up to 20 and r_on = 0.05, 75% of the units never open within T = 5 steps, and 10% within T = 50."
+        "With periods up to 20 and r_on = 0.05, 75% of units never open within 5 steps, and 10% within 50."
     )
     assert gate.standard_error(table) == "The standard error of a share is 0.4% at most."
 
@@ -246,7 +245,7 @@ def test_waves_are_told_for_each_way_of_sampling():
 def test_sums_are_told_by_their_error():
     table = runs([1.0, 1.0], model="lstm").assign(test_loss=lambda rows: 0.1 + 0.1 * rows["seed"])
     assert temporal_gate.off_by(table) == (
-        "After 100 steps the squared error is 0.150 (0.100 to 0.200) without the gate; always answering 1 gives 0.167."
+        "The final squared error is 0.150 (0.100 to 0.200) without the gate; always answering 1 gives 0.167."
     )
 
 

@@ -220,7 +220,10 @@ def test_sliders_redraw_by_keyboard_and_by_mouse(visit: Visit) -> None:
         assert re.search(r'slider "[^"]*\w', slider.aria_snapshot()), "a slider without a name"
         drawn = drawing(slider)
         slider.focus()
-        for key in ("ArrowRight", "ArrowLeft", "End", "Home"):
+        keys = ["ArrowRight", "ArrowLeft", "End", "Home"]
+        if slider.evaluate("slider => slider.value === slider.max"):
+            keys = ["ArrowLeft", "ArrowRight", "Home", "End"]
+        for key in keys:
             visit.page.keyboard.press(key)
             assert drawn != (drawn := drawing(slider)), f"{key} did not redraw"
         for share in (0.6, 0.3):

@@ -234,8 +234,7 @@ def solved_at_best_rate(table: pd.DataFrame) -> str:
         f"{f'T = {length}' if length else 'no T'} for the {words.NAMES[model]}" for model, length in longest.items()
     ]
     return (
-        f"At the best rate, mean accuracy after {table['step'].max():,} steps reaches {SOLVED} "
-        f"up to {words.listed(found)}."
+        f"At the best rate, accuracy after {table['step'].max():,} steps reaches {SOLVED} up to {words.listed(found)}."
     )
 
 
@@ -244,9 +243,7 @@ def one_factor_moved(table: pd.DataFrame) -> str:
     found = []
     for model, rows in words.grouped(table[table["base"] == "report"], "model"):
         own, best = rows.loc[rows["factor"] == "", "horizon"].item(), rows["horizon"].max()
-        how = rows[(rows["horizon"] == best) & (rows["factor"] != "")]
-        by = " or ".join(f"{factor} {value}" for factor, value in zip(how["factor"], how["value"]))
-        to = f"from {f'T = {own}' if own else 'none'} to T = {best} ({by})" if best > own else "no farther"
+        to = f"{f'from T = {own} to ' if own else 'to T = '}{best}" if best > own else "no farther"
         found.append(f"the {words.called('model', model)} {to}")
     return f"From the report's start, one factor alone takes {words.listed(found)}."
 

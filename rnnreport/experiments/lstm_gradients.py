@@ -205,7 +205,7 @@ def _milliseconds(way: Callable[[], Tensor]) -> float:
 
 def gained(table: pd.DataFrame) -> str:
     """What :func:`products` finds."""
-    ratios = [f"{ratio:.1f} times as fast for {name}" for name, ratio in table["ratio"].items()]
+    ratios = [f"{ratio:.1f} times as fast in {str(name).split()[-1]}" for name, ratio in table["ratio"].items()]
     return f"On this machine, one large product is {listed(ratios)}."
 
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from rnnreport.figures import GUIDE, LSTM, RNN, chart, falling, legend_below, median_and_range, panels
 from rnnreport.intervals import interval
-from rnnreport.words import at_end, counted, from_to, grouped, listed, percent, spread
+from rnnreport.words import at_end, counted, from_to, grouped, listed, percent, share, spread
 
 SOLVED = 0.9  # accuracy
 ALL_WAYS, CELL = {"jacobian": "all ways"}, {"cell": "along the cell"}  # columns of what is left, with their names
@@ -34,8 +34,10 @@ def learnt(courses: pd.DataFrame) -> pd.DataFrame:
 
 def learning(courses: pd.DataFrame) -> str:
     """How well the networks have learnt."""
-    found = [f"{spread(part['test_accuracy'])} for the {name}" for name, part in grouped(at_end(courses), "network")]
-    return f"After training, the accuracy is {listed(found)}."
+    found = [
+        f"{share(part['test_accuracy'].mean())} for the {name}" for name, part in grouped(at_end(courses), "network")
+    ]
+    return f"After training, mean accuracy is {listed(found)}."
 
 
 @chart("Lines: means over the seeds; bands: their range; dotted: 1")
@@ -83,8 +85,8 @@ def answer(reach: pd.DataFrame, when: str) -> str:
 def by_all_ways(reach: pd.DataFrame, names: Mapping[str, str]) -> str:
     """What all ways together and the cell alone leave after training."""
     ways, cell = (_means(reach, "after", column) for column in ("jacobian", "cell"))
-    left = _pairs(ways, cell, "on all ways,", "along the cell")
-    return f"After training, {reach['lag'].max()} steps multiply a gradient by at most {left}."
+    left = _pairs(ways, cell, "in all,", "along the cell")
+    return f"After training, {reach['lag'].max()} steps multiply gradients by at most {left}."
 
 
 def ways_compared(reach: pd.DataFrame, names: Mapping[str, str]) -> str:

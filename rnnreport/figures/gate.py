@@ -62,8 +62,8 @@ def opens(k: pd.DataFrame, gate: Gate) -> str:
     """When a gate opens, by its three numbers."""
     tau, s, r_on = gate
     return (
-        f"With period τ = {tau:g}, shift s = {s:g} and open ratio r_on = {r_on:g} the gate opens at t = {s:g} for "
-        f"{r_on * tau:g} steps, and again every {tau:g} steps."
+        f"With τ = {tau:g}, s = {s:g} and r_on = {r_on:g} the gate opens at t = {s:g} for "
+        f"{r_on * tau:g} steps, and again every {tau:g}."
     )
 
 
@@ -185,7 +185,7 @@ def open_by_ratio(table: pd.DataFrame) -> str:
     return f"Steps at which a unit is open, on average: {', '.join(found)}. {units:,} units per seed."
 
 
-@chart("One marker per way to differentiate mod; errors of 0 are not drawn")
+@chart("Errors of 0 are not drawn")
 def mod_derivatives(table: pd.DataFrame, by_mod: pd.DataFrame) -> Figure:
     """Five derivatives of mod: how wrong each is over the periods gone by, and how often a gate is found with it.
 
@@ -228,7 +228,7 @@ def found_by_mod(table: pd.DataFrame, by_mod: pd.DataFrame) -> str:
     )
 
 
-@chart("Top: the search starts at a wrong τ; bottom: at a wrong s")
+@chart("Top: wrong τ; bottom: wrong s")
 def recovery(table: pd.DataFrame) -> Figure:
     """How often a gate is found again, by how far off the search starts: one line for each remedy.
 
@@ -315,8 +315,8 @@ def asleep(table: pd.DataFrame, r_on: float = 0.05) -> str:
     longest = rows["longest"].iloc[0]
     first, last = ((percent(rows["share"].iloc[at]), rows["length"].iloc[at]) for at in (0, -1))
     return (
-        f"With periods up to {longest:.0f} and r_on = {r_on:g}, {first[0]} of the units never open within T = "
-        f"{first[1]} steps, and {last[0]} within T = {last[1]}."
+        f"With periods up to {longest:.0f} and r_on = {r_on:g}, {first[0]} of units never open within "
+        f"{first[1]} steps, and {last[0]} within {last[1]}."
     )
 
 

@@ -68,7 +68,7 @@ def needing_history(locality: pd.DataFrame) -> str:
     return f"If only the last step is kept, ∂L/∂W_ph {output}, and ∂L/∂W_hh changes by {recurrent:.0%} at T = {length}."
 
 
-@chart("Lines: medians over the seeds; bands: their range; dashed: bound (G)")
+@chart("Lines: medians; bands: ranges; dashed: bound (G)")
 def gradient_memory(decays: pd.DataFrame) -> Figure:
     """What is left of a gradient over the lag: above of the state's, below of each step's term."""
     figure, (above, below) = new(1, 2, sharex=True, figsize=(5.2, 5.6))
@@ -119,11 +119,11 @@ def fading(decays: pd.DataFrame) -> str:
     by_radius = [*factors(decays).groupby("spectral_radius")["value"]]
     ends = dict([by_radius[0], by_radius[-1]])
     found = [
-        f"by {part.median():.2g} if {name} is {radius:g} (it "
+        f"by {part.median():.2g} at ρ = {radius:g} (it "
         f"{'vanishes' if part.max() < 1 else 'explodes' if part.min() > 1 else 'does either'})"
-        for (radius, part), name in zip(ends.items(), ("the spectral radius ρ of W_hh", "it"))
+        for radius, part in ends.items()
     ]
-    return f"Per step back, a gradient is multiplied {', '.join(found)}."
+    return f"Per step back, a gradient is multiplied {listed(found)}."
 
 
 def left_of_terms(decays: pd.DataFrame) -> str:
@@ -157,7 +157,7 @@ def below_radius(factors: pd.DataFrame) -> str:
     below = int((factors["value"] < factors["spectral_radius"]).sum())
     slopes = factors.groupby("spectral_radius")["slope"].median()
     return (
-        f"The factor per step is below ρ in {below} of {counted(len(factors), 'network')}; the mean slope is "
+        f"In {below} of {counted(len(factors), 'network')} the factor per step is below ρ; slopes average "
         f"{slopes.iloc[0]:.2f} at ρ = {slopes.index[0]:g} and {slopes.iloc[-1]:.2f} at ρ = {slopes.index[-1]:g}."
     )
 

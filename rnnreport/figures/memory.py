@@ -95,6 +95,7 @@ def solved_from_either_start(longest: pd.DataFrame) -> str:
     """How far both networks get from both starts in as many steps. longest: of horizon's ``longest``."""
     least = longest[longest["steps"] == longest["steps"].iloc[0]]
     (first, _), (_, then) = (_solved(least[least["base"] == base]) for base in ("report", "better start"))
+    then = then.replace(" digits", "")
     return f"Within {least['steps'].iloc[0]:,} steps {first} from the report's start; from a better one, {then}."
 
 
@@ -127,8 +128,7 @@ def start_or_network(longest: pd.DataFrame) -> str:
     network = "changes nothing" if max(apart) == 1 else f"multiplies it by {words.from_to(apart, '.2g')}"
     more = ": the start matters more" if min(gains) > max(apart) else ""
     return (
-        f"The better start multiplies the longest T by {words.from_to(gains, '.2g')}; "
-        f"another network, at the same start and budget, {network}{more}."
+        f"The better start multiplies the longest T by {words.from_to(gains, '.2g')}; another network {network}{more}."
     )
 
 
@@ -236,9 +236,8 @@ def read_at_the_end(table: pd.DataFrame) -> str:
     found: list[str] = []
     for (model, state), rows in grouped(at_end(table), "model", "state"):
         ends = [words.percent(rows.loc[rows["when"] == when, "accuracy"].mean()) for when in ("before", "after")]
-        told = "in {} and {}" if found else "tells the first in {} of palindromes before training and in {} after"
-        found.append(f"the {NAMES[model]}'s {state} {told.format(*ends)}")
-    return f"After {table['step'].max()} digits, {', '.join(found)}."
+        found.append(f"{NAMES[model]} {state} ({', '.join(ends)})")
+    return f"Before and after training, the first digit is read off {words.listed(found)}."
 
 
 def own_accuracies(table: pd.DataFrame) -> str:
@@ -348,7 +347,7 @@ def held_by_the_plane(planes: Mapping[str, Plane]) -> str:
     told = [f"{words.percent(plane.found)} ({title.partition(',')[0]})" for title, plane in planes.items()]
     held = [words.percent(plane.variance) for plane in planes.values()]
     return (
-        f"Two directions of the last state tell the first digit of {words.listed(told)} of the palindromes; "
+        f"Two directions of the state tell the first digit of {words.listed(told)} of palindromes; "
         f"they hold {words.listed(held)} of its variance."
     )
 
@@ -383,10 +382,9 @@ def effective_rates(table: pd.DataFrame) -> str:
         rate = rows.groupby("step")["effective_rate"].median()
         first, least, last = rate.iloc[0], rate.min(), rate.iloc[-1]
         if rate.nunique() > 1:
-            falls = f"falls from {first:.2g} to {least:.2g}" if least < first else ""
-            rises = f"rises {'' if falls else f'from {first:.2g} '}to {last:.2g}" if least < last else ""
-            found.append(f"{' and then '.join(filter(None, [falls, rises]))} with {words.called('optimizer', name)}")
-    return f"The median parameter's effective rate {words.listed(found, 'stays the same')}."
+            way = dict.fromkeys(f"{value:.2g}" for value in (first, least, last))
+            found.append(f"from {' to '.join(way)} with {words.called('optimizer', name)}")
+    return f"The median effective rate {f'goes {words.listed(found)}' if found else 'stays the same'}."
 
 
 @chart("Dots: seeds; lines: means; dotted: chance")
@@ -415,9 +413,8 @@ def one_longer(table: pd.DataFrame) -> str:
     for model, rows in grouped(table, "model"):
         means = rows.groupby("length")["accuracy"].mean()
         own, below, above = (means[trained_at + beside] for beside in (0, -1, 1))
-        there = (
-            f"{words.share(own)} {'there' if found else 'right there'}, {'but ' if max(below, above) < own / 2 else ''}"
-        )
-        beside = f"{words.share(below)} at T = {trained_at - 1} and {words.share(above)} at T = {trained_at + 1}"
-        found.append(f"the {NAMES[model]} gets {there}{beside}")
+        there = f"{words.share(own)}{'' if found else ' right there'}, {'but ' if max(below, above) < own / 2 else ''}"
+        one = ("", "") if found else (" one digit shorter", " longer")
+        beside = f"{words.share(below)}{one[0]} and {words.share(above)}{one[1]}"
+        found.append(f"the {NAMES[model]} {'' if found else 'gets '}{there}{beside}")
     return f"Trained at T = {trained_at}, {'; '.join(found)}."

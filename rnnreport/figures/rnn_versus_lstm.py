@@ -132,7 +132,7 @@ def quadratic(paths: pd.DataFrame, curvature: float = 30.0) -> Figure:
 def downhill(paths: pd.DataFrame) -> str:
     """What is left of the loss."""
     ends = paths[paths["step"] == paths["step"].max()].sort_values("loss")
-    left = listed([f"{_left(row.loss)} with {called('optimizer', row.optimizer)}" for row in ends.itertuples()])
+    left = listed([f"{_left(row.loss)} ({called('optimizer', row.optimizer)})" for row in ends.itertuples()])
     return f"In {paths['step'].max()} steps the loss goes from {paths['loss'].iloc[0]:.0f} to {left}."
 
 
@@ -165,7 +165,7 @@ def medians(values: pd.DataFrame) -> str:
     """Where the gates of a trained LSTM stand."""
     middle = values.groupby("gate", sort=False)["value"].median()
     found = listed([f"{value:.2f} for {gate}" for gate, value in middle.items()])
-    return f"In an LSTM of figure 2b, trained at T = {values['step'].max() + 1}, the median values are {found}."
+    return f"In an LSTM trained at T = {values['step'].max() + 1} (figure 2b), medians are {found}."
 
 
 def answer_1_5(values: pd.DataFrame) -> str:
@@ -187,8 +187,9 @@ def before_training(left: pd.DataFrame) -> pd.DataFrame:
 def left_before_training(left: pd.DataFrame) -> str:
     """What each network's untrained weights leave at the longest T."""
     longest = left.index.get_level_values("T").max()
-    found = [f"{value:.2g} in the {name}" for name, value in left.iloc[:, 0].xs(longest, level="T").items()]
-    return (
-        f"Before training, at T = {longest}, a change after the first digit comes through to the last h by a factor of "
-        f"{listed(found)}."
-    )
+    kept = left.iloc[:, 0].xs(longest, level="T")
+    found = [
+        f"{value:.2g} {'of a change after the first digit ' * (place == 0)}in the {name}"
+        for place, (name, value) in enumerate(kept.items())
+    ]
+    return f"Untrained, at T = {longest}, the last h keeps {listed(found)}."

@@ -133,7 +133,7 @@ def _course(rows: pd.DataFrame) -> str:
     return "gets faster" if low[-1] > high[0] else "gets slower" if high[-1] < low[0] else "stays about as fast"
 
 
-@chart("One line per T; medians over the rounds; bars: quartiles; dotted: as fast as the dense pass")
+@chart("Medians and quartiles; dotted: as fast as the dense pass")
 def speed_of_gate(table: pd.DataFrame) -> Figure:
     """How many times as fast as the dense pass the sparse ones are over r_on: a panel for each, a line for each T."""
     lengths = sorted(table["length"].unique())
@@ -152,7 +152,7 @@ def gate_at_its_smallest(table: pd.DataFrame) -> str:
     rows = longest[longest["open_ratio"] == longest["open_ratio"].min()]
     found = [f"{ratio:.1f} times as fast {SPARSE[name]}" for name, ratio in zip(rows["contender"], rows["ratio"])]
     where = f"T = {rows['length'].iloc[0]:,} and r_on = {rows['open_ratio'].iloc[0]:g}"
-    return f"At {where}, skipping the closed units makes a full step {listed(found)}."
+    return f"At {where}, skipping closed units makes a step {listed(found)}."
 
 
 def characters_per_second(table: pd.DataFrame) -> pd.DataFrame:

@@ -102,7 +102,7 @@ def steps_to_solve(steps: pd.DataFrame, budget: int) -> Figure:
     return figure
 
 
-@chart("One dot per unit, by the first step at which its gate is open")
+@chart("One dot per unit")
 def carriers(units: pd.DataFrame) -> Figure:
     """What each unit adds to the right digit's logit, against the first step at which it is open.
 
@@ -200,7 +200,7 @@ def bursts_in_full(table: pd.DataFrame, bounds: Mapping[str, float]) -> str:
     return f"{'; '.join(found)}. {words.listed(known).capitalize()}."
 
 
-@chart("Dots and thin lines: seeds; green: ends within 2% of the true period")
+@chart("Dots, lines: seeds; green: within 2%")
 def seeking(final: pd.DataFrame, gates: pd.DataFrame, period: float, bounds: Mapping[str, float]) -> Figure:
     """Where gates that start at another period end: accuracy against the start, and their periods over training.
 
@@ -215,7 +215,7 @@ def seeking(final: pd.DataFrame, gates: pd.DataFrame, period: float, bounds: Map
         left.plot(rows["start"] / period, rows["test_accuracy"], "o", color=colour, ms=4, alpha=0.6)
     for name, level in bounds.items():
         level_line(left, level, name, inset=0)
-    left.set(xlabel="period at the start / true period", ylabel="accuracy at the end", ylim=(0.45, 1.03))
+    left.set(xlabel="period at the start / true period", ylabel="final accuracy", ylim=(0.45, 1.03))
     medians = gates.groupby(["start", "seed", "step"])["tau"].median().reset_index()
     for _, way in medians.groupby(["start", "seed"]):
         colour = GATED if abs(way["tau"].iloc[-1] / period - 1) < 0.02 else SEQUENCE[0]
@@ -316,10 +316,7 @@ def off_by(table: pd.DataFrame) -> str:
         f"{rows['test_loss'].mean():.3f} ({words.from_to(rows['test_loss'], '.3f')}) {WHICH[model]}"
         for model, rows in grouped(at_end(table), "model")
     ]
-    return (
-        f"After {table['step'].max():,} steps the squared error is {words.listed(found)}; "
-        f"always answering 1 gives {1 / 6:.3f}."
-    )
+    return f"The final squared error is {words.listed(found)}; always answering 1 gives {1 / 6:.3f}."
 
 
 @chart("Bands: 95% intervals of the mean; dotted: chance")
