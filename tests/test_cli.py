@@ -529,14 +529,14 @@ def test_run_and_plain_papermill_from_any_folder_make_the_same_figures(
     monkeypatch.setenv("RNNREPORT_RUNS_DIR", str(tmp_path / "runs"))
     assert call("run", "01c_cell_path", *given, "-o", "ours.ipynb", monkeypatch=monkeypatch) == 0
     svg = [Path(line.partition(": ")[2]) for line in capsys.readouterr().out.splitlines() if line.startswith("Figure")]
-    assert len(svg) == 4
+    assert len(svg) == 3
     assert all(path.read_bytes().startswith(b"<?xml") for path in svg)
 
     monkeypatch.setenv("RNNREPORT_RUNS_DIR", str(tmp_path / "other_runs"))  # trained again, not taken from the store
     command = [sys.executable, "-m", "papermill", "--no-progress-bar", str(ROOT / "book" / "01c_cell_path.ipynb")]
     subprocess.run([*command, "out.ipynb", "-y", yaml.safe_dump(small)], check=True, capture_output=True)
     assert figures(tmp_path / "out.ipynb") == figures(tmp_path / "ours.ipynb")
-    assert len(figures(tmp_path / "out.ipynb")) == 6  # two of them are tables
+    assert len(figures(tmp_path / "out.ipynb")) == 7  # four of them are tables
 
 
 def test_plain_papermill_stops_at_a_bad_parameter_with_the_same_sentence(tmp_path: Path) -> None:

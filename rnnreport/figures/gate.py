@@ -203,7 +203,7 @@ def mod_derivatives(table: pd.DataFrame, by_mod: pd.DataFrame) -> Figure:
         left.plot(beside, rows["error"], markers[name], color=colour, ms=5)
         right.plot(share.index, share, color=colour, marker=markers[name], ms=6, lw=1.2, label=name)
     left.set_xticks(range(len(periods)), [f"{n:g}" for n in periods])
-    left.set(yscale="log", xlabel="whole periods between s and t", ylabel="relative error of ∂k/∂τ")
+    left.set(yscale="log", xlabel="periods between s and t", ylabel="relative error of ∂k/∂τ")
     right.set(xscale="log", xlabel="periods seen in the search", ylabel="gates found again (share)", ylim=(-0.03, 1.03))
     log_ticks(right.xaxis)
     legend_below(figure, len(names))
