@@ -185,7 +185,7 @@ def open_by_ratio(table: pd.DataFrame) -> str:
     return f"Steps at which a unit is open, on average: {', '.join(found)}. {units:,} units per seed."
 
 
-@chart("Errors of 0 are not drawn")
+@chart("Not drawn: 0")
 def mod_derivatives(table: pd.DataFrame, by_mod: pd.DataFrame) -> Figure:
     """Five derivatives of mod: how wrong each is over the periods gone by, and how often a gate is found with it.
 
