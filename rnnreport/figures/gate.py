@@ -255,8 +255,11 @@ def recovery(table: pd.DataFrame) -> Figure:
 def found_again(table: pd.DataFrame) -> str:
     """From which share of the starts the gate is found, for each remedy."""
     shares = table.groupby("remedy", sort=False)["recovered"].mean()
-    found = [f"{percent(share)} with {name}" for name, share in shares.items()]
-    return f"The gate is found from {words.listed(found).replace(' with', ' of starts with', 1)}."
+    found = [
+        f"{percent(share)} {'of starts ' * (place == 0)}with {name}"
+        for place, (name, share) in enumerate(shares.items())
+    ]
+    return f"The gate is found from {words.listed(found)}."
 
 
 def answer_recovery(table: pd.DataFrame) -> str:
