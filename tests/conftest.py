@@ -45,7 +45,13 @@ def pytest_configure() -> None:
             signal.signal(getattr(signal, name), usual)
 
 
+@pytest.hookimpl(tryfirst=True)  # before those that are not wanted are left out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the items in the order of :data:`FIRST`; what needs the whole site, which takes minutes, is slow."""
+    for item in items:
+        if "site" in getattr(item, "fixturenames", ()):
+            item.add_marker("slow")
+
     def place(item: pytest.Item) -> int:
         name = item.path.stem if item.path.is_relative_to(ROOT / "tests") else item.path.parent.name
         return FIRST.index(name) if name in FIRST else len(FIRST)
