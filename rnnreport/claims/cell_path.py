@@ -14,10 +14,11 @@ from rnnreport.intervals import digits_beside, exceeds, interval
 
 @predicate("identity-grad", ["network", "seed", "when", "test_accuracy", "lag", "cell?"])
 def identity_grad(reach: pd.DataFrame) -> Finding:
-    """reach: what is left of a gradient (network, seed, when, test_accuracy, lag, cell; no cell in the RNN).
+    """reach: how much of a gradient is left (network, seed, when, test_accuracy, lag, cell; no cell in the RNN).
 
-    A path of gradient 1 would leave 1 at every lag. The claim gets half of that, at the largest lag and in the most
-    open unit: it must be there in every LSTM that has learnt the task, before its training and after.
+    A path of gradient 1 would leave 1 at every lag. The claim holds if more than half of that is left, at the largest
+    lag and in the most open unit, in every kind of LSTM before and after training. Only LSTMs that have learnt the task
+    count.
     """
     lag = reach["lag"].max()
     if lag < 5:
@@ -37,7 +38,7 @@ def identity_grad(reach: pd.DataFrame) -> Finding:
 
 
 def _in_each(networks: Any, against: float) -> str:
-    """Means over seeds, with their intervals, of what may be far below 0.01 and not below 0."""
+    """Each network's mean over the seeds with its interval, for values that may be far below 0.01 but not below 0."""
     words = []
     for network, values in networks:
         ends = interval(values.tolist())

@@ -1,4 +1,4 @@
-"""What chapters show and a build collects, for the ledger and the first page: known without pandas."""
+"""What chapters show and a build collects, for the ledger and the first page; works without pandas."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from rnnreport.parameters import ParameterError, located
 from rnnreport.shown import brief
 
-METADATA = "rnnreport"  # where a shown verdict, answer or finding carries its data: a list by the names of Collected
+METADATA = "rnnreport"  # the key of the data of a shown verdict, answer or finding: lists by the names of Collected
 VerdictName = Literal["reproduced", "contradicted", "underpowered", "not run"]
 VERDICTS: tuple[VerdictName, ...] = get_args(VerdictName)
 
@@ -33,7 +33,7 @@ class CollectedAnswer(BaseModel):
 
 
 class CollectedFinding(BaseModel):
-    """What a figure finds."""
+    """A figure's finding."""
 
     label: str
     finding: str
@@ -49,9 +49,9 @@ class Collected(BaseModel):
 
 
 def collected(file: str) -> Collected:
-    """What a build collected into the file of that name; nothing for "".
+    """What a build collected in the file of that name; nothing for "".
 
-    Raises ParameterError where the file does not hold that.
+    Raises ParameterError if the file cannot be read as such.
     """
     try:
         return Collected.model_validate_json(located(file).read_bytes() if file else b"{}")

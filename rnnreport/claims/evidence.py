@@ -1,4 +1,4 @@
-"""What predicates share: runs, and numbers in words."""
+"""What predicates share: selecting runs, and putting numbers into words."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ RUN = ("model", "optimizer", "gate", "length", "learning_rate", "seed")
 
 
 def at_last_step(table: pd.DataFrame, steps: int = 0) -> tuple[int, pd.DataFrame]:
-    """The last step that all of these runs have come to, which must be this many at least, and the rows there."""
+    """The last step that all of these runs have reached, and the rows there.
+
+    Raises CannotTellError if it is less than ``steps``, or if there are no runs.
+    """
     if table.empty:
         raise CannotTellError("This build has no such runs.")
     of_run = [name for name in RUN if name in table]
@@ -24,7 +27,7 @@ def at_last_step(table: pd.DataFrame, steps: int = 0) -> tuple[int, pd.DataFrame
 
 
 def paired(some: pd.Series, others: pd.Series) -> list[float]:
-    """The differences, seed by seed, of the seeds that have both."""
+    """The differences, seed by seed, for the seeds that have both. Raises CannotTellError if there are none."""
     differences = (some - others).dropna().tolist()
     if not differences:
         raise CannotTellError("No seed has both of what is compared.")
@@ -32,30 +35,31 @@ def paired(some: pd.Series, others: pd.Series) -> list[float]:
 
 
 def of_seeds(holds: bool | None, evidence: str, seeds: int) -> Finding:
-    """The finding where there are several seeds."""
+    """The finding if there are several seeds; with one seed it cannot tell."""
     return (holds, evidence) if seeds > 1 else (None, f"{evidence} One seed cannot settle it.")
 
 
 def every(verdicts: Iterable[bool | None]) -> bool | None:
-    """Whether all of them hold: no where one does not, None where one cannot tell."""
+    """Whether all of them hold: False if one does not, else None if one cannot tell."""
     found = set(verdicts)
     return False if False in found else None if None in found else True
 
 
 def mean(values: Iterable[float], against: float | None = None, *, share: bool = False) -> str:
-    """The mean over the seeds of a difference of shares, with its interval; digits enough to tell it from ``against``.
+    """In words: the mean over the seeds of a difference of shares, with its interval.
 
-    The interval lies between -1 and 1; share: of shares themselves, between 0 and 1.
+    It has enough digits to distinguish it from ``against``. The interval lies between -1 and 1. share: the values are
+    shares, and the interval lies between 0 and 1.
     """
     values = list(values)
     return in_words(values, share=share, difference=not share, against=against) + " (one seed)" * (len(values) == 1)
 
 
 def share(values: Iterable[float], against: float | None = None) -> str:
-    """:func:`mean` of shares, whose interval lies between 0 and 1."""
+    """:func:`mean` for shares, with an interval between 0 and 1."""
     return mean(values, against, share=True)
 
 
 def with_interval(words: Sequence[str], count: int) -> str:
-    """A number with the ends of its interval, all in words; one seed has none."""
+    """A number with the ends of its interval, all given in words; with one seed there is no interval."""
     return f"{words[0]} " + (f"({words[1]} to {words[2]})" if count > 1 else "(one seed)")

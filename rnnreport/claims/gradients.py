@@ -13,7 +13,7 @@ from rnnreport.claims.verdicts import judge as judge
 from rnnreport.intervals import digits_beside
 from rnnreport.words import counted
 
-EQUAL = 1e-12  # a relative difference from autograd below this is none, in float64
+EQUAL = 1e-12  # a smaller relative difference from autograd counts as none, in float64
 
 
 @predicate("grad-wph", ["line 3, l = i", "line 3, l summed"])
@@ -41,7 +41,7 @@ def grad_whh(gaps: pd.DataFrame) -> Finding:
 
 @predicate("wph-local", ["Wph, history cut off", "Whh, history cut off", "Wph, other x(1)"])
 def wph_local(gaps: pd.DataFrame) -> Finding:
-    """gaps: relative change of each gradient when all steps but the last are cut off, and when x(1) is another."""
+    """gaps: relative change of each gradient if all steps but the last are cut off, and if x(1) is another."""
     cut, whh_cut, other = (
         gaps[column].max() for column in ("Wph, history cut off", "Whh, history cut off", "Wph, other x(1)")
     )

@@ -26,7 +26,7 @@ def ledger(collected_file: str, only: list[str] | None = None) -> pd.DataFrame:
 def as_html(table: pd.DataFrame) -> str:
     """The ledger as a table for a page: each claim with its rule, each verdict linked to its evidence.
 
-    Above it stand buttons, one for each verdict: report.css shows the rows of the one that is pressed.
+    Above it are buttons, one per verdict and one for all; report.css shows only the rows of the chosen one.
     """
     found = ["all", *(verdict for verdict in VERDICTS if verdict in set(table["verdict"]))]
     buttons = "".join(

@@ -20,13 +20,13 @@ NOTHING = Markdown("*`make book` collects them from the chapters; here it has no
 
 
 def answers(collected_file: str) -> HTML | Markdown:
-    """The answers to the questions of the assignment, in their order, each with a link to what shows it."""
+    """The answers to the questions of the assignment, in their order, each with a link to the figure that shows it."""
     found = sorted(collected(collected_file).answers, key=lambda row: row.question.split()[0])
     return _list([(row.question, row.answer, row.label, row.chapter) for row in found])
 
 
 def surprises(collected_file: str) -> HTML | Markdown:
-    """What the figures of ``SURPRISES`` find, each with a link to it."""
+    """The findings of the figures in ``SURPRISES``, each with a link to its figure."""
     found = {row.label: row for row in collected(collected_file).findings}
     rows = {title: found.get(label) for label, title in SURPRISES.items()}
     return _list([(title, row.finding, row.label, row.chapter) for title, row in rows.items() if row])
@@ -41,12 +41,12 @@ def _list(rows: list[tuple[str, str, str, str]]) -> HTML | Markdown:
             f"{chapter}.html#{anchor(label)}",
         )
         for start, sentence, label, chapter in rows
-    ]  # the report's own numbers, such as figure 3, do not say which chapter has them
+    ]  # the report's own numbers, such as figure 3, do not tell the chapter
     return HTML(linked(lines)) if lines else NOTHING
 
 
 def verdicts(collected_file: str) -> Markdown:
-    """How many of the report's claims earned which verdict, in a sentence."""
+    """How many of the report's claims have each verdict, in a sentence."""
     earned = Counter(row.verdict for row in collected(collected_file).verdicts)
     earned["not run"] = len(claims()) - earned.total()
     said = [f"**{earned[verdict]} {verdict}**" for verdict in VERDICTS if earned[verdict]]

@@ -46,7 +46,8 @@ def fig1b(table: pd.DataFrame) -> Finding:
 def lr_decay(table: pd.DataFrame) -> Finding:
     """table: optimizers at several learning rates, with effective_rate over the training; each at its best rate.
 
-    From step 300 on, when RMSprop's running mean, which starts at zero, has filled to 95%.
+    Compares the last step with the first from 300 on: by then RMSprop's running mean, which starts at zero, has filled
+    to 95%.
     """
     changes, words = {}, []
     filled = table.loc[table["step"] >= 300, "step"]
@@ -71,7 +72,7 @@ def lr_decay(table: pd.DataFrame) -> Finding:
 
 @predicate("adam-osc", ["optimizer", "learning_rate", "seed", "test_accuracy"])
 def adam_osc(table: pd.DataFrame) -> Finding:
-    """table: optimizers at several learning rates; each at its best. Compared is the accuracy over the whole run."""
+    """table: optimizers at several learning rates; each at its best. Compares the accuracy over the whole run."""
     best = {name: means for name, (_, means) in _best_optimizer_rates(table).items()}
     if not {"adam", "rmsprop", "sgd"} <= set(best):
         raise CannotTellError("It takes adam, rmsprop and sgd.")
@@ -84,7 +85,7 @@ def adam_osc(table: pd.DataFrame) -> Finding:
 
 @predicate("gate-range", ["gate", "value"])
 def gate_range(values: pd.DataFrame) -> Finding:
-    """values: what a trained LSTM's gates did (gate, value)."""
+    """values: the values of a trained LSTM's gates (gate, value)."""
     g, gates = values.loc[values["gate"] == "g", "value"], values.loc[values["gate"] != "g", "value"]
     if g.empty or gates.empty:
         raise CannotTellError("It takes g and the gates.")
@@ -110,14 +111,14 @@ def param_count(counts: pd.DataFrame) -> Finding:
 
 @predicate("fig2a", PALINDROMES)
 def fig2a(table: pd.DataFrame) -> Finding:
-    """table: the RNN at several T and learning rates; beyond T = 15 at its best rate."""
+    """table: the RNN at several T and learning rates; uses T above 15, each at its best rate."""
     step, last = at_last_step(table[table["length"] > 15], 1_000)
     return _stuck(step, _best_rate(last), "at its best learning rate")
 
 
 @predicate("fig2-lr", PALINDROMES)
 def fig2_lr(table: pd.DataFrame) -> Finding:
-    """table: the RNN at several T and learning rates; beyond T = 15 at the largest rate, next to the smallest."""
+    """table: the RNN at several T and learning rates; uses T above 15, at the largest rate and the smallest."""
     step, last = at_last_step(table[table["length"] > 15], 1_000)
     smallest, largest = last["learning_rate"].min(), last["learning_rate"].max()
     if smallest == largest:
@@ -146,7 +147,7 @@ def fig2b(table: pd.DataFrame) -> Finding:
 def lstm_better(table: pd.DataFrame, horizons: pd.DataFrame) -> Finding:
     """table: both models at several T and learning rates; each at its best rate, compared seed by seed.
 
-    horizons: the longest T that each solved from a better start (model and horizon, a row each; none where not run).
+    horizons: the longest T that each solved from a better start (model, horizon; one row per model, none if not run).
     The LSTM must be ahead in both; equal horizons cannot tell.
     """
     long = table[(table["length"] > 15) & table["model"].isin(["rnn", "lstm"])]
@@ -173,7 +174,7 @@ def lstm_better(table: pd.DataFrame, horizons: pd.DataFrame) -> Finding:
 
 
 def _best_optimizer_rates(table: pd.DataFrame) -> dict[str, tuple[float, pd.Series]]:
-    """For each optimizer its best learning rate, by the mean accuracy over the training, and that of each seed."""
+    """Each optimizer's best learning rate, by the mean accuracy over the training, and that accuracy for each seed."""
     best = {}
     for name, tried in table.groupby("optimizer"):
         means = tried.pivot_table("test_accuracy", index="learning_rate", columns="seed")

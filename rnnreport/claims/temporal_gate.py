@@ -52,7 +52,7 @@ def k_zero(states: pd.DataFrame) -> Finding:
 
 @predicate("k-nothing-lost")
 def k_nothing_lost(retained: float, largest_integer_k: float) -> Finding:
-    """retained: the share of the old c kept at k = 1 with f = 0; largest_integer_k: of figure 3's gate."""
+    """retained: share of the old c kept at k = 1 with f = 0; largest_integer_k: figure 3's largest k at whole steps."""
     most = round(largest_integer_k, 2)
     return bool(retained > 0), (
         f"At the peak k = 1, with f = 0, the share of the old cell state that is kept is {retained:g}. At whole steps "
@@ -62,7 +62,7 @@ def k_nothing_lost(retained: float, largest_integer_k: float) -> Finding:
 
 @predicate("learnable", ["remedy", "seed", "recovered"], ["start", "found"])
 def learnable(searched: pd.DataFrame, arrived: pd.DataFrame) -> Finding:
-    """searched: gates sought from their output (remedy, seed, recovered); arrived: learned in a network (found)."""
+    """searched: gates sought from their output (remedy, seed, recovered); arrived: gates of networks (start, found)."""
     shares = searched.pivot_table("recovered", index="seed", columns="remedy")
     if "no remedy" not in shares:
         raise CannotTellError("It takes searches without a remedy.")
@@ -80,7 +80,10 @@ def learnable(searched: pd.DataFrame, arrived: pd.DataFrame) -> Finding:
 
 @predicate("periodic-noise", BURSTS)
 def periodic_noise(table: pd.DataFrame, without_clock: float) -> Finding:
-    """table: networks on noise bursts (gate, seed, step, test_accuracy); without_clock: the best without one."""
+    """table: networks on noise bursts (gate, seed, step, test_accuracy).
+
+    without_clock: the best accuracy that is possible without a clock.
+    """
     learned, quiet, none = _by_gate(table, "drawn, learned", "open in the quiet", "none")
     ahead = paired(learned, none)
     digits = digits_beside(interval(learned.tolist())[1:], without_clock)
@@ -93,9 +96,9 @@ def periodic_noise(table: pd.DataFrame, without_clock: float) -> Finding:
 
 @predicate("s-noise", BURSTS)
 def s_noise(table: pd.DataFrame) -> Finding:
-    """table: networks on noise bursts (gate, seed, step, test_accuracy), two of them with gates that stay as set.
+    """table: networks on noise bursts (gate, seed, step, test_accuracy), two of them with fixed gates.
 
-    Whichever is ahead by more than 0.1 says what s and r_on stand for.
+    The one that is ahead by more than 0.1 shows the meaning of s and r_on.
     """
     burst, quiet = _by_gate(table, "open in the burst", "open in the quiet")
     lead = paired(burst, quiet)
@@ -109,7 +112,7 @@ def s_noise(table: pd.DataFrame) -> Finding:
 
 
 def _by_gate(table: pd.DataFrame, *gates: str) -> list[pd.Series]:
-    """Accuracy at the end by the seed, for each of these gates."""
+    """The final accuracy by seed, for each of these gates."""
     _, last = at_last_step(table[table["gate"].isin(gates)])
     if missing := [gate for gate in gates if gate not in set(last["gate"])]:
         raise CannotTellError(f"There is no run with the gate {missing[0]!r}.")

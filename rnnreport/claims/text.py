@@ -18,7 +18,7 @@ from rnnreport.words import counted, from_to, percent
 
 
 def judging(is_report_book: bool) -> Callable[..., Verdict | Markdown]:
-    """:func:`rnnreport.claims.verdicts.judge` for a page about the report's book; about another text, no verdicts."""
+    """:func:`rnnreport.claims.verdicts.judge` for a page about the report's book; for another text, no verdicts."""
 
     def judge(claim: str, *tables: pd.DataFrame | float) -> Verdict | Markdown:
         if is_report_book:
@@ -30,9 +30,9 @@ def judging(is_report_book: bool) -> Callable[..., Verdict | Markdown]:
 
 @predicate("text-068", ["step", "accuracy?"])
 def text_068(table: pd.DataFrame) -> Finding:
-    """table: trainings at the course's defaults; each counts from 500,000 steps on, with its last recorded accuracy.
+    """table: trainings with the course's settings, at least 500,000 steps each, judged at the last step they share.
 
-    One training can show it.
+    One training is enough.
     """
     step, ends = at_last_step(table.dropna(subset=["accuracy"]), 500_000)
     reached = table.loc[table["accuracy"] >= 0.68, "step"]
@@ -48,7 +48,7 @@ def text_068(table: pd.DataFrame) -> Finding:
 
 @predicate("text-loss", ["loss?", "accuracy?"])
 def text_loss(table: pd.DataFrame) -> Finding:
-    """table: a training's loss and accuracy. Where the argmax is wrong, the true character has at most half of p."""
+    """table: a training's loss and accuracy. If the argmax is wrong, the true character's probability is <= 0.5."""
     bound = (1 - 0.68) * math.log(2)
     rows = table.dropna(subset=["loss", "accuracy"])
     above = rows["loss"] - (1 - rows["accuracy"]) * math.log(2)
@@ -62,7 +62,7 @@ def text_loss(table: pd.DataFrame) -> Finding:
 
 @predicate("fig4", ["step", "seed", "loss?", "accuracy?"])
 def fig4(table: pd.DataFrame) -> Finding:
-    """table: the text model's first steps. One training can show it."""
+    """table: the text model's first steps. One training is enough."""
     rows = table[table["step"] <= 2_000].dropna(subset=["loss", "accuracy"]).sort_values("step")
     step, _ = at_last_step(rows, 2_000)
     ends = rows.groupby("seed")
@@ -78,9 +78,9 @@ def fig4(table: pd.DataFrame) -> Finding:
 
 @predicate("newlines-first", ["seed", "step", "newlines_greedy", "zero_state", "after_first"])
 def newlines_first(habits: pd.DataFrame, in_book: float) -> Finding:
-    """habits: over the steps of trainings (newlines_greedy, zero_state, after_first); in_book: newlines' share.
+    """habits: during trainings (seed, step, newlines_greedy, zero_state, after_first); in_book: newlines' share.
 
-    Two halves: samples are mostly newlines at some early step, and a zero state predicts one there.
+    The claim has two halves: samples are mostly newlines at some early step, and a zero state predicts one there.
     """
     trained = habits[habits["step"] > 0]
     if trained.empty:
@@ -101,10 +101,10 @@ def newlines_first(habits: pd.DataFrame, in_book: float) -> Finding:
 
 @predicate("frequent-words-first")
 def frequent_words_first(emerged: pd.DataFrame) -> Finding:
-    """emerged: the step from which on each band of words is written half as often as in the book; bands in order.
+    """emerged: the step from which on each band of words is written at least half as often as in the book.
 
-    A row a seed; infinite for never. The claim holds where no band comes before a commoner one, in any seed, and the
-    rarest comes after the commonest.
+    One row per seed, bands in order; infinite for never. The claim holds if in every seed no band comes before a
+    commoner one, and the rarest comes after the commonest.
     """
     if emerged.empty or emerged.isna().any(axis=None):
         raise CannotTellError("This build has no such results.")
@@ -133,14 +133,14 @@ def temp_confidence(table: pd.DataFrame) -> Finding:
 
 @predicate("temp-diversity", ["temperature", "distinct", "words"])
 def temp_diversity(table: pd.DataFrame) -> Finding:
-    """table: temperature, distinct (sequences of four) and words (share that the book knows)."""
+    """table: temperature, distinct (sequences of four) and words (share that is in the book)."""
     grows, words, ordered = _by_temperature(table, "distinct")
     known = ", ".join(percent(share) for share in ordered["words"])
     return grows, f"The share of different 4-grams is {words}; of the words, {known} are in the book."
 
 
 def _by_temperature(table: pd.DataFrame, column: str, unit: str = "") -> tuple[bool, str, pd.DataFrame]:
-    """Whether the column grows with every step of the temperature, in words as well, and the table in this order."""
+    """Whether the column grows with every step of the temperature, its values in words, and the table in this order."""
     ordered = table.sort_values("temperature")
     steps = list(pairwise(ordered[column]))
     if not steps:

@@ -1,4 +1,4 @@
-"""Claims, verdicts, and what makes a function of tables the predicate of a claim."""
+"""Claims, verdicts, and the decorator that makes a function of tables the predicate of a claim."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rnnreport.provenance import PROJECT
 from rnnreport.shown import typeset
 from rnnreport.words import counted
 
-READS = ("data/claims.yml",)  # what this module reads by itself, for the fingerprints of the chapters that judge
+READS = ("data/claims.yml",)  # files that this module reads itself, for the fingerprints of the chapters that judge
 CLAIMS = PROJECT / READS[0]
 
 Finding = tuple[bool | None, str]
@@ -34,7 +34,7 @@ def claims() -> dict[str, dict[str, str]]:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A claim, whether it holds, and the evidence; shows itself in a chapter and leaves its data for the ledger."""
+    """A claim, whether it holds, and the evidence. It shows itself in a chapter and leaves its data for the ledger."""
 
     id: str
     verdict: VerdictName
@@ -55,7 +55,7 @@ class Verdict:
 def judge(claim: str, *tables: Any) -> Verdict:
     """The verdict of the claim's predicate on these tables. Raises KeyError for an unknown claim.
 
-    Where any of them is recorded, the evidence says so at its end.
+    If any of them is recorded, the evidence ends with a remark that says so.
     """
     holds, evidence = PREDICATES[claims()[claim]["id"]](*tables)
     if any(str(getattr(table, "attrs", {}).get("provenance", "")).startswith("recorded") for table in tables):
@@ -65,13 +65,13 @@ def judge(claim: str, *tables: Any) -> Verdict:
 
 
 class CannotTellError(Exception):
-    """These results settle nothing; the message is the evidence."""
+    """The results cannot decide the claim; the message is the verdict's evidence."""
 
 
 def predicate(claim: str, *needed: Sequence[str]) -> Callable[[Predicate], Predicate]:
-    """Register the predicate of a claim, which without rows, columns or values cannot tell.
+    """Register the predicate of a claim; if it lacks rows, columns or values, it cannot tell.
 
-    needed: the columns that each of its tables must have, with a finite value in every row ("loss?": in one at least).
+    needed: the columns that each of its tables must have, with a finite value in every row ("loss?": in at least one).
     """
 
     def register(judged: Predicate) -> Predicate:

@@ -1,1 +1,1 @@
-"""What the chapters run: for each figure a function from the chapter's parameters to a table of runs."""
+"""The chapters' experiments: one function per figure, from the chapter's parameters to a table of runs."""

@@ -25,10 +25,10 @@ NETWORKS: dict[str, dict[str, Any]] = {
 
 
 def palindrome_networks(p: CellPathParameters) -> dict[str, list[Run]]:
-    """The three networks trained on palindromes of one length, a run a seed.
+    """The three networks trained on palindromes of one length, one run per seed.
 
-    One-hot digits, torch.nn's initial weights, RMSprop, whose rate is halved after two fifths of the steps and again
-    after four. The RNN has a rate of its own, since none suits both.
+    Digits are one-hot, initial weights are torch.nn's. RMSprop's rate is halved after two fifths of the steps and again
+    after four. The RNN has its own rate, since no rate suits both models.
     """
     common = p.model_dump(include={"length", "backend", "hidden_size", "batch_size", "test_palindromes"})
     common |= {"encoding": "one-hot", "initialisation": "uniform", "record_every": 20}
@@ -44,12 +44,12 @@ def palindrome_networks(p: CellPathParameters) -> dict[str, list[Run]]:
 
 
 def courses(finished: dict[str, list[Run]]) -> pd.DataFrame:
-    """How the trainings went: :func:`rnnreport.runs.tabulate`, with the column network."""
+    """The learning curves: :func:`rnnreport.runs.tabulate` of all runs, with the column network."""
     return pd.concat([tabulate(of_name).assign(network=name) for name, of_name in finished.items()], ignore_index=True)
 
 
 def agreement(seed: int, steps: int = 6, units: int = 5) -> dict[str, float]:
-    """How far (c1) and the product of (c2) are from autograd in a small random LSTM, as relative differences."""
+    """Relative differences of (c1) and of the product of (c2) from autograd, in a small random LSTM."""
     generator = torch.Generator().manual_seed(seed)
     shapes = (4 * units, 3), (4 * units, units), (4 * units,)
     weights = [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
@@ -64,7 +64,7 @@ def agreement(seed: int, steps: int = 6, units: int = 5) -> dict[str, float]:
         return state
 
     def with_gates_held(c: Tensor) -> Tensor:
-        """c at the end as a function of c after the first step, the gates being those of the run."""
+        """c at the end as a function of c after the first step, with the gates held at their values in the run."""
         for t in range(1, steps):
             c = (states.g[t] * states.i[t] + c * states.f[t])[0]
         return c
@@ -79,14 +79,13 @@ def agreement(seed: int, steps: int = 6, units: int = 5) -> dict[str, float]:
 
 
 def gradient_reach(finished: dict[str, list[Run]], palindromes: int) -> pd.DataFrame:
-    """What is left of a change of the state after some steps, in every network before and after its training.
+    """How much of a change of the state is left after some steps, in every network before and after its training.
 
     Columns: network, seed, run, when ("before" or "after"), test_accuracy (the run's last), lag, ``jacobian``, and
-    ``cell`` (no number for the RNN). jacobian: ‖∂(h, c)/∂(h, c)‖₂ from the state ``lag`` steps before the end to the
-    state at the end, all ways together, of the RNN ‖∂h/∂h‖₂; cell: the same along the cell alone, the largest product
-    of forget gates. Both are geometric means over fresh palindromes. The largest lag leads to the state after the
-    first digit.
-    Measured in float64, in a process that does not flush small numbers to zero (those that train do).
+    ``cell`` (NaN for the RNN). jacobian: ‖∂(h, c)/∂(h, c)‖₂ of the state at the end with respect to the state ``lag``
+    steps earlier, along all paths; ‖∂h/∂h‖₂ for the RNN. cell: the same along the cell alone, the largest product of
+    forget gates. Both are geometric means over fresh palindromes. The largest lag goes back to the state after the
+    first digit. Computed in float64, in a process that does not flush small numbers to zero (training processes do).
     """
     parts = []
     for name, run, when, network in _before_and_after(finished):
@@ -97,7 +96,7 @@ def gradient_reach(finished: dict[str, list[Run]], palindromes: int) -> pd.DataF
 
 
 def kept_by_units(finished: dict[str, list[Run]], palindromes: int) -> pd.DataFrame:
-    """What each LSTM unit's forget gates leave of its cell from the first digit to the end: their product.
+    """The share of each LSTM unit's cell that its forget gates leave from the first digit to the end: their product.
 
     Columns: network, seed, run, when, palindrome, unit, kept.
     """
@@ -112,7 +111,7 @@ def kept_by_units(finished: dict[str, list[Run]], palindromes: int) -> pd.DataFr
 
 
 def rnn_slopes(finished: dict[str, list[Run]], palindromes: int) -> pd.DataFrame:
-    """Of the RNN, before and after training: radius and norm of Whh, and the median slope 1 - h².
+    """Spectral radius and norm of Whh and the median slope 1 - h², for the RNN before and after training.
 
     Columns: network, seed, run, when, radius, norm, slope.
     """
@@ -128,12 +127,12 @@ def rnn_slopes(finished: dict[str, list[Run]], palindromes: int) -> pd.DataFrame
 
 
 def _about(name: str, run: Run, when: str) -> dict[str, Any]:
-    """What every row says of the network that it was measured in."""
+    """The columns that identify the network of a row."""
     return {"network": name, "seed": run.configuration.seed, "run": run.folder.name, "when": when}
 
 
 def _before_and_after(finished: dict[str, list[Run]]) -> Iterator[tuple[str, Run, str, PalindromeClassifier]]:
-    """Name, run, "before" or "after" its training, and the network as it was then, in float64."""
+    """Yields name, run, "before" or "after", and the network as it was before or after its training, in float64."""
     for name, of_name in finished.items():
         for run in of_name:
             yield name, run, "before", new_network(run.configuration).double()
@@ -173,5 +172,5 @@ def _reach_of(run: Run, network: PalindromeClassifier, palindromes: int) -> pd.D
 
 
 def _geometric_mean(values: Tensor) -> Tensor:
-    """Over the first dimension."""
+    """The geometric mean over the first dimension."""
     return values.log().mean(0).exp()

@@ -1,6 +1,6 @@
 """Chapter 3: the temporal gate by itself, without training a network.
 
-What it does to a memory, how often it lets a unit update, whether its three numbers are found again from its output,
+How it affects a memory, how often it lets a unit update, whether its three parameters can be recovered from its output,
 and which units never open.
 """
 
@@ -22,7 +22,7 @@ from rnnreport.palindromes import palindrome_batch
 
 
 class Gate(NamedTuple):
-    """A temporal gate's period, shift and open ratio, each a number or one for each of many gates."""
+    """A temporal gate's period, shift and open ratio: each one number, or one per gate."""
 
     tau: Any
     s: Any
@@ -33,18 +33,18 @@ class Gate(NamedTuple):
         return Gate(*map(_exact, self))
 
 
-IRRATIONAL = 5 * (5**0.5 - 1)  # a period near figure 3's at which whole steps meet every phase
+IRRATIONAL = 5 * (5**0.5 - 1)  # irrational and near figure 3's period, so that whole steps meet every phase
 
 
 def _exact(value: Any) -> Tensor:
     return torch.as_tensor(value, dtype=torch.float64)
 
 
-# What it is, and what it does to a state
+# The gate, and its effect on a state
 
 
 def openness(gate: Gate, until: float) -> pd.DataFrame:
-    """k over time from 0 on, on a fine grid and at the integer steps: t, k, and whether t is one."""
+    """k at times from 0 to ``until``, on a fine grid and at all integers. Columns: t, k, integer (whether t is one)."""
     grid = torch.linspace(0, until, 2401, dtype=torch.float64)
     t = torch.cat([grid, torch.arange(int(until) + 1, dtype=torch.float64)]).unique()
     k = temporal_gate(t, *gate.exact())
@@ -52,7 +52,10 @@ def openness(gate: Gate, until: float) -> pd.DataFrame:
 
 
 def states(gate: Gate, steps: int, seed: int) -> pd.DataFrame:
-    """c and h of one unit among eight, with the gate and without it, over random input: t, k, and c, h of both."""
+    """The state of one unit among eight over random input, with and without the gate.
+
+    Columns: t, k, h, c, gated h, gated c.
+    """
     generator = torch.Generator().manual_seed(seed)
     units = 8
 
@@ -75,12 +78,12 @@ def states(gate: Gate, steps: int, seed: int) -> pd.DataFrame:
 
 
 def half_life(forget: float, r_on: float) -> float:
-    """Steps until half of a cell is left, where steps meet every phase of the gate alike.
+    """Steps until half of a cell's value is left, if the steps meet all phases of the gate equally often.
 
-    An open step leaves the share 1 - k (1 - f). With k uniform over the triangle its logarithm is, in the mean over a
-    period, r_on times the integral of ln(1 - k (1 - f)) over k in 0…1, which is -r_on (1 + f ln f / (1 - f)); f = 0
-    leaves -r_on, and f towards 1 twice the half-life of a gate that were wide open for r_on of the steps. forget: f in
-    [0, 1); r_on in (0, 1].
+    An open step leaves the share 1 - k (1 - f). While the gate is open, k is uniform in 0…1, so the mean logarithm of
+    that share over a period is r_on times the integral of ln(1 - k (1 - f)) over k in 0…1:
+    -r_on (1 + f ln f / (1 - f)). For f = 0 this is -r_on. As f tends to 1, the half-life tends to twice that of a gate
+    with k = 1 in r_on of the steps. forget: f in [0, 1); r_on in (0, 1].
     """
     lost = 1 + forget * math.log(forget) / (1 - forget) if forget else 1.0
     return math.log(2) / (r_on * lost)
@@ -89,12 +92,12 @@ def half_life(forget: float, r_on: float) -> float:
 def half_lives(
     forget: Sequence[float], r_on: Sequence[float], tau: float = IRRATIONAL, s: float = 0.0, steps: int = 5_000
 ) -> pd.DataFrame:
-    """The half-life of a cell that reads nothing: by :func:`half_life`, measured, and without a gate, in steps.
+    """The half-life of a cell without input, in steps: by :func:`half_life`, measured, and without a gate.
 
-    Measured: ``temporal_gate_lstm_step`` at steps 1…``steps`` with weights of zero and biases that make f what is asked
-    and g = 0; the cell is brought back to 1/2…1 whenever it has halved, and the halvings are counted. A period in
-    whole numbers meets few phases: there the closed form need not hold. Infinite where nothing is lost. forget: each
-    in (0, 1). Returns forget, r_on, closed, measured, ungated.
+    Measured: ``temporal_gate_lstm_step`` runs at steps 1…``steps`` with zero weights and with biases that give the
+    wanted f and g = 0. At every step a power of two brings the cell back to 1/2…1, and the halvings are counted. With
+    an integer period the steps meet few phases, so the closed form need not hold. Infinite where nothing is lost.
+    forget: each in (0, 1). Columns: forget, r_on, closed, measured, ungated.
     """
     f, r = (values.flatten() for values in torch.meshgrid(_exact(forget), _exact(r_on), indexing="ij"))
     zero = torch.zeros(4 * len(f), 1, dtype=torch.float64)
@@ -104,7 +107,7 @@ def half_lives(
     halvings = torch.zeros_like(c)
     for k in temporal_gate(torch.arange(1, steps + 1, dtype=torch.float64)[:, None], _exact(tau), _exact(s), r):
         h, c = temporal_gate_lstm_step(x, h, c, k, *weights)
-        c, exponent = torch.frexp(c)  # a power of two, so nothing is rounded
+        c, exponent = torch.frexp(c)  # scaled by a power of two, so nothing is rounded
         halvings -= exponent
     measured = steps / (halvings - c.log2()).squeeze(0)
     return pd.DataFrame(
@@ -122,9 +125,9 @@ def half_lives(
 
 
 def draw_gates(units: int, longest: float, r_on: float, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """tau, s and r_on of units as ``TemporalGateLSTM.draw_gate(1, longest, r_on)`` draws them, (units,) each.
+    """tau and s, (units,) each, and the scalar r_on, as ``TemporalGateLSTM.draw_gate(1, longest, r_on)`` draws them.
 
-    Here without the network, whose weights grow with the square of the units.
+    Drawn without the network, whose weights grow with the square of the units.
     """
     generator = torch.Generator().manual_seed(seed)
     tau = torch.exp(torch.rand(units, generator=generator) * math.log(longest))
@@ -139,10 +142,10 @@ def _opened(units: int, longest: float, r_on: float, steps: int, seed: int) -> T
 def updates(
     steps: int, longest: float, r_on: Sequence[float], units: int = 1_000, seeds: Sequence[int] = (0,)
 ) -> pd.DataFrame:
-    """At how many of the steps 1…``steps`` each unit is open: r_on, seed, unit, updates and expected, r_on times steps.
+    """The number of steps in 1…``steps`` at which each unit is open.
 
-    Periods are log-uniform in 1…``longest``, shifts uniform over a period. In the mean over the shifts a gate is open
-    at r_on of the steps, whatever its period.
+    Columns: r_on, seed, unit, updates, expected (r_on times steps). Periods are log-uniform in 1…``longest``, shifts
+    uniform over a period. Averaged over the shifts, a gate is open at r_on of the steps, whatever its period.
     """
     parts = []
     for ratio, seed in product(r_on, seeds):
@@ -152,43 +155,47 @@ def updates(
     return pd.concat(parts, ignore_index=True)
 
 
-# The derivative of mod by the period
+# The derivative of mod with respect to the period
 
 
 def mod_floored(x: Tensor, tau: Tensor) -> Tensor:
-    """x mod tau with its derivative almost everywhere, -floor(x / tau) by tau.
+    """x mod tau with its derivative almost everywhere: -floor(x / tau) with respect to tau.
 
-    So have Theano's mod, on which dannyneil/public_plstm rests, TensorFlow's FloorMod since it has a gradient, and
-    fferroni/PhasedLSTM-Keras, which writes x - tau floor(x / tau). dannyneil/pytorch_plstm registers it too, around a
-    remainder that is truncated, not floored, before the shift.
+    Theano's mod, which dannyneil/public_plstm uses, TensorFlow's FloorMod since it has a gradient, and
+    fferroni/PhasedLSTM-Keras, which writes x - tau floor(x / tau), have this derivative. dannyneil/pytorch_plstm
+    registers it too, around a remainder that is truncated instead of floored before the shift.
     """
     return torch.remainder(x, tau)
 
 
 def mod_averaged(x: Tensor, tau: Tensor) -> Tensor:
-    """x mod tau, whose derivative by tau is averaged over the batch, the first dimension of x, in place of summed.
+    """x mod tau; its derivative with respect to tau is averaged, not summed, over the batch (the first dimension of x).
 
-    So philipperemy/tensorflow-phased-lstm registered until its issue 9; there all sequences of a batch share their
-    times, so that the mean is over one. What divides by tau afterwards is summed as it should be.
+    philipperemy/tensorflow-phased-lstm registered this until its issue 9. There all sequences of a batch share their
+    times, so the mean is over one. The later division by tau is summed, as it should be.
     """
     return torch.remainder(x, tau.detach() + (tau - tau.detach()) / len(x))
 
 
 def mod_averaged_twice(x: Tensor, tau: Tensor) -> Tensor:
-    """(x mod tau + tau) mod tau, both averaged, but the addition is not: Enny1991/PLSTM.
+    """(x mod tau + tau) mod tau, with both mods averaged but not the addition: Enny1991/PLSTM.
 
-    With B sequences the derivative is (B - 1 - floor(x / tau)) / B, of the wrong sign until B - 1 periods have passed.
+    With B sequences the derivative is (B - 1 - floor(x / tau)) / B, which has the wrong sign until B - 1 periods have
+    passed.
     """
     return mod_averaged(mod_averaged(x, tau) + tau, tau)
 
 
 def mod_stopped(x: Tensor, tau: Tensor) -> Tensor:
-    """x mod tau with the derivative 0 by tau: PhasedLSTMCell of tensorflow/tensorflow, in contrib until 1.15."""
+    """x mod tau with the derivative 0 with respect to tau.
+
+    PhasedLSTMCell of tensorflow/tensorflow, in contrib until 1.15.
+    """
     return torch.remainder(x, tau.detach())
 
 
 def mod_detached(x: Tensor, tau: Tensor) -> Tensor:
-    """x mod tau as a constant, so that s learns nothing either: maxwebcloud/ep_forecasting, a copy of a gist."""
+    """x mod tau as a constant, so s gets no gradient either: maxwebcloud/ep_forecasting, a copy of a gist."""
     return torch.remainder(x, tau).detach()
 
 
@@ -208,11 +215,11 @@ def gate_by(mod: Mod, t: Tensor, tau: Tensor, s: Tensor, r_on: Tensor, leak: flo
 
 
 def mod_derivatives(gate: Gate, periods: Sequence[int], batch: int = 32, seed: int = 0) -> pd.DataFrame:
-    """What each of :data:`MODS` takes for the derivative by tau of the summed k of a batch, after so many periods.
+    """The derivative with respect to tau of the summed k of a batch by each of :data:`MODS`, after n periods.
 
-    Every time lies on the rising flank of the period that starts ``n`` periods after s, away from the corners, where
-    the derivative of k is -2 (n + phi) / (r_on tau); periods may be negative. Returns mod, periods, derivative,
-    differences (by central differences) and error, the relative difference of the two.
+    periods: the values of n, which may be negative. All times lie on the rising flank of the period that starts n
+    periods after s, away from its corners. There the derivative of k is -2 (n + phi) / (r_on tau). Columns: mod,
+    periods, derivative, differences (by central differences) and error, the relative difference of the two.
     """
     generator, (tau, s, r_on) = torch.Generator().manual_seed(seed), gate
     phi = r_on / 2 * (0.1 + 0.8 * torch.rand(batch, generator=generator, dtype=torch.float64))
@@ -229,11 +236,11 @@ def mod_derivatives(gate: Gate, periods: Sequence[int], batch: int = 32, seed: i
     return pd.DataFrame(rows, columns=["mod", "periods", "derivative", "differences", "error"])
 
 
-# A gate found again from its output
+# Recovering a gate from its output
 
 
 class Remedy(NamedTuple):
-    """How a search starts. grow: with times in 0…one period of the start only; r_on: where it starts, None: right."""
+    """How a search starts. grow: at first only with times in 0…tau of the start; r_on: its start, or None if right."""
 
     grow: bool = False
     r_on: float | None = None
@@ -248,10 +255,10 @@ REMEDIES = {
 
 
 class Search(NamedTuple):
-    """How gates are fitted: Adam for ``steps`` steps of ``batch`` fresh times a gate, at first at ``learning_rate``.
+    """How gates are fitted: with ``steps`` steps of Adam, each on ``batch`` fresh times per gate.
 
-    growing: the share of the steps, below 1, in which short times grow to all; from then on the rate falls to zero
-    along half a cosine. leak: of the gate that learns; the one that is looked for has none.
+    learning_rate: at first. growing: the share of the steps, below 1, in which short ranges of times grow to the full
+    one; after that the rate falls to zero along half a cosine. leak: of the gate that learns; the target has none.
     """
 
     steps: int = 1_000
@@ -266,13 +273,14 @@ SEARCH = Search()
 
 
 def fit(goal: Gate, until: Tensor, start: Gate, grow: Tensor, seeds: Sequence[int], search: Search) -> pd.DataFrame:
-    """Fit N gates a seed, all at once, to what the gate ``goal`` does at random times in 0…until, each from its start.
+    """Fit N gates per seed, all at once, to the values of k of the gate ``goal`` at random times in 0…until.
 
-    They learn log tau, s in shares of the start's tau and the logit of r_on by the mean squared error of k. A step in
-    log tau moves the last phases by as many times as much as there are periods, so it is shortened by tau of the start
-    over the end of time.
-    goal: numbers; until: (N,) ends of time; start: (N,) each; grow: (N,), whether times lie at first in 0…tau of the
-    start and then grow, evenly in the logarithm; seeds: of the times. Returns seed, case (0…N - 1), tau, s and r_on.
+    They learn log tau, s / (tau of the start) and the logit of r_on; the loss is the mean squared error of k. A step in
+    log tau moves the phase of the last time by the step times the number of periods until then. So each step in log tau
+    is multiplied by (tau of the start) / (present end of the times), at most by 1.
+    goal: scalars; until: (N,), the ends of the times; start: (N,) each; grow: (N,), whether times lie at first in 0…tau
+    of the start, with an end that then grows evenly in its logarithm; seeds: for drawing the times. Columns: seed, case
+    (0…N - 1), tau, s, r_on.
     """
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     size, copies = len(until), len(seeds)
@@ -295,7 +303,7 @@ def fit(goal: Gate, until: Tensor, start: Gate, grow: Tensor, seeds: Sequence[in
         draws = [torch.rand(search.batch, size, generator=g, dtype=torch.float64) * end for g in generators]
         t = torch.cat(draws, dim=1)
         k = gate_by(MODS[search.mod], t, *gates(), search.leak)
-        loss = (k - temporal_gate(t, *goal)).square().mean(0).sum()  # of gates that know nothing of each other
+        loss = (k - temporal_gate(t, *goal)).square().mean(0).sum()  # summed, since the gates are independent
         adam.zero_grad()
         loss.backward()
         log_tau = learned[0].detach().clone()
@@ -306,9 +314,9 @@ def fit(goal: Gate, until: Tensor, start: Gate, grow: Tensor, seeds: Sequence[in
 
 
 def recovered(found: pd.DataFrame, gate: Gate, tolerance: float = 0.01) -> pd.Series:
-    """Whether tau and r_on are right within the share ``tolerance``, and s within that share of a period.
+    """Whether tau and r_on have relative errors of at most ``tolerance``, and s at most that share of a period.
 
-    s counts up to whole periods, which change nothing.
+    s is compared up to whole periods, which do not change the gate.
     """
     tau, s, r_on = gate
     shift = (found["s"] - s + tau / 2) % tau - tau / 2
@@ -328,11 +336,10 @@ def recovery(
     remedies: Mapping[str, Remedy] = REMEDIES,
     search: Search = SEARCH,
 ) -> pd.DataFrame:
-    """Whether a gate is found again from starts at some distance: from ``ratios`` of its tau, and ``offsets`` of its s.
+    """Whether a gate is recovered from starts at some distance: ``ratios`` of its tau, or its s moved by ``offsets``.
 
-    Times lie in 0…``periods`` tau, and s counts from the first period on. One of the two is moved at a time; offsets
-    are shares of a period. Returns remedy, periods, ratio, offset, seed, the tau, s and r_on that were found, and
-    whether that is :func:`recovered`.
+    Only one of the two is moved at a time; offsets are shares of a period. Times lie in 0…``periods`` tau, and s is
+    taken modulo tau. Columns: remedy, periods, ratio, offset, seed, the tau, s and r_on found, and :func:`recovered`.
     """
     tau, s, r_on = gate = gate._replace(s=gate.s % gate.tau)
     places = [(ratio, 0.0) for ratio in ratios] + [(1.0, offset) for offset in offsets if offset]
@@ -360,7 +367,7 @@ def recovery_by_mod(
     offsets: Sequence[float] = (-0.1, 0.1),
     search: Search = SEARCH,
 ) -> pd.DataFrame:
-    """:func:`recovery` without a remedy by each of :data:`MODS`, from starts near the truth; one more column, mod."""
+    """:func:`recovery` without a remedy for each of :data:`MODS`, from starts near the truth, with a column mod."""
     parts = [
         recovery(gate, seeds, periods, ratios, offsets, {"no remedy": Remedy()}, search._replace(mod=name))
         for name in MODS
@@ -379,10 +386,10 @@ def _gradient(parameter: Tensor) -> Tensor:
 def never_open(
     lengths: Sequence[int], longest: Sequence[float], r_on: Sequence[float], units: int = 10_000, seed: int = 0
 ) -> pd.DataFrame:
-    """The share of drawn units that are shut at every step 1…T: longest, r_on, length, share and its standard error.
+    """The share of drawn units that are shut at every step 1…T.
 
-    Periods are log-uniform in 1…``longest``, shifts uniform over a period. Each share is of ``units`` units; those of
-    one row's lengths are the same units.
+    Columns: longest, r_on, length (T), share, error (its standard error). Periods are log-uniform in 1…``longest``,
+    shifts uniform over a period. Each share is of ``units`` units, the same ones at all lengths.
     """
     rows = []
     for period, ratio in product(longest, r_on):
@@ -402,11 +409,11 @@ def leaked_gradients(
     units: int = 64,
     batch: int = 64,
 ) -> pd.DataFrame:
-    """The gradient that reaches each unit of an untrained network on palindromes, with some leaks.
+    """The gradient that reaches each unit of an untrained network on palindromes, for several leaks.
 
-    One backward pass a seed and leak. Returns leak, seed, unit, dead (shut at all T - 1 steps but for the leak),
-    weights (the norm of the gradient by the unit's rows of the recurrence's weights and biases) and gate (by its
-    log tau, s and logit of r_on).
+    One backward pass per seed and leak. Columns: leak, seed, unit, dead (shut at all T - 1 steps apart from the leak),
+    weights (norm of the gradient with respect to the unit's rows of the recurrence's weights and biases) and gate (with
+    respect to its log tau, s and logit of r_on).
     """
     parts = []
     for leak, seed in product(leaks, seeds):

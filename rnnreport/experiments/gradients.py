@@ -1,4 +1,4 @@
-"""Chapter 1's measurements: derivations against their judges, and what is left of a gradient after some steps."""
+"""Chapter 1's measurements: the derivation against its judges, and how much of a gradient is left after some steps."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def problem(p: GradientParameters, length: int, seed: int, spectral_radius: floa
 
 
 def problems(p: GradientParameters) -> Problems:
-    """One for each length and seed."""
+    """One random problem for each length and seed."""
     return {(length, seed): problem(p, length, seed) for length in p.lengths for seed in p.seeds}
 
 
 def agreement(problems: Problems) -> pd.DataFrame:
-    """How far the derivation is from its judges, as a relative difference.
+    """Relative differences of the derivation from its judges.
 
-    Columns: case (T), seed, derivative, judge ("autograd" or "differences") and gap. Differences take the problems of
-    the smallest length, and the product (G) the first of the largest.
+    Columns: case (T), seed, derivative, judge ("autograd" or "differences") and gap. Differences judge only the
+    problems of the smallest length; the product (G) is checked only on the first problem of the largest.
     """
     lengths, rows = [length for length, _ in problems], []
     for key, (x, y, weights) in problems.items():
@@ -50,7 +50,7 @@ def agreement(problems: Problems) -> pd.DataFrame:
 
 
 def _gap_of_terms(x: Tensor, y: Tensor, weights: Weights) -> float:
-    """The terms of (F), each on its own scale, against the gradients of a copy of W_hh for each step."""
+    """The largest difference of a term of (F), relative to its size, from autograd with a copy of W_hh per step."""
 
     def loss(*copies: Tensor) -> Tensor:
         h = x.new_zeros(len(y), len(weights.W_hh))
@@ -64,7 +64,7 @@ def _gap_of_terms(x: Tensor, y: Tensor, weights: Weights) -> float:
 
 
 def _gap_of_products(x: Tensor, y: Tensor, weights: Weights) -> float:
-    """The products (G) of all lags, of the first sequence, against autograd."""
+    """The largest relative difference of the products (G) from autograd, over all lags, for the first sequence."""
     h = gradients.forward(x, y, weights).h
 
     def end(lag: int, state: Tensor) -> Tensor:
@@ -77,9 +77,9 @@ def _gap_of_products(x: Tensor, y: Tensor, weights: Weights) -> float:
 
 
 def locality(problems: Problems) -> pd.DataFrame:
-    """How much the two gradients change without their history, and with another first input, as relative differences.
+    """Relative changes of the two gradients if their history is cut off, and if the first input is another one.
 
-    Columns: T, seed, and of Wph and Whh "history cut off" and "other x(1)".
+    Columns: T, seed, and for each of Wph and Whh "history cut off" and "other x(1)".
     """
     rows = []
     for (length, seed), (x, y, weights) in problems.items():
@@ -97,11 +97,11 @@ def locality(problems: Problems) -> pd.DataFrame:
 
 
 def decays(p: GradientParameters) -> pd.DataFrame:
-    """What is left of a gradient at every lag up to the horizon, in untrained networks of each spectral radius.
+    """How much of a gradient is left at every lag up to the horizon, in untrained networks of each spectral radius.
 
-    Columns: spectral_radius, seed, lag, jacobian (‖∂h(T)/∂h(T - lag)‖₂) and bound (G), both geometric means over the
-    batch, contribution (the size of the lag's term in ∂L/∂Whh over that of lag 0), norm (‖Whh‖₂) and slope (the mean
-    of 1 - h²). Raises AssertionError where a norm exceeds its bound.
+    Columns: spectral_radius, seed, lag, jacobian (‖∂h(T)/∂h(T - lag)‖₂) and bound (of (G)), both geometric means over
+    the batch, contribution (norm of the lag's term in ∂L/∂Whh relative to that of lag 0), norm (‖Whh‖₂) and slope (the
+    mean of 1 - h²). Raises AssertionError if a norm exceeds its bound.
     """
     parts = []
     for radius in p.spectral_radii:
@@ -126,7 +126,7 @@ def decays(p: GradientParameters) -> pd.DataFrame:
 def against_autograd(
     problems: Problems, printed: Callable[..., Tensor], weight: str, readings: Mapping[str, Any]
 ) -> pd.DataFrame:
-    """Relative differences of a printed formula from autograd: a row for each problem, a column for each reading.
+    """Relative differences of a printed formula from autograd: one row per problem, one column per reading.
 
     printed: :func:`rnnreport.gradients.printed_wph` or ``printed_whh``; weight: "W_ph" or "W_hh".
     """
@@ -140,7 +140,7 @@ def against_autograd(
 
 
 def gap_of_one_unit(p: GradientParameters) -> float:
-    """How far the report's ∂L/∂Whh, read most kindly, is from autograd with one unit and one input: the largest gap."""
+    """The largest relative difference of the report's ∂L/∂Whh, read most kindly, from autograd; one unit, one input."""
     cases = [gradients.draw(T, p.batch_size, 1, 1, p.classes, seed=s, std=1.0) for T in p.lengths for s in p.seeds]
     read = ((gradients.printed_whh(*case, gradients.KINDEST), gradients.autograd(*case).W_hh) for case in cases)
     return max(relative_difference(*pair) for pair in read)

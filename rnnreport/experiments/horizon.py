@@ -20,7 +20,7 @@ IN_SEEDS = 0.8  # … in this share of the seeds: 4 of 5
 
 BaseName = Literal["report", "better start"]
 
-# Two settings to start from, and the ways to leave them, one at a time.
+# Two settings to start from, and the factors that are changed one at a time.
 BASES: dict[BaseName, dict[ModelName, dict[str, Any]]] = {
     "report": {
         "rnn": {"encoding": "scalar", "initialisation": "normal", "learning_rate": 1e-3, "clip_norm": 10.0},
@@ -71,7 +71,7 @@ class Setting(NamedTuple):
 
     @property
     def name(self) -> tuple[str, str, str, str]:
-        """What tells it from the others, the columns of ``SETTING``."""
+        """What distinguishes it from other settings: the columns of ``SETTING``."""
         return self.base, self.factor, self.value, self.model
 
 
@@ -92,7 +92,7 @@ def bases(models: Sequence[ModelName] = ("rnn", "lstm")) -> list[Setting]:
 
 
 def one_factor_at_a_time(models: Sequence[ModelName] = ("rnn", "lstm")) -> list[Setting]:
-    """The bases and all that differs from one of them in a single factor; the RNN has no gates whose biases to set."""
+    """The bases, and all settings that differ from one in a single factor; the RNN has no gates' biases to set."""
     return [setting for base in bases(models) for setting in (base, *_moved(base))]
 
 
@@ -116,9 +116,9 @@ def climb(
 ) -> list[Climbed]:
     """Train every setting at ever longer palindromes until one is not solved within the budget of steps.
 
-    A training ends as soon as it has solved its length. At each length come first as few seeds as can settle that too
-    many fail: where they all do, the others could not help, and are not run. backend: what runs the networks. common:
-    what all runs have, such as hidden_size. Returns the runs, each with its setting.
+    A training ends as soon as it has solved its length. At each length the first seeds to run are just enough to show
+    that too many fail. If all of them fail, the other seeds cannot help and are not run. backend: what runs the
+    networks. common: settings of all runs, such as hidden_size. Returns the runs, each with its setting.
     """
     spare = len(seeds) - needed(len(seeds))  # seeds that may fail
     climbing, climbed = list(settings), []
@@ -138,25 +138,25 @@ def climb(
 
 
 def tabulated(climbed: Sequence[Climbed]) -> pd.DataFrame:
-    """The runs' tables in one, with the columns of ``SETTING`` and those of their configurations."""
+    """The runs' tables joined, with the columns of ``SETTING`` and those of their configurations."""
     tables = [tabulate([run]).assign(**dict(zip(SETTING, setting.name))) for setting, run in climbed]
     return pd.concat(tables, ignore_index=True)
 
 
 def needed(seeds: int) -> int:
-    """How many of so many seeds must have solved a length: 4 of 5."""
+    """How many of this number of seeds must have solved a length: 4 of 5."""
     return int(np.ceil(IN_SEEDS * seeds))
 
 
 def steps_to_solve(table: pd.DataFrame) -> pd.DataFrame:
-    """For each setting, length and seed the first recorded step at which it was solved, ``steps``; infinity if none."""
+    """The first recorded step at which each setting and seed solved each length, ``steps``; infinity if none."""
     by = [*SETTING, "length", "seed"]
     solved = table["step"].where(table["test_accuracy"] >= SOLVED, np.inf)
     return table.assign(steps=solved).groupby(by, sort=False)["steps"].min().reset_index()
 
 
 def horizons(table: pd.DataFrame, budgets: Sequence[float] = (np.inf,)) -> pd.DataFrame:
-    """For each setting and budget of steps the longest T solved, ``horizon``: in 4 of 5 seeds; 0 where none was."""
+    """The longest T that each setting solved within each budget of steps in 4 of 5 seeds, ``horizon``; 0 if none."""
     steps = steps_to_solve(table)
     wanted = needed(table["seed"].nunique())
     rows = []
@@ -169,22 +169,22 @@ def horizons(table: pd.DataFrame, budgets: Sequence[float] = (np.inf,)) -> pd.Da
 
 
 def in_words(horizon: int, ladder: Sequence[int]) -> str:
-    """A horizon found on this ladder of lengths, for a sentence: the last rung ends the climb."""
+    """A horizon on this ladder of lengths, for a sentence: for the last rung, where the climb ends, "at least"."""
     if not horizon:
         return f"less than T = {min(ladder)}"
     return f"at least T = {horizon}" if horizon == max(ladder) else f"T = {horizon}"
 
 
 def budgets(table: pd.DataFrame) -> list[float]:
-    """The budgets of steps at which a horizon may change: none, those in which some seed solved a length, and all."""
+    """The budgets of steps at which a horizon may change: 0, those at which a seed solved a length, and the largest."""
     steps = steps_to_solve(table)["steps"]
     return sorted({0.0, *steps[np.isfinite(steps)], float(table["steps"].max())})
 
 
 def by_budget(climbs: pd.DataFrame, far: pd.DataFrame) -> pd.DataFrame:
-    """The horizon of both starts, and of the climb that goes farther, at every budget at which it changes.
+    """The horizon of both starts, and of the climb that goes farther, at every budget at which it may change.
 
-    Both are tables of :func:`tabulated`; without the farther one there are no rows.
+    climbs, far: of :func:`tabulated`. Without rows in far there are none.
     """
     parts = [horizons(part, budgets(part)) for part in (climbs[climbs["factor"] == ""], far) if len(far)]
     return pd.concat(parts, ignore_index=True) if parts else far
@@ -205,8 +205,9 @@ def reached(table: pd.DataFrame) -> str:
 
 
 def longest(climbs: pd.DataFrame, far: pd.DataFrame) -> pd.DataFrame:
-    """The longest T that each network solves from each start: base, steps (the budget), model, horizon, and in words.
+    """The longest T that each network solves from each start.
 
+    Columns: base, steps (the budget), model, horizon, words (the horizon in words) and others of :func:`horizons`.
     climbs, far: of :func:`tabulated`; far is the better start with a larger budget and may be empty.
     """
     parts = []
@@ -239,7 +240,7 @@ def solved_at_best_rate(table: pd.DataFrame) -> str:
 
 
 def one_factor_moved(table: pd.DataFrame) -> str:
-    """How far moving a single factor takes each network of the report's start. table: of :func:`horizons`."""
+    """How far each network gets from the report's start if a single factor is moved. table: of :func:`horizons`."""
     found = []
     for model, rows in words.grouped(table[table["base"] == "report"], "model"):
         own, best = rows.loc[rows["factor"] == "", "horizon"].item(), rows["horizon"].max()

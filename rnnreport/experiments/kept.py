@@ -1,4 +1,4 @@
-"""Chapter 2: what a network keeps of the first digit while it reads on, and where."""
+"""Chapter 2: how much of the first digit a network keeps while it reads on, and where."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ from rnnreport.runs import Run, run_all
 
 
 def remembering(length: int, steps: int, seeds: Sequence[int], backend: Backend = "torch", **common: Any) -> list[Run]:
-    """An RNN and an LSTM of the better start for every seed, their weights kept ten times on the way.
+    """An RNN and an LSTM of the better start for every seed, with their weights kept along the way.
 
-    common: what all runs have, such as hidden_size.
+    Weights are kept from step 0 on every ``steps // 10`` steps, ten times if 10 divides ``steps``, and at the end.
+    common: settings of all runs, such as hidden_size.
     """
     every = max(1, steps // 10)
     snapshots = tuple(range(0, steps, every))
@@ -43,7 +44,7 @@ def remembering(length: int, steps: int, seeds: Sequence[int], backend: Backend 
 
 
 def states(network: PalindromeClassifier, digits: Tensor) -> dict[str, Tensor]:
-    """What goes through a network while it reads: for the RNN h, for the LSTM h, c, i, f, g and o as well.
+    """The states and gates of a network while it reads: h, and for the LSTM also c, i, f, g and o.
 
     digits: integers (T, B). Each value: (T, B, H), of steps 1…T.
     """
@@ -56,11 +57,12 @@ def states(network: PalindromeClassifier, digits: Tensor) -> dict[str, Tensor]:
 
 
 def decoded(runs: Sequence[Run], palindromes_used: int = 2_000) -> pd.DataFrame:
-    """How well the first digit can be read off the states by a linear map, at every step, before and after training.
+    """How well a linear map can read the first digit off the states, at every step, before and after training.
 
-    Columns: model, seed, test_accuracy (the run's last), when, state ("h" or "c"), step and accuracy. when: "before" or
-    "after" training, or "random", before it and on random digits without a mirrored half. The map from a state and 1 to
-    ten indicators is fitted by least squares to some fresh sequences and tested on others: the largest wins.
+    Columns: model, seed, test_accuracy (the run's last), when, state ("h" or "c"), step, accuracy and run. when:
+    "before" or "after" training, or "random": before it, on random digits without a mirrored half. The map, with a
+    constant, from a state to ten indicators is fitted by least squares on fresh sequences and tested on others; its
+    answer is the largest.
     """
     parts = []
     for run in runs:
@@ -87,7 +89,7 @@ def decoded(runs: Sequence[Run], palindromes_used: int = 2_000) -> pd.DataFrame:
 
 
 def _read_off(fit: Tensor, fit_digits: Tensor, test: Tensor, test_digits: Tensor) -> float:
-    """Share of the test's digits that the least-squares map of (B, H) states to indicators gives the largest value."""
+    """The share of the test's digits to which the least-squares map from states (B, H) gives the largest indicator."""
     with_one = [F.pad(state.double(), (0, 1), value=1.0) for state in (fit, test)]
     indicators = F.one_hot(fit_digits, 10).double()
     weights = torch.linalg.lstsq(with_one[0], indicators, driver="gelsd").solution  # states may lie in a few dimensions
@@ -100,10 +102,10 @@ def _before_and_after(run: Run) -> Iterator[tuple[str, PalindromeClassifier]]:
 
 
 def activity(run: Run, palindrome: int = 0) -> dict[str, np.ndarray]:
-    """What every unit of a trained network does over one fresh palindrome: for each state and gate (H, T - 1).
+    """The states and gates of every unit of a trained network over one fresh palindrome: (H, T - 1) each, by name.
 
-    Units come in the order of their last h times its weight in the right answer's logit, the largest first.
-    Beside them "digits", the palindrome as it is read (T - 1,).
+    Units are sorted by their last h times its weight in the right answer's logit, the largest first. "digits" holds the
+    palindrome as it is read, (T - 1,).
     """
     network = trained_network(run).double()
     digits = test_set(run.configuration)[0][:, palindrome : palindrome + 1].cpu()
@@ -113,10 +115,10 @@ def activity(run: Run, palindrome: int = 0) -> dict[str, np.ndarray]:
 
 
 def forget_products(runs: Sequence[Run], palindromes_used: int = 200) -> pd.DataFrame:
-    """What each LSTM unit's forget gates leave of its cell from the first digit to the end, over the training.
+    """The share of each LSTM unit's cell that its forget gates leave from the first digit to the end, during training.
 
-    Columns: length, seed, step (of training), share and kept, the products' quantile at that share of units and
-    palindromes.
+    Columns: length, seed, step (of training), share, kept (the quantile of the products at that share, over units and
+    palindromes) and run.
     """
     rows = []
     for run in (run for run in runs if run.configuration.model == "lstm"):
@@ -131,18 +133,18 @@ def forget_products(runs: Sequence[Run], palindromes_used: int = 200) -> pd.Data
 
 
 class Plane(NamedTuple):
-    """A network's states seen in two directions."""
+    """A network's states, projected onto two directions."""
 
     states: pd.DataFrame  # palindrome, digit (the first), step, x, y
     variance: float  # the plane's share of the variance after the last step
-    found: float  # share of the palindromes whose first digit has the nearest middle there
+    found: float  # share of the palindromes whose nearest centre there is that of their first digit
 
 
 def state_space(run: Run, palindromes_used: int = 300) -> Plane:
     """A trained network's states in the plane of the first two principal components of its last step.
 
-    The state is the one that is handed on by itself, h of an RNN and c of an LSTM. The digits' middles are those of the
-    first half of the palindromes, and the other half is told by the nearest.
+    The states are h of an RNN and c of an LSTM. A digit's centre is its mean in the plane after the last step, over the
+    first half of the palindromes; the other half is classified by the nearest centre.
     """
     digits = test_set(run.configuration)[0][:, :palindromes_used].cpu()
     found = states(trained_network(run).double(), digits)
@@ -150,7 +152,7 @@ def state_space(run: Run, palindromes_used: int = 300) -> Plane:
     mean = state[-1].mean(0)
     _, size, axes = torch.linalg.svd(state[-1] - mean, full_matrices=False)
     plane = (state - mean) @ axes[:2].T
-    plane = F.pad(plane, (0, 2 - plane.shape[-1]))  # of a single unit
+    plane = F.pad(plane, (0, 2 - plane.shape[-1]))  # if there is only one unit
     step, palindrome = torch.ones(plane.shape[:2]).nonzero().T
     x, y = plane.flatten(0, 1).T
     table = pd.DataFrame({"palindrome": palindrome, "digit": digits[0, palindrome], "step": step + 1, "x": x, "y": y})
@@ -159,7 +161,7 @@ def state_space(run: Run, palindromes_used: int = 300) -> Plane:
 
 
 def _nearest_middle(points: Tensor, digits: Tensor) -> float:
-    """Share of the second half of the points (B, 2) that lie nearest to the middle of their own digit's first half."""
+    """The share of the second half of the points (B, 2) that are nearest to their digit's mean in the first half."""
     (fit, test), (fit_digits, test_digits) = points.tensor_split(2), digits.tensor_split(2)
     known = fit_digits.unique()
     middles = torch.stack([fit[fit_digits == digit].mean(0) for digit in known])
@@ -167,7 +169,7 @@ def _nearest_middle(points: Tensor, digits: Tensor) -> float:
 
 
 def other_lengths(runs: Sequence[Run], palindromes_used: int = 500) -> pd.DataFrame:
-    """How well trained networks answer palindromes of lengths from 2 to twice the one that they were trained at.
+    """How well trained networks answer palindromes of all lengths from 2 to twice the length of their training.
 
     Columns: model, seed, trained_at, length, accuracy and run.
     """

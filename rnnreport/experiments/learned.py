@@ -1,4 +1,4 @@
-"""What a character model has learned, and when: read off its weights and its samples. Nothing here trains."""
+"""Measures what a character model has learned, and when, by its weights and its samples. Nothing here trains."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ def words(text: str) -> list[str]:
 
 
 def bands(corpus: Corpus) -> dict[str, str]:
-    """The band of ``BANDS`` that each word of the text is in, by how often it occurs."""
+    """The band of ``BANDS`` of each word of the text, by how often the word occurs."""
     ranked = [word for word, _ in Counter(words(corpus.text)).most_common()]
     names, ends = list(BANDS), list(BANDS.values())
     return {word: names[int(np.searchsorted(ends, rank))] for rank, word in enumerate(ranked, start=1)}
 
 
 def shares(texts: Sequence[str], of_word: dict[str, str]) -> pd.Series:
-    """The share of the words of these texts in each band, and of those that the book does not have."""
+    """The share of these texts' words in each band, and of words that are not in the book."""
     # The first and the last word of a text may be cut.
     found = Counter(of_word.get(word, UNKNOWN) for text in texts for word in words(text)[1:-1])
     return pd.Series({name: found[name] / max(1, found.total()) for name in [*BANDS, UNKNOWN]})
 
 
 def distinct(texts: Sequence[str], length: int = 4) -> float:
-    """The share of different ones among all sequences of so many characters of these texts."""
+    """The share of distinct sequences among all sequences of ``length`` characters in these texts."""
     found = [text[i : i + length] for text in texts for i in range(len(text) - length + 1)]
     return len(set(found)) / max(1, len(found))
 
@@ -52,9 +52,9 @@ def distinct(texts: Sequence[str], length: int = 4) -> float:
 def written(
     model: CharLSTM, corpus: Corpus, length: int, count: int, seed: int, temperature: float = 1.0, **how: float
 ) -> list[str]:
-    """Texts of ``length`` characters, each from another random first character, which is part of it.
+    """``count`` texts of ``length`` characters, each with a random first character.
 
-    how: what else :func:`rnnreport.sampling.sample` takes.
+    how: further arguments of :func:`rnnreport.sampling.sample`.
     """
     generator = torch.Generator().manual_seed(seed)
     start = torch.randint(len(corpus.vocabulary), (1, count), generator=generator)
@@ -65,14 +65,14 @@ def written(
 def habits(
     model: CharLSTM, corpus: Corpus, of_word: dict[str, str], seed: int, count: int = 50, length: int = 300
 ) -> dict[str, float]:
-    """How the model writes by now: shares of what it writes, and what it expects of a zero state.
+    """How the model writes at this point: shares of its texts, and its probability of a newline at the start.
 
     of_word: :func:`bands` of the corpus.
 
-    newlines_greedy: share of newlines in samples of 30 characters as the report takes them, the likeliest each time;
-    newlines, spaces: shares in longer texts drawn at temperature 1; zero_state: the probability of a newline that the
-    output layer gives to a state of zeros, before any character; after_first: the same once a first character is read,
-    mean over all of them. Then the shares of :func:`shares`.
+    newlines_greedy: share of newlines in greedy samples of 30 characters, like the report's; newlines, spaces: shares
+    in longer texts drawn at temperature 1; zero_state: the probability of a newline that the output layer gives for a
+    state of zeros, before any character; after_first: the same after one character, averaged over all characters. Then
+    the shares of :func:`shares`.
     """
     greedy = "".join(written(model, corpus, 30, count, seed, temperature=0.0))
     drawn = written(model, corpus, length, count, seed)
@@ -97,8 +97,8 @@ def habits(
 def emerged(table: pd.DataFrame, book: pd.Series) -> pd.DataFrame:
     """The step from which on a band's share of the written words is at least half of its share in the book.
 
-    table: columns seed, step and the bands'; book: :func:`shares` of the book. A row a seed, a column a band;
-    infinite where it never is.
+    table: columns seed, step and the bands'; book: :func:`shares` of the book. One row per seed, one column per band;
+    infinite if the share is less at the last step.
     """
     rows = {}
     for seed, part in table.sort_values("step").groupby("seed"):
@@ -109,16 +109,16 @@ def emerged(table: pd.DataFrame, book: pd.Series) -> pd.DataFrame:
 
 
 def training_blocks(windows: Windows) -> Tensor:
-    """Blocks of training text as large as the held-out ones, each a block's length before one of them: (size, 10)."""
+    """Blocks of training text of the held-out blocks' size, each ending one size before one of them: (size, 10)."""
     size = len(windows.held_out_blocks)
     starts = torch.nonzero(windows.held_out.int().diff() == 1).squeeze(1) + 1 - 2 * size
     return windows.symbols[starts + torch.arange(size)[:, None]]
 
 
 def copied(texts: Sequence[str], windows: Windows, corpus: Corpus, lengths: Sequence[int]) -> dict[int, float]:
-    """For each length, the share of the stretches so long of these texts that stand in the training text as well.
+    """For each length, the share of these texts' stretches of that length that also occur in the training text.
 
-    NaN where the texts are shorter.
+    Stretches do not overlap. NaN if all texts are shorter.
     """
     parts = "".join("\0" if held_out else sign for sign, held_out in zip(corpus.text, windows.held_out.tolist()))
     found = {}
@@ -129,9 +129,10 @@ def copied(texts: Sequence[str], windows: Windows, corpus: Corpus, lengths: Sequ
 
 
 def calibration(logits: Tensor, targets: Tensor, bins: int = 10) -> pd.DataFrame:
-    """How often the likeliest character is right, by how likely the model finds it.
+    """How often the likeliest character is right, by the probability that the model gives it.
 
-    logits: (N, V); targets: (N,). Columns: confidence (mean of the bin), hits, count; a row a bin that is not empty.
+    logits: (N, V); targets: (N,). Columns: confidence (mean of the bin), hits (share of right guesses), count; one row
+    per bin that is not empty.
     """
     confidence, guess = probabilities(logits.double(), 1.0).max(-1)
     table = pd.DataFrame({"confidence": confidence.numpy(), "hits": (guess == targets).double().numpy()})
@@ -140,7 +141,7 @@ def calibration(logits: Tensor, targets: Tensor, bins: int = 10) -> pd.DataFrame
 
 
 def calibration_error(table: pd.DataFrame) -> float:
-    """The expected calibration error: the mean distance of confidence and hits, over all predictions."""
+    """The expected calibration error: the mean distance between confidence and hits, over all predictions."""
     return float(((table["confidence"] - table["hits"]).abs() * table["count"]).sum() / table["count"].sum())
 
 
@@ -150,11 +151,11 @@ def entropies(logits: Tensor, temperatures: Sequence[float]) -> list[float]:
 
 
 def tells(text: str) -> pd.DataFrame:
-    """What a cell might keep track of, after each character of a text: a row a character, a column a property."""
+    """Properties that a cell might track, after each character of a text: one row per character, one column each."""
     open_signs, close_signs, ends = "([{“«", ")]}”»", ".!?"
 
     def since(reset: str, most: int) -> list[int]:
-        """Characters since the last one of these, at most so many."""
+        """The number of characters since the last one in ``reset``, at most ``most``."""
         return list(accumulate(text, lambda n, sign: 0 if sign in reset else min(n + 1, most), initial=0))[1:]
 
     depth = accumulate(
@@ -186,10 +187,10 @@ def cells(model: CharLSTM, blocks: Tensor) -> Tensor:
 
 
 def tracking(model: CharLSTM, corpus: Corpus, windows: Windows) -> pd.DataFrame:
-    """For each of :func:`tells` the unit whose cell follows it best, sought on training text, judged on held-out text.
+    """For each of :func:`tells`, the unit whose cell follows it best on training text, tested on held-out text.
 
-    Columns: property, unit (counted through the layers), training and held_out (the correlation there), chance: what
-    the best unit reaches on held-out text where the property is another block's, found in the same way.
+    Columns: property, unit (counted through the layers), training and held_out (the correlations there) and chance: the
+    absolute correlation on held-out text of a unit found in the same way, but with the property of another block.
     """
     parts = {}
     for name, blocks in (("training", training_blocks(windows)), ("held_out", windows.held_out_blocks)):
@@ -215,17 +216,17 @@ def _correlations(c: np.ndarray, value: np.ndarray) -> np.ndarray:
 
 
 def bits_of(model: CharLSTM, blocks: Tensor) -> float:
-    """Bits a character of texts (T, B) read from end to end, the state carried on."""
+    """Bits per character of texts (T, B) read from end to end, with the state carried."""
     return float(read_through(model, blocks).mean()) / math.log(2)
 
 
 def read_with_logits(model: CharLSTM, blocks: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits (N, V) and the characters that came, (N,), over texts (T, B) read from end to end."""
+    """Logits (N, V) and the characters that followed, (N,), over texts (T, B) read from end to end."""
     with torch.inference_mode():
         logits = model(blocks[:-1]).flatten(0, 1)
     return logits, blocks[1:].flatten()
 
 
 def losses_of(model: CharLSTM, symbols: Tensor) -> Tensor:
-    """Bits that each character of a text, (T,), costs after those before it; the first has none, (T - 1,)."""
+    """The bits of every character but the first of a text (T,), given the characters before it: (T - 1,)."""
     return read_through(model, symbols[:, None]).squeeze(1) / math.log(2)

@@ -1,4 +1,4 @@
-"""Chapter 1b's measurements: the LSTM's derivation, without a temporal gate and with one, against its judges."""
+"""Chapter 1b's measurements: the LSTM's derivation, with and without a temporal gate, against its judges."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from rnnreport.gradients import LSTMWeights, relative_difference
 from rnnreport.parameters.lstm_gradients import LSTMGradientParameters
 from rnnreport.words import listed
 
-Problem = tuple[Tensor, Tensor, LSTMWeights, Tensor, Tensor]  # x, y, weights, h_0 and c_0, as gradients.lstm_draw
+Problem = tuple[Tensor, Tensor, LSTMWeights, Tensor, Tensor]  # x, y, weights, h_0 and c_0, as from gradients.lstm_draw
 Gate = tuple[Tensor, Tensor, Tensor]  # τ, s and r_on of every unit
 JUDGES = {"autograd": gradients.by_autograd, "differences": gradients.by_differences}
 
 
 def draw_gate(units: int, taus: list[float], r_on: float, seed: int) -> Gate:
-    """Periods dealt out to the units, a random shift of each on either side of 0, and one open ratio: (H,) each."""
+    """Gates of the units, (H,) each: the periods in turn, shifts uniform in -tau…tau, and one open ratio for all."""
     tau = torch.tensor(taus, dtype=torch.float64).repeat(units)[:units]
     s = tau * (2 * torch.rand(units, generator=torch.Generator().manual_seed(seed)).double() - 1)
     return tau, s, torch.full_like(tau, r_on)
 
 
 def times(length: int) -> Tensor:
-    """1 … T, in a column."""
+    """1…T as a column, (T, 1)."""
     return torch.arange(1.0, length + 1, dtype=torch.float64)[:, None]
 
 
 def openness(until: int, *gate: float) -> pd.DataFrame:
-    """k over time from 0 on, by τ, s and r_on, 100 times a step: t, k and whether t is a whole step."""
+    """k from time 0 to ``until``, 100 times per step. gate: τ, s, r_on. Columns: t, k, integer (whether t is one)."""
     t = torch.arange(100 * until + 1, dtype=torch.float64) / 100
     tau, s, r_on = torch.tensor(gate, dtype=torch.float64)
     k = cells.temporal_gate(t, tau, s, r_on)
@@ -41,9 +41,9 @@ def openness(until: int, *gate: float) -> pd.DataFrame:
 
 
 def agreement(p: LSTMGradientParameters) -> pd.DataFrame:
-    """How far the derivation is from its judges on every problem, as a relative difference.
+    """Relative differences of the derivation from its judges on every problem.
 
-    Columns: case ("LSTM" or "gated LSTM"), seed, derivative, judge and gap. Differences take the smallest length.
+    Columns: case ("LSTM" or "gated LSTM"), seed, derivative, judge and gap. Differences judge only the smallest length.
     """
     rows = []
     for length, seed, problem, gate in _problems(p):
@@ -58,7 +58,7 @@ def agreement(p: LSTMGradientParameters) -> pd.DataFrame:
 
 
 def recurrence_gap(p: LSTMGradientParameters) -> float:
-    """How far the backward pass of :func:`rnnreport.recurrence.lstm` is from the derivation: the largest gap."""
+    """The largest relative difference of the backward pass of :func:`rnnreport.recurrence.lstm` from the derivation."""
     gaps = []
     for length, _, problem, gate in _problems(p):
         derived = [*_derived(problem, gate, length).values()]
@@ -69,7 +69,7 @@ def recurrence_gap(p: LSTMGradientParameters) -> float:
 
 
 def _problems(p: LSTMGradientParameters) -> Any:
-    """Length, seed, problem and gate (or None) of all that is checked."""
+    """Yields length, seed, problem and gate (or None) of everything that is checked."""
     sizes = (p.batch_size, p.input_size, p.hidden_size, p.classes)
     for length in p.lengths:
         for seed in p.seeds:
@@ -84,7 +84,7 @@ def _openness(gate: Any, length: int) -> Tensor | None:
 
 
 def _derived(problem: Problem, gate: Gate | None, length: int) -> dict[str, Tensor]:
-    """All gradients by the derivation, by name: weights, initial states and those of the gate."""
+    """All gradients of the derivation by name: of the weights, the initial states and the gate."""
     found = gradients.lstm_gradients(*problem, _openness(gate, length))
     by_name = {**found.weights._asdict(), "h_0": found.h_0, "c_0": found.c_0}
     if gate:
@@ -95,7 +95,7 @@ def _derived(problem: Problem, gate: Gate | None, length: int) -> dict[str, Tens
 
 
 def _judged(problem: Problem, gate: Gate | None, length: int, judge: Callable[..., Any]) -> tuple[Tensor, ...]:
-    """The same by a judge, in the same order."""
+    """The same gradients by a judge, in the same order."""
     x, y, weights, h_0, c_0 = problem
 
     def loss(*moved: Any) -> Tensor:
@@ -106,7 +106,7 @@ def _judged(problem: Problem, gate: Gate | None, length: int, judge: Callable[..
 
 
 def _by_recurrence(problem: Problem, gate: Gate | None, length: int) -> tuple[Tensor, ...]:
-    """The same by the hand-written backward pass, stacked weights first."""
+    """The same gradients by the hand-written backward pass, with stacked weights first."""
     x, y, weights, *states = problem
     inputs = [tensor.clone().requires_grad_() for tensor in (*weights.stacked(), *states, *(gate or ()))]
     weight_ih, weight_hh, bias, h_0, c_0 = inputs[:5]
@@ -116,9 +116,9 @@ def _by_recurrence(problem: Problem, gate: Gate | None, length: int) -> tuple[Te
 
 
 def slopes(p: LSTMGradientParameters) -> pd.DataFrame:
-    """The gate's slopes (T4) against the judges on (12) as the cells compute it, at random times.
+    """The gate's slopes (T4) against the judges' slopes of (12) as the cells compute it, at random times.
 
-    Columns as :func:`agreement` without the seed; the case is "k(t)". At a corner differences would straddle two
+    Columns as in :func:`agreement`, without the seed; the case is "k(t)". At a corner, differences would straddle two
     branches, so units whose phase is within 0.001 of one are left out.
     """
     seed = p.seeds[0]
@@ -131,7 +131,7 @@ def slopes(p: LSTMGradientParameters) -> pd.DataFrame:
     apart = [parameter.expand(len(somewhen), -1).clone() for parameter in gate]  # one for each time
 
     def openness(*moved: Any) -> Tensor:
-        """The sum of all k, whose derivative by a parameter is that of its own k."""
+        """The sum of all k. Its derivative with respect to a parameter is that of the parameter's own k."""
         return (cells.temporal_gate(somewhen, *moved) * smooth).sum()
 
     rows = [
@@ -143,10 +143,10 @@ def slopes(p: LSTMGradientParameters) -> pd.DataFrame:
 
 
 def corners() -> pd.DataFrame:
-    """What one-sided differences say of ∂k/∂s at the corners of a gate with τ = 8, s = 3 and r_on = 0.5.
+    """One-sided differences for ∂k/∂s at the corners of a gate with τ = 8, s = 3 and r_on = 0.5.
 
-    A row for each corner; columns k, and the slope just before it in time, just after it and in use. Raises
-    AssertionError where autograd uses another. A larger s takes a unit back in time, to the side before the corner.
+    One row per corner. Columns: k, and the slope just before the corner in time, just after it and in use. Raises
+    AssertionError if autograd uses another slope. A larger s moves a unit back in time, to the side before the corner.
     """
     gate: Any = [torch.tensor(value, dtype=torch.float64) for value in (8.0, 3.0, 0.5)]
     tau, s, r_on = gate
@@ -167,9 +167,9 @@ def corners() -> pd.DataFrame:
 
 
 def products(steps: int = 100, batch: int = 64, units: int = 128, turns: int = 7) -> pd.DataFrame:
-    """How long the sums of (L6) and (L7) take as they are written and in one product: medians of turns, in ms.
+    """Times of the sums in (L6) and (L7), as they are written and as one product: medians over ``turns``, in ms.
 
-    Raises AssertionError where the two ways differ by more than float32 does.
+    Raises AssertionError if the two results differ by more than float32 rounding.
     """
     generator = torch.Generator().manual_seed(0)
     da, h, W = (
@@ -204,12 +204,12 @@ def _milliseconds(way: Callable[[], Tensor]) -> float:
 
 
 def gained(table: pd.DataFrame) -> str:
-    """What :func:`products` finds."""
+    """The finding of :func:`products`."""
     ratios = [f"{ratio:.1f} times as fast in {str(name).split()[-1]}" for name, ratio in table["ratio"].items()]
     return f"On this machine, one large product is {listed(ratios)}."
 
 
 def used_at_corners(table: pd.DataFrame) -> str:
-    """Which side's slope :func:`corners` finds in use."""
+    """Which side's slope is in use at the corners, by :func:`corners`."""
     after = (table["∂k/∂s in use"] - table["∂k/∂s just after"]).abs() < 1e-5
     return f"At {after.sum()} of {len(table)} corners the slope in use is that of the branch that begins there."

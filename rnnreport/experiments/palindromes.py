@@ -35,7 +35,7 @@ class PalindromeRun(Configuration):
     batch_size: int = 128
     test_palindromes: int = 2_000
     solved_at: float | None = None  # training ends once this accuracy on fresh palindromes is reached
-    snapshots: tuple[int, ...] = ()  # steps at which to keep the weights; those of the end always are
+    snapshots: tuple[int, ...] = ()  # steps at which the weights are kept; at the end they always are
 
     @classmethod
     def of(
@@ -48,7 +48,7 @@ class PalindromeRun(Configuration):
         solved_at: float | None = None,
         **settings: Any,
     ) -> Self:
-        """A run of these settings, its recipe's among them."""
+        """A run with these settings, which may include its recipe's."""
         settings = {"record_every": 50 if steps >= 200 else 10, **settings}
         return cls.of_settings(
             steps, seed, model=model, length=length, backend=backend, solved_at=solved_at, **settings
@@ -56,10 +56,10 @@ class PalindromeRun(Configuration):
 
 
 def train_palindromes(run: PalindromeRun, folder: Path, on_steps: OnSteps = lambda steps: None) -> pd.DataFrame:
-    """Train the network of this run; the table has the accuracy on fresh palindromes, ``test_accuracy``, as well.
+    """Train the network of this run. The table also has loss and accuracy on fresh palindromes, ``test_…``.
 
-    "Fresh" means drawn for the test from another seed. Up to T = 6 there are at most a thousand palindromes in all, so
-    that training has seen them; at T = 15 there are a hundred million, and hardly any has been seen.
+    "Fresh" means drawn for the test from another seed. Up to T = 6 there are at most a thousand palindromes, so
+    training has seen them all; at T = 15 there are a hundred million, and training has seen hardly any of them.
     """
     digits, last = test_set(run)
 
@@ -82,9 +82,9 @@ def train_palindromes(run: PalindromeRun, folder: Path, on_steps: OnSteps = lamb
 def train_until_solved(
     run: Any, network: nn.Module, batches: Batches, folder: Path, on_steps: OnSteps, **options: Any
 ) -> pd.DataFrame:
-    """Train a network by its run's recipe until it has solved its task, and keep its weights at the end as well.
+    """Train a network by its run's recipe until it has solved its task, and also keep its weights at the end.
 
-    run: with ``solved_at`` and ``snapshots``, as those of a :class:`PalindromeRun`. options: of
+    run: has ``solved_at`` and ``snapshots`` like a :class:`PalindromeRun`. options: further arguments of
     :func:`rnnreport.training.train`.
     """
     table = train(
@@ -99,7 +99,7 @@ def train_until_solved(
     )
     end = int(table["step"].iloc[-1])
     save_weights(network, folder / f"weights-{end}.safetensors")
-    on_steps(run.steps - end)  # those it did not need
+    on_steps(run.steps - end)  # the steps that were not needed
     return table
 
 
@@ -110,8 +110,8 @@ def test_set(run: PalindromeRun) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def own_stream(seed: int, number: int) -> torch.Generator:
-    """A generator of a run's that meets neither its training's nor one of another number."""
-    # A generator looks at 32 bits of its seed only, so an offset could meet another's.
+    """A random generator for a run, different from its training's and from those of other numbers."""
+    # A generator uses only 32 bits of its seed, so a seed plus an offset could equal another run's seed.
     return torch.Generator().manual_seed(int(np.random.SeedSequence([seed, number]).generate_state(1)[0]))
 
 
@@ -142,7 +142,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def with_weights_of(run: Run, step: int | None, network: Network) -> Network:
-    """A network with the weights that a finished run kept of it, at the end or at one of its snapshots."""
+    """The network with the weights that a finished run kept at its end or at one of its snapshots."""
     step = int(run.table["step"].iloc[-1]) if step is None else step
     load_weights(network, run.folder / f"weights-{step}.safetensors")
     return network.eval()

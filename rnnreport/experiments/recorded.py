@@ -1,4 +1,4 @@
-"""Tables of long runs that the repository carries, in ``data/``: written whole or not at all, read where they are."""
+"""Recorded tables of long runs, which the repository carries in ``data/``: joining, reading and recognising them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 def joined(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Several experiments' tables in one, told apart by the column ``experiment``.
+    """The tables of several experiments as one, with the column ``experiment`` and without ``run``.
 
-    Where each comes from goes along, into the dictionary ``attrs["provenance"]`` by the experiment's name.
+    ``attrs["provenance"]`` is a dictionary with the origin of each by the experiment's name.
     """
     import pandas as pd
 
-    # Int64 has a missing value, so that an experiment's integers stay what they are beside another that has none.
+    # Int64 can hold missing values, so integers stay integers beside experiments that lack the column.
     wide = [
         part.drop(columns="run", errors="ignore").astype(dict.fromkeys(part.select_dtypes("int"), "Int64"))
         for part in parts.values()
@@ -34,9 +34,9 @@ def joined(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def rows(table: pd.DataFrame | None, name: str, train: Callable[[], pd.DataFrame] | None = None) -> pd.DataFrame:
-    """An experiment's recorded rows; where there are none, those of ``train``, or without it none.
+    """An experiment's recorded rows. If there are none: those of ``train``, or an empty table if train is None.
 
-    Either kind says where it comes from: :func:`rnnreport.origin.of_rows`.
+    Both kinds state their origin: :func:`rnnreport.origin.of_rows`.
     """
     import pandas as pd
 
@@ -49,18 +49,18 @@ def rows(table: pd.DataFrame | None, name: str, train: Callable[[], pd.DataFrame
 
 
 def read(file: str) -> pd.DataFrame | None:
-    """A recorded table by its path, which :func:`rnnreport.parameters.located` finds; None where there is none.
+    """The recorded table at a path, which :func:`rnnreport.parameters.located` finds; None if there is none.
 
-    Raises ParameterError where the file is damaged, or not a table that says where it comes from.
+    Raises ParameterError if the file is damaged, is not a table, or does not state its origin.
     """
     path = located(file)
-    if not file or not os.path.exists(path):  # of a name too long, Path's exists raises OSError
+    if not file or not os.path.exists(path):  # Path.exists raises OSError for too long a name
         return None
     try:
         table = read_table(checksums.verify(path))
     except checksums.DamagedError as error:
         raise ParameterError(str(error)) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:  # pyarrow's are ValueErrors, the others pandas'
+    except (OSError, ValueError, KeyError, TypeError) as error:  # pyarrow raises ValueErrors, pandas the others
         raise ParameterError(f"{file} is not a table that can be read: {str(error).splitlines()[0]}") from error
     if "provenance" not in table.attrs:
         raise ParameterError(f"{file} does not say where its runs come from; `rnnreport record` makes files that do")
@@ -70,25 +70,25 @@ def read(file: str) -> pd.DataFrame | None:
 def is_there(file: str) -> bool:
     """Whether there is a table that :func:`read` can read. Raises ParameterError as it does.
 
-    What a manifest vouches for is not read but looked at, which takes no pandas.
+    A file that a manifest covers is only checked, not read as a table: this needs no pandas.
     """
     try:
         if file and checksums.is_vouched_for(path := located(file)) and _has_origin(path):
             return True
     except (OSError, checksums.DamagedError):
-        pass  # let read say what is wrong
+        pass  # read says what is wrong
     return read(file) is not None
 
 
 def _has_origin(path: Path) -> bool:
-    """Whether the file is by its end, the footer, a Parquet file whose ``attrs`` say where it comes from."""
+    """Whether the file's footer is that of a Parquet file whose ``attrs`` state its origin."""
     content = path.read_bytes()
     footer = content[-8 - int.from_bytes(content[-8:-4], "little") : -8]
     return content.endswith(b"PAR1") and b"PANDAS_ATTRS" in footer and b'"provenance"' in footer
 
 
 def is_recorded(file: Path) -> bool:
-    """Whether the file is a table with its origin, or a damaged one of ``data/``."""
+    """Whether the file is a table that states its origin, or a damaged one in ``data/``."""
     try:
         return read(str(file)) is not None
     except ParameterError:

@@ -26,7 +26,7 @@ BACKENDS: tuple[Backend, ...] = ("torch", "native")
 
 
 def comparison(p: RNNVersusLSTMParameters) -> list[Run]:
-    """Figures 1a and 1b, the RNN at ``learning_rate``, and 2a, 2b, every model at a rate that grows with T."""
+    """Figures 1a and 1b (the RNN at ``learning_rate``) and 2a and 2b (every model at a rate that grows with T)."""
     pairs: list[tuple[ModelName, int, float]] = [("rnn", length, p.learning_rate) for length in p.lengths]
     pairs += [(model, length, p.grown_rate(length)) for model, length in product(p.models, p.lengths)]
     return _trained(p, dict.fromkeys(pairs), "RNN and LSTM")
@@ -38,7 +38,7 @@ def rates(p: RNNVersusLSTMParameters) -> list[Run]:
 
 
 def _trained(p: RNNVersusLSTMParameters, pairs: Iterable[tuple[ModelName, int, float]], name: str) -> list[Run]:
-    """A run for each of model, length, learning rate and for each seed."""
+    """One run for each model, length and learning rate of ``pairs`` and each seed."""
     asked = [
         _run(p, model, length, seed, p.train_steps, learning_rate=rate)
         for (model, length, rate), seed in product(pairs, p.seeds)
@@ -67,17 +67,17 @@ def memory(p: RNNVersusLSTMParameters, settings: Sequence[horizon.Setting]) -> p
 
 
 def farther(p: RNNVersusLSTMParameters) -> pd.DataFrame:
-    """The climb that asks how far a network can be taken."""
+    """The climb that tests how far each network can get, with a longer ladder and a larger budget."""
     return horizon.tabulated(horizon.climb(horizon.FARTHER, p.far_ladder, p.seeds, p.far_steps, p.backend, **p.common))
 
 
 def remembering(p: RNNVersusLSTMParameters, seeds: Sequence[int]) -> list[Run]:
-    """The networks that the chapter looks into, to see what they keep."""
+    """The networks that the chapter examines to see how much they keep of the first digit."""
     return kept.remembering(p.kept_length, p.kept_steps, seeds, p.backend, **p.common)
 
 
 def by_backend(p: RNNVersusLSTMParameters) -> list[Run]:
-    """The LSTM of the better start by both backends, at every length of the chapter."""
+    """The LSTM of the better start with both backends, at every length of the chapter."""
     settings = horizon.BASES["better start"]["lstm"]
     asked = [
         PalindromeRun.of("lstm", length, seed, p.ladder_steps, backend, horizon.SOLVED, **p.common, **settings)
@@ -87,9 +87,9 @@ def by_backend(p: RNNVersusLSTMParameters) -> list[Run]:
 
 
 def record(p: RNNVersusLSTMParameters) -> pd.DataFrame:
-    """All that the chapter shows as recorded, trained with these parameters: at the full profile for hours.
+    """Everything that the chapter shows as recorded, trained with these parameters; the full profile takes hours.
 
-    Raises ParameterError where the models are not the two that are compared.
+    Raises ParameterError if the models are not the RNN and the LSTM.
     """
     if sorted(p.models) != ["lstm", "rnn"]:
         raise ParameterError(f"models must be ['rnn', 'lstm'] for the record, not {p.models}")
@@ -108,10 +108,11 @@ def record(p: RNNVersusLSTMParameters) -> pd.DataFrame:
 
 
 def quadratic_paths(optimizers: Iterable[OptimizerName], steps: int = 40, curvature: float = 30.0) -> pd.DataFrame:
-    """Each optimizer's way down (x^2 + curvature y^2) / 2 from (-4, 1): optimizer, learning_rate, step, x, y, loss.
+    """Each optimizer's path down (x^2 + curvature y^2) / 2 from (-4, 1).
 
-    Each at the best of 40 learning rates from 0.001 to 0.5 that never climb above the start, by its mean loss over the
-    second half of the steps, so that no lucky bounce decides.
+    Columns: optimizer, learning_rate, step, x, y, loss. Each optimizer has the best of 40 learning rates from 0.001 to
+    0.5, by its mean loss over the second half of the steps, so that no lucky bounce decides. Rates at which the loss
+    ever exceeds its start do not count.
     """
 
     def path(name: OptimizerName, rate: float) -> pd.DataFrame:
@@ -126,7 +127,7 @@ def quadratic_paths(optimizers: Iterable[OptimizerName], steps: int = 40, curvat
         return pd.DataFrame(rows, columns=["optimizer", "learning_rate", "step", "x", "y", "loss"])
 
     def late(path: pd.DataFrame) -> float:
-        climbs = not path["loss"].max() <= path["loss"].iloc[0]  # or is no number
+        climbs = not path["loss"].max() <= path["loss"].iloc[0]  # or is NaN
         return math.inf if climbs else float(path["loss"].iloc[steps // 2 :].mean())
 
     rates = np.geomspace(0.001, 0.5, 40).tolist()
@@ -167,9 +168,10 @@ def gradients_left(runs: Sequence[Run], p: RNNVersusLSTMParameters) -> pd.DataFr
 
 
 def gate_values(runs: Sequence[Run], palindromes: int = 200) -> pd.DataFrame:
-    """What the gates of a trained LSTM do while it reads fresh palindromes: gate, step, value, seed and run.
+    """The gates' values of a trained LSTM that reads fresh palindromes. Columns: gate, step, value, seed, run.
 
-    Of the LSTMs among these runs it is the one of the longest length that was solved, or else of the longest.
+    Among these runs' LSTMs it takes the one with the longest length solved (accuracy at least 0.9); if none is solved,
+    the one with the longest length.
     """
     lstms = [run for run in runs if run.configuration.model == "lstm"]
     if not lstms:
@@ -186,7 +188,7 @@ def gate_values(runs: Sequence[Run], palindromes: int = 200) -> pd.DataFrame:
 
 
 def at_best_rate(tried: pd.DataFrame) -> pd.DataFrame:
-    """The rows of each optimizer at the best of its learning rates, where its effective rate was measured."""
+    """The rows of each optimizer at its best learning rate, where the effective rate was measured."""
     means = tried.groupby(["optimizer", "learning_rate"], sort=False)["test_accuracy"].mean()
     best = set(means.groupby("optimizer", sort=False).idxmax())  # pairs of optimizer and rate
     keys = pd.Series([*zip(tried["optimizer"], tried["learning_rate"])], index=tried.index)
@@ -194,7 +196,7 @@ def at_best_rate(tried: pd.DataFrame) -> pd.DataFrame:
 
 
 def steps_by_backend(both: pd.DataFrame) -> pd.DataFrame:
-    """Steps to solve each length by each backend: median and range over the seeds, in words.
+    """Steps to solve each length with each backend: median and range over the seeds, in words.
 
     both: the rows of :func:`by_backend`.
     """
@@ -215,16 +217,16 @@ def _by_backend(both: pd.DataFrame) -> Any:
 
 
 def backends_apart(both: pd.DataFrame) -> str:
-    """How far apart the backends' medians are at most."""
+    """The largest difference of the backends' medians, in a sentence."""
     medians = _by_backend(both).median().unstack()
-    apart = (medians.max(axis=1) - medians.min(axis=1)).max()  # where neither solves a length it is no number
+    apart = (medians.max(axis=1) - medians.min(axis=1)).max()  # NaN for a length that neither solves
     if np.isinf(apart):
         return "One backend solves a length that the other does not."
     return f"The backends' median steps to solve a length differ by {apart:,.0f} at most."
 
 
 def readers(runs: Mapping[str, Run]) -> tuple[dict[str, PalindromeClassifier], dict[str, str]]:
-    """Trained networks with their weights as the page gets them, in half precision, and how often these are right."""
+    """Trained networks with the page's weights, in half precision, and how often they are right, in words."""
     networks, said = {}, {}
     for name, run in runs.items():
         network = networks[name] = trained_network(run).cpu()
@@ -238,7 +240,7 @@ def readers(runs: Mapping[str, Run]) -> tuple[dict[str, PalindromeClassifier], d
 
 
 def parameter_counts(sizes: list[tuple[int, int]]) -> pd.DataFrame:
-    """For input size d and n units: our formula, the report's, and what the model holds."""
+    """The number of parameters for input size d and n units: by our formula, by the report's, and in the model."""
     rows = []
     for d, n in sizes:
         counted = sum(parameter.numel() for parameter in LSTM(d, n).parameters())

@@ -36,7 +36,7 @@ class SequenceRun(Configuration):
 
     model: Literal["lstm", "temporal-gate"]
     task: Task
-    gate: Gates | None = None  # of a "temporal-gate"
+    gate: Gates | None = None  # for "temporal-gate" only
     hidden_size: int = 128
     batch_size: int = 64
     test_sequences: int = 2_000
@@ -47,14 +47,14 @@ class SequenceRun(Configuration):
     def of(
         cls, task: Task, gate: Gates | None, seed: int, steps: int, backend: Backend = "torch", **settings: Any
     ) -> Self:
-        """A run with these gates, or of the LSTM where there are none; settings: the recipe's are among them."""
+        """A run with these gates, or of the LSTM if they are None. settings: may include the recipe's."""
         settings = {"optimizer": "adam", "record_every": max(10, steps // 40), **settings}
         model = "temporal-gate" if gate else "lstm"
         return cls.of_settings(steps, seed, model=model, task=task, gate=gate, backend=backend, **settings)
 
 
 def train_sequences(run: SequenceRun, folder: Path, on_steps: OnSteps = lambda steps: None) -> pd.DataFrame:
-    """Train the network of this run; the table has loss and accuracy on fresh sequences as well, ``test_…``."""
+    """Train the network of this run. The table also has loss and accuracy on fresh sequences, ``test_…``."""
     sequences, targets = test_set(run)
 
     def evaluate(model: nn.Module) -> dict[str, float]:

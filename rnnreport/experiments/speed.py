@@ -1,4 +1,4 @@
-"""How fast: the record of ``make bench`` read, ratios and aims computed; and whether both backends learn the same."""
+"""Reads the record of ``make bench``, computes ratios and aims, and tests whether both backends learn the same."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rnnreport.parameters.speed import Comparison, Record, read
 from rnnreport.runs import RunError, provenance, run_all, tabulate
 from rnnreport.words import counted, listed
 
-# What a record calls the parts of a training that are timed, and the contenders.
+# A record's names for the timed parts of a training, and for the contenders.
 FORWARD_BACKWARD, FULL_STEP, SAMPLING = "forward + backward", "full step", "sampling"
 OURS, MEDIUM, NATIVE, NATIVE_BF16 = "ours", "ours, medium", "ours, native", "ours, native-bf16"
 TORCH_NN, BFLOAT16, NAIVE, JAX, FLOOR = "torch.nn", "torch.nn, bfloat16", "naive", "JAX", "matrix products"
@@ -44,14 +44,14 @@ class Spread(NamedTuple):
 
 @dataclass(frozen=True)
 class Aim:
-    """A contender is to be ``least`` times as fast as another at a task; or to write so many characters a second.
+    """A contender should be ``least`` times as fast as another at a task, or write that many characters per second.
 
-    shortest: the aim holds from this T on. open_ratio: for the gate, at this r_on.
+    shortest: the aim holds from this T on. open_ratio: for the gate, the aim holds at this r_on.
     """
 
     contender: str
     least: float
-    against: str  # "" for characters a second
+    against: str  # "" for characters per second
     task: str
     cell: str = "lstm"
     shortest: int = 0
@@ -63,7 +63,7 @@ class Aim:
         return f"{self.contender} ≥ {self.least:,g} characters a second"
 
     def covers(self, comparison: Comparison) -> bool:
-        """Whether the comparison is one of those that this aim is about: of full steps."""
+        """Whether this aim is about the comparison: its task, cell, T and r_on, for full steps or sampling."""
         return (
             comparison["task"] == self.task
             and comparison["cell"] == self.cell
@@ -73,7 +73,7 @@ class Aim:
         )
 
     def measured(self, comparison: Comparison) -> Spread | None:
-        """What the comparison says of it; None where one of the two is missing."""
+        """The ratio or speed that the comparison gives; None if a contender is missing."""
         if not {self.contender, self.against or self.contender} <= set(comparison["contenders"]):
             return None
         if self.against:
@@ -104,7 +104,7 @@ AIMS = (
 
 
 class Checked(NamedTuple):
-    """An aim at one of the comparisons it covers, and what was measured there."""
+    """An aim at one of the comparisons it covers, and the value measured there."""
 
     aim: Aim
     comparison: Comparison
@@ -125,24 +125,24 @@ def is_record(file: Path) -> bool:
 
 
 def ratio(comparison: Comparison, contender: str, against: str) -> Spread:
-    """How many times as fast as another a contender is.
+    """How many times as fast as ``against`` the contender is.
 
-    Each round gives a ratio of two times taken moments apart, so that what slowed both of them cancels.
+    Each round gives a ratio of two times taken moments apart, so anything that slowed both cancels.
     """
     theirs, its = (np.array(comparison["contenders"][name]["rounds"]) for name in (against, contender))
     return _spread(theirs / its)
 
 
 def characters_a_second(comparison: Comparison, contender: str) -> Spread:
-    """Characters sampled a second."""
+    """Characters sampled per second."""
     return _spread(1e3 * comparison["characters"] / np.array(comparison["contenders"][contender]["rounds"]))
 
 
 def tabulated(record: Record) -> pd.DataFrame:
-    """A row for each contender of each comparison: its time, and how many times as fast as the baseline it is.
+    """One row per contender of each comparison: its time, and how many times as fast as the baseline it is.
 
     Columns: task, cell, length, open_ratio, part, contender, milliseconds (median), ratio, low, high (quartiles),
-    rounds, and ``words``: the ratio with its quartiles, for the baseline its milliseconds.
+    rounds, and ``words``: the ratio with its quartiles, or the milliseconds for the baseline.
     """
     columns = ["task", "cell", "length", "open_ratio", "part"]
     rows = []
@@ -159,27 +159,27 @@ def tabulated(record: Record) -> pd.DataFrame:
 
 
 def side_by_side(table: pd.DataFrame, rows: list[str], column: str) -> pd.DataFrame:
-    """Rows of :func:`tabulated` for reading: what ``column`` holds stands side by side, ``rows`` below each other."""
+    """Rows of :func:`tabulated` for reading: one column per value of ``column``, one row per value of ``rows``."""
     wide = table.pivot_table(index=rows, columns=column, values="words", aggfunc="first", sort=False).fillna("–")
     return wide.reset_index().rename_axis(columns=None)
 
 
 def by_length(table: pd.DataFrame) -> pd.DataFrame:
-    """Of one part of a table, the palindromes: cells and contenders below each other, T side by side."""
+    """The palindromes of one part of a table: one row per cell and contender, one column per T."""
     rows = table[table["task"] == "P"]
     named = rows.assign(T="T = " + rows["length"].astype(str), cell=rows["cell"].str.upper())
     return side_by_side(named, ["cell", "contender"], "T")
 
 
 def by_open_ratio(table: pd.DataFrame) -> pd.DataFrame:
-    """Of one part of a table, the gate: T and contenders below each other, r_on side by side."""
+    """The gate of one part of a table: one row per T and contender, one column per r_on."""
     rows = table[table["task"] == "gate"]
     named = rows.assign(r_on=rows["open_ratio"].map("{:g}".format)).rename(columns={"length": "T"})
     return side_by_side(named, ["T", "contender"], "r_on")
 
 
 def checked(record: Record) -> list[Checked]:
-    """Every aim at everything it covers, where it was measured."""
+    """Every aim at every comparison that it covers and that measured it."""
     return [
         Checked(aim, comparison, measured)
         for aim in AIMS
@@ -189,7 +189,7 @@ def checked(record: Record) -> list[Checked]:
 
 
 def aims(record: Record) -> pd.DataFrame:
-    """A row for each aim: task, aim, whether it is met, and what was measured of it."""
+    """One row per aim: task, aim, verdict (whether it is met) and measured."""
     rows = []
     for aim in AIMS:
         found = [each for each in checked(record) if each.aim == aim]
@@ -203,9 +203,9 @@ def aims(record: Record) -> pd.DataFrame:
 
 
 def shortfalls(record: Record) -> pd.DataFrame:
-    """What did not reach its aim, and where its time goes: task, aim, measured, operations.
+    """Comparisons that miss their aim, and where the time goes. Columns: task, aim, measured, operations.
 
-    operations: those that take most of the time, each with its share of it and its calls a step.
+    operations: those that take most of the time, each with its share of the time and its calls per step.
     """
     rows = []
     for aim, comparison, measured in (each for each in checked(record) if not each.met):
@@ -236,7 +236,7 @@ def conditions(record: Record) -> str:
 
 
 def sampled(record: Record) -> pd.DataFrame:
-    """Sampling: contender, median of its characters per second, the same in words, and times torch.nn."""
+    """Sampling: contender, its median of characters per second, the same in words, and the ratio to torch.nn."""
     rows = [
         (name, *_sampling(comparison, name))
         for comparison in record["comparisons"]
@@ -247,13 +247,13 @@ def sampled(record: Record) -> pd.DataFrame:
 
 
 def _sampling(comparison: Comparison, contender: str) -> tuple[float, str, str]:
-    """What a row of :func:`sampled` says of the contender."""
+    """The values in a row of :func:`sampled` for this contender."""
     speed = characters_a_second(comparison, contender)
     return speed.median, str(speed), f"{ratio(comparison, contender, TORCH_NN).median:.2f}"
 
 
 def rest_of_step(table: pd.DataFrame) -> pd.DataFrame:
-    """What a full step of the RNN by torch.nn takes beyond forward + backward, over T: milliseconds, and a share."""
+    """The part of a full step of torch.nn's RNN beyond forward + backward, by T: in milliseconds and as a share."""
     rows = table[(table["task"] == "P") & (table["cell"] == "rnn") & (table["contender"] == TORCH_NN)]
     wide = rows.pivot_table("milliseconds", "length", "part").rename_axis(index="T", columns=None)
     wide = wide.reindex(columns=[FULL_STEP, FORWARD_BACKWARD])
@@ -263,12 +263,12 @@ def rest_of_step(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def subject(task: str, cell: str) -> str:
-    """A task in words, with the cell where it is done with more than one."""
+    """A task in words; for palindromes, which are run with several cells, with the cell."""
     return f"{TASKS[task]}, {cell.upper()}" if task == "P" else TASKS[task]
 
 
 def detail(comparison: Comparison) -> str:
-    """What tells a comparison from the others of its task."""
+    """What distinguishes a comparison from the others of its task."""
     if comparison["task"] not in ("P", "gate"):
         return ""
     length, open_ratio = f"T = {comparison['length']}", comparison["open_ratio"]
@@ -276,7 +276,7 @@ def detail(comparison: Comparison) -> str:
 
 
 def name_of(comparison: Comparison) -> str:
-    """What was compared, in words."""
+    """The name of a comparison, in words."""
     return ", ".join(filter(None, [subject(comparison["task"], comparison["cell"]), detail(comparison)]))
 
 
@@ -296,9 +296,9 @@ def where_measured(record: Record) -> str:
 
 
 def compare_backends(steps: int = 5_000, seeds: Sequence[int] = (0, 1, 2)) -> pd.DataFrame:
-    """Chapter 4's training by torch and with bfloat16 factors, at every seed: the runs, their origin in ``attrs``.
+    """Chapter 4's training with torch and with bfloat16 factors, for every seed.
 
-    Raises RunError where the native kernel cannot be used.
+    Returns the runs' table, with its origin in ``attrs``. Raises RunError if the native kernel cannot be used.
     """
     if kernels("native", torch.zeros(1)) is None:
         raise RunError("the native kernel cannot be used on this machine, so there is nothing to compare")
@@ -314,10 +314,10 @@ def compare_backends(steps: int = 5_000, seeds: Sequence[int] = (0, 1, 2)) -> pd
 
 
 def same_learning(table: pd.DataFrame) -> pd.DataFrame:
-    """For the loss in training and on held-out text: do the backends differ by less than the seeds do?
+    """For the loss in training and on held-out text: do the backends differ by no more than the seeds do?
 
-    A row for each: loss, the final means over the seeds by torch and the native kernels, their gap, the spread of
-    torch's final losses over the seeds (largest less smallest), and ``within``, whether the gap is no larger.
+    One row per loss. Columns: loss, torch and native (the final means over the seeds), gap (their difference), spread
+    (torch's largest final loss less its smallest, over the seeds) and within (whether the gap is no larger).
     """
     last = table[table["step"] == table["step"].max()]
     of_torch, rows = last["backend"] == "torch", []
@@ -329,7 +329,7 @@ def same_learning(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def gaps_in_learning(table: pd.DataFrame) -> pd.DataFrame:
-    """:func:`same_learning` for reading."""
+    """:func:`same_learning` formatted for reading."""
     names = {"loss": "in training", "held_out_loss": "held out"}
     rows = same_learning(table).drop(columns="within").set_index("loss").rename(index=names).rename_axis(None)
     columns = ["torch", BACKENDS[1], "difference", "largest less smallest of torch's seeds"]
@@ -337,7 +337,7 @@ def gaps_in_learning(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def learnt_alike(table: pd.DataFrame) -> str:
-    """What :func:`same_learning` finds."""
+    """The finding of :func:`same_learning`."""
     same = same_learning(table)
     differ = ("more than", "in one loss more than", "no more than")[int(same["within"].sum())]
     training, held_out = (f"by {row.gap:.3f} (seeds {row.spread:.3f})" for row in same.itertuples())

@@ -25,14 +25,14 @@ from rnnreport.runs import Run, run_all, tabulate
 from rnnreport.sequences import Adding, Bursts, MarkedDigit, SineWaves, Task
 
 # On palindromes: one-hot digits, torch.nn's initial weights and Adam. The LSTM gets the biases that chapter 2 found
-# best, drawn for the length of the memory; the gated one a forget bias of 1, periods log-uniform in 1…2T and r_on 0.05,
-# as the Phased LSTM's, all learned with the weights.
+# best, which are drawn for the length of the memory. The gated LSTM gets a forget bias of 1, periods log-uniform in
+# 1…2T and an r_on of 0.05, like the Phased LSTM; all of these are learned with the weights.
 COMMON: dict[str, Any] = {"encoding": "one-hot", "initialisation": "uniform"}
 STARTS: dict[ModelName, dict[str, Any]] = {
     "lstm": {**COMMON, "optimizer": "adam", "chrono": True},
     "temporal-gate": {**COMMON, "optimizer": "adam", "forget_bias": 1.0},
 }
-# The usual start, at the optimizer and rate that suited it better.
+# The usual start, with the optimizer and rate that suited it better.
 PLAIN: dict[str, Any] = {**COMMON, "optimizer": "rmsprop", "learning_rate": 1e-3, "forget_bias": 1.0}
 
 BURSTS = Bursts()
@@ -48,7 +48,7 @@ AS_REPORTED = Gates(
 BURST_GATES: dict[str, Gates | None] = {
     "none": None,
     "open in the quiet": OPEN_IN_QUIET,
-    "open in the burst": AS_REPORTED,  # s where the noise starts, r_on how long it lasts: section 2.3 of the report
+    "open in the burst": AS_REPORTED,  # section 2.3 of the report: s is the start of the noise, r_on its length
     "burst, learned": AS_REPORTED.model_copy(update={"learned": True}),
     "drawn, learned": Gates(longest=2.0 * BURSTS.period, r_on=0.2),
 }
@@ -65,10 +65,10 @@ def gated_versus_lstm(p: TemporalGateParameters) -> list[Run]:
 
 
 def lengths_solved(p: TemporalGateParameters) -> list[Climbed]:
-    """Both at ever longer palindromes, until one is not solved: :func:`rnnreport.experiments.horizon.climb`.
+    """Both networks at ever longer palindromes, until one is not solved: :func:`rnnreport.experiments.horizon.climb`.
 
-    The LSTM computes every unit at every step, so that its ladder ends earlier.
-    The setting's value names the LSTM's start: "forget bias 1" (``PLAIN``) or "chrono biases"; "" with the gate.
+    The LSTM's ladder ends earlier, because it computes every unit at every step. The setting's value names the LSTM's
+    start: "forget bias 1" (``PLAIN``) or "chrono biases"; it is "" for the gated network.
     """
     lstms = [
         Setting("", "", "forget bias 1", "lstm", PLAIN),
@@ -98,7 +98,7 @@ def answer_horizon(climbs: pd.DataFrame) -> str:
 
 
 def _horizons(climbs: pd.DataFrame) -> dict[tuple[str, str], str]:
-    """The longest palindromes solved in words, by model and start, the start that gets further last."""
+    """The longest palindromes solved, in words, by model and start, from the smallest horizon to the largest."""
     found, lengths = {}, climbs.groupby(["model", "value"])["length"]
     solved = horizon.horizons(climbs).sort_values("horizon", kind="stable")
     for model, start, longest in zip(solved["model"], solved["value"], solved["horizon"]):
@@ -109,7 +109,7 @@ def _horizons(climbs: pd.DataFrame) -> dict[tuple[str, str], str]:
 
 
 def steps_and_minutes(climbs: pd.DataFrame) -> str:
-    """In how many steps how many seeds solved each length, and how long a training took with the gate and without."""
+    """How many seeds solved each length and in how many steps, and the time of a training with and without the gate."""
     found = []
     for (model, value), network in words.grouped(horizon.steps_to_solve(climbs), "model", "value"):
         lengths = []
@@ -133,18 +133,18 @@ def _name(model: str, start: str) -> str:
 
 
 def longest_gated(runs: Sequence[Run]) -> list[Run]:
-    """The gated networks among these runs that were trained at the longest palindromes."""
+    """The runs among these in which gated networks were trained on the longest palindromes."""
     gated = [run for run in runs if run.configuration.model == "temporal-gate"]
     longest = max(run.configuration.length for run in gated)
     return [run for run in gated if run.configuration.length == longest]
 
 
 def carriers(runs: Sequence[Run], palindromes_used: int = 500) -> pd.DataFrame:
-    """Which units a trained gated network answers with: one row for each unit of each run.
+    """The units that a trained gated network answers with: one row per unit of each run.
 
-    Columns: run, length, seed, unit; tau, s, r_on; updates, first_open and last_open, over the steps 1…T - 1 (0 where
-    never open); margin: how much the unit adds to the right digit's logit, over the mean of all digits' and against its
-    own mean over the palindromes, on fresh palindromes. The margins of all units add up to that of the network.
+    Columns: run, length, seed, unit; tau, s, r_on; updates, first_open and last_open, over the steps 1…T - 1 (0 if
+    never open); margin: how much the unit adds to the right digit's logit relative to the mean over all digits, on
+    fresh palindromes, with h measured from its mean over the palindromes. All units' margins add up to the network's.
     """
     parts = []
     for run in runs:
@@ -175,11 +175,11 @@ def carriers(runs: Sequence[Run], palindromes_used: int = 500) -> pd.DataFrame:
 
 
 def silenced(runs: Sequence[Run], palindromes_used: int = 500, draws: int = 10) -> pd.DataFrame:
-    """How well gated networks answer with some units silenced, that is unread by the other units and by the output.
+    """How well gated networks answer with some units silenced: neither the other units nor the output read them.
 
-    Columns: length, seed, which, units (how many), accuracy on fresh palindromes and run. which: "none"; "first", those
-    open at the first step; "first, by the output" only, so that other units still read them; "others", as many of the
-    rest, drawn at random, the mean of so many draws.
+    Columns: length, seed, which, units (how many are open at the first step), accuracy on fresh palindromes, run.
+    which: "none"; "first": the units open at the first step; "first, by the output": the same, but other units still
+    read them; "others": as many of the other units, drawn at random, with the mean accuracy of ``draws`` draws.
     """
     rows = []
     for run in runs:
@@ -206,7 +206,7 @@ def silenced(runs: Sequence[Run], palindromes_used: int = 500, draws: int = 10) 
 
 
 def _accuracy_without(run: Run, by_units: Tensor, by_output: Tensor, digits: Tensor, last: Tensor) -> float:
-    """Accuracy of a trained network in which the units no longer read some of them, nor the output some."""
+    """Accuracy of a trained network in which no unit reads ``by_units`` and the output does not read ``by_output``."""
     network = trained_network(run)
     with torch.no_grad():
         network.recurrence.weights(0)[1][:, by_units] = 0
@@ -215,7 +215,7 @@ def _accuracy_without(run: Run, by_units: Tensor, by_output: Tensor, digits: Ten
 
 
 def bounds() -> dict[str, float]:
-    """The best accuracies on the noise bursts: for who knows when they come, and for who knows all but the time."""
+    """The best accuracies on the noise bursts: if their times are known, and without a clock."""
     without = BURSTS.best_without_clock(torch.Generator().manual_seed(0))
     return {"best possible": BURSTS.best_possible(), "best without a clock": without}
 
@@ -232,12 +232,12 @@ def sleeping_table(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def gates_drawn(runs: Sequence[Run]) -> pd.DataFrame:
-    """:func:`gates_over_training` of one run of :func:`sleeping`, the first whose gates were drawn at random."""
+    """:func:`gates_over_training` of one run of :func:`sleeping`: the first one whose gates were drawn at random."""
     return gates_over_training([run for run in runs if run.configuration.gate == BURST_GATES["drawn, learned"]][:1])
 
 
 def seeking(p: TemporalGateParameters) -> list[Run]:
-    """Gates that learn the bursts' period, from periods too short or too long by the factors ``period_starts``."""
+    """Runs whose gates learn the bursts' period, and start at ``period_starts`` times that period."""
     learned = OPEN_IN_QUIET.model_copy(update={"learned": True})
     starts = [learned.model_copy(update={"tau": factor * BURSTS.period}) for factor in p.period_starts]
     return _on_bursts(p, starts, p.burst_steps, "seeking the period")
@@ -249,7 +249,7 @@ def _on_bursts(p: TemporalGateParameters, gates: Sequence[Gates | None], steps: 
 
 
 def gates_over_training(runs: Sequence[Run]) -> pd.DataFrame:
-    """Every unit's gate at the snapshots of each run.
+    """Every unit's gate at the snapshots and the end of each run.
 
     Columns: run, start (the period at first), seed, step, unit, tau, s, r_on.
     """
@@ -267,9 +267,9 @@ def gates_over_training(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def openings_in_noise(gates: pd.DataFrame) -> pd.Series:
-    """Which share of the steps at which a network's units are open falls into the bursts, by the training step.
+    """The share of the openings of a network's units, counted in steps, that falls into the bursts, by training step.
 
-    gates: of :func:`gates_over_training`, those of one run. Missing where no unit opens.
+    gates: of :func:`gates_over_training`, for one run. NaN if no unit opens.
     """
     times, loud = torch.arange(1.0, BURSTS.length + 1)[:, None], BURSTS.in_burst()
 
@@ -282,9 +282,9 @@ def openings_in_noise(gates: pd.DataFrame) -> pd.Series:
 
 
 def replayed(sought: pd.DataFrame, drawn: pd.DataFrame) -> dict[str, Any]:
-    """What the replay shows: of the networks that seek the period, the one whose gates left the noise most.
+    """The replay of the network whose gates left the noise most, among those that seek the period.
 
-    sought: the gates of :func:`seeking`; drawn: those of :func:`gates_drawn`, of which is told how far they left it.
+    sought: the gates of :func:`seeking`; drawn: those of :func:`gates_drawn`, for a sentence on how far they left it.
     Returns the arguments of :class:`rnnreport.widgets.gate_replay.GateReplay`.
     """
     each = [(openings_in_noise(rows), rows) for _, rows in sought.groupby(["start", "seed"])]
@@ -298,15 +298,16 @@ def replayed(sought: pd.DataFrame, drawn: pd.DataFrame) -> dict[str, Any]:
         "loud": (BURSTS.in_burst().nonzero().flatten() + 1).tolist(),
         "words": f"These gates start at {rows['start'].iloc[0] / BURSTS.period:g} times the bursts' period. Of the "
         f"openings of gates drawn at random, {before} fall into the noise at the start and {after} at the end.",
-        "snapshot": len(frames["tau"]) - 1,  # at the start they are all one gate
+        "snapshot": len(frames["tau"]) - 1,  # at the first one all gates are the same
     }
 
 
 def arrivals(sought: pd.DataFrame, gates: pd.DataFrame) -> pd.DataFrame:
-    """Where the gates of :func:`seeking` end: start (the period at first), seed, test_accuracy, tau (median) and found.
+    """The end of each network of :func:`seeking`.
 
-    sought: the runs' tables; gates: of :func:`gates_over_training`. found: whether tau is within 2% of the bursts'.
-    Where the rows come from is said as in ``sought``.
+    Columns: start (the period at first), seed, test_accuracy, run (if sought has it), tau (the units' median) and found
+    (whether tau is less than 2% off the bursts' period). sought: the runs' tables; gates: of
+    :func:`gates_over_training`. The table has sought's ``attrs``, which state its origin.
     """
     ends = words.at_end(sought).rename(columns={"tau": "start"})
     last = words.at_end(gates).groupby(["start", "seed"])["tau"].median().reset_index()
@@ -322,7 +323,7 @@ def adding(p: TemporalGateParameters) -> list[Run]:
 
 
 def sine_waves(p: TemporalGateParameters) -> list[Run]:
-    """The frequency task as the Phased LSTM's authors set it, by each of ``samplings``; steps by ``frequency_steps``.
+    """The frequency task of the Phased LSTM's authors, with each of ``samplings``, for ``frequency_steps`` steps.
 
     Batches of 32, 110 units, Adam at 1e-3, periods log-uniform in 1…e^3, leak 0.001. High resolution gets a tenth of
     the steps, since each takes ten times as long.
@@ -345,7 +346,7 @@ def sine_waves(p: TemporalGateParameters) -> list[Run]:
 
 
 def marked_digit(p: TemporalGateParameters) -> list[Run]:
-    """Where the clock hurts: a digit marked at a random step, for the LSTM and gates of several open ratios."""
+    """A task where the clock hurts: a digit marked at a random step, for the LSTM and gates of several open ratios."""
     task = MarkedDigit(length=p.marked_length)
     gates = [None, *(Gates(longest=2.0 * p.marked_length, r_on=r_on) for r_on in (0.05, 0.2, 0.5, 1.0))]
     return _race(p, task, gates, p.marked_steps, "marked digit")
@@ -366,7 +367,7 @@ def _both(
 def _race(
     p: TemporalGateParameters, task: Task, gates: Sequence[Gates | None], steps: int, name: str, **settings: Any
 ) -> list[Run]:
-    """The LSTM (no gate) and gated ones on one task, every seed."""
+    """Runs of the LSTM (None) and of gated networks on one task, with every seed."""
     settings = {"learning_rate": p.learning_rate, "hidden_size": p.hidden_size, "device": p.device, **settings}
     configurations = [
         SequenceRun.of(task, gate, seed, steps, p.backend, **settings) for gate in gates for seed in p.seeds
@@ -375,7 +376,7 @@ def _race(
 
 
 def record(p: TemporalGateParameters) -> pd.DataFrame:
-    """All that the chapter shows as recorded, trained with these parameters: at the full profile for hours."""
+    """Everything that the chapter shows as recorded, trained with these parameters; the full profile takes hours."""
     climbed = lengths_solved(p)
     carrying = longest_gated([run for _, run in climbed])
     slept, sought = sleeping(p), seeking(p)

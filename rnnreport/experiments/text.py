@@ -32,7 +32,7 @@ from rnnreport.windows import Windows
 
 
 def about(corpus: corpora.Corpus, windows: Windows) -> str:
-    """What is read, as HTML."""
+    """A description of the text, as HTML."""
     held_out = int(windows.held_out.sum()) / len(corpus.text)
     described = (
         f"<p>Text: <strong>{in_html(corpus.source)}</strong>. {len(corpus.text):,} characters, of which "
@@ -47,7 +47,7 @@ def about(corpus: corpora.Corpus, windows: Windows) -> str:
 
 
 def text_runs(p: TextParameters) -> list[Run]:
-    """A model for every optimizer, window length and seed; the optimizers after the first with the first seed only.
+    """One training per optimizer, window length and seed; optimizers after the first have the first seed only.
 
     Weights are kept at :func:`sample_steps` and at :func:`learning_steps`.
     """
@@ -61,10 +61,10 @@ def text_runs(p: TextParameters) -> list[Run]:
 
 
 def recipe_runs(p: TextParameters) -> list[tuple[RecipeName, Run]]:
-    """A model for each recipe with the first seed, all having read as many characters in training; with their names.
+    """One training per recipe with the first seed, all on the same number of characters; each with its recipe's name.
 
-    Those ``LONGER_THAN_OTHERS`` are trained for ``longest_steps`` of the course's size with every seed. The tables
-    have ``held_out_bits``.
+    Recipes in ``LONGER_THAN_OTHERS`` have every seed, and as many characters as ``longest_steps`` steps of the course's
+    size. The tables have ``held_out_bits``.
     """
     asked = [(name, seed) for name in p.recipes for seed in (p.seeds if name in LONGER_THAN_OTHERS else p.seeds[:1])]
     runs = run_all(train_text, [_recipe_run(p, name, seed) for name, seed in asked], "recipes")
@@ -72,7 +72,7 @@ def recipe_runs(p: TextParameters) -> list[tuple[RecipeName, Run]]:
 
 
 def recipe_curves(tried: Sequence[tuple[str, Run]]) -> pd.DataFrame:
-    """The tables of the runs, by their recipe and seed."""
+    """The tables of the runs as one, with the columns recipe, seed and run."""
     return pd.concat(
         run.table.assign(recipe=name, seed=run.configuration.seed, run=run.folder.name) for name, run in tried
     )
@@ -83,21 +83,21 @@ def _recipe_run(p: TextParameters, name: RecipeName, seed: int) -> TextRun:
     steps = p.longest_steps if name in LONGER_THAN_OTHERS else p.recipe_steps
     characters = changes["sequence_length"] * changes["batch_size"]
     steps = max(1, round(steps * p.lengths[0] * p.batch_size / characters))
-    if p.hidden_size != 128:  # that of a recipe is meant for 128
+    if p.hidden_size != 128:  # a recipe's size is meant for 128
         changes.pop("hidden_size", None)
     every = max(1, min(steps // 10, 500))
     return _configuration(p, steps, seed, read_on=True, snapshots=(steps,), record_every=every, **changes)
 
 
 def short_run(steps: int, seed: int) -> TextRun:
-    """The recipe ``RECIPE_OF_SHORT`` on the report's book for so many of its own steps, with its weights at the end."""
+    """The recipe ``RECIPE_OF_SHORT`` on the report's book for ``steps`` of its steps, with its final weights kept."""
     kept: dict[str, Any] = {"record_every": 500, "read_on": True, "snapshots": (steps,)}
     book = long_run(steps, seed).sha256
     return TextRun.of(steps, seed, sha256=book, backend="native", **kept, **RECIPES[RECIPE_OF_SHORT])
 
 
 def _configuration(p: TextParameters, steps: int, seed: int, **changes: Any) -> TextRun:
-    """The run at the chapter's settings with these changes, of the run or of its recipe."""
+    """The run with the chapter's settings and these changes, of the run or of its recipe."""
     settings = {**p.common, **p.model_dump(include={"corpus", "backend", "learning_rate"})}
     settings |= {"sha256": corpora.load(p.corpus).sha256, "record_every": max(1, min(steps // 40, 500))}
     return TextRun.of(steps, seed, **{**settings, **changes})
@@ -116,9 +116,9 @@ def habits(runs: Sequence[Run], corpus: corpora.Corpus) -> pd.DataFrame:
 
 
 def bits_read_on(models: Mapping[int, CharLSTM], windows: Windows) -> pd.DataFrame:
-    """Bits per character of models by their steps, on training and on held-out text read from end to end.
+    """Bits per character of models, given by their steps, on training and held-out text read from end to end.
 
-    Columns: step, training, held_out; no rows where the text is too short to hold any of it out.
+    Columns: step, training, held_out; no rows if the text is too short to hold any of it out.
     """
     if not len(windows.held_out_starts):
         return pd.DataFrame(columns=["step", "training", "held_out"])
@@ -130,11 +130,11 @@ def bits_read_on(models: Mapping[int, CharLSTM], windows: Windows) -> pd.DataFra
 
 
 def compared(tried: Sequence[tuple[str, Run]], corpus: corpora.Corpus, windows: Windows) -> pd.DataFrame:
-    """What trainings by these recipes cost and reach, one row per run.
+    """Costs and results of trainings by these recipes, one row per run.
 
-    Columns: run, recipe, seed, steps, parameters, minutes; accuracy on its own training batches (mean since the record
-    before); window_bits of held-out windows, each from a zero state; held_out_bits of held-out text
-    read from end to end. These two are missing where the text is too short to hold any of it out.
+    Columns: run, recipe, seed, steps, parameters, minutes; accuracy on its own training batches (mean since the
+    previous record); window_bits of held-out windows, each from a zero state; held_out_bits of held-out text read from
+    end to end. The last two are missing if the text is too short to hold any of it out.
     """
     return pd.DataFrame([_reached(name, run, corpus, windows) for name, run in tried])
 
@@ -160,9 +160,9 @@ def _reached(name: str, run: Run, corpus: corpora.Corpus, windows: Windows) -> d
 def recipes(
     record: pd.DataFrame | None, p: TextParameters, found: Networks, course: Sequence[Run], corpus: corpora.Corpus
 ) -> pd.DataFrame:
-    """:func:`compared` of the course's runs and of those by other recipes, recorded or else trained now.
+    """:func:`compared` of the course's runs and of those by other recipes: recorded, or else trained now.
 
-    The long training comes first where it is there. course: the runs of :func:`text_runs` that count as the course's.
+    The long training comes first if it is there. course: the runs of :func:`text_runs` that count as the course's.
     """
     windows = corpus.windows(p.lengths[0])
 
@@ -185,9 +185,9 @@ def _recipe_of(long: Run, corpus: corpora.Corpus, windows: Windows) -> pd.DataFr
 
 
 def others(corpus: corpora.Corpus, windows: Windows, highest: int = 8) -> pd.DataFrame:
-    """Bits per held-out character for the baselines that are no networks, one row per model.
+    """Bits per held-out character for the non-neural baselines, one row per model.
 
-    Columns: model, order (missing for compressors), bits; no rows where nothing is held out.
+    Columns: model, order (missing for compressors), bits; no rows if nothing is held out.
     """
     if not len(windows.held_out_starts):
         return pd.DataFrame(columns=["model", "order", "bits"])
@@ -197,9 +197,9 @@ def others(corpus: corpora.Corpus, windows: Windows, highest: int = 8) -> pd.Dat
 
 
 def copied(models: Mapping[int, CharLSTM], windows: Windows, corpus: corpora.Corpus) -> pd.DataFrame:
-    """Shares of stretches that stand in the training text, by length: of held-out text, and of what models write.
+    """The share of stretches that also occur in the training text, by length: for held-out text and for models' texts.
 
-    models: by their steps, writing at temperature 0.5. Columns: text (what it is, in words), length, share.
+    models: by their steps; they write at temperature 0.5. Columns: text (a description), length, share.
     """
     texts = {"held-out text itself": [corpus.decode(column)[:1_000] for column in windows.held_out_blocks.T]}
     for step, model in models.items():
@@ -214,9 +214,9 @@ def copied(models: Mapping[int, CharLSTM], windows: Windows, corpus: corpora.Cor
 
 
 def record(p: TextParameters) -> pd.DataFrame:
-    """All that the chapter shows as recorded, trained with these parameters: at the full profile for hours.
+    """Everything that the chapter shows as recorded, trained with these parameters; the full profile takes hours.
 
-    What takes a minute to read off the kept trainings goes along.
+    Also includes measurements of the kept trainings that take about a minute, if both trainings are there.
     """
     corpus = corpora.load(p.corpus)
     windows = corpus.windows(p.lengths[0])

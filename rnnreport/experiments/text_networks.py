@@ -1,4 +1,4 @@
-"""Chapter 4: its trained networks by their role, and what is read off them. Nothing here trains."""
+"""Chapter 4: its trained networks by their role, and measurements of them. Nothing here trains."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from rnnreport.runs import Run, load, provenance
 from rnnreport.sampling import probabilities, sample
 from rnnreport.windows import Windows
 
-READS = ("data/report_samples.yml",)  # what this module reads by itself, for the chapter's fingerprint
+READS = ("data/report_samples.yml",)  # files that this module reads itself, for the chapter's fingerprint
 SAMPLES = PROJECT / READS[0]
 
-# How the next character may be chosen, as :func:`rnnreport.sampling.sample` takes it.
+# Ways to choose the next character, as arguments of :func:`rnnreport.sampling.sample`.
 WAYS: dict[str, dict[str, Any]] = {
     "greedy": {"temperature": 0.0},
     "greedy, no repetition": {"temperature": 0.0, "repetition": math.inf},
@@ -42,10 +42,10 @@ WAYS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Network:
-    """A training that the chapter looks into.
+    """A training that the chapter examines.
 
-    models: by their steps. looked_at: the steps of those that are compared, reader: of the one whose cells and
-    surprises are looked at, name: what that one is called. how: "recorded" or "trained live".
+    models: by their steps. looked_at: the steps of the models that are compared. reader: the step of the model whose
+    cells and surprises are examined; name: that model's name. how: "recorded" or "trained live".
     """
 
     run: Run
@@ -62,11 +62,11 @@ class Network:
 
     @property
     def curve(self) -> pd.DataFrame:
-        """What was measured over the steps, with the seed."""
+        """The run's measurements over the steps, with the seed."""
         return with_origin_of(self.run.table.assign(seed=self.run.configuration.seed), self)
 
     def accuracy(self, step: int) -> float:
-        """The accuracy on training batches, as it was last recorded up to that step."""
+        """The last accuracy on training batches that was recorded up to that step."""
         return float(self.run.table.set_index("step")["accuracy"].loc[:step].iloc[-1])
 
 
@@ -74,8 +74,8 @@ class Network:
 class Networks:
     """The chapter's networks by their role.
 
-    live: the first of those trained now. long: the report's training of 500,000 steps, short: the better one of five
-    minutes; both are recorded, and None where they are left out or have read another text.
+    live: the first of those trained now. long: the report's training of 500,000 steps; short: the better one of five
+    minutes. These two are recorded; each is None if it is left out or has read another text.
     """
 
     live: Network
@@ -89,14 +89,14 @@ class Networks:
 
     @property
     def readers(self) -> list[Network]:
-        """Those whose cells are looked into."""
+        """The networks whose cells are examined."""
         return [network for network in (self.main, self.short) if network]
 
 
 def networks(p: TextParameters, corpus: corpora.Corpus, live: Run) -> Networks:
     """The networks of this chapter. live: the first run of :func:`text_runs`.
 
-    Raises ParameterError where a recorded one is not where its parameter says, or is damaged.
+    Raises ParameterError if a recorded one is not where its parameter says, or is damaged.
     """
     steps = live.configuration.steps
     ours = Network(live, kept_models(live, corpus), (steps,), steps, f"{steps:,} steps", "trained live")
@@ -126,7 +126,7 @@ def with_origin_of(table: pd.DataFrame, *sources: Network) -> pd.DataFrame:
 def read_off(
     record: pd.DataFrame | None, name: str, sources: Sequence[Network], compute: Callable[[], pd.DataFrame]
 ) -> pd.DataFrame:
-    """What is recorded under this name of exactly these networks, or else what ``compute`` reads off them.
+    """The rows recorded under this name for exactly these networks, or else those that ``compute`` returns.
 
     The folders may hold other trainings than those that the record was made from.
     """
@@ -135,9 +135,9 @@ def read_off(
 
 
 def kept_training(folder: str) -> Run | None:
-    """A training that is kept in that folder, found by :func:`located`, with its weights; None for "".
+    """The training that is kept in that folder, found by :func:`located`, with its weights; None for "".
 
-    Raises ParameterError where there is none, or something in it is damaged.
+    Raises ParameterError if there is none, or if something in it is damaged.
     """
     return load(located(folder), TextRun) if kept_configuration(folder) else None
 
@@ -148,7 +148,7 @@ def kept_models(run: Run, corpus: corpora.Corpus) -> dict[int, CharLSTM]:
 
 
 def long_curves(found: Networks, record: pd.DataFrame | None) -> pd.DataFrame:
-    """The long training's curve, and those of further seeds and another optimizer; nothing without the long one.
+    """The long training's curve and those of further seeds and another optimizer; empty without the long training.
 
     Columns: training (a name), step, seed, accuracy, held_out_accuracy and others of the runs' tables.
     """
@@ -165,7 +165,7 @@ def long_curves(found: Networks, record: pd.DataFrame | None) -> pd.DataFrame:
 
 
 def losses_and_accuracies(found: Networks, live: pd.DataFrame) -> pd.DataFrame:
-    """Loss and accuracy on training batches, of the long training and of the live ones, whose tables ``live`` has.
+    """Loss and accuracy on training batches, of the long training and of the live ones. live: their tables.
 
     Columns: training (a name), step, seed, loss, accuracy.
     """
@@ -179,7 +179,7 @@ def losses_and_accuracies(found: Networks, live: pd.DataFrame) -> pd.DataFrame:
 
 
 def samples(network: Network, corpus: corpora.Corpus, steps: Sequence[int], count: int) -> pd.DataFrame:
-    """So many greedy samples of 30 characters after each of these steps, each from another random first character.
+    """``count`` greedy samples of 30 characters after each of these steps, each with a random first character.
 
     Columns: step, accuracy (on training batches by then), text.
     """
@@ -192,7 +192,7 @@ def samples(network: Network, corpus: corpora.Corpus, steps: Sequence[int], coun
 
 
 def samples_beside(found: Networks, corpus: corpora.Corpus) -> pd.DataFrame:
-    """The samples that the report prints, and two of the long training at each of its steps; nothing without that one.
+    """The samples that the report prints, and two of the long training at each of its steps; empty without it.
 
     Columns: step, reported_accuracy, reported, accuracy, text.
     """
@@ -207,12 +207,12 @@ def samples_beside(found: Networks, corpus: corpora.Corpus) -> pd.DataFrame:
 
 
 def report_samples() -> dict[str, list[dict[str, Any]]]:
-    """What the report prints as written by its model: "training" (step, accuracy, text), "temperature" (…, text)."""
+    """The samples of its model that the report prints: "training" (step, accuracy, text), "temperature" (…, text)."""
     return yaml.safe_load(checksums.verify(SAMPLES).read_text(encoding="utf-8"))
 
 
 def favourites(found: Networks, corpus: corpora.Corpus) -> pd.DataFrame:
-    """:func:`without_favourite` over the training, and of the last model over temperatures; nothing without a long one.
+    """:func:`without_favourite` over the training, and of the last model by temperature; empty without a long training.
 
     Columns: part ("training" or "temperature"), at (the accuracy or the temperature), share.
     """
@@ -233,9 +233,11 @@ def favourites(found: Networks, corpus: corpora.Corpus) -> pd.DataFrame:
 def without_favourite(
     models: Mapping[int, CharLSTM], corpus: corpora.Corpus, temperatures: Sequence[float] = (1.0,), count: int = 200
 ) -> pd.DataFrame:
-    """How often no character has a probability of one half, in ``count`` greedy samples of 30 characters a model.
+    """The share of predictions in which every character has a probability below one half, per model and temperature.
 
-    Columns: step, temperature, share. models: by their steps; the samples are the same at every temperature.
+    The predictions are those of the last 29 characters in each of ``count`` greedy samples of 30, which start with a
+    random character. models: by their steps; the samples are the same at every temperature. Columns: step, temperature,
+    share.
     """
     rows = []
     for step, model in models.items():
@@ -251,9 +253,9 @@ def without_favourite(
 
 
 def calibrations(network: Network, windows: Windows) -> pd.DataFrame:
-    """:func:`rnnreport.experiments.learned.calibration` of a network at the steps that are looked at.
+    """:func:`rnnreport.experiments.learned.calibration` of a network at the steps in ``looked_at``.
 
-    Columns: step, confidence, hits, count, error (the expected calibration error). No rows where nothing is held out.
+    Columns: step, confidence, hits, count, error (the expected calibration error). No rows if nothing is held out.
     """
     if not len(windows.held_out_starts):
         return pd.DataFrame()
@@ -265,7 +267,7 @@ def calibrations(network: Network, windows: Windows) -> pd.DataFrame:
 
 
 def surprises(network: Network, corpus: corpora.Corpus, windows: Windows) -> tuple[str, list[float]]:
-    """A passage of 500 characters, held out if anything is, and the bits that each but the first cost the reader."""
+    """A passage of 500 characters, held out if anything is, and the reader's bits for each of them but the first."""
     passage = windows.held_out_blocks[:1_000, 4] if len(windows.held_out_starts) else corpus.symbols[:1_000]
     cost = learned.losses_of(network.models[network.reader], passage)
     text = corpus.decode(passage)
@@ -276,7 +278,7 @@ def surprises(network: Network, corpus: corpora.Corpus, windows: Windows) -> tup
 def tracked(models: Mapping[str, CharLSTM], windows: Windows, corpus: corpora.Corpus) -> pd.DataFrame:
     """:func:`rnnreport.experiments.learned.tracking` of each model: its columns, and network, the model's name.
 
-    No rows where the text is too short to hold any of it out.
+    No rows if the text is too short to hold any of it out.
     """
     if not len(windows.held_out_starts):
         return pd.DataFrame(columns=["network"])
@@ -303,8 +305,8 @@ def followed_closely(
 ) -> pd.DataFrame:
     """The network's two cells that follow a property best, over 100 held-out characters.
 
-    following: of :func:`followed`. Columns: property, held_out (the correlation), character, wanted, cell (its sign
-    turned where the correlation is negative).
+    following: of :func:`followed`. Columns: property, held_out (the correlation), character, wanted, cell (with its
+    sign flipped if the correlation on training text is negative).
     """
     if following.empty:
         return following
@@ -335,7 +337,7 @@ def texts_at(
 ) -> list[str]:
     """``count`` continuations of the prompt by ``length`` characters at this temperature.
 
-    how: what else :func:`rnnreport.sampling.sample` takes.
+    how: further arguments of :func:`rnnreport.sampling.sample`.
     """
     generator = torch.Generator().manual_seed(seed)
     start = corpus.encode(prompt)[:, None].expand(-1, count)
@@ -346,7 +348,7 @@ def texts_at(
 def continuations(
     network: Network, corpus: corpora.Corpus, prompt: str, temperatures: Sequence[float], seed: int
 ) -> pd.DataFrame:
-    """Two continuations of the prompt by 60 characters at each temperature, beside the report's text where it has one.
+    """Two continuations of the prompt by 60 characters at each temperature, beside the report's text if there is one.
 
     Columns: temperature, reported ("" for none), text.
     """
@@ -361,7 +363,7 @@ def continuations(
 
 
 def ways(network: Network, corpus: corpora.Corpus, prompt: str, seed: int) -> pd.DataFrame:
-    """What becomes of 20 continuations by 200 characters, for each of ``WAYS``.
+    """Measures of 20 continuations by 200 characters, for each of ``WAYS``.
 
     Columns: way, text (the beginning of the first), distinct and words as in :func:`diversity`.
     """
@@ -375,13 +377,13 @@ def ways(network: Network, corpus: corpora.Corpus, prompt: str, seed: int) -> pd
 
 
 def written_on(network: Network, corpus: corpora.Corpus, prompt: str, length: int, seed: int) -> tuple[str, float]:
-    """The prompt's continuation at temperature 0.5, and the share of its words that the book knows."""
+    """The prompt's continuation at temperature 0.5, and the share of its words that are in the book."""
     text = texts_at(network.last, corpus, prompt, length, 0.5, seed)[0]
     return text, 1 - float(learned.shares([text], learned.bands(corpus))[learned.UNKNOWN])
 
 
 def writers(found: Networks, bits: pd.DataFrame) -> tuple[dict[str, CharLSTM], dict[str, str]]:
-    """The models for the writer's widget by their names, and what is said of them.
+    """The models for the writer's widget by their names, and what the page says of each.
 
     bits: of :func:`bits_read_on`.
     """
@@ -400,7 +402,7 @@ def writers(found: Networks, bits: pd.DataFrame) -> tuple[dict[str, CharLSTM], d
 def over_temperatures(
     network: Network, corpus: corpora.Corpus, windows: Windows, prompt: str, temperatures: Sequence[float]
 ) -> pd.DataFrame:
-    """:func:`diversity` with three seeds of the sampling, at these temperatures and some between. Columns: seed too."""
+    """:func:`diversity` with three sampling seeds, at these temperatures and some between. One more column: seed."""
     grid = sorted({*temperatures, 0.25, 0.75, 1.5})
     parts = [diversity(network.last, corpus, windows, prompt, grid, seed).assign(seed=seed) for seed in range(3)]
     return with_origin_of(pd.concat(parts, ignore_index=True), network)
@@ -414,12 +416,12 @@ def diversity(
     temperatures: list[float],
     seed: int,
 ) -> pd.DataFrame:
-    """At each temperature, over 20 continuations of 200 characters and the logits of 2,000 held-out characters.
+    """Measures at each temperature, over 20 continuations of 200 characters and logits of 2,000 held-out characters.
 
-    (Of the text's first 2,000 where nothing is held out.)
+    If nothing is held out, the logits are those of the text's first 2,000 characters.
 
-    entropy: mean bits of the next character's distribution; distinct: share of different sequences of four characters;
-    words: share of the words written that occur in the book.
+    entropy: mean bits of the next character's distribution; distinct: share of distinct sequences of four characters;
+    words: share of the written words that occur in the book.
     """
     stretch = windows.held_out_blocks[:2_000, :1] if len(windows.held_out_starts) else corpus.symbols[:2_000, None]
     logits, _ = learned.read_with_logits(model, stretch)

@@ -1,4 +1,4 @@
-"""Chapter 4: the ways to train the character model that are compared, and the steps at which it is looked at."""
+"""Chapter 4: the compared ways to train the character model, and the steps at which the model is examined."""
 
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ RecipeName = Literal[
     "five minutes, no dropout",
     "five minutes, nothing carried",
 ]
-# What each recipe changes of the course's settings.
+# What each recipe changes in the course's settings.
 CARRIED: dict[str, Any] = {"carried": True}
 # A rate eight times the course's, which falls to zero along a cosine (Loshchilov and Hutter 2017).
 HIGH_RATE: dict[str, Any] = {"learning_rate": 0.016, "schedule": "cosine", "warmup": 200}
@@ -44,19 +44,19 @@ LONGER_THAN_OTHERS: tuple[RecipeName, ...] = (
     "five minutes, no dropout",
     "five minutes, nothing carried",
 )
-# The report's accuracies on the way. Which steps of the kept long training are looked at, and what readers are called.
+# The report's accuracies during training; the steps of the kept long training that are examined; the readers' names.
 REPORTED = ((50_000, 0.57), (100_000, 0.59), (200_000, 0.61), (500_000, 0.68))
 COPIERS, READER_STEP = (2_000, 50_000, 500_000), 50_000
 READER, CARRIER = "the course's, 50,000 steps", "one layer, five minutes"
 
 
 def sample_steps(steps: int) -> list[int]:
-    """Five evenly spaced steps, the last at the end (fewer where there are not five)."""
+    """Five evenly spaced steps, the last at the end (fewer if there are fewer than five steps)."""
     return sorted({max(1, round(steps * part / 5)) for part in range(1, 6)})
 
 
 def learning_steps(steps: int) -> list[int]:
-    """0, 20, 50, 100, 200, 500, … up to the last step, and that."""
+    """0, 20, 50, 100, 200, 500, … up to the last step, which is included."""
     return sorted(
         {0, steps, *(n * 10**power for power in range(1, 6) for n in (1, 2, 5) if 20 <= n * 10**power < steps)}
     )

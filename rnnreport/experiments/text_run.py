@@ -1,4 +1,4 @@
-"""What a training of the character model is asked for."""
+"""The configuration of a training of the character model."""
 
 from typing import Any, Self
 
@@ -9,9 +9,9 @@ from rnnreport.runs import Configuration
 class TextRun(Configuration):
     """One training of the LSTM; the defaults are the course's.
 
-    forget_bias, dropout, tied: see :class:`rnnreport.models.CharLSTM`. carried: batches read on where the one before
-    ended, and start from its last state. read_on: the table has ``held_out_bits``, of held-out blocks read from end to
-    end with the state carried, next to the scores of single windows.
+    forget_bias, dropout, tied: see :class:`rnnreport.models.CharLSTM`. carried: each batch reads on where the one
+    before ended, and starts from its last state. read_on: besides the scores of single windows, the table has
+    ``held_out_bits``, of held-out blocks read from end to end with the state carried.
     """
 
     corpus: str = corpora.REPORT_BOOK
@@ -29,9 +29,9 @@ class TextRun(Configuration):
 
     @classmethod
     def of(cls, steps: int, seed: int = 0, **settings: Any) -> Self:
-        """A run of these settings, its recipe's among them; the recipe's defaults are the course's for part 3.
+        """A run with these settings, which may include its recipe's. The recipe's defaults are the course's for part 3.
 
-        Learning rate 2e-3, times 0.96 every 5,000 steps, gradients clipped at 5.
+        These are Adam with learning rate 2e-3, times 0.96 every 5,000 steps, and gradients clipped at norm 5.
         """
         course = {"optimizer": "adam", "learning_rate": 2e-3, "decay": 0.96, "decay_every": 5_000, "clip_norm": 5.0}
         return cls.of_settings(steps, seed, **{**course, **settings})

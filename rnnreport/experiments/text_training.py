@@ -1,4 +1,4 @@
-"""Training the character model of part 3 on a book, by the course's defaults or by others."""
+"""Training the character model of part 3 on a book, with the course's settings or others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ from rnnreport.windows import Streams, Windows
 
 
 def long_run(steps: int, seed: int) -> TextRun:
-    """The report's training: its book, the course's defaults, weights kept at the steps it shows and before."""
+    """The report's training: its book, the course's defaults, weights kept at the steps it shows and at earlier ones.
+
+    Raises CorpusError if the book could not be downloaded.
+    """
     book = corpora.load()
     if not book.is_report_book:
         raise corpora.CorpusError(f"the long training is of {corpora.REPORT_BOOK}, which could not be downloaded")
@@ -29,7 +32,10 @@ def long_run(steps: int, seed: int) -> TextRun:
 
 
 def train_text(run: TextRun, folder: Path, on_steps: OnSteps = lambda steps: None) -> pd.DataFrame:
-    """Train the model of this run; the table has the held-out text's loss, accuracy and bits per character as well."""
+    """Train the model of this run. The table also has the held-out text's loss, accuracy and bits per character.
+
+    Raises CorpusError if the corpus is no longer the run's text.
+    """
     corpus = corpora.load(run.corpus)
     if corpus.sha256 != run.sha256:
         raise corpora.CorpusError(f"corpus {run.corpus!r} is no longer the text that this run was asked to read")
@@ -77,7 +83,7 @@ def new_model(run: TextRun, corpus: corpora.Corpus) -> CharLSTM:
 
 
 def snapshot(run: TextRun, corpus: corpora.Corpus, folder: Path, step: int) -> CharLSTM:
-    """The model as it was at that step of a finished run. Raises CorpusError where that has read another text."""
+    """The model as it was at that step of a finished run. Raises CorpusError if the run has read another text."""
     if corpus.sha256 != run.sha256:
         raise corpora.CorpusError(f"{corpus.source} is not the text that the training in {folder} has read")
     model = new_model(run, corpus)
@@ -86,7 +92,7 @@ def snapshot(run: TextRun, corpus: corpora.Corpus, folder: Path, step: int) -> C
 
 
 def held_out_scores(model: nn.Module, windows: Windows) -> dict[str, float]:
-    """Loss (nats a character), accuracy and bits per character over all held-out windows, each from a zero state."""
+    """Loss (nats per character), accuracy and bits per character over all held-out windows, each from a zero state."""
     loss, hits, count = 0.0, 0, 0
     device = next(model.parameters()).device
     for starts in windows.held_out_starts.split(256):

@@ -1,5 +1,5 @@
-"""Optional kernels in C++ that do what :mod:`rnnreport.recurrence` does, faster. Nothing else needs this folder.
+"""Optional C++ kernels that do the same as :mod:`rnnreport.recurrence`, faster. No other code needs this folder.
 
-They are chosen by a backend, see :mod:`rnnreport.backends`; float32 on the CPU only, one thread. ``library`` builds and
-keeps what is made of the sources, and needs no torch to tell whether it is there; ``autograd`` loads it.
+A backend selects them, see :mod:`rnnreport.backends`; float32 on the CPU only, one thread. ``library`` builds and keeps
+the library, and can tell without torch whether it is there; ``autograd`` loads it.
 """

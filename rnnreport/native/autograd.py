@@ -25,7 +25,7 @@ def multiplies_bf16(backend: Backend) -> bool:
 
 
 def description(backend: Backend) -> str:
-    """What a result's provenance says of these kernels."""
+    """The description of these kernels in a result's provenance."""
     return library.description("bf16" if multiplies_bf16(backend) else "float32")
 
 
@@ -63,7 +63,7 @@ def lstm(
     k: Tensor | None = None,
     backend: Backend = "native",
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """As :func:`rnnreport.recurrence.lstm`. With k its matrix products take float32 factors everywhere."""
+    """As :func:`rnnreport.recurrence.lstm`. With k its matrix products take float32 factors on every machine."""
     return _LSTM.apply(x, h_0, c_0, weight_ih, weight_hh, bias, k, multiplies_bf16(backend))
 
 
@@ -106,7 +106,7 @@ def sparse_lstm(
     k: Tensor,
     sequence: bool = True,
 ) -> tuple[Tensor | None, Tensor, Tensor]:
-    """As :func:`rnnreport.recurrence.sparse_lstm`, k (T, H) or (T, B, H). Its factors are float32 everywhere."""
+    """As :func:`rnnreport.recurrence.sparse_lstm`, k (T, H) or (T, B, H). Its factors are float32 on every machine."""
     pass_ = _SparseLSTM if k.dim() == 2 else _SparseSequences
     return pass_.apply(x, h_0, c_0, weight_ih, weight_hh, bias, k, sequence)
 
@@ -199,7 +199,7 @@ class _SparseSequences(torch.autograd.Function):
 def temporal_gate(t: Tensor, tau: Tensor, s: Tensor, r_on: Tensor, leak: float = 0.0) -> Tensor:
     """As :func:`rnnreport.cells.temporal_gate`, at times of any shape for units (H,): k is (..., H).
 
-    There is no gradient by the times.
+    There is no gradient with respect to the times.
     """
     return _TemporalGate.apply(t, tau, s, r_on, leak)
 
@@ -218,4 +218,4 @@ class _TemporalGate(torch.autograd.Function):
         return None, *d_gate.unbind(0), None
 
 
-sample = _kernels.sample  # as _run of rnnreport.sampling
+sample = _kernels.sample  # like _run of rnnreport.sampling

@@ -1,6 +1,6 @@
 """Builds the C++ of this folder once, keeps the library, and loads it: ``torch.ops.rnnreport``.
 
-Torch is imported where something is built or loaded, not to tell whether the library is there.
+Torch is imported only to build or load the library, not to tell whether it is there.
 """
 
 from __future__ import annotations
@@ -27,33 +27,33 @@ LIBRARY = "rnnreport_native.so"
 SOURCES = sorted(Path(__file__).parent.glob("*.cpp"))
 HEADERS = sorted(Path(__file__).parent.glob("*.h"))
 
-# Sums may be reordered, so that loops can be vectorised, but NaN and infinity stay what they are: training that goes
-# astray must be seen.
+# Sums may be reordered, so that loops can be vectorised. But NaN and infinity must survive, so that diverging training
+# is noticed.
 FLAGS = ["-O3", "-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fassociative-math"]
-# The first that the compiler takes: x86, ARM, whatever there may be.
+# The first that the compiler accepts is used: x86, ARM, any other.
 PROCESSOR_FLAGS = [["-march=native", "-mprefer-vector-width=512"], ["-mcpu=native"], []]
 
 _log = logging.getLogger("rnnreport")
 
 
 def description(factors: str) -> str:
-    """What a result's provenance says of the kernels: the type of their products' factors, a hash of the sources."""
+    """The kernels' description in a result's provenance: the type of their products' factors, a hash of the sources."""
     return f"native {factors} {source_hash()}"
 
 
 def source_hash() -> str:
-    """12 hexadecimal digits for the sources, and for the code in Python that calls what is made of them."""
+    """12 hexadecimal digits: a hash of the sources, and of the Python code that calls the compiled kernels."""
     python = [syntax(path.read_bytes()).encode() for path in sorted(Path(__file__).parent.glob("*.py"))]
     return _digest(*(path.read_bytes() for path in (*SOURCES, *HEADERS)), *python)
 
 
 @cache
 def load() -> None:
-    """Load the library; build it first where this machine has not yet done so.
+    """Load the library; build it first if this machine has not yet done so.
 
-    It is kept in the user's cache, or in the folder that ``RNNREPORT_NATIVE_DIR`` names, with its hash; a damaged one
-    is built anew. Raises ImportError where there is no compiler, RuntimeError where it cannot be built, OSError where
-    it cannot be loaded, or the folder not be written: every process would have to compile its own.
+    It is kept with its hash in the user's cache, or in the folder that ``RNNREPORT_NATIVE_DIR`` names; a damaged one is
+    built again. Raises ImportError if there is no compiler, RuntimeError if the build fails, OSError if the library
+    cannot be loaded or the folder cannot be written, since every process would then have to compile its own.
     """
     kept = _place()
     folder = kept.parent
@@ -65,18 +65,18 @@ def load() -> None:
         _log.warning("The native kernels kept in %s are damaged; compiling them anew", kept)
     if not os.access(folder, os.W_OK):
         raise OSError(f"the folder that they are kept in, {folder}, cannot be written (RNNREPORT_NATIVE_DIR names it)")
-    with FileLock(kept.with_suffix(".lock"), timeout=600):  # the system lets go of it when its owner dies
-        if not _load_kept(kept):  # by now
+    with FileLock(kept.with_suffix(".lock"), timeout=600):  # the system releases it when its owner dies
+        if not _load_kept(kept):  # another process may have built it meanwhile
             _build_and_load(kept)
 
 
 def is_built() -> bool:
-    """Whether :func:`load` finds the library as it was written, and has nothing to build."""
+    """Whether :func:`load` finds the library undamaged, and has nothing to build."""
     return _is_whole(_place())
 
 
 def _load_kept(folder: Path) -> bool:
-    """Load the library of that folder, if it is there as it was written: another could end the process."""
+    """Load the library of that folder if it is there and undamaged: a damaged one could end the process."""
     if not _is_whole(folder):
         return False
     import torch
@@ -100,7 +100,7 @@ def _place() -> Path:
 
 
 def _key() -> str:
-    """A hash of all that a library depends on: one made for another processor could stop the process."""
+    """A hash of everything that a library depends on: one made for another processor could end the process."""
     parts = (
         source_hash(),
         str(FLAGS),
@@ -113,7 +113,7 @@ def _key() -> str:
 
 
 def _processor() -> str:
-    """Its name and what it can do."""
+    """The processor's name and features."""
     try:
         lines = set(Path("/proc/cpuinfo").read_text("utf-8").splitlines())
     except OSError:
@@ -124,13 +124,13 @@ def _processor() -> str:
 
 def _build_and_load(keep: Path) -> None:
     """Compile and load the library, and keep a copy."""
-    from torch.utils import cpp_extension  # takes a second, and is not needed where the library is there already
+    from torch.utils import cpp_extension  # takes a second, and is not needed if the library is already there
 
     compiler = cpp_extension.get_cxx_compiler()
     if not shutil.which(compiler):
         raise ImportError(f"there is no C++ compiler {compiler!r} on this machine", name="rnnreport.native")
     _log.info("Compiling the native kernels (once, about 20 seconds)")
-    with tempfile.TemporaryDirectory() as scratch:  # nothing half finished is ever in the cache, nor torch's lock file
+    with tempfile.TemporaryDirectory() as scratch:  # keeps unfinished files and torch's lock file out of the cache
         built = _compile_and_load(Path(scratch))
         try:
             _keep(built, keep)
@@ -139,7 +139,7 @@ def _build_and_load(keep: Path) -> None:
 
 
 def _keep(library: str, folder: Path) -> None:
-    """Put a copy of the library and its hash into that folder, whole or not at all."""
+    """Put a copy of the library and its hash into that folder, completely or not at all."""
     new = folder.with_suffix(".tmp")
     shutil.rmtree(new, ignore_errors=True)
     try:
@@ -152,14 +152,14 @@ def _keep(library: str, folder: Path) -> None:
 
 
 def _compile_and_load(folder: Path) -> str:
-    """The path of the library. Raises RuntimeError with the compiler's words where it cannot be made."""
+    """Build and load the library; returns its path. Raises RuntimeError with the compiler's words if that fails."""
     from torch.utils import cpp_extension
 
-    # All in one: to read torch's headers takes longer than to compile what one source has of its own.
+    # All sources in one file: reading torch's headers takes longer than compiling one source's own code.
     whole = folder / "kernels.cpp"
     spaces = [f'namespace {source.stem} {{\n#include "{source.name}"\n}}\n' for source in SOURCES]
     storage.write(whole, "".join(['#include "kernels.h"\n', *spaces]))
-    path = os.environ.get("PATH")  # ninja lies beside Python
+    path = os.environ.get("PATH")  # ninja is installed beside Python
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), path or os.defpath])
     try:
         for number, processor_flags in enumerate(PROCESSOR_FLAGS):

@@ -1,13 +1,13 @@
-// A text written on by a trained character model, or by two side by side: LSTMs that run in the page, one character at a
-// time, their state carried on. The weights come with the page; a network's are decoded once it is asked for.
+// A text that one or two trained character models continue, side by side: LSTMs that run in the page, one character at
+// a time, with their state carried. The weights come with the page; a network's are decoded when it is first used.
 
 import { button, choice, generator, html, mount, sigmoid, slider, svgNode, text, traits } from "./page.js";
 import { decode } from "./weights.js";
 
 /**
- * A network as it comes with the page, with its weights as numbers: pack in character_writer.py says in what order.
- * table: for every character what it adds to the first layer's gates, bias included. Of a matrix the rows of each gate
- * are an array of their own.
+ * A network as it comes with the page, with its weights as numbers, in the order of pack in character_writer.py.
+ * table: for every character what it adds to the first layer's gates, bias included. A matrix is four arrays, one with
+ * the rows of each gate.
  */
 export function unpack({ units, layers, format, weights }, characters) {
   const numbers = decode(weights, format);
@@ -24,7 +24,7 @@ export function unpack({ units, layers, format, weights }, characters) {
   return { units, table, biases, matrices, W_p: take(characters * units), b_p: take(characters) };
 }
 
-/** A state of zeros, and room for what a step computes. The layers' h stand side by side: x is those that one reads. */
+/** A state of zeros, and room for a step's results. The layers' h are side by side: x is those that a layer reads. */
 export function zeros({ units, matrices, b_p }) {
   const h = new Float64Array(matrices.length * units);
   const layers = matrices.map((_, layer) => ({
@@ -36,7 +36,7 @@ export function zeros({ units, matrices, b_p }) {
   return { layers, logits: new Float64Array(b_p.length) };
 }
 
-/** Reads a character: moves the state on, and the logits to those of the character after it. Allocates nothing. */
+/** Reads a character: updates the state, and the logits of the character after it. Allocates nothing. */
 export function step({ units, table, biases, matrices, W_p, b_p }, { layers, logits }, symbol) {
   for (let layer = 0; layer < layers.length; layer++) {
     if (layer === 0) advance(layers[0], matrices[0], table, 4 * units * symbol);
@@ -67,18 +67,18 @@ function advance({ x, h, c, next }, [W_i, W_f, W_g, W_o], added, start) {
     c[unit] = Math.tanh(g) * sigmoid(i) + c[unit] * sigmoid(f);
     next[unit] = Math.tanh(c[unit]) * sigmoid(o);
   }
-  h.set(next); // only now, since x holds the old h
+  h.set(next); // not earlier, since x holds the old h
 }
 
 /**
- * The probability of each character: the softmax of the logits over the temperature, of the top_k largest (0: of all);
- * at temperature 0 all of it is the first of the largest. Of equal logits the first count as larger.
+ * The probability of each character: the softmax of logits / temperature over the top_k largest (0: over all). At
+ * temperature 0 the first of the largest has probability 1. Among equal logits the first count as larger.
  */
 export function distribution(logits, temperature, top_k, shares = new Float64Array(logits.length)) {
   const kept = temperature === 0 ? 1 : top_k || logits.length;
   const largest = logits.reduce((most, logit) => Math.max(most, logit));
   let least = -Infinity;
-  let equal = 0; // how many of those that equal the least are kept
+  let equal = 0; // how many of the logits equal to the least one are kept
   if (kept < logits.length) {
     const sorted = new Float64Array(logits).sort();
     least = sorted.at(-kept);
@@ -99,7 +99,7 @@ export function distribution(logits, temperature, top_k, shares = new Float64Arr
 export function choose(shares, u) {
   let [symbol, cumulated] = [0, 0];
   for (let next = 0; next < shares.length && cumulated < u; next++) {
-    if (shares[next] > 0) symbol = next; // the last of these where rounding keeps the sum below u
+    if (shares[next] > 0) symbol = next; // the last one if rounding keeps the sum below u
     cumulated += shares[next];
   }
   return symbol;
@@ -108,7 +108,7 @@ export function choose(shares, u) {
 const HIDDEN =
   /[\0-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\p{NChar}]/gu;
 
-/** A text with a sign for each character that has none, as rnnreport.shown.visible does it. */
+/** A text with a sign for each invisible character, as in rnnreport.shown.visible. */
 export const visible = (characters) =>
   characters.replace(HIDDEN, (hidden) => {
     const number = hidden.codePointAt(0);
@@ -116,14 +116,14 @@ export const visible = (characters) =>
     return number === 0x7f ? "␡" : `⟨U+${number.toString(16).toUpperCase().padStart(4, "0")}⟩`;
   });
 
-/** How a character is called: by name where it leaves no mark. */
+/** What a character is called: its name if it leaves no mark. */
 export const called = (character) => NAMES[character] ?? `“${visible(character)}”`;
 const NAMES = { "\n": "newline", " ": "space", "\t": "tab", "\u00a0": "no-break space" };
 
 const MAX_PROMPT = 500;
 const LISTED = 12; // unknown characters that are named
 
-/** What a text field holds, as a prompt that can be read, and a word about what had to be left out. */
+/** The content of a text field as a prompt that can be read, and a note on what was left out. */
 export function cleaned(typed, vocabulary) {
   const characters = [...typed];
   const known = characters.filter((character) => vocabulary.includes(character));
@@ -161,7 +161,7 @@ export function ranked(shares, vocabulary) {
 
 const counted = (number) => number.toLocaleString("en");
 
-/** What was read and written, how surprising the network found what it wrote, and what comes next, in words. */
+/** In words: what was read and written, how surprising the network found its text, and what comes next. */
 export function describe(name, { read, written, mean, most }, { first }) {
   const next = first.slice(0, 3).map(([character, share]) => `${called(character)} (${inPercent(share)})`);
   const characters = read === 1 ? "character" : "characters";
@@ -174,20 +174,20 @@ export function describe(name, { read, written, mean, most }, { first }) {
   );
 }
 
-const KEPT = 2000; // characters that are shown, and read again by another network
-const MOST_BITS = 8; // a surprise of one chance in 256, and any larger one, has the strongest ground
-const LEVELS = 8; // of the ground, so that neighbours alike can share an element
+const KEPT = 2000; // characters that are shown, and that another network reads again
+const MOST_BITS = 8; // a surprise of one chance in 256 or less has the strongest background
+const LEVELS = 8; // of the background, so that equal neighbours can share an element
 
-/** The level of the ground of a character that cost so many bits. */
+/** The level of the background of a character with this surprise in bits. */
 export const level = (bits) => Math.round((LEVELS * Math.min(bits, MOST_BITS)) / MOST_BITS);
 
-/** A text that grows by what a network draws, its state carried on; start it before anything else. */
+/** A text that a network continues with its state carried. Call start first. */
 function session(vocabulary) {
   const places = new Map(vocabulary.map((character, symbol) => [character, symbol]));
   const shares = new Float64Array(vocabulary.length);
   let network, state, draw, symbols, surprises, read, written; // surprises in bits
   const follow = (symbol) => {
-    const isFirst = !symbols.length; // which nothing was expected to be
+    const isFirst = !symbols.length; // nothing was expected before it
     surprises.push(isFirst ? 0 : -Math.log2(distribution(state.logits, 1, 0, shares)[symbol]));
     symbols.push(symbol);
     if (symbols.length > 2 * KEPT) [symbols, surprises] = [symbols.slice(-KEPT), surprises.slice(-KEPT)];
@@ -214,9 +214,9 @@ function session(vocabulary) {
       follow(choose(distribution(state.logits, temperature, top_k, shares), draw()));
       written += 1;
     },
-    /** The probability of each character to be the next. */
+    /** The probability that each character is next. */
     next: (temperature, top_k) => distribution(state.logits, temperature, top_k, shares),
-    /** How much was read and written, and of what is left of the latter the mean surprise and the greatest, in bits. */
+    /** How much was read and written, and the mean and greatest surprise, in bits, of the written text that is kept. */
     counts() {
       const from = Math.max(0, symbols.length - Math.min(written, KEPT));
       const bits = surprises.slice(from);
@@ -224,7 +224,7 @@ function session(vocabulary) {
       const mean = bits.reduce((sum, value) => sum + value, 0) / bits.length;
       return { read, written, mean, most: written ? [vocabulary[symbols[from + greatest]], bits[greatest]] : undefined };
     },
-    /** The end of the text, in two parts: what is left of the prompt, and what was written; of each, runs alike. */
+    /** The end of the text in two parts, the rest of the prompt and what was written: each as runs of equal level. */
     text() {
       const from = Math.max(0, symbols.length - KEPT);
       const middle = Math.max(from, symbols.length - written);
@@ -248,7 +248,7 @@ const BAR = { height: 19, left: 76, right: 74 };
 const BARS = 280; // pixels across, beside the text
 const GAP = 20; // between two networks
 
-/** The likeliest characters and all others, a bar each, as the children of an <svg>. */
+/** One bar for each of the likeliest characters and one for all others, as the children of an <svg>. */
 function bars({ first, others, share }, width) {
   const x = (part) => BAR.left + part * (width - BAR.left - BAR.right);
   const row = (words, part, place, kind) => {
@@ -271,7 +271,7 @@ function promptField(vocabulary, state, onPrompt) {
   const field = html("textarea", { rows: 2, spellcheck: false, autocomplete: "off" });
   const note = html("span", { className: "note" });
   note.setAttribute("aria-live", "polite");
-  let drawn; // what was typed stands, unknown characters too, until the prompt changes by other ways
+  let drawn; // what was typed stays, with unknown characters, until the prompt changes in another way
   field.addEventListener("input", () => {
     const { prompt, note: words } = cleaned(field.value, vocabulary);
     note.textContent = words;
@@ -290,7 +290,7 @@ function promptField(vocabulary, state, onPrompt) {
 
 const inBits = (step) => `${(step * MOST_BITS) / LEVELS}${step === LEVELS ? " bits or more" : step === 1 ? " bit" : " bits"}`;
 
-/** A run of the text on the ground of its surprise, as strong as rnnreport.figures.text.coloured has it, and underlined. */
+/** A run of the text, with the background of its surprise as in rnnreport.figures.text.coloured, and underlined. */
 const ground = (step, spelled) => {
   const span = html("span", { title: `surprise: ${inBits(step)}` }, spelled);
   if (step) span.style.background = `rgba(213, 94, 0, ${((0.65 * step) / LEVELS).toFixed(2)})`;
@@ -298,14 +298,14 @@ const ground = (step, spelled) => {
   return span;
 };
 
-/** What the grounds mean, a sample each. */
+/** The meaning of the backgrounds, with one sample each. */
 function scale() {
   const samples = [0, 2, 4, 6, 8].map((step) => ground(step, step === LEVELS ? `${MOST_BITS} or more` : inBits(step).split(" ")[0]));
   for (const sample of samples) sample.className = "sample";
   return html("p", { className: "key surprises" }, "surprise in bits:", ...samples);
 }
 
-/** The text box: { node, show }. Who has scrolled up is left there. */
+/** The text box: { node, show }. If the reader has scrolled up, it stays there. */
 function textBox() {
   const [prompt, written] = [html("strong", {}), html("span", {})];
   const node = html("div", { className: "written", tabIndex: 0 }, prompt, written);
@@ -321,13 +321,13 @@ function textBox() {
   return { node, show };
 }
 
-const PACE = 25; // characters a second, to read along
+const PACE = 25; // characters per second, to read along
 const BUDGET = 13; // milliseconds of a frame for writing, when fast
-const FLICKER = 150; // milliseconds between two pictures then, which no one can read
-const CALM = 1200; // and at any speed where the reader has asked for less motion
+const FLICKER = 150; // milliseconds between two updates when fast: nobody can read along
+const CALM = 1200; // the same at any speed, if the reader has asked for less motion
 
 /**
- * Calls write() to read along or as often as there is time, and show() in between and at the end:
+ * Calls write() at a speed to read along or as often as time allows, and show() in between and at the end:
  * { button, speed, isWriting, pause }.
  */
 function typist(write, show) {
@@ -348,7 +348,7 @@ function typist(write, show) {
       do write();
       while (performance.now() < until);
     } else {
-      for (due += (Math.min(now - last, 200) * PACE) / 1000; due >= 1; due--) write(); // unseen pages have no frames
+      for (due += (Math.min(now - last, 200) * PACE) / 1000; due >= 1; due--) write(); // hidden pages get no frames
     }
     last = now;
     const between = matchMedia("(prefers-reduced-motion: reduce)").matches ? CALM : isFast ? FLICKER : 0;
@@ -370,7 +370,7 @@ function typist(write, show) {
   return { button: node, speed: speed.node, isWriting: () => frame !== undefined, pause };
 }
 
-/** One network on the page, what it wrote and what comes next: { node, writer, fit, show }. */
+/** One network on the page, its text and what comes next: { node, writer, fit, show }. */
 function panel(vocabulary) {
   const writer = session(vocabulary);
   const box = textBox();
@@ -381,13 +381,13 @@ function panel(vocabulary) {
   const node = html("div", { className: "network" }, html("div", { className: "heading" }, title, said), body);
   node.setAttribute("role", "group");
   let width;
-  /** The bars beside the text where there is room, else below it. */
+  /** Puts the bars beside the text if there is room, else below it. */
   const fit = (whole, isNarrow) => {
     width = isNarrow ? whole : BARS;
     body.style.gridTemplateColumns = isNarrow ? "minmax(0, 1fr)" : `minmax(0, 1fr) ${BARS}px`;
     chart.setAttribute("viewBox", `0 0 ${width} ${chart.getAttribute("height")}`);
   };
-  /** Shows the text as it is now, and returns what is said of it. */
+  /** Shows the text as it is now, and returns its description. */
   const show = ({ name, words }, { temperature, top_k }) => {
     const next = ranked(writer.next(temperature, top_k), vocabulary);
     node.setAttribute("aria-label", name);
@@ -408,7 +408,7 @@ function render({ model, el }) {
   const data = traits(model, ["models", "vocabulary"]).state();
   const vocabulary = [...data.vocabulary];
   const packed = new Map(data.models.map((each) => [each.name, each]));
-  const unpacked = new Map(); // those that were asked for
+  const unpacked = new Map(); // the networks used so far
   const network = (name) => {
     if (!unpacked.has(name)) unpacked.set(name, unpack(packed.get(name), vocabulary.length));
     return unpacked.get(name);
@@ -512,7 +512,7 @@ function render({ model, el }) {
     for (const { fit } of panels) fit(width, width < 560);
     field.show(now);
     temperature.show(now.temperature);
-    top_k.show(String(now.top_k % vocabulary.length)); // all of them is none left out
+    top_k.show(String(now.top_k % vocabulary.length)); // all: none is left out
     checkpoint.show(now.checkpoint);
     beside.show(now.beside);
     seed.textContent = `seed ${now.seed}`;

@@ -1,4 +1,4 @@
-"""A text written on by a trained character model."""
+"""A text that a trained character model continues."""
 
 from __future__ import annotations
 
@@ -20,27 +20,26 @@ Format = Literal["float24", "float32"]
 
 MAX_UNITS = 256
 MAX_LAYERS = 2
-MAX_CHARACTERS = 200  # of a vocabulary
+MAX_CHARACTERS = 200  # in a vocabulary
 MAX_PROMPT = 500
 MAX_TEMPERATURE = 10
 MAX_SEED = 2**32 - 1
 
 
 class CharacterWriter(anywidget.AnyWidget):
-    """A text written on by trained character models, the state carried on, and what they say comes next, two if asked.
+    """A text that trained character models continue, one or two at a time, and the characters they expect next.
 
-    models: by the name that the page calls them, such as the steps they were trained for, each a
+    models: by the names that the page shows, such as the steps they were trained for, each a
     :class:`rnnreport.models.CharLSTM` of at most 256 units and 2 layers. Their weights travel as :func:`float24`,
     993 kB in base64 for two layers of 128 units and 79 characters; :meth:`rounded` gives the model that the page
     computes with, in float64. (Half precision, a third smaller, moves some logits by 0.1 after long training.)
-    vocabulary: the characters in the order of the models' symbols, at most 200; words: for any of the names, what else
-    is said of the model.
+    vocabulary: the characters in the order of the models' symbols, at most 200; words: by name, a remark on that model.
 
     prompt: what is read first, 1 to 500 characters of the vocabulary; temperature: logits are divided by it before the
     softmax, from 0 (greedy: always the likeliest) to 10; top_k: how many of the likeliest characters are drawn from,
-    0 for all; checkpoint: which of the models writes, the last by default; beside: which writes beside it, with the
-    same prompt, settings and random numbers, "" for none; seed: of the draws, from 0 to 2³² - 1. A value outside raises
-    a TraitError that says so, here and on assignment.
+    0 for all; checkpoint: the model that writes, the last by default; beside: the model that writes beside it, with the
+    same prompt, settings and random numbers, "" for none; seed: of the draws, from 0 to 2³² - 1. Any other value raises
+    a TraitError with a clear message, here and on assignment.
 
     >>> from rnnreport.models import CharLSTM
     >>> models = {"untrained": CharLSTM(3, hidden_size=8), "as well": CharLSTM(3, hidden_size=8)}
@@ -95,7 +94,7 @@ class CharacterWriter(anywidget.AnyWidget):
 
     @staticmethod
     def rounded(model: CharLSTM) -> CharLSTM:
-        """A copy of the model with its weights rounded by :func:`float24`, of the same dtype; of a tied one, untied."""
+        """A copy of the model with weights rounded by :func:`float24`, in the same dtype; tied weights are untied."""
         import torch
 
         from rnnreport.models import CharLSTM
@@ -130,20 +129,20 @@ class CharacterWriter(anywidget.AnyWidget):
 
 
 def float24(numbers: np.ndarray) -> np.ndarray:
-    """Numbers rounded to 24 bits, as float32: sign, 8 bits of exponent, 15 of fraction, and a last byte that is 0."""
+    """Numbers rounded to 24 bits, as float32: a sign, 8 bits of exponent, 15 of fraction, and a last byte of 0."""
     bits = np.ascontiguousarray(numbers, "<f4").view("<u4")
     return ((bits + np.uint32(0x80)) & np.uint32(0xFFFFFF00)).view("<f4")
 
 
 def pack(name: str, model: CharLSTM, characters: int, format: Format = "float24") -> dict[str, Any]:
-    """The model as the page gets it: units, layers, format, and its weights in base64 in the order they are read in.
+    """The model as the page gets it: units, layers, format, and its weights in base64 in the order of reading.
 
     V characters, H units: what each character adds to the gates of the first layer, (V, 4 H); for each layer its bias,
     (4 H,), and its matrix, (4 H, H) in the first, (4 H, 2 H) in another, which reads the h below and then its own; the
     output layer's weights, (V, H), and bias, (V,). Gates are in torch.nn's order, i, f, g, o.
-    Raises a TraitError for what the page cannot run; ``name`` is what it calls the model.
+    Raises a TraitError for a model that the page cannot run; its message uses ``name``.
     """
-    from rnnreport.models import CharLSTM  # torch comes with the model only
+    from rnnreport.models import CharLSTM  # torch is imported only with a model
 
     if not isinstance(model, CharLSTM):
         raise TraitError(f"{name} must be a CharLSTM, not {type(model).__name__}.")
@@ -165,7 +164,7 @@ def pack(name: str, model: CharLSTM, characters: int, format: Format = "float24"
         parts |= {f"bias of layer {layer}": bias, f"weights of layer {layer}": matrix}
     head = (weight.detach().cpu().numpy() for weight in (model.head.weight, model.head.bias))
     parts |= zip(("output weights", "output bias"), head)
-    largest = np.finfo(np.float32).max / 2  # rounding does not reach infinity from there
+    largest = np.finfo(np.float32).max / 2  # up to here rounding cannot give infinity
     for part, numbers in parts.items():
         if np.abs(array(f"{part} of {name}", numbers, numbers.shape)).max() > largest:
             raise TraitError(f"{part} of {name} must hold numbers within ±{largest:.2g}, the range of {format}.")

@@ -1,6 +1,7 @@
 // The derivation of chapter 1, lines (A) to (F), on a problem of three steps, with a switch for each mistake that is
-// easily made. Every line is held against central differences, so that the page shows where an error enters and how far
-// it spreads; and a mistake can be planted, for the reader to find its line by what a check of the gradients says. A problem is { x, y, W_hx, W_hh, b_h, W_ph, b_p }, with x[t - 1] the input of step t and y the true class.
+// easily made. Every line is compared with central differences, so the page shows where an error enters and how far it
+// spreads. A mistake can also be planted: the reader looks for its line, with only a check of the weights' gradients.
+// A problem is { x, y, W_hx, W_hh, b_h, W_ph, b_p }: x[t - 1] is the input of step t, and y is the true class.
 
 import { button, formula, generator, html, mount, power, traits } from "./page.js";
 
@@ -17,8 +18,8 @@ const zeros = (rows, columns) => Array.from({ length: rows }, () => new Array(co
 const nudged = (value, by) => (by ? plus(value, by) : value);
 
 /**
- * Equations (1)-(3): { h, a, y_hat, loss }, h[t] being h(t) from h(0) = 0, and a[t - 1] the argument of tanh at step t.
- * `nudge` is added to what it names, { p, h, a }: so the loss can be asked what it feels of them.
+ * Equations (1)-(3): { h, a, y_hat, loss }. h[t] is h(t), from h(0) = 0; a[t - 1] is the argument of tanh at step t.
+ * `nudge`, { p, h, a }, is added to the quantities it names, to measure how the loss depends on them.
  */
 export function forward({ x, y, W_hx, W_hh, b_h, W_ph, b_p }, nudge = {}) {
   const h = [nudged(scaled(b_h, 0), nudge.h?.[0])];
@@ -32,7 +33,7 @@ export function forward({ x, y, W_hx, W_hh, b_h, W_ph, b_p }, nudge = {}) {
   return { h, a, y_hat: p.map((value) => Math.exp(value - logSum)), loss: logSum - p[y] };
 }
 
-/** What every line derives, with these switches flipped: an object of arrays, one for each line. */
+/** The results of all lines with these switches flipped: an object of arrays, one per line. */
 export function derive(problem, flips) {
   const flipped = (name) => flips.includes(name);
   const { W_hh, W_ph, x } = problem;
@@ -78,7 +79,7 @@ export function derive(problem, flips) {
 
 const STEP = 1e-5;
 
-/** The derivative of `output()` by every number of `array`, in the same shape: each is moved up and down a little. */
+/** The derivative of `output()` by every number of `array`, in the same shape, found by moving each up and down. */
 function central(array, output) {
   return array.map((entry, i) => {
     if (Array.isArray(entry)) return central(entry, output);
@@ -91,7 +92,7 @@ function central(array, output) {
   });
 }
 
-/** The same object as from `derive`, without any calculus: by central differences. */
+/** The same object as from `derive`, but by central differences, without calculus. */
 export function differences(problem) {
   const moved = structuredClone(problem);
   const [T, H] = [moved.x.length, moved.b_h.length];
@@ -120,8 +121,8 @@ export function relativeDifference(value, reference) {
   return difference === 0 ? 0 : difference / Math.hypot(...expected);
 }
 
-// The lines. A part that can be wrong stands as { as: how it should read, flips: { switch: [how it reads then, what the
-// switch says] } }; a part that is left out reads null.
+// The lines. A part that can be wrong is { as: the right text, flips: { switch: [the wrong text, its label] } }; the
+// wrong text is null if the part is left out.
 const slopePart = (line, t, around = (slope) => slope) => ({
   as: around(`(1 − h(${t})^{2})`),
   flips: {
@@ -214,9 +215,9 @@ const choices = (line) => line.right.filter((part) => part.flips).map((part) => 
 /** The switches that can be flipped, line by line. */
 export const flipNames = () => LINES.flatMap((line) => choices(line).flat());
 
-const RIGHT = 1e-6; // central differences are good to about 1e-9 here
+const RIGHT = 1e-6; // central differences are accurate to about 1e-9 here
 
-/** For each line its `name`, its relative `difference` from the truth and its verdict: right, wrong or inherited. */
+/** For each line its `name`, its relative `difference` from the truth and its `verdict`: right, wrong or inherited. */
 export function judge(problem, truth, flips) {
   const derived = derive(problem, flips);
   return LINES.map((line) => {
@@ -250,21 +251,21 @@ const plain = (words) => words.replace(/\^\{2\}/g, "²").replace(/[_{}]/g, "");
 const title = ({ tag, left }) => `(${tag}) ${plain(left.split(" = ")[0])}`;
 const list = (words) => (words.length > 1 ? `${words.slice(0, -1).join(", ")} and ${words.at(-1)}` : words[0]);
 
-/** The switches after one of them was turned. Of those for the same part of a line one at most is flipped. */
+/** The flipped switches after one of them was turned. At most one switch of a line's part is flipped. */
 export function toggled(flips, name, on) {
   const rivals = LINES.flatMap(choices).find((part) => part.includes(name));
   const others = flips.filter((flip) => (on ? !rivals.includes(flip) : flip !== name));
   return on ? [...others, name] : others;
 }
 
-// A planted bug is one switch, hidden from the reader, who sees what a check in practice would: the weights' gradients.
+// A planted bug is one hidden switch. The reader sees only what is checked in practice: the weights' gradients.
 const WEIGHTS = ["W_ph", "b_p", "W_hh", "W_hx", "b_h"];
 
 /** The switches that make a difference on this problem, so that a bug can be found. */
 export const findable = (problem, truth) =>
   flipNames().filter((flip) => judge(problem, truth, [flip]).some(({ verdict }) => verdict !== "right"));
 
-/** The switch behind a bug's number, 1, 2, …: all come once, in an order drawn at random, before any comes again. */
+/** The switch of a bug's number, 1, 2, …: each comes once, in random order, before any comes again. */
 export function planted(bug, switches) {
   const round = Math.floor((bug - 1) / switches.length);
   const draw = generator(round);
@@ -276,14 +277,14 @@ export function planted(bug, switches) {
   return order[(bug - 1) % switches.length];
 }
 
-/** What is told of a line while a bug is sought: its verdict once it was suspected, and of weights whether they differ. */
+/** What a line shows during a hunt: its verdict once it was suspected; before, for weights, whether they differ. */
 export function clue({ name, verdict }, suspected) {
   if (suspected.includes(name)) return verdict;
   if (!WEIGHTS.includes(name)) return "unchecked";
   return verdict === "right" ? "right" : "differs";
 }
 
-/** What is said while a bug is sought: what the check finds, then what became of the last line suspected. */
+/** The sentence during a hunt: what the check finds, later the result for the last line suspected. */
 export function describeHunt(judged, suspected, bug) {
   const titles = (names) => LINES.filter(({ name }) => names.includes(name)).map(title);
   if (!suspected.length) {
@@ -300,7 +301,7 @@ export function describeHunt(judged, suspected, bug) {
   return `No: ${titles([last])[0]} ${is}. Bug ${bug} hides in another one.`;
 }
 
-/** What is said of a bug that is found after so many tries, or given away, `tries` being 0. */
+/** The sentence on a bug that was found after this many tries, or was given away (`tries` is 0). */
 export function describeFound(judged, flip, bug, tries) {
   const at = LINES.findIndex((line) => choices(line).flat().includes(flip));
   const [, words] = LINES[at].right.map((part) => part.flips?.[flip]).find(Boolean);
@@ -309,7 +310,7 @@ export function describeFound(judged, flip, bug, tries) {
   return `${found}Bug ${bug} is in ${title(LINES[at])}: “${plain(words)}”. ${heirs(inherited)}`;
 }
 
-/** The formula of a line as nodes, with what is flipped marked. */
+/** The formula of a line as nodes, with the flipped parts marked. */
 function reading({ left, right }, flips) {
   const nodes = right.flatMap((part) => {
     if (!part.flips) return formula(part);
@@ -348,7 +349,7 @@ function lineItem(line, onFlip, onSuspect) {
   const outcome = html("span", { className: "outcome" }, verdict, suspect);
   const tag = html("span", { className: "tag" }, `(${line.tag})`);
   const item = html("li", {}, html("div", { className: "line" }, tag, equation, outcome), switches);
-  /** told: the line's verdict, or the clue to it; flips: those that the reader sees. */
+  /** told: the line's verdict or clue; flips: the switches that the reader sees flipped. */
   const show = (told, difference, flips, isHunt) => {
     item.className = told;
     equation.replaceChildren(...reading(line, flips));
@@ -371,15 +372,15 @@ function render({ model, el }) {
   const bugs = findable(problem, truth);
   const names = ["flips", "bug"];
   const { state, set, reset } = traits(model, names);
-  let bug, suspected, latest; // the bug that is sought, the lines suspected, the last bug that was planted
-  let found = {}; // the switch of the bug that was found last, and what is said of it
+  let bug, suspected, latest; // the bug of this hunt, the lines suspected, the last bug planted
+  let found = {}; // the switch of the last bug found, and the sentence on it
 
   const judged = (flips) => judge(problem, truth, flips);
   const reveal = (tries) => {
     const flip = planted(bug, bugs);
     found = { flip, says: describeFound(judged([flip]), flip, bug, tries) };
     set({ flips: [flip], bug: 0 });
-    plant.focus(); // what was pressed is gone
+    plant.focus(); // the button that was pressed is gone
   };
   const onSuspect = (name) => {
     suspected = [...suspected.filter((other) => other !== name), name];

@@ -24,13 +24,14 @@ MAX_BUG = 10**6
 class Derivation(anywidget.AnyWidget):
     """The derivation of chapter 1, lines (A) to (F), with switches that put mistakes into it, and bugs to find.
 
-    Every line is compared with finite differences in the page, so that a reader sees where an error enters and how far
-    it spreads. x: inputs (T, 1, D), T at least 2; y: class labels (1,); weights: W_hx, W_hh, b_h, W_ph, b_p, all as
-    :func:`rnnreport.gradients.draw` gives them, with as many classes as hidden units, since one of the mistakes is to
-    forget that W_ph is transposed. The time to draw grows with the number of weights: keep them few.
+    The page compares every line with finite differences, so that a reader sees where an error enters and how far it
+    spreads. x: inputs (T, 1, D), T at least 2; y: class labels (1,); weights: W_hx, W_hh, b_h, W_ph, b_p, all as
+    :func:`rnnreport.gradients.draw` gives them. There must be as many classes as hidden units, since one of the
+    mistakes is to forget that W_ph is transposed. Drawing takes longer with more weights: keep them few.
 
-    flips: which switches are flipped, some of ``FLIPS``; bug: the number of a planted mistake, from 1 on, of which the
-    reader sees only what the gradients of the weights say, 0 for none. Anything else raises a TraitError that says so.
+    flips: the flipped switches, some of ``FLIPS``; bug: the number of a planted mistake, from 1 on, 0 for none. Of a
+    bug the reader sees only its effect on the weights' gradients. Any other value raises a TraitError with a clear
+    message.
 
     >>> from rnnreport import gradients
     >>> Derivation(*gradients.draw(3, 1, 2, 3, 3, seed=0)).flips = ["A.sign"]

@@ -1,4 +1,4 @@
-// The temporal gate, and what many of them come to.
+// The temporal gate, and counts over many gates.
 
 import { percent, svgNode } from "./page.js";
 
@@ -12,20 +12,20 @@ export function temporalGate(t, tau, s, rOn, leak = 0) {
   return leak * phi;
 }
 
-/** The whole steps from 1 to length at which a gate is open, whatever leaks where it is shut. */
+/** The whole steps from 1 to length at which a gate is open; a leak does not count. */
 export function openSteps({ tau, s, r_on }, length) {
   const open = [];
   for (let t = 1; t <= length; t++) if (temporalGate(t, tau, s, r_on) > 1e-9) open.push(t); // less is rounding of t - s
   return open;
 }
 
-/** A shade over these whole steps, half a step to either side. x: where a time stands; top, bottom: from where to where. */
+/** A shade over these whole steps, half a step to either side. x: the place of a time; top, bottom: its ends. */
 export function shade(steps, x, top, bottom) {
   const bars = steps.map((t) => `M${x(t - 0.5).toFixed(2)},${top} H${x(t + 0.5).toFixed(2)} V${bottom} H${x(t - 0.5).toFixed(2)} Z`);
   return svgNode("path", { class: "loud", d: bars.join(" ") });
 }
 
-/** At how many of the steps from 1 to length how many of the units are open. opens: for each unit its open steps. */
+/** How many units are open at how many of the steps from 1 to length. opens: for each unit its open steps. */
 export function unitsOpen(opens, length) {
   const counts = new Array(length).fill(0);
   for (const steps of opens) for (const t of steps) counts[t - 1]++;

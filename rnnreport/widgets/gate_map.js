@@ -1,18 +1,18 @@
-// The map that shows of many units at which steps they are open.
+// The map that shows at which steps many units are open.
 
 import { isDead, shade, temporalGate, unitsOpen } from "./gate.js";
 import { html, lay, line, number, svgNode, text } from "./page.js";
 
 const MAP = { top: 24, right: 6, bottom: 98, left: 38 };
-const COUNTS = { top: 26, height: 30 }; // below the map: how many units are open
+const COUNTS = { top: 26, height: 30 }; // below the map: the number of open units
 const GREEN = [0, 158, 115]; // --curve
-const FAINTEST = 0.4; // of what is open at all
+const FAINTEST = 0.4; // opacity of the least open steps
 
-const rowHeight = (units) => Math.max(1, Math.round(256 / units)); // whole pixels, else some come out larger
+const rowHeight = (units) => Math.max(1, Math.round(256 / units)); // whole pixels, or some rows come out larger
 
 /**
- * Paints units (rows) by steps (columns), each step as strong as k there. Where there are more steps than columns, a
- * column shows the strongest of its steps, so that none is lost. strengths: how strong a unit is drawn, from 0 to 1.
+ * Paints units (rows) by steps (columns), each step as strong as k there. If there are more steps than columns, a
+ * column shows the strongest of its steps, so that none is lost. strengths: how strong each unit is drawn, from 0 to 1.
  */
 function paint(canvas, gates, opens, strengths, length, pixels) {
   const columns = Math.min(length, Math.max(1, Math.round(pixels)));
@@ -34,7 +34,7 @@ function paint(canvas, gates, opens, strengths, length, pixels) {
 
 const NICE = [-2, -1, 0, 1, 2, 3, 4].flatMap((power) => [1, 2, 5].map((digit) => Number(`${digit}e${power}`)));
 
-/** What lies around and over the map, as the children of an <svg>. periods: the rows', from the shortest on. */
+/** Everything around and over the map, as the children of an <svg>. periods: of the rows, from the shortest on. */
 function frame(periods, opens, length, loud, { width, height, names }) {
   const [left, right, top, bottom] = [MAP.left, width - MAP.right, MAP.top, MAP.top + height];
   const x = (t) => left + (t / length) * (right - left);
@@ -48,7 +48,7 @@ function frame(periods, opens, length, loud, { width, height, names }) {
   const dead = opens.flatMap((open, row) => (isDead(open) ? [`M${left},${y(row + 0.5).toFixed(2)} H${right}`] : []));
   nodes.push(svgNode("path", { class: "dead", d: dead.join(" "), "stroke-width": Math.max(0.8, 0.6 * y(1) - 0.6 * top) }));
 
-  let last = -Infinity; // where the last label stands: the next keeps its distance
+  let last = -Infinity; // the place of the last label: the next keeps a distance
   for (const period of NICE) {
     const row = periods.findIndex((tau) => tau >= period);
     if (row < 0 || (row === 0 && period < periods[0]) || y(row) - last < 15) continue;
@@ -75,7 +75,7 @@ function frame(periods, opens, length, loud, { width, height, names }) {
   return nodes;
 }
 
-/** The map: { node, show }. One row per unit, in the order of `gates`, which is that of `periods`; names: what rows are; loud: steps to shade. */
+/** The map: { node, show }. One row per unit, ordered as `gates` and `periods`; names: of rows; loud: shaded steps. */
 export function gateMap(names) {
   const canvas = html("canvas", {});
   canvas.setAttribute("role", "img");

@@ -1,11 +1,11 @@
-// Many temporal gates with periods and shifts drawn at random: at which steps of a sequence which of them are open, and
-// how many never are. All is computed here, from random numbers that come with the page.
+// Many temporal gates with periods and shifts drawn at random: the steps of a sequence at which each is open, and how
+// many never open. Everything is computed here, from random numbers that come with the page.
 
 import { isDead, openSteps, outOf, unitsOpen } from "./gate.js";
 import { gateMap } from "./gate_map.js";
 import { html, inSteps, mount, number, ratioStops, slider, swatch, traits } from "./page.js";
 
-/** The units' { tau, s, r_on }, ordered by period: GatePopulation.gates of gate_population.py. */
+/** The units' { tau, s, r_on }, as GatePopulation.gates of gate_population.py, but ordered by period. */
 export function population({ u_tau, u_s }, { shortest, longest, r_on }) {
   const gates = u_tau.map((u, unit) => {
     const tau = shortest ** (1 - u) * longest ** u;

@@ -12,15 +12,15 @@ from rnnreport.widgets.page import CSS, MAX_STEPS, MAX_UNITS, Integer, Number, m
 
 
 class GatePopulation(anywidget.AnyWidget):
-    """At which whole steps of a sequence many temporal gates are open, their periods and shifts drawn at random.
+    """The steps of a sequence at which many temporal gates are open, with periods and shifts drawn at random.
 
     Periods are log-uniform, tau = shortest^(1 - u_tau) longest^u_tau, shifts uniform, s = u_s tau, as
-    :meth:`rnnreport.models.TemporalGateLSTM.draw_gate` draws them; ``u_tau`` and ``u_s``, in [0, 1), are drawn once,
-    from the seed, and stay when a slider moves. units: how many, from 1 to 512.
+    :meth:`rnnreport.models.TemporalGateLSTM.draw_gate` draws them. ``u_tau`` and ``u_s``, in [0, 1), are drawn once
+    from the seed and do not change when a slider moves. units: how many, from 1 to 512.
 
     shortest, longest: the ends of the periods, 0 < shortest <= longest, in steps; r_on: open ratio of all, in (0, 1];
-    length: T, from 1 to 1000. A value outside raises a TraitError that says so, here and on assignment; to move both
-    ends past where they are, assign them within ``hold_trait_notifications()``.
+    length: T, from 1 to 1000. Any other value raises a TraitError with a clear message, here and on assignment. To move
+    both ends beyond the present range, assign them within ``hold_trait_notifications()``.
 
     >>> population = GatePopulation(units=128, shortest=1, longest=40, length=20)
     >>> tau, s, r_on = population.gates()  # of what is drawn now

@@ -1,5 +1,5 @@
 // How a network's temporal gates moved while it was trained: at which steps its units are open, and their periods
-// against their open ratios or shifts. What was learned comes with the page; all else is computed here.
+// against their open ratios or shifts. The learned gates come with the page; everything else is computed here.
 
 import { isDead, openSteps, outOf } from "./gate.js";
 import { gateMap } from "./gate_map.js";
@@ -8,7 +8,7 @@ import {
 } from "./page.js";
 import { decode } from "./weights.js";
 
-/** The snapshots: for each a list of the units' { tau, s, r_on, strength }, ordered by their period at the start. */
+/** For each snapshot a list of the units' { tau, s, r_on, strength }, ordered by their period at the start. */
 export function unpack({ steps, tau, s, r_on, weight }) {
   const parts = [tau, s, r_on, weight].map((numbers) => decode(numbers, "float32"));
   const units = parts[0].length / steps.length;
@@ -27,14 +27,14 @@ export const deadUnits = (gates, length) => gates.filter((gate) => isDead(openSt
 
 const rounded = (value) => String(Number(value.toPrecision(3))).replace("-", "−");
 
-/** The largest change of one of the three from then to now, { from, to }; of periods the largest by ratio. */
+/** The largest change of one of the three from then to now, { from, to }; for periods the largest ratio. */
 export function largestChange(name, then, now) {
   const size = (a, b) => (name === "tau" ? Math.abs(Math.log(b / a)) : Math.abs(b - a));
   const pairs = then.map((gate, unit) => ({ from: gate[name], to: now[unit][name] }));
   return pairs.reduce((most, pair) => (size(pair.from, pair.to) > size(most.from, most.to) ? pair : most));
 }
 
-/** Which share of all that units open falls into the noise. opens: for each unit its open steps; loud: the noisy steps. */
+/** The share of all units' open steps that falls into the noise. opens: each unit's open steps; loud: noisy steps. */
 export function inNoise(opens, loud) {
   const noisy = new Set(loud);
   const all = opens.flat();
@@ -42,8 +42,8 @@ export function inNoise(opens, loud) {
 }
 
 /**
- * A snapshot in words. For every snapshot, dead: how many of the units never open; noise: which share of their openings
- * falls into the noise, if there is noise.
+ * A snapshot in words. dead: for every snapshot, how many units never open; noise: for every snapshot, the share of
+ * openings that falls into the noise, if there is noise.
  */
 export function describe(snapshots, dead, { steps, snapshot, length }, noise = []) {
   const [first, now] = [snapshots[0], snapshots[snapshot]];
@@ -63,14 +63,14 @@ export function describe(snapshots, dead, { steps, snapshot, length }, noise = [
 const SCATTER = { top: 24, right: 12, bottom: 48, left: 44, height: 378 };
 const AGAINST = { r_on: "open ratio", s: "shift s" };
 
-/** From the least to the largest of the numbers, with some room. */
+/** The range of the numbers, with some room. */
 function range(numbers) {
   const [least, most] = [Math.min(...numbers), Math.max(...numbers)];
   const room = 0.06 * (most - least) || 0.5 * Math.abs(most) || 1;
   return [least - room, most + room];
 }
 
-/** Some five round numbers within a range. */
+/** About five round numbers within a range. */
 function ticks([low, high]) {
   const rough = (high - low) / 5;
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -79,7 +79,7 @@ function ticks([low, high]) {
   return Array.from({ length: Math.floor(high / between) - first + 1 }, (_, at) => Number(((first + at) * between).toPrecision(6)));
 }
 
-/** Periods across, open ratios or shifts up, as the children of an <svg>: rings at the start, dots and crosses now. */
+/** Open ratios or shifts over periods, as the children of an <svg>: rings at the start, dots and crosses now. */
 function scatter(snapshots, opens, { snapshot, against }, width) {
   const all = snapshots.flat();
   const [left, right] = [SCATTER.left, width - SCATTER.right];
@@ -123,8 +123,8 @@ function scatter(snapshots, opens, { snapshot, against }, width) {
 const CURVE = { top: 24, right: 12, bottom: 24, left: 38, height: 104 };
 
 /**
- * A number for each snapshot, over training, as the children of an <svg>; the snapshot is marked.
- * most: the top of the axis; ends: what stands there and at 0; level: where a dotted line lies, if any.
+ * One number per snapshot, over training, as the children of an <svg>; the present snapshot is marked.
+ * most: the top of the axis; ends: the labels there and at 0; level: the place of a dotted line, if any.
  */
 function overTraining(values, { steps, snapshot }, { title, most, ends, level }, width) {
   const [left, right, top, bottom] = [CURVE.left, width - CURVE.right, CURVE.top, CURVE.height - CURVE.bottom];
@@ -147,8 +147,8 @@ function overTraining(values, { steps, snapshot }, { title, most, ends, level },
   ];
 }
 
-const PLAY = 200; // milliseconds a snapshot
-const CALM = 1200; // where the reader has asked for less motion; nothing slides from one to the next
+const PLAY = 200; // milliseconds per snapshot
+const CALM = 1200; // if the reader has asked for less motion; nothing slides between snapshots
 
 function render({ model, el }) {
   const data = traits(model, ["steps", "tau", "s", "r_on", "weight", "length", "loud", "words"]).state();
@@ -200,7 +200,7 @@ function render({ model, el }) {
     const now = state();
     const gates = snapshots[now.snapshot];
     const opens = gates.map((gate) => openSteps(gate, length));
-    const columns = width < 560 || loud.length ? 1 : 2; // what is shaded takes the whole width
+    const columns = width < 560 || loud.length ? 1 : 2; // shaded steps need the whole width
     const each = (width - 20 * (columns - 1)) / columns;
     pair.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
     slide.show(steps[now.snapshot]);

@@ -19,13 +19,13 @@ class GateReplay(anywidget.AnyWidget):
     """How the gates of a network's units moved while it was trained, snapshot by snapshot.
 
     steps: the training steps of the snapshots, S increasing integers, S at least 2; tau, s, r_on: (S, H) each, H at
-    most 512 and S H at most 6400; they travel as float32. length: T, from 1 to 1000: whether a unit is open is seen at
+    most 512 and S H at most 6400; they travel as float32. length: T, from 1 to 1000; units are shown open or shut at
     the whole steps 1…T. weight: (S, H) or (H,), >= 0 and not all 0, how much a unit matters: drawn as strength and
-    size. loud: steps of 1…T at which the units read noise: shaded, and the share of the openings that falls into them
-    is drawn over training. words: what is said below, for example what weight is and where the run is from.
+    size. loud: steps of 1…T at which the units read noise. They are shaded, and their share of the openings is drawn
+    over training. words: the text below, for example what weight is and where the run is from.
 
-    snapshot: which one is drawn, from 0 to S - 1; against: "r_on" or "s", what is drawn against tau. A value outside
-    raises a TraitError that says so, here and on assignment.
+    snapshot: the one that is drawn, from 0 to S - 1; against: "r_on" or "s", drawn against tau. Any other value raises
+    a TraitError with a clear message, here and on assignment.
 
     >>> tau, s, r_on = np.array([[2.0, 9.0], [2.2, 8.0]]), np.zeros((2, 2)), np.full((2, 2), 0.1)
     >>> GateReplay([0, 100], tau, s, r_on, length=20).snapshot = 1  # the drawing follows
@@ -78,7 +78,7 @@ class GateReplay(anywidget.AnyWidget):
         self.set_trait("length", length)
         self.set_trait("loud", list(loud))
         self.set_trait("words", words)
-        self.set_trait("snapshot", snapshot)  # after steps, which say how many there are
+        self.set_trait("snapshot", snapshot)  # after steps, which limit it
         self.set_trait("against", against)
 
     @validate("loud")
@@ -93,7 +93,7 @@ class GateReplay(anywidget.AnyWidget):
 
 
 def _single(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """The value as finite float32 numbers of that shape, or a TraitError."""
+    """The value as finite float32 numbers of that shape. Raises TraitError."""
     with np.errstate(over="ignore"):
         numbers = array(name, value, shape).astype("<f4")
     _require(name, numbers, "within the range of float32", np.isfinite(numbers))
@@ -101,7 +101,7 @@ def _single(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _strengths(weight: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """The weight over its largest number."""
+    """The weight divided by its largest number."""
     numbers = _single("weight", weight, shape if np.ndim(weight) == 2 else shape[1:])
     _require("weight", numbers, ">= 0", numbers >= 0)
     if not numbers.any():

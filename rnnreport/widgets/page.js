@@ -1,6 +1,6 @@
-// What the widgets share: nodes, numbers and formulas, sliders, and how one stands in its page.
+// What the widgets share: nodes, numbers and formulas, sliders, and how a widget is placed in its page.
 
-/** A number with at most two decimals, or four where two would leave nothing of it; by its power of ten if that is far off. */
+/** A number with at most two decimals, or four if two would leave nothing; with a power of ten if it is far from 1. */
 export function number(value) {
   const size = Math.abs(value);
   if (value && (size < 5e-5 || size >= 1e9)) return (value < 0 ? "-" : "") + power(Math.log(size));
@@ -11,13 +11,13 @@ export function number(value) {
 /** "1 step", "2.5 steps". */
 export const inSteps = (count) => `${number(count)} step${count === 1 ? "" : "s"}`;
 
-/** A share in words of at most two digits; what is nearly all or nearly nothing is not called so. */
+/** A share in words with at most two digits; nearly all is not called all, nor nearly nothing nothing. */
 export const percent = (share) =>
   share > 0.995 ? "over 99%" : share < 0.005 ? "under 1%" : `${Math.round(100 * share)}%`;
 
 export const sigmoid = (value) => 1 / (1 + Math.exp(-value));
 
-/** exp(log) rounded to that many digits, however far outside the range of floats: "0.48", "6.4·10⁻¹²". */
+/** exp(log) rounded to that many digits, even far outside the range of floats: "0.48", "6.4·10⁻¹²". */
 export function power(log, digits = 2) {
   if (!Number.isFinite(log)) return log > 0 ? "∞" : "0";
   let exponent = Math.floor(log / Math.LN10);
@@ -30,7 +30,7 @@ export function power(log, digits = 2) {
 export const tenTo = (exponent) => "10" + [...String(exponent)].map((sign) => RAISED[sign]).join("");
 const RAISED = { "-": "⁻", ...Object.fromEntries([..."⁰¹²³⁴⁵⁶⁷⁸⁹"].entries()) };
 
-/** Random numbers in (0, 1] from a seed, the same on every machine: a counter, and the last lines of MurmurHash3. */
+/** Random numbers in (0, 1] from a seed, the same on every machine: a counter and MurmurHash3's last lines. */
 export function generator(seed) {
   let counter = seed;
   return () => {
@@ -62,7 +62,7 @@ export function html(name, properties, ...children) {
   return node;
 }
 
-/** A formula as nodes: "W_{hh}^{2}" with its sub- and superscript, and single letters in italics. */
+/** A formula as nodes: "W_{hh}^{2}" with its subscript and superscript, and single letters in italics. */
 export function formula(text) {
   return [...text.matchAll(/_\{([^}]*)\}|\^\{([^}]*)\}|(\p{L}+)|[^\p{L}_^]+/gu)].map(([whole, below, above, letters]) =>
     below !== undefined ? html("sub", {}, ...formula(below))
@@ -78,7 +78,7 @@ export function button(words, onClick) {
   return node;
 }
 
-/** Lays a canvas into a drawing, both measured in pixels, by shares of it: on paper, where nothing is drawn anew, both shrink. */
+/** Places a canvas in a drawing, both in pixels, by shares: so both shrink on paper, where nothing is drawn again. */
 export function lay(canvas, { left, top, width, height }, whole) {
   const share = (length, of) => `${(100 * length) / of}%`;
   Object.assign(canvas.style, {
@@ -97,7 +97,7 @@ export function swatch(kind, d = "M0,4 L28,4") {
 }
 
 /**
- * A labelled slider for one trait: { row, show }, `show` taking the trait's value, and the slider's end if it moves.
+ * A labelled slider for one trait: { row, show }. `show` takes the trait's value, and the slider's end if it moves.
  * stops: the only values that it takes, in order, instead of min, max and step.
  */
 export function slider(label, { name, min, max, step, unit, stops }, onInput) {
@@ -122,7 +122,7 @@ export function slider(label, { name, min, max, step, unit, stops }, onInput) {
   return { row: [html("label", { htmlFor: id }, ...label), input, readout], show };
 }
 
-/** Stops for a slider from one number to another, equal ratios apart but for rounding to `decimals`. */
+/** Stops for a slider from one number to another, at equal ratios, rounded to `decimals`. */
 export function ratioStops(from, to, decimals) {
   const stops = Array.from({ length: 161 }, (_, at) => Number((from * (to / from) ** (at / 160)).toFixed(decimals)));
   return [...new Set(stops)];
@@ -143,7 +143,7 @@ export function choice(name, label, options, onChange) {
   return { node, show };
 }
 
-/** A button that plays one step after the other and pauses, { play, pause }; the sentence is not read out meanwhile. */
+/** A button that plays the steps one by one and pauses, { play, pause }; meanwhile the sentence is not read out. */
 export function player({ milliseconds, isLast, toStart, forward }, sentence) {
   let timer;
   const pause = () => {
@@ -165,7 +165,7 @@ export function player({ milliseconds, isLast, toStart, forward }, sentence) {
   return { play, pause };
 }
 
-/** The named traits of a widget's model: { state, set, reset }, the last a button that brings back the first values. */
+/** The named traits of a widget's model: { state, set, reset }; reset is a button that restores the first values. */
 export function traits(model, names) {
   const state = () => Object.fromEntries(names.map((name) => [name, model.get(name)]));
   const set = (values) => {
@@ -176,7 +176,7 @@ export function traits(model, names) {
   return { state, set, reset: button("Reset", () => set(initial)) };
 }
 
-/** Shows the nodes in `el` and calls redraw(width), now and when a trait or the width changes. Returns how to stop. */
+/** Shows the nodes in `el`; calls redraw(width) now and when a trait or the width changes. Returns a stop function. */
 export function mount({ model, el }, names, nodes, redraw) {
   const root = html("div", { className: "rnnreport-widget" }, ...nodes);
   root.addEventListener("keydown", (event) => {

@@ -1,4 +1,4 @@
-"""What the widgets share on Python's side, as ``page.js`` is what their modules share."""
+"""What the widgets' classes share; ``page.js`` holds what their scripts share."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def module(name: str) -> str:
 
 
 class _Clear:
-    """Mixed into a trait: what it does not take is refused in one sentence, with its name and all that is allowed."""
+    """Mixed into a trait: refuses any other value in one sentence, with the trait's name and all that is allowed."""
 
     def validate(self, obj: Any, value: Any) -> Any:
-        """The value as the trait holds it, or a TraitError."""
+        """The value as the trait holds it. Raises TraitError."""
         with suppress(TraitError):
             taken = super().validate(obj, value)  # type: ignore[misc]
             if self.holds(taken):
@@ -50,7 +50,7 @@ class _Clear:
         raise TraitError(f"{self.name} must be {self.info()}, not {brief(value)}.")  # type: ignore[attr-defined]
 
     def holds(self, value: Any) -> bool:
-        """Whether a value is allowed that the trait itself would take."""
+        """Whether a value that the trait itself would take is allowed."""
         return True
 
 
@@ -73,7 +73,7 @@ class Number(_Clear, Float):
 
 
 class Integer(_Clear, Int):
-    """An integer from ``min`` to ``max``, both of which are given."""
+    """An integer from ``min`` to ``max``, which must both be given."""
 
     def info(self) -> str:
         """What is allowed."""
@@ -89,14 +89,14 @@ class Choice(_Clear, Enum):
 
 
 def checked(proposal: Any, allowed: str, holds: Any) -> Any:
-    """The proposed value, or a TraitError that names the trait, the value and what is allowed (NaN never is)."""
+    """The proposed value. Raises a TraitError with the trait's name, the value and what is allowed (NaN never is)."""
     if not holds(proposal.value):
         raise TraitError(f"{proposal.trait.name} must be {allowed}, not {brief(proposal.value)}.")
     return proposal.value
 
 
 def array(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """The value as float64 numbers of that shape, or a TraitError."""
+    """The value as float64 numbers of that shape. Raises TraitError."""
     array = np.asarray(value, dtype=np.float64)
     if array.shape != shape or 0 in shape:
         raise TraitError(f"{name} must have shape {shape} here, not {array.shape}.")

@@ -1,5 +1,5 @@
-// A palindrome that the reader types, read by trained networks in the page: their states and gates step by step, and
-// the digit that each would say next. The weights come with the page, as float16; all is computed here, in float64.
+// Trained networks in the page read a palindrome that the reader types: their states and gates step by step, and the
+// digit that each would give next. The weights come with the page, as float16; all is computed here, in float64.
 
 import {
   button, choice, html, lay, line, mount, number, percent, player, sigmoid, slider, svgNode, swatch, text, traits,
@@ -25,8 +25,8 @@ function rowTimes(matrix, row, vector) {
 }
 
 /**
- * The network reads the digits: for every step { h, logits } by equations (1) and (2), and of an LSTM { c, i, f, g, o }
- * too, by (4) to (9). rnnreport.cells for one sequence, from a state of zeros.
+ * The network reads the digits: for every step { h, logits } by equations (1) and (2), and for an LSTM also
+ * { c, i, f, g, o } by (4) to (9). As rnnreport.cells for one sequence, from a state of zeros.
  */
 export function run({ model, encoding, units, W_x, W_h, b, W_ph, b_p }, digits) {
   const input = (row, digit) => (encoding === "one-hot" ? W_x[row * 10 + digit] : W_x[row] * digit);
@@ -60,16 +60,16 @@ const reversed = (digits) => [...digits].reverse().join("");
 
 const isPalindrome = (digits) => digits === reversed(digits);
 
-/** The palindrome whose left half this is, the digit in the middle included where its length is odd. */
+/** The palindrome with this left half, which includes the middle digit if the length is odd. */
 const palindrome = (left, length) => left + reversed(left).slice(length % 2);
 
-/** The digits and, unless they are a palindrome, their mirror image after them: of even length, or the last not repeated. */
+/** The digits, followed by their mirror image unless they are a palindrome; for odd length the last is not repeated. */
 export function mirror(digits, isEven) {
   if (digits.length > 1 && isPalindrome(digits)) return digits;
   return palindrome(digits, isEven || digits.length === 1 ? 0 : 1);
 }
 
-/** What a text field holds, as digits that can be read, and a word about what had to be left out. */
+/** The content of a text field as digits that can be read, and a note on what was left out. */
 export function cleaned(typed) {
   const found = typed.replace(/[^0-9]/g, "");
   const digits = found.slice(0, MAX_DIGITS);
@@ -80,7 +80,7 @@ export function cleaned(typed) {
   return { digits, note: notes.join(" ") };
 }
 
-/** What is seen at a step, in words. answers: for every network { name, shares }, its probability of each digit. */
+/** A step in words. answers: for every network { name, shares }, its probability of each digit. */
 export function describe(answers, { digits, step, trained_length }) {
   const read = digits.length - 1;
   const [first, last] = [digits[0], digits[read]];
@@ -101,7 +101,7 @@ export function describe(answers, { digits, step, trained_length }) {
   return sentences.join(" ");
 }
 
-// What can be drawn of an LSTM. Gates are shares, from 0 to 1; the rest has a sign.
+// What can be drawn of an LSTM. Gates are shares from 0 to 1; the others are signed.
 const QUANTITIES = {
   c: "cell c",
   h: "state h",
@@ -112,25 +112,25 @@ const QUANTITIES = {
 };
 const SHARES = "ifo";
 
-// Of middling lightness, and as transparent as the value is near zero: so they fade into light and dark paper alike.
+// Colours of medium lightness, more transparent the nearer a value is to zero: they fade on light and dark pages alike.
 const POSITIVE = [22, 152, 84];
 const NEGATIVE = [166, 77, 196];
 const SHARE = [180, 127, 0];
 const rgb = (colour, alpha) => `rgb(${colour.join(" ")} / ${alpha})`;
 
-/** The value that gets the full colour, as do those beyond: of a cell c, that from which on tanh(c) hardly changes. */
+/** The value from which on the colour is full: for a cell c, the one beyond which tanh(c) hardly changes. */
 const fullColour = (shown) => (shown === "c" ? 3 : 1);
 
 /**
- * The units in the order of their weight for the right answer, the largest first. Where a network is about to say it,
- * units with a positive state gather at the top and those with a negative one at the bottom, whatever was read since.
+ * The units ordered by their weight for the right answer, the largest first. If a network is about to give it, units
+ * with a positive state gather at the top and those with a negative one at the bottom, whatever was read since.
  */
 export function order({ W_ph, units }, answer) {
   const weights = W_ph.slice(answer * units, (answer + 1) * units);
   return [...weights.keys()].sort((one, other) => weights[other] - weights[one]);
 }
 
-/** Paints units (rows) by steps (columns), a pixel each: the page makes the pixels larger. */
+/** Paints units (rows) by steps (columns), one pixel each: the page enlarges the pixels. */
 function paint(canvas, steps, shown, rows) {
   [canvas.width, canvas.height] = [steps.length, rows.length];
   const context = canvas.getContext("2d");
@@ -154,7 +154,7 @@ function box(...corners) {
   return `M${x1},${y1} H${x2} V${y2} H${x1} Z`;
 }
 
-/** What lies around and over the heat map, as the children of an <svg>: axes, the step, and a veil on later ones. */
+/** Everything around and over the heat map, as the children of an <svg>: axes, the step, and a veil on later steps. */
 function frame({ digits, step }, width, height) {
   const steps = digits.length - 1;
   const [left, right, top, bottom] = [MARGIN.left, width - MARGIN.right, MARGIN.top, MARGIN.top + height];
@@ -184,7 +184,7 @@ function frame({ digits, step }, width, height) {
 
 const BARS = { height: 158, top: 40, bottom: 26 };
 
-/** The probability of each digit as bars, the right answer marked, as the children of an <svg>. */
+/** The probability of each digit as bars, with the right answer marked, as the children of an <svg>. */
 function bars(shares, { digits, step }, model, width) {
   const answer = Number(digits[0]);
   const [left, right, top, bottom] = [MARGIN.left, width - MARGIN.right, BARS.top, BARS.height - BARS.bottom];
@@ -230,7 +230,7 @@ function scale() {
 function panel(packed) {
   const network = unpack(packed);
   const { name, model, units, words } = network;
-  const height = units * Math.max(1, Math.round(224 / units)); // whole pixels a row, else some come out larger
+  const height = units * Math.max(1, Math.round(224 / units)); // whole pixels, or some rows come out larger
   const { top, right, bottom, left } = MARGIN;
   const canvas = html("canvas", {});
   canvas.setAttribute("role", "img");
@@ -249,7 +249,7 @@ function panel(packed) {
   );
   node.setAttribute("aria-label", name);
 
-  let digits, steps, painted; // what was computed and painted last: a step alone asks for neither again
+  let digits, steps, painted; // what was computed and painted last: a new step alone needs neither again
   const read = (state) => {
     if (state.digits !== digits) {
       digits = state.digits;
@@ -294,7 +294,7 @@ function describeBars(name, shares, { digits, step }) {
   return `What the ${name} would say after step ${step}: ${list}. The right answer is ${digits[0]}.`;
 }
 
-/** The digits in a row of boxes: which are read, which is the answer, which is asked for. */
+/** The digits in a row of boxes: those that are read, the answer, and the one that is asked for. */
 function boxes({ digits, step }) {
   const last = digits.length - 1;
   const nodes = [...digits].map((digit, at) => {
@@ -320,7 +320,7 @@ function digitField(trained_length, state, onDigits) {
     if (digits.length >= 2) onDigits(digits);
   };
   field.addEventListener("input", ({ isComposing }) => isComposing || read());
-  field.addEventListener("compositionend", read); // what an input method has not finished is left alone
+  field.addEventListener("compositionend", read); // unfinished text of an input method is left alone
   const settle = () => {
     field.value = state().digits; // it may hold a single digit, or none
     note.textContent = "";
@@ -339,7 +339,7 @@ function digitField(trained_length, state, onDigits) {
     onDigits(palindrome(left.join(""), trained_length));
     settle();
   });
-  let drawn; // a text that cannot be read stands until the digits change by other ways
+  let drawn; // a text that cannot be read stays until the digits change in another way
   const show = ({ digits }) => {
     if (drawn !== digits && field.value !== digits) settle();
     drawn = digits;
@@ -348,7 +348,7 @@ function digitField(trained_length, state, onDigits) {
   return { nodes: [html("div", { className: "typed" }, label, mirrored, random), note], show, settle };
 }
 
-const PLAY = 450; // milliseconds a step; nothing slides, so that there is no motion to reduce
+const PLAY = 450; // milliseconds per step; nothing slides, so there is no motion to reduce
 
 const GAP = 20; // pixels between two networks
 
@@ -358,7 +358,7 @@ function render({ model, el }) {
   const names = ["digits", "step", "shown"];
   const { state: given, set, reset } = traits(model, names);
   const state = () => {
-    const now = given(); // traits change one by one, so that there may be fewer digits than steps for a moment
+    const now = given(); // traits change one by one, so for a moment there may be fewer digits than steps
     return { ...now, trained_length, step: Math.min(now.step, now.digits.length - 1) };
   };
 

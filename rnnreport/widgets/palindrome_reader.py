@@ -1,4 +1,4 @@
-"""A palindrome read by trained networks."""
+"""A palindrome that trained networks read."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from rnnreport.models import PalindromeClassifier
 
 MAX_DIGITS = 60
-PI = "314159265358979323846264338327"  # half of what a reader sees before typing
+PI = "314159265358979323846264338327"  # the left half of the first palindrome shown
 QUANTITIES = ("c", "h", "i", "f", "o", "g")
 
 
 class PalindromeReader(anywidget.AnyWidget):
-    """A palindrome read by trained networks, step by step: states, gates and the digit that each would say next.
+    """A palindrome that trained networks read step by step: states, gates, and the digit each would give next.
 
-    networks: RNNs and LSTMs by the name that the page calls them, of 128 units at most, each a
+    networks: RNNs and LSTMs by the names that the page shows, of 128 units at most, each a
     :class:`rnnreport.models.PalindromeClassifier`. Their weights travel as float16, 250 kB for an RNN and an LSTM of
     128 units; :meth:`rounded` gives the network that the page computes with, in float64. trained_length: T of the
-    palindromes they were trained on, from 2 to 60; words: for any of the names, what else is said of the network.
+    palindromes they were trained on, from 2 to 60; words: by name, a remark on that network.
 
-    digits: what is read, but for the last, 2 to 60 of 0-9, a palindrome of the trained length by default; step: how
-    many of them are read, from 1 to T - 1, about half by default; shown: which of c, h, i, f, o, g is drawn of an LSTM.
-    A value outside raises a TraitError that says so, here and on assignment.
+    digits: 2 to 60 digits 0-9, all but the last of which are read; by default a palindrome of the trained length. step:
+    how many of them are read, from 1 to T - 1, about half by default; shown: which of c, h, i, f, o, g is drawn of an
+    LSTM. Any other value raises a TraitError with a clear message, here and on assignment.
 
     >>> from rnnreport.models import PalindromeClassifier
     >>> networks = {"RNN": PalindromeClassifier("rnn", 8), "LSTM": PalindromeClassifier("lstm", 8)}
@@ -71,12 +71,12 @@ class PalindromeReader(anywidget.AnyWidget):
             left = PI[: (trained_length + 1) // 2]
             digits = left + left[::-1][trained_length % 2 :]
         self.set_trait("digits", digits)
-        self.set_trait("step", len(digits) // 2 if step is None else step)  # after digits, which say how many there are
+        self.set_trait("step", len(digits) // 2 if step is None else step)  # after digits, which limit it
         self.set_trait("shown", shown)
 
     @staticmethod
     def rounded(network: PalindromeClassifier) -> PalindromeClassifier:
-        """A copy of the network with its weights rounded to float16, in the dtype they have."""
+        """A copy of the network with its weights rounded to float16, in their own dtype."""
         copied = copy.deepcopy(network)
         copied.load_state_dict({name: weight.half() for name, weight in network.state_dict().items()})
         return copied
@@ -98,7 +98,7 @@ class PalindromeReader(anywidget.AnyWidget):
 
 def _packed(name: str, network: PalindromeClassifier, words: str) -> dict[str, Any]:
     """The network as the page gets it; its weights as float16 in base64, matrices row by row. Raises TraitError."""
-    from rnnreport.models import RNN, PalindromeClassifier, TemporalGateLSTM  # torch comes with the network only
+    from rnnreport.models import RNN, PalindromeClassifier, TemporalGateLSTM  # torch is imported only with a network
 
     if not isinstance(network, PalindromeClassifier):
         raise TraitError(f"{name} must be a PalindromeClassifier, not {type(network).__name__}.")

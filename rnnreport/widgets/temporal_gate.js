@@ -1,5 +1,5 @@
-// The temporal gate k(t) of equation (12), drawn, with sliders for its period τ, shift s, open ratio r_on and leak α, and
-// below it what one LSTM unit makes of its input behind that gate and without it.
+// A drawing of the temporal gate k(t) of equation (12), with sliders for its period τ, shift s, open ratio r_on and
+// leak α, and below it the states of one LSTM unit with that gate and without it.
 // Everything is computed here: in the built page there is no kernel to ask.
 
 import { openSteps, shade, temporalGate } from "./gate.js";
@@ -7,13 +7,13 @@ import {
   choice, html, inSteps, line, mount, number, percent, sigmoid, slider, svgNode, swatch, text, traits,
 } from "./page.js";
 
-/** When the gate first opens from t = 0 on: by a remainder, which stays exact and finite for any s and tau. */
+/** The time from t = 0 on at which the gate first opens: a remainder, which is exact and finite for any s and tau. */
 const firstOpening = (s, tau) => (s % tau < 0 ? (s % tau) + tau : s % tau);
 
-/** The corners [t, k] of the piecewise linear k(t) from t = 0 to t = steps; where it jumps, two at the same t. */
+/** The corners [t, k] of the piecewise linear k(t) from t = 0 to t = steps; at a jump, two at the same t. */
 export function corners({ tau, s, r_on, steps, leak = 0 }) {
   const inside = [];
-  const every = Math.ceil(steps / tau / 1000); // of more than 1000 periods some: they are narrower than a pixel
+  const every = Math.ceil(steps / tau / 1000); // only some of more than 1000 periods, which are narrower than a pixel
   const first = firstOpening(s, tau) - tau;
   for (let n = 0; first + n * tau < steps; n += every) {
     const opens = first + n * tau;
@@ -24,7 +24,7 @@ export function corners({ tau, s, r_on, steps, leak = 0 }) {
   return [end(0), ...inside.filter(([t]) => 0 < t && t <= steps), end(steps)];
 }
 
-/** What the unit reads: one number a step. */
+/** The unit's input: one number per step. */
 export function read({ input, digits, burst, steps }) {
   const numbers = input === "burst" ? burst : Array.from(digits, (digit) => digit / 4.5 - 1);
   return numbers.slice(0, steps);
@@ -32,7 +32,7 @@ export function read({ input, digits, burst, steps }) {
 
 /**
  * One LSTM unit reads x from a state of zeros: for every step { k, f, c, h } by equations (4)-(9) and (13)-(16).
- * rnnreport.cells for one unit and one sequence; without a gate, k = 1.
+ * As rnnreport.cells for one unit and one sequence; without a gate, k = 1.
  */
 export function run({ weight_ih, weight_hh, bias }, x, gate) {
   let [h, c] = [0, 0];
@@ -73,13 +73,13 @@ export function describe({ tau, s, r_on, leak, steps }) {
   return `The gate is open at ${when}; ${reached}.`;
 }
 
-const LOUD = 1; // the noise of a burst lies beyond, all else within
+const LOUD = 1; // the noise of a burst lies beyond ±1, everything else within
 
 /** The steps at which the unit reads noise: none of a palindrome's. */
 export const loudSteps = ({ input }, x) =>
   input === "burst" ? x.flatMap((value, at) => (Math.abs(value) > LOUD ? [at + 1] : [])) : [];
 
-/** What that makes of the unit's c and h, in words. x: what it reads; gated, ungated: its states step by step. */
+/** The effect on the unit's c and h, in words. x: its input; gated, ungated: its states step by step. */
 export function describeStates(state, x, gated, ungated) {
   const { steps, leak, input } = state;
   const open = openSteps(state, steps);
@@ -111,8 +111,8 @@ export function describeStates(state, x, gated, ungated) {
 }
 
 const MARGIN = { right: 14, bottom: 48, left: 34 };
-const ROWS = { tau: 12, s: 35, open: 58 }; // where the three dimensions are drawn, above the curve
-const BANDS = { k: [78, 196], x: [222, 256], c: [298, 382], h: [408, 468] }; // from where to where each is drawn
+const ROWS = { tau: 12, s: 35, open: 58 }; // the heights of the three dimensions, above the curve
+const BANDS = { k: [78, 196], x: [222, 256], c: [298, 382], h: [408, 468] }; // the top and bottom of each
 const HEIGHT = BANDS.h[1] + MARGIN.bottom;
 
 /** The gate, `width` pixels wide, as the children of an <svg>. */
@@ -156,7 +156,7 @@ function drawing(state, width) {
   if (start === s) dimension(ROWS.s, 0, s, ["s", was], 1 + was.length);
   else nodes.push(text(left, ROWS.s + 4, "start", "s", was, " (not in view)"));
 
-  // The curve, and what a network that counts in whole steps sees of it.
+  // The curve, and its values at whole steps, which are all that a network sees.
   const path = corners(state).map(([t, k]) => `${x(t).toFixed(2)},${y(k).toFixed(2)}`).join(" L");
   nodes.push(svgNode("path", { class: "area", d: `M${left},${bottom} L${path} L${right},${bottom} Z` }));
   nodes.push(svgNode("path", { class: "curve", d: `M${path}` }));
@@ -169,7 +169,7 @@ function drawing(state, width) {
   return nodes;
 }
 
-/** A line of states, each of which holds until the next step: in steps, so that what stands still is flat. */
+/** A line of states as stairs, since each holds until the next step: a state that does not change is flat. */
 function stairs(values, x, y) {
   const parts = values.map((value, at) => `H${x(at + 1).toFixed(2)} V${y(value).toFixed(3)}`);
   return `M${x(0).toFixed(2)},${y(0).toFixed(3)} ${parts.join(" ")}`;
@@ -177,7 +177,7 @@ function stairs(values, x, y) {
 
 const TITLES = { palindrome: "a palindrome's digits", burst: "a quiet wave and loud noise" };
 
-/** What the unit reads, and its c and h, below the gate: as the children of an <svg>. */
+/** The unit's input, c and h, below the gate, as the children of an <svg>. */
 function below(state, { x: inputs, gated, ungated }, width) {
   const { steps, input, digits } = state;
   const [left, right] = [MARGIN.left, width - MARGIN.right];
@@ -193,7 +193,7 @@ function below(state, { x: inputs, gated, ungated }, width) {
     return y;
   };
 
-  const spells = input === "palindrome" && x(1) - x(0) >= 9; // else the stems have the digits' room too
+  const spells = input === "palindrome" && x(1) - x(0) >= 9; // else the stems use the digits' room too
   const y = band("x", `input x: ${TITLES[input]}`, input === "burst" ? 3 : 1, spells ? 0 : 16);
   const stems = inputs.map((value, at) => `M${x(at + 1).toFixed(2)},${y(0)} V${y(value).toFixed(2)}`);
   nodes.push(svgNode("path", { class: "stems", d: stems.join(" "), "stroke-width": Math.min(2, 0.8 * (x(1) - x(0))) }));
@@ -231,7 +231,7 @@ function render({ model, el }) {
   const names = ["tau", "s", "r_on", "leak", "steps", "input"];
   const { state, set, reset } = traits(model, names);
   const onInput = (name, value) => set({ [name]: value });
-  const half = state().steps / 2; // τ and s up to here keep the first whole period in view
+  const half = state().steps / 2; // up to here τ and s keep the first whole period in view
   const sliders = {
     tau: slider(["period τ"], { name: "tau", min: Math.min(1, half), max: half, step: 0.1, unit: "steps" }, onInput),
     s: slider(["shift s"], { name: "s", min: 0, max: half, step: 0.1, unit: "steps" }, onInput),
@@ -253,7 +253,7 @@ function render({ model, el }) {
 
   return mount({ model, el }, [...names, ...inputs], [reads.node, legend, svg, controls, sentence], (width) => {
     const now = { ...state(), ...given() };
-    const x = read(now); // for a moment it may be of fewer steps, or of more: traits change one by one
+    const x = read(now); // traits change one by one, so for a moment it may have fewer or more steps
     const states = { x, gated: run(unit, x, now), ungated: run(unit, x) };
     for (const [name, { show }] of Object.entries(sliders)) show(now[name]);
     reads.show(now.input);

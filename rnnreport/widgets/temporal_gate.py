@@ -18,19 +18,19 @@ UNIT = {
     "weight_hh": [0.0, 0.3, 0.2, 0.0],
     "bias": [2.0, 0.7, 0.0, 2.0],
 }
-PALINDROME_SEED = 118  # of 24 steps it has a 9 at the first that the default gate listens to, 5s at the next two
+PALINDROME_SEED = 118  # in 24 steps: a 9 at the first at which the default gate is open, 5s at the next two
 BURST_PERIOD, BURST_STEPS = 6, 3  # loud at the first three of every six steps: t mod 6 = 0, 1, 2
 
 
 def _palindrome(steps: int) -> str:
-    """What is read of a palindrome of steps + 1 digits: all but the last."""
+    """The part of a palindrome of steps + 1 digits that is read: all but the last digit."""
     left = np.random.default_rng(PALINDROME_SEED).integers(10, size=steps // 2 + 1)
     whole = [*left, *left[::-1][(steps + 1) % 2 :]]
     return "".join(map(str, whole[:-1]))
 
 
 def _burst(steps: int) -> list[float]:
-    """A quiet wave, within ±0.4, and every now and then noise, each number of it beyond ±1."""
+    """A quiet wave, within ±0.4, and at times noise, each number of which lies beyond ±1."""
     t = np.arange(1, steps + 1)
     generator = np.random.default_rng(2)
     noise = generator.choice([-1, 1], size=MAX_STEPS) * generator.uniform(1.2, 3, size=MAX_STEPS)
@@ -39,16 +39,16 @@ def _burst(steps: int) -> list[float]:
 
 
 class TemporalGate(anywidget.AnyWidget):
-    """The temporal gate of one LSTM unit, equation (12), and what it does to the unit's c and h, (14) and (16).
+    """The temporal gate of one LSTM unit, equation (12), and its effect on the unit's c and h, (14) and (16).
 
-    The unit reads whole steps from 1 on, with the gate and without it, by equations (4)-(9) from a state of zeros; its
-    weights and what it can read come with the page: ``weight_ih``, ``weight_hh``, ``bias``, of i, f, g, o; ``digits``,
-    a palindrome but for its last digit, read as digit / 4.5 - 1; ``burst``, a quiet wave with loud noise, beyond ±1, at
+    The unit reads whole steps from 1 on, with the gate and without it, by equations (4)-(9) from a state of zeros. Its
+    weights and inputs come with the page: ``weight_ih``, ``weight_hh``, ``bias``, in the order i, f, g, o; ``digits``,
+    a palindrome without its last digit, read as digit / 4.5 - 1; ``burst``, a quiet wave with loud noise, beyond ±1, at
     three of every six steps.
 
     tau: period, > 0; s: shift; both in steps; r_on: open ratio, in (0, 1]; steps: the drawing runs from t = 0 to this
-    step, >= 1; leak: alpha, in [0, 1], the shut gate is open by alpha phi; input: "palindrome" or "burst". A value
-    outside raises a TraitError that says so, here and on assignment.
+    step, >= 1; leak: alpha, in [0, 1], a shut gate is open by alpha phi; input: "palindrome" or "burst". Any other
+    value raises a TraitError with a clear message, here and on assignment.
 
     >>> gate = TemporalGate(tau=6.0, s=3.0, r_on=0.2)
     >>> gate.tau = 8.0  # the drawing follows

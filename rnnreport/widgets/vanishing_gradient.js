@@ -1,7 +1,7 @@
 // How the state at step T depends on that at step t, ‖∂h(T)/∂h(t)‖₂ of a small RNN and ‖∂(h, c)(T)/∂(h, c)(t)‖₂ of an
-// LSTM over the lag T - t, with sliders for the spectral radius ρ of the recurrent weights, the length T, the size of the
-// inputs and the forget gates' bias. The weights come with the page: weight_ih and weight_hh, rows of the gates i, f, g
-// and o, of which the RNN has those of g. Forward passes, products and norms are computed here.
+// LSTM over the lag T - t, with sliders for the spectral radius ρ of the recurrent weights, the length T, the size of
+// the inputs and the forget gates' bias. The weights come with the page: weight_ih and weight_hh, with rows for the
+// gates i, f, g and o; the RNN has the rows of g. Forward passes, products and norms are computed here.
 
 import {
   formula, html, inSteps, line, mount, number, power, sigmoid, slider, svgNode, swatch, tenTo, text, traits,
@@ -9,7 +9,7 @@ import {
 
 // Matrices are n × n in one Float64Array, row by row, and n is even.
 
-/** A Bᵀ: the products of A's rows with B's. Four at a time, since a slider's drag waits for them; half where A is B. */
+/** A Bᵀ: the products of A's rows with B's. Four at a time, for speed while a slider moves; only half if A is B. */
 function rowProducts(A, B, n) {
   const result = new Float64Array(n * n);
   for (let i = 0; i < n; i += 2) {
@@ -50,8 +50,8 @@ function sumOfSquares(matrix) {
 
 /**
  * ln ‖A‖₂, the largest singular value σ, by repeated squaring: with G = A Aᵀ, trace(G^m)^(1/m) lies between σ² and
- * n^(1/m) σ². Each round takes the trace out of G and squares it. Once the trace stays 1, a single direction is left;
- * where two singular values are equal it never does, and the rounds end when n^(1/m) no longer matters. A becomes A / σ.
+ * n^(1/m) σ². Each round divides G by its trace and squares it. Once the trace stays 1, a single direction is left. If
+ * two singular values are equal it never does, and the rounds end when n^(1/m) no longer matters. A becomes A / σ.
  */
 function takeOutNorm(A, n) {
   let largest = 0;
@@ -66,7 +66,7 @@ function takeOutNorm(A, n) {
     divide(G, trace);
     trace = sumOfSquares(G); // of G², since G is symmetric
     if (trace > 1 - 1e-6) {
-      log += (share / 2) * Math.log(trace); // the trace after this one differs from 1 by less than 1e-12
+      log += (share / 2) * Math.log(trace); // the next trace differs from 1 by less than 1e-12
       break;
     }
     G = rowProducts(G, G, n); // G²
@@ -87,7 +87,7 @@ export function ungated({ weight_ih, weight_hh, x }) {
   return { W_hx: weight_ih.slice(2 * units, 3 * units), W_hh: weight_hh.slice(2 * units, 3 * units), x };
 }
 
-/** The slopes 1 - h(t)² at t = 1…T, from h(0) = 0 by equation (1) without its bias: one Float64Array a step. */
+/** The slopes 1 - h(t)² at t = 1…T, from h(0) = 0 by equation (1) without its bias: one Float64Array per step. */
 export function slopes({ W_hx, W_hh, x }, { spectral_radius, input_size, length }) {
   let h = W_hh.map(() => 0);
   return x.slice(0, length).map((input) => {
@@ -98,11 +98,11 @@ export function slopes({ W_hx, W_hh, x }, { spectral_radius, input_size, length 
 
 /**
  * ln of the norm of the product of the last `lag` Jacobians, for lag 0…T: `transposed(step)` is one of them, transposed.
- * The product carries its size as a logarithm, so that nothing underflows however many steps there are.
+ * The product's size is kept as a logarithm, so that nothing underflows, whatever the number of steps.
  */
 function backwards(steps, n, transposed) {
   const logNorms = [0];
-  let product = Float64Array.from({ length: n * n }, (_, at) => (at % (n + 1) === 0 ? 1 : 0)); // over its norm
+  let product = Float64Array.from({ length: n * n }, (_, at) => (at % (n + 1) === 0 ? 1 : 0)); // divided by its norm
   for (const step of [...steps].reverse()) {
     product = rowProducts(product, transposed(step), n);
     logNorms.push(logNorms.at(-1) + takeOutNorm(product, n));
@@ -111,12 +111,12 @@ function backwards(steps, n, transposed) {
 }
 
 /**
- * What is drawn of the RNN: ln ‖∂h(T)/∂h(T - lag)‖₂ for lag 0…T as `logNorms`, ‖W_hh‖₂ as `norm`, and the `steepest`
- * and the `mean` slope.
+ * The RNN's drawn data: ln ‖∂h(T)/∂h(T - lag)‖₂ for lag 0…T as `logNorms`, ‖W_hh‖₂ as `norm`, and the `steepest` and
+ * the `mean` slope.
  */
 export function measure(network, settings) {
   const units = network.W_hh.length;
-  const n = units + (units % 2); // with one more unit of zeros where that makes it even
+  const n = units + (units % 2); // with one more unit of zeros if that makes it even
   const W = new Float64Array(n * n); // transposed
   network.W_hh.forEach((row, i) => row.forEach((weight, j) => (W[j * n + i] = settings.spectral_radius * weight)));
   const D = slopes(network, settings);
@@ -130,7 +130,7 @@ export function measure(network, settings) {
   };
 }
 
-/** The gates of the LSTM at t = 1…T, from h(0) = c(0) = 0 by (4)-(9) without biases but the forget gates'. */
+/** The gates of the LSTM at t = 1…T, from h(0) = c(0) = 0 by (4)-(9), with the forget gates' biases only. */
 export function gates({ weight_ih, weight_hh, x }, { spectral_radius, input_size, forget_bias, length }) {
   const units = weight_hh.length / 4;
   let h = new Float64Array(units);
@@ -157,7 +157,7 @@ function lstmJacobian({ i, f, g, o, before, bent }, weight_hh, radius) {
   const n = 2 * units;
   const result = new Float64Array(n * n);
   for (let to = 0; to < units; to++) {
-    const slope = o[to] * (1 - bent[to] ** 2); // of h by c
+    const slope = o[to] * (1 - bent[to] ** 2); // ∂h/∂c
     const by_i = radius * g[to] * i[to] * (1 - i[to]);
     const by_f = radius * before[to] * f[to] * (1 - f[to]);
     const by_g = radius * i[to] * (1 - g[to] ** 2);
@@ -175,8 +175,8 @@ function lstmJacobian({ i, f, g, o, before, bent }, weight_hh, radius) {
 }
 
 /**
- * What is drawn of the LSTM: ln ‖∂(h, c)(T)/∂(h, c)(T - lag)‖₂ as `logNorms`, its part along the cell alone, the largest
- * product of a unit's forget gates, as `cell`, ln as well, and the mean forget gate as `forget`.
+ * The LSTM's drawn data: ln ‖∂(h, c)(T)/∂(h, c)(T - lag)‖₂ as `logNorms`; its part along the cell alone, ln of the
+ * largest product of a unit's forget gates, as `cell`; and the mean forget gate as `forget`.
  */
 export function measureLSTM(network, settings) {
   const run = gates(network, settings);
@@ -198,7 +198,7 @@ export function measureLSTM(network, settings) {
 const FLOAT32 = { smallest: Math.log(2 ** -126), largest: Math.log((2 - 2 ** -23) * 2 ** 127) };
 const SEEN = Math.log(100); // a factor of 100 is called vanishing or exploding
 
-/** What becomes of a network's gradient, `last` being the logarithm of what is left after `length` steps. */
+/** In words, what happens to a network's gradient. `last` is the logarithm of what is left after `length` steps. */
 function fate(name, state, last, length) {
   const after = `after ${inSteps(length)}, a factor of ${power(last / length, 3)} a step.`;
   return (
@@ -262,7 +262,7 @@ function label(name, x, y) {
 /** The drawing, `width` pixels wide, as the children of an <svg>. */
 function drawing({ logNorms, norm, steepest }, lstm, { spectral_radius, length }, width) {
   const [left, right, top, bottom] = [MARGIN.left, width - MARGIN.right, MARGIN.top, HEIGHT - MARGIN.bottom];
-  const bound = Math.max(steepest * norm, Number.MIN_VALUE); // 0 where every slope rounds to 0
+  const bound = Math.max(steepest * norm, Number.MIN_VALUE); // it is 0 if every slope rounds to 0
   const [low, high] = decades([logNorms, lstm.logNorms, lstm.cell], bound);
   const x = (lag) => left + (lag / length) * (right - left);
   const y = (log) => bottom - ((log / Math.LN10 - low) / (high - low)) * (bottom - top);
@@ -290,7 +290,7 @@ function drawing({ logNorms, norm, steepest }, lstm, { spectral_radius, length }
     }
   }
 
-  // Powers of the lag are straight lines here, up to where they leave the drawing.
+  // Powers with the lag as exponent are straight lines here, up to the edge of the drawing.
   for (const [kind, rate] of [["bound", bound], ["radius", spectral_radius]]) {
     const room = (rate > 1 ? high : low) * Math.LN10;
     const end = rate === 1 ? length : Math.min(length, room / Math.log(rate));
@@ -300,7 +300,7 @@ function drawing({ logNorms, norm, steepest }, lstm, { spectral_radius, length }
   const curves = [["cell", lstm.cell], ["curve lstm", lstm.logNorms], ["curve rnn", logNorms]];
   for (const [kind, logs] of curves) nodes.push(svgNode("path", { class: kind, d: `M${logs.flatMap(point).join(" L")}` }));
   const at = Math.round(0.7 * length);
-  const isAbove = logNorms[at] > lstm.logNorms[at]; // the name of the upper curve stands above it, the other below
+  const isAbove = logNorms[at] > lstm.logNorms[at]; // the upper curve's name is above it, the other's below
   for (const [name, logs, up] of [["RNN", logNorms, isAbove], ["LSTM", lstm.logNorms, !isAbove]]) {
     if (logs[at] > -Infinity) nodes.push(label(name, x(at), y(logs[at]) + (up ? -9 : 19)));
   }

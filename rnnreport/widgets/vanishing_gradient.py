@@ -14,19 +14,20 @@ MAX_UNITS = 16
 
 
 class VanishingGradient(anywidget.AnyWidget):
-    """What is left of a change of the state over the lag T - t, of an RNN and of an LSTM of the same weights.
+    """How much of a change of the state is left over the lag T - t, in an RNN and an LSTM of the same weights.
 
-    Of the RNN ‖∂h(T)/∂h(t)‖₂, see :func:`rnnreport.gradients.jacobian_norms`; of the LSTM ‖∂(h, c)(T)/∂(h, c)(t)‖₂ and
-    its part along the cell alone, see :mod:`rnnreport.cell_path`. Sliders move what makes them vanish or explode.
+    For the RNN it is ‖∂h(T)/∂h(t)‖₂, see :func:`rnnreport.gradients.jacobian_norms`; for the LSTM
+    ‖∂(h, c)(T)/∂(h, c)(t)‖₂ and its part along the cell alone, see :mod:`rnnreport.cell_path`. Sliders move what makes
+    them vanish or explode.
 
     x: inputs (T_max, 1, D); weights: those of the four gates, W_gx (H, D), W_gh (H, H) and so on, both as
     :func:`rnnreport.gradients.lstm_draw` gives them. The RNN has the weights of the input modulation, W_gx and W_gh.
-    Recurrent matrices are rescaled to spectral radius 1 and biases left out, so that states rest at zero where there is
-    no input. H is at most 16, so that the drawing follows a slider at once.
+    Recurrent matrices are rescaled to spectral radius 1 and biases are left out, so that states stay at zero without
+    input. H is at most 16, so that the drawing follows a slider at once.
 
-    spectral_radius: of all recurrent matrices, in (0, 10]; length: T, from 1 to T_max, the first so many inputs are
-    read; input_size: a factor on the inputs, in [0, 10]; forget_bias: b_f of every unit, in [-20, 20]. A value outside
-    raises a TraitError that says so, here and on assignment.
+    spectral_radius: of all recurrent matrices, in (0, 10]; length: T, from 1 to T_max, the first T inputs are read;
+    input_size: a factor on the inputs, in [0, 10]; forget_bias: b_f of every unit, in [-20, 20]. Any other value raises
+    a TraitError with a clear message, here and on assignment.
 
     >>> from rnnreport import gradients
     >>> x, _, weights, *_ = gradients.lstm_draw(200, 1, 3, 16, 2, seed=0)
@@ -72,7 +73,7 @@ class VanishingGradient(anywidget.AnyWidget):
         self.set_trait("x", x.tolist())
         self.set_trait("weight_ih", weight_ih)
         self.set_trait("weight_hh", weight_hh)
-        self.set_trait("length", length)  # after x, which says how long it may be
+        self.set_trait("length", length)  # after x, which limits it
         self.set_trait("spectral_radius", spectral_radius)
         self.set_trait("input_size", input_size)
         self.set_trait("forget_bias", forget_bias)

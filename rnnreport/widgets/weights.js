@@ -1,4 +1,4 @@
-// The numbers that come with a page, as they were packed in Python.
+// Reads the numbers that come with a page, as Python packed them.
 
 /** Numbers of float16, float24 or float32, little-endian, from base64: a Float64Array. */
 export function decode(base64, format) {
@@ -7,7 +7,7 @@ export function decode(base64, format) {
   return Float64Array.from(new Float32Array((format === "float24" ? widened(bytes) : bytes).buffer));
 }
 
-/** The bytes of float32 from its upper three. */
+/** Numbers of float32, as bytes, from the upper three bytes of each. */
 function widened(bytes) {
   const all = new Uint8Array((bytes.length / 3) * 4);
   bytes.forEach((byte, place) => (all[place + Math.floor(place / 3) + 1] = byte));
