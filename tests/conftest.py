@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small networks train many times slower on two busy cores than on one
+os.environ.setdefault("RNNREPORT_WORKERS", "1")  # there are as many processes of tests as cores, and one more
 
 # How long drawing an example takes says how busy the machine is, and nothing of the code.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])

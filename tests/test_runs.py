@@ -328,18 +328,18 @@ def compared(table):
 
 def test_results_do_not_depend_on_the_number_of_workers(tmp_path, monkeypatch):
     configurations = [palindrome_run(seed) for seed in range(3)]
-    monkeypatch.setenv(RUNS_DIR, str(tmp_path / "all"))
-    by_all = [compared(run.table) for run in run_all(train_palindromes, configurations)]
-    monkeypatch.setenv(RUNS_DIR, str(tmp_path / "one"))
-    with sweep.on(workers=1):
-        by_one = [compared(run.table) for run in run_all(train_palindromes, configurations)]
-        assert len(sweep._places[-1].client().nthreads()) == 1
-    for run, one, other in zip(configurations, by_all, by_one, strict=True):
+    by = {}
+    for workers in (1, 2):
+        monkeypatch.setenv(RUNS_DIR, str(tmp_path / f"by-{workers}"))
+        with sweep.on(workers=workers):
+            by[workers] = [compared(run.table) for run in run_all(train_palindromes, configurations)]
+            assert len(sweep._places[-1].client().nthreads()) == workers
+    for run, one, other in zip(configurations, by[1], by[2], strict=True):
         pd.testing.assert_frame_equal(one, other, check_exact=True)
         folder = tmp_path / f"here-{run.seed}"
         folder.mkdir()
         pd.testing.assert_frame_equal(one, compared(train_palindromes(run, folder)), check_exact=True)
-    assert not by_all[0].equals(by_all[1])
+    assert not by[1][0].equals(by[1][1])
 
 
 def test_a_run_that_was_cut_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
