@@ -404,7 +404,7 @@ def tidy(chapter: Annotated[str | None, typer.Argument(help="All of them by defa
 @app.command()
 def test(
     arguments: Annotated[list[str] | None, typer.Argument(help="For pytest, in place of everything.")] = None,
-    slow: Annotated[bool, typer.Option("--all", help="Also what is slow: kills, clusters, compilers, timing.")] = False,
+    slow: Annotated[bool, typer.Option("--all", help="Also what is slow: the site's pages, kills, clusters.")] = False,
 ) -> None:
     """Run the tests and every notebook at its quick parameters, in one process more than there are cores."""
     vendor.fetch(PROJECT)
