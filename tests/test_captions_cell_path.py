@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from rnnreport.figures import cell_path as drawn
 
@@ -33,14 +34,49 @@ def test_what_the_cell_leaves_at_the_start():
     }
 
 
-def test_whether_a_gradient_survives_is_answered_by_half_of_it():
-    assert drawn.answer(reach(), "before") == (
-        "No: before training, the most open unit leaves 0.25 to 0.5 of a gradient after 2 steps."
+def learnt(*of_seeds):
+    """What is left along the cell of two LSTMs that have learnt the task: for each, by seed."""
+    parts = [
+        reach((network,)).assign(seed=seed, cell=value, test_accuracy=0.95)
+        for network, values in zip(("LSTM", "LSTM with forget bias 1"), of_seeds)
+        for seed, value in enumerate(values)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+@pytest.mark.parametrize(
+    ("plain", "biased", "answer"),
+    [
+        ((0.6, 0.61), (0.7, 0.71), "Yes: over 2 steps after training, what the most open unit leaves of a gradient "
+         "is 0.6 in the LSTM and 0.7 in the LSTM with forget bias 1."),
+        ((0.1, 0.9), (0.7, 0.71), "Partly: over 2 steps after training, what the most open unit leaves of a gradient "
+         "is an uncertain 0.5 (0 to 5.6) in the LSTM and 0.7 in the LSTM with forget bias 1."),
+        ((0.1, 0.11), (0.7, 0.71), "Partly: "),
+        ((0.1, 0.11), (0.2, 0.21), "No: "),
+        ((0.1, 0.9), (0.2, 0.21), "Unclear: "),
+        ((0.6,), (0.7,), "Unclear: over 2 steps after training, what the most open unit leaves of a gradient is an "
+         "uncertain 0.6 in the LSTM and an uncertain 0.7 in the LSTM with forget bias 1."),
+    ],
+)  # fmt: skip
+def test_whether_a_gradient_survives_is_answered_by_half_of_it(plain, biased, answer):
+    assert drawn.answer(learnt(plain, biased), "after").startswith(answer)
+
+
+def test_only_what_has_learnt_the_task_answers():
+    table = learnt((0.6, 0.61, 0.1), (0.7, 0.71, 0.1))
+    table.loc[table["seed"] == 2, "test_accuracy"] = 0.5
+    assert drawn.answer(table, "before").startswith("Yes: over 2 steps before training")
+    none = "Unclear: none of these LSTMs has learnt the task."
+    assert drawn.answer(table.assign(test_accuracy=0.5), "before") == none
+
+
+def test_a_case_counts_if_its_whole_interval_lies_above_one_half():
+    table, after = learnt((0.1, 0.9), (0.7, 0.71)), "Along the cell, the whole interval lies above one half "
+    assert drawn.leaving_half(table.assign(cell=table["cell"].where(table["when"] == "after", 0.01))) == (
+        f"{after}only in the LSTM with forget bias 1 after training."
     )
-    assert drawn.answer(reach().assign(cell=0.6), "after") == (
-        "Yes: after training, the most open unit leaves 0.6 of a gradient after 2 steps."
-    )
-    assert drawn.answer(reach().assign(cell=reach()["cell"] * 1.5), "after").startswith("In part: after training")
+    assert drawn.leaving_half(table.assign(cell=0.01)) == f"{after}in no LSTM, before training or after."
+    assert drawn.leaving_half(table.assign(cell=0.6)) == f"{after}in every LSTM, before training and after."
 
 
 def test_what_is_left_is_a_mean_over_the_seeds_with_its_interval():
@@ -51,11 +87,6 @@ def test_what_is_left_is_a_mean_over_the_seeds_with_its_interval():
     assert table.loc["RNN"].to_list() == ["–", "–", "0.25 (0.25 to 0.25)", "4 (4 to 4)"]
     assert table.loc["LSTM", "along the cell, after training"] == "1 (0 to 7.4)"
     assert drawn.left_at_end(reach(("LSTM",))).iloc[0, 0] == "0.25"
-    assert drawn.leaving_half(two) == (
-        "Over 2 steps the most open unit leaves more than half of a gradient in 2 of 2 cases: 1 LSTM, before and after "
-        "training."
-    )
-    assert "in 0 of 4 cases: 2 LSTMs" in drawn.leaving_half(reach())
 
 
 def test_what_all_ways_leave():

@@ -48,9 +48,10 @@ def locality(**columns):
 
 def test_what_the_history_changes_is_told_at_the_largest_length():
     assert drawn.needing_history(locality()) == (
-        "If only the last step is kept, ∂L/∂W_ph stays the same, and ∂L/∂W_hh changes by 50% at T = 5."
+        "Without the steps before the last, the gradient of the output weights stays the same; that of the recurrent "
+        "weights changes by 50% (median, 5 steps)."
     )
-    assert "∂L/∂W_ph changes, and" in drawn.needing_history(locality(**{"Wph, history cut off": 0.1}))
+    assert "output weights changes;" in drawn.needing_history(locality(**{"Wph, history cut off": 0.1}))
     table = drawn.changes(locality())
     assert table.loc[5].to_list() == ["1.0e-17", "5.0e-01", "2.0e-01", "3.0e-01"]
     assert [*table][:2] == ["∂L/∂W_ph, history cut off", "∂L/∂W_hh, history cut off"]

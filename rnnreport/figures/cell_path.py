@@ -6,12 +6,13 @@ import itertools
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from rnnreport.figures import GUIDE, LSTM, RNN, chart, falling, legend_below, median_and_range, panels
-from rnnreport.intervals import interval
+from rnnreport.intervals import exceeds, interval
 from rnnreport.words import at_end, counted, from_to, grouped, listed, percent, share, spread
 
 SOLVED = 0.9  # accuracy
@@ -73,12 +74,24 @@ def at_start(reach: pd.DataFrame) -> str:
 
 
 def answer(reach: pd.DataFrame, when: str) -> str:
-    """Whether more than half of a gradient is left along the cell, before training or after: when."""
-    left = _means(reach, when, "cell")
-    said = {0: "No", len(left): "Yes"}.get(int((left > 0.5).sum()), "In part")
+    """Whether more than half of a gradient is left along the cell, before training or after: when.
+
+    As in the verdict, only networks that have learnt the task count, and an interval on both sides of one half says
+    neither.
+    """
+    solved = reach[reach["test_accuracy"] >= SOLVED]
+    if solved.empty:
+        return "Unclear: none of these LSTMs has learnt the task."
+    found, left = _above_half(solved, when), []
+    for network, values in _at_largest_lag(solved, when)["cell"]:
+        unclear = found[network] is None
+        value = f"an uncertain {_mean_with_interval(values)}" if unclear else f"{values.mean():.2g}"
+        left.append(f"{value} in the {network}")
+    above = set(found.values())
+    said = "Yes" if above == {True} else "Partly" if True in above else "Unclear" if None in above else "No"
     return (
-        f"{said}: {when} training, the most open unit leaves {from_to(left)} of a gradient after "
-        f"{reach['lag'].max()} steps."
+        f"{said}: over {solved['lag'].max()} steps {when} training, what the most open unit leaves of a gradient is "
+        f"{listed(left)}."
     )
 
 
@@ -124,14 +137,19 @@ def left_at_end(reach: pd.DataFrame) -> pd.DataFrame:
 
 
 def leaving_half(reach: pd.DataFrame) -> str:
-    """In how many cases the most open unit leaves more than half of a gradient."""
+    """In which LSTMs, and when, the most open unit surely leaves more than half of a gradient."""
     lstms = reach.dropna(subset=["cell"])
-    left = pd.concat([_means(lstms, when, "cell") for when in ("before", "after")])
-    return (
-        f"Over {reach['lag'].max()} steps the most open unit leaves more than half of a gradient in "
-        f"{(left > 0.5).sum()} of {len(left)} cases: {counted(lstms['network'].nunique(), 'LSTM')}, before and after "
-        "training."
-    )
+    found = {(name, when): ok for when in ("before", "after") for name, ok in _above_half(lstms, when).items()}
+    above = [f"in the {network} {when} training" for (network, when), holds in found.items() if holds]
+    where = f"only {listed(above)}" if above else "in no LSTM, before training or after"
+    if len(above) == len(found):
+        where = "in every LSTM, before training and after"
+    return f"Along the cell, the whole interval lies above one half {where}."
+
+
+def _above_half(reach: pd.DataFrame, when: str) -> dict[str, bool | None]:
+    """Whether the cell leaves more than half at the largest lag, by network; None if the interval holds one half."""
+    return {network: exceeds(cell.tolist(), 0.5) for network, cell in _at_largest_lag(reach, when)["cell"]}
 
 
 def _mean_with_interval(values: pd.Series) -> str:
@@ -143,8 +161,12 @@ def _mean_with_interval(values: pd.Series) -> str:
 
 def _means(reach: pd.DataFrame, when: str, column: str) -> pd.Series:
     """What is left at the largest lag: the mean over the seeds, by network."""
-    ends = reach[(reach["lag"] == reach["lag"].max()) & (reach["when"] == when)]
-    return ends.groupby("network", sort=False)[column].mean()
+    return _at_largest_lag(reach, when)[column].mean()
+
+
+def _at_largest_lag(reach: pd.DataFrame, when: str) -> Any:
+    """The rows at the largest lag, before training or after, grouped by network."""
+    return reach[(reach["lag"] == reach["lag"].max()) & (reach["when"] == when)].groupby("network", sort=False)
 
 
 def _pairs(

@@ -65,7 +65,10 @@ def needing_history(locality: pd.DataFrame) -> str:
     output = "stays the same" if (cut.iloc[:, 0] < EXACT).all() else "changes"
     length = locality["T"].max()
     recurrent = cut.loc[locality["T"] == length].iloc[:, 1].median()
-    return f"If only the last step is kept, ∂L/∂W_ph {output}, and ∂L/∂W_hh changes by {recurrent:.0%} at T = {length}."
+    return (
+        f"Without the steps before the last, the gradient of the output weights {output}; that of the recurrent "
+        f"weights changes by {recurrent:.0%} (median, {length} steps)."
+    )
 
 
 @chart("Lines: medians; bands: ranges; dashed: bound (G)")
