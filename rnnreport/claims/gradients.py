@@ -1,4 +1,4 @@
-"""Chapter 1's predicates. Tables of differences from autograd have a row for each random problem.
+"""Chapter 1's predicates. Tables of differences from autograd have a row for each random network.
 
 Their columns are the readings of a printed formula.
 """
@@ -13,6 +13,7 @@ from rnnreport.claims.verdicts import judge as judge
 from rnnreport.intervals import digits_beside
 from rnnreport.words import counted
 
+NETWORK = "random network"  # small, with random weights and inputs
 EQUAL = 1e-12  # a smaller relative difference from autograd counts as none, in float64
 
 
@@ -21,7 +22,7 @@ def grad_wph(gaps: pd.DataFrame) -> Finding:
     """gaps: relative differences of the report's lines for ∂L/∂Wph from autograd."""
     read_well, summed = gaps["line 3, l = i"].max(), gaps["line 3, l summed"].max()
     return bool(read_well < EQUAL), (
-        f"Relative difference from autograd, the largest of {counted(len(gaps), 'problem')}: {_gap(read_well)} if the "
+        f"Relative difference from autograd, the largest over {counted(len(gaps), NETWORK)}: {_gap(read_well)} if the "
         f"index l that nothing binds in the last line is read as i, {_gap(summed)} if it is still summed over; below "
         f"{EQUAL} is equal."
     )
@@ -34,8 +35,9 @@ def grad_whh(gaps: pd.DataFrame) -> Finding:
         gaps[column].max() for column in ("single product for the sum over k", "every letter as printed", "repaired")
     )
     return None if kindest < EQUAL else False, (
-        f"Relative difference from autograd, the largest of {counted(len(gaps), 'problem')}: {_gap(kindest)} read "
-        f"most kindly, {_gap(literal)} read to the letter, {_gap(repaired)} once repaired; below {EQUAL} is equal."
+        f"Relative difference from autograd, the largest over {counted(len(gaps), NETWORK)}: {_gap(literal)} "
+        f"with every letter as printed, {_gap(kindest)} with all put right but the slope of tanh, {_gap(repaired)} "
+        f"with that put right too; below {EQUAL} is equal."
     )
 
 
@@ -46,7 +48,7 @@ def wph_local(gaps: pd.DataFrame) -> Finding:
         gaps[column].max() for column in ("Wph, history cut off", "Whh, history cut off", "Wph, other x(1)")
     )
     return bool(cut < EQUAL), (
-        f"Largest relative change over {counted(len(gaps), 'problem')}: with h(T) given and the earlier steps cut off, "
+        f"Largest relative change over {counted(len(gaps), NETWORK)}: with h(T) given and the earlier steps cut off, "
         f"{_gap(cut)} of ∂L/∂W_ph and {_gap(whh_cut)} of ∂L/∂W_hh; with another x(1), which reaches h(T), "
         f"{_gap(other)} of ∂L/∂W_ph; below {EQUAL} is equal."
     )

@@ -92,9 +92,10 @@ def newlines_first(habits: pd.DataFrame, in_book: float) -> Finding:
     words = [f"{share:.{digits_beside([share], 0.5, 3) - 2}%}" for share in shares]
     return of_seeds(
         None if len(halves) > 1 else halves.pop(),
-        f"After step 0, averaged over the seeds, newlines make up at most {words[0]} of the samples of 30 characters, "
-        f"at step {step:,} (in the book: {in_book:.1%}). There a zero state gives a newline a probability of "
-        f"{words[1]}, and {words[2]} once a first character is read. Both thresholds are one half.",
+        f"After step 0, averaged over the seeds, newlines make up at most {words[0]} of the samples of 30 characters "
+        f"(each time the likeliest), at step {step:,} (in the book: {in_book:.1%}). There a zero state "
+        f"gives a newline a probability of {words[1]}, and {words[2]} once a first character is read. Both thresholds "
+        "are one half.",
         habits["seed"].nunique(),
     )
 

@@ -28,8 +28,9 @@ PREDICATES: dict[str, Predicate] = {}
 
 @cache
 def claims() -> dict[str, dict[str, str]]:
-    """The claims by their id: section, claim, and the rule by which the claim's predicate decides."""
-    return {claim["id"]: claim for claim in yaml.safe_load(checksums.verify(CLAIMS).read_text(encoding="utf-8"))}
+    """The claims by their id: kind (arithmetic or runs), section, claim, and the rule of its predicate."""
+    rows = yaml.safe_load(checksums.verify(CLAIMS).read_text(encoding="utf-8"))
+    return {claim["id"]: {"kind": "runs", **claim} for claim in rows}
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Verdict:
         claim = claims()[self.id]
         html = (
             f'<div class="{css_class(self.verdict)}" id="claim-{self.id}">'
-            f'<p><span class="verdict-name">{self.verdict}</span> The report ({claim["section"]}): '
+            f'<p><span class="verdict-name">{self.verdict}</span> The report on question {claim["section"]}: '
             f"{typeset(claim['claim'])}.</p><p>{typeset(self.evidence)}</p></div>"
         )
         record = {"id": self.id, "verdict": self.verdict, "evidence": self.evidence}
