@@ -46,13 +46,20 @@ def symbols(html: str) -> str:
 
 
 def linked(lines: Iterable[tuple[str, str, str, str]]) -> str:
-    """A list in HTML. lines: for each item (start, in bold; sentence; label of a link; its target)."""
+    """A list in HTML. lines: for each item (start, in bold; sentence; label of a link; its target).
+
+    The number that a start may have is that of a question of the assignment, and is shown as such.
+    """
     items = (
-        f"<li><strong>{typeset(start)}</strong> {typeset(sentence)} "
+        f"<li><strong>{_numbered(typeset(start))}</strong> {typeset(sentence)} "
         f'<a href="{in_html(place)}">{in_html(label)}</a></li>'
         for start, sentence, label, place in lines
     )
     return f'<ul class="in-short">{"".join(items)}</ul>'
+
+
+def _numbered(start: str) -> str:
+    return re.sub(r"^(\d\.\d\w?)\b", r"Question \1:", start)
 
 
 def anchor(label: str) -> str:

@@ -748,17 +748,35 @@ def collected(tmp_path):
     return str(path)
 
 
-def test_the_first_page_has_the_answers_the_findings_it_asks_for_and_a_count(collected):
+def test_the_first_page_has_the_answers_by_chapter_the_findings_it_asks_for_and_a_count(collected):
     assert overview.answers(collected).data == (
-        '<ul class="in-short"><li><strong>1.3</strong> At r<sub>on</sub> &lt; 1. '
-        '<a href="02_rnn_versus_lstm.html#figure-1b">Figure 1b, chapter 2</a></li></ul>'
+        '<p class="chapter"><a href="02_rnn_versus_lstm.html">Chapter 2</a></p><ul class="in-short"><li>'
+        "<strong>Question 1.3:</strong> At r<sub>on</sub> &lt; 1. "
+        '<a href="02_rnn_versus_lstm.html#figure-1b">Figure 1b</a></li></ul>'
     )
     assert overview.surprises(collected).data == (
         f'<ul class="in-short"><li><strong>{overview.SURPRISES["Figure 2.13"]}</strong> 1 &amp; 2. '
         '<a href="02_rnn_versus_lstm.html#figure-2-13">Figure 2.13</a></li></ul>'
     )
-    counts = "Of 28 claims of the report: **1 reproduced**, **1 contradicted** and **26 not run**."
-    assert overview.verdicts(collected).data == counts
+    assert overview.verdicts(collected).data == (
+        "<p>Of 28 claims of the report: <strong>1 reproduced</strong>, <strong>1 contradicted</strong> and <strong>26 "
+        "not run</strong>. What decides: runs for 18 (1 reproduced and 17 not run) and arithmetic for 10 (1 "
+        "contradicted and 9 not run).</p>"
+    )
+
+
+def test_weighty_contradictions_are_named_and_the_word_underpowered_is_explained(tmp_path):
+    path, chapter = tmp_path / "collected.json", "03_temporal_gate"
+    found = {"s-noise": "contradicted", "grad-whh": "reproduced", "fig1a": "underpowered"}
+    rows = [{"id": name, "verdict": verdict, "evidence": "", "chapter": chapter} for name, verdict in found.items()]
+    path.write_text(json.dumps({"verdicts": rows}))
+    said = overview.verdicts(str(path)).data
+    assert '<strong>1 <a href="05_claims.html#how-to-read-it">underpowered</a></strong>' in said
+    assert said.endswith(
+        '<p>Contradicted, among others: <a href="03_temporal_gate.html#claim-s-noise">s is where periodic noise begins '
+        "and r<sub>on</sub> how long it lasts</a>.</p>"
+    )
+    assert set(overview.WEIGHTY) <= set(verdicts.claims())
 
 
 def test_the_figures_that_surprise_are_there():
@@ -768,7 +786,7 @@ def test_the_figures_that_surprise_are_there():
 
 def test_the_first_page_without_a_build_says_so():
     assert overview.answers("").data == overview.surprises("").data == overview.NOTHING.data
-    assert overview.verdicts("").data == "Of 28 claims of the report: **28 not run**."
+    assert "Of 28 claims of the report: <strong>28 not run</strong>." in overview.verdicts("").data
 
 
 def test_without_verdicts_nothing_is_run():
@@ -812,7 +830,8 @@ def test_the_ledger_may_list_some_verdicts_only(collected):
 def test_the_table_links_to_the_evidence_and_escapes(collected):
     html = as_html(ledger(collected))
     assert html.count("<tr") == 29
-    assert '<a href="02_rnn_versus_lstm.html#claim-fig1a"><span class="verdict-name">reproduced</span></a>' in html
+    verdict = '<span class="verdict-name">reproduced</span>'
+    assert f'<a href="02_rnn_versus_lstm.html#claim-fig1a">{verdict}</a><p class="rule">by runs</p>' in html
     assert "a &lt; b &amp; c" in html
     assert html.count("<a href") == 2
     assert html.count('class="verdict verdict-not-run"') == 26

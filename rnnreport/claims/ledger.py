@@ -10,7 +10,7 @@ from rnnreport.shown import in_html, typeset
 
 
 def ledger(collected_file: str, only: list[str] | None = None) -> pd.DataFrame:
-    """Every claim with its verdict: id, section, claim, rule, verdict, evidence, chapter ("" where none judged it).
+    """Every claim with its verdict: id, kind, section, claim, rule, verdict, evidence, chapter ("" for none).
 
     collected_file: the name of what a build collected from the chapters; "" for none.
     """
@@ -38,10 +38,11 @@ def as_html(table: pd.DataFrame) -> str:
         verdict = f'<span class="verdict-name">{row["verdict"]}</span>'
         if row["chapter"]:
             verdict = f'<a href="{in_html(row["chapter"])}.html#claim-{row["id"]}">{verdict}</a>'
+        verdict += f'<p class="rule">by {row["kind"]}</p>' * (row["verdict"] != "not run")
         claim = f'{typeset(row["claim"])}<p class="rule">{typeset(row["rule"])}</p>'
         cells = "</td><td>".join((row["section"], claim, verdict, typeset(row["evidence"])))
         rows.append(f'<tr class="{css_class(row["verdict"])}"><td>{cells}</td></tr>')
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("section", "the report says", "verdict", "evidence"))
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("question", "the report says", "verdict", "evidence"))
     return (
         f'<fieldset class="ledger-filter"><legend>Show</legend>{buttons}</fieldset>'
         f'<table class="ledger"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'

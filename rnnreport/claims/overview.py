@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import groupby
 
 from IPython.display import HTML, Markdown
 
-from rnnreport.claims.collected import VERDICTS, collected
+from rnnreport.claims.collected import VERDICTS, CollectedAnswer, CollectedFinding, collected
 from rnnreport.claims.verdicts import claims
-from rnnreport.shown import anchor, linked
+from rnnreport.shown import anchor, in_html, linked, typeset
 from rnnreport.words import counted, listed
 
 SURPRISES = {  # by the label of the figure that shows it
@@ -16,38 +17,52 @@ SURPRISES = {  # by the label of the figure that shows it
     "Figure 3.9": "A gate set as the report describes it hears nothing but noise.",
     "Figure 2.6": "The start decides more than the architecture.",
 }
+WEIGHTY = ("grad-whh", "identity-grad", "s-noise")  # claims whose contradiction matters most
+KINDS = ("runs", "arithmetic")
 NOTHING = Markdown("*`make book` collects them from the chapters; here it has not.*")
 
 
 def answers(collected_file: str) -> HTML | Markdown:
-    """The answers to the questions of the assignment, in their order, each with a link to the figure that shows it."""
-    found = sorted(collected(collected_file).answers, key=lambda row: row.question.split()[0])
-    return _list([(row.question, row.answer, row.label, row.chapter) for row in found])
+    """The answers to the questions of the assignment, by chapter, each with a link to the figure that shows it."""
+    chapters = [
+        f'<p class="chapter"><a href="{in_html(name)}.html">Chapter {in_html(name.split("_")[0].lstrip("0"))}</a></p>'
+        + linked((row.question, row.answer, row.label, _place(row)) for row in rows)
+        for name, rows in groupby(collected(collected_file).answers, key=lambda row: row.chapter)
+    ]
+    return HTML("".join(chapters)) if chapters else NOTHING
 
 
 def surprises(collected_file: str) -> HTML | Markdown:
     """The findings of the figures in ``SURPRISES``, each with a link to its figure."""
     found = {row.label: row for row in collected(collected_file).findings}
-    rows = {title: found.get(label) for label, title in SURPRISES.items()}
-    return _list([(title, row.finding, row.label, row.chapter) for title, row in rows.items() if row])
+    rows = [(title, found[label]) for label, title in SURPRISES.items() if label in found]
+    return HTML(linked((title, row.finding, row.label, _place(row)) for title, row in rows)) if rows else NOTHING
 
 
-def _list(rows: list[tuple[str, str, str, str]]) -> HTML | Markdown:
-    lines = [
-        (
-            start,
-            sentence,
-            label if "." in label else f"{label}, chapter {chapter[1]}",
-            f"{chapter}.html#{anchor(label)}",
-        )
-        for start, sentence, label, chapter in rows
-    ]  # the report's own numbers, such as figure 3, do not tell the chapter
-    return HTML(linked(lines)) if lines else NOTHING
+def _place(row: CollectedAnswer | CollectedFinding) -> str:
+    return f"{row.chapter}.html#{anchor(row.label)}"
 
 
-def verdicts(collected_file: str) -> Markdown:
-    """How many of the report's claims have each verdict, in a sentence."""
-    earned = Counter(row.verdict for row in collected(collected_file).verdicts)
-    earned["not run"] = len(claims()) - earned.total()
-    said = [f"**{earned[verdict]} {verdict}**" for verdict in VERDICTS if earned[verdict]]
-    return Markdown(f"Of {counted(len(claims()), 'claim')} of the report: {listed(said)}.")
+def verdicts(collected_file: str) -> HTML:
+    """How many claims have each verdict, how many of them by arithmetic, and which weighty ones are contradicted."""
+    earned = {row.id: row for row in collected(collected_file).verdicts}
+    found = Counter(
+        (claim["kind"], earned[name].verdict if name in earned else "not run") for name, claim in claims().items()
+    )
+
+    def said(*kinds: str) -> list[str]:
+        numbers = {verdict: sum(found[kind, verdict] for kind in kinds) for verdict in VERDICTS}
+        return [f"{number} {verdict}" for verdict, number in numbers.items() if number]
+
+    each = listed([f"<strong>{words}</strong>" for words in said(*KINDS)])
+    each = each.replace("underpowered", '<a href="05_claims.html#how-to-read-it">underpowered</a>')
+    by_kind = [f"{kind} for {sum(found[kind, v] for v in VERDICTS)} ({listed(said(kind))})" for kind in KINDS]
+    against = [
+        f'<a href="{in_html(earned[name].chapter)}.html#claim-{name}">{typeset(claims()[name]["claim"])}</a>'
+        for name in WEIGHTY
+        if name in earned and earned[name].verdict == "contradicted"
+    ]
+    return HTML(
+        f"<p>Of {counted(len(claims()), 'claim')} of the report: {each}. What decides: {listed(by_kind)}.</p>"
+        + f"<p>Contradicted, among others: {'; '.join(against)}.</p>" * bool(against)
+    )
