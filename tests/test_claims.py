@@ -291,11 +291,11 @@ CASES = [
     ("adam-osc", [optimizers(names=("adam", "sgd"), adam=2)], None, "It takes adam, rmsprop and sgd."),
     ("gate-range", [gates(-0.9, 0.049, 0.05, 0.95, 0.951)], True,
      "g in -0.90…-0.45, gates in 0.05…0.95; outside -1…1 and 0…1: none of 6 values. Of the gates' values 50% come "
-     "within 0.05 of 0 or 1; the others weigh."),
+     "within 0.05 of 0 or 1; the others let a part through."),
     ("gate-range", [gates(-1.0, 0.0, 1.0)], True),
     ("gate-range", [gates(1.0001, 0.0, 1.0)], False,
      "g in 0.50…1.00, gates in 0.00…1.00; outside -1…1 and 0…1: 1 of 4 values. Of the gates' values 100% come "
-     "within 0.05 of 0 or 1; the others weigh."),
+     "within 0.05 of 0 or 1; the others let a part through."),
     ("gate-range", [gates(-1.0001, 0.0, 1.0)], False),
     ("gate-range", [gates(0.9, -0.0001)], False),
     ("gate-range", [gates(0.9, 1.0001)], False),
@@ -419,11 +419,11 @@ CASES = [
     ("identity-grad", [reach((0.9, 0.95), (0.8, 0.85)).query("when == 'before'")], None,
      "It takes every LSTM both before its training and after."),
     ("fig3", [k_of(), 6.0, 3.0, 0.2], True,
-     "Computed from (12): k leaves zero at t = 3.00, 9.00, 15.00, 21.00 and stays open for 1.20 to 1.21 steps. "
+     "By equation (12), k leaves zero at t = 3.00, 9.00, 15.00, 21.00 and stays open for 1.20 to 1.21 steps. "
      "Expected: t = 3, every 6 steps from there, and r_on τ = 1.2, to within 0.02."),
     ("fig3", [k_of(s=3.01), 6.0, 3.0, 0.2], True),
     ("fig3", [k_of(s=3.04), 6.0, 3.0, 0.2], False,
-     "Computed from (12): k leaves zero at t = 3.04, 9.04, 15.04, 21.04 and stays open for 1.20 to 1.21 steps. "
+     "By equation (12), k leaves zero at t = 3.04, 9.04, 15.04, 21.04 and stays open for 1.20 to 1.21 steps. "
      "Expected: t = 3, every 6 steps from there, and r_on τ = 1.2, to within 0.02."),
     ("fig3", [k_of(r_on=0.2 + 0.01 / 6), 6.0, 3.0, 0.2], True),
     ("fig3", [k_of(r_on=0.2 + 0.04 / 6), 6.0, 3.0, 0.2], False),
@@ -448,12 +448,12 @@ CASES = [
     ("learnable", [searched(lambda seed: 3, lambda seed: 8 + seed % 2), arrived(True, False, True)], True,
      "This verdict counts searches for a gate from its output alone: they find it from a share of the starts of 0.84 "
      "(0.77 to 0.91) with the best remedy (both; threshold 0.5), 0.30 (0.30 to 0.30) with none. Not counted: in a "
-     "network that learns its weights too, most seeds find the period from 2 of 3 starts, 10 and 30 steps."),
+     "network that learns its weights too, most seeds find the period from 2 of 3 starting periods (10 and 30 steps)."),
     ("learnable", [searched(lambda seed: 3, lambda seed: 5 + (seed > 0)), arrived(True)], True),
     ("learnable", [searched(lambda seed: 3, lambda seed: 5 - (seed > 0)), arrived(False)], False,
      "This verdict counts searches for a gate from its output alone: they find it from a share of the starts of 0.42 "
      "(0.36 to 0.48) with the best remedy (both; threshold 0.5), 0.30 (0.30 to 0.30) with none. Not counted: in a "
-     "network that learns its weights too, most seeds find the period from none of 1 start."),
+     "network that learns its weights too, most seeds find the period from none of 1 starting period."),
     ("learnable", [searched(lambda seed: 3, lambda seed: 5), arrived(True)], None),
     ("learnable", [searched(lambda seed: 3, lambda seed: 10 * (seed % 2)), arrived(True)], None),
     ("learnable", [searched(lambda seed: 3, lambda seed: 8).query("remedy != 'no remedy'"), arrived(True)], None,

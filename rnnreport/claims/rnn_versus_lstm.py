@@ -94,7 +94,7 @@ def gate_range(values: pd.DataFrame) -> Finding:
     return outside == 0, (
         f"g in {g.min():.2f}…{g.max():.2f}, gates in {gates.min():.2f}…{gates.max():.2f}; outside -1…1 and 0…1: "
         f"{outside or 'none'} of {counted(len(values), 'value')}. Of the gates' values {percent(extreme)} come within "
-        "0.05 of 0 or 1; the others weigh."
+        "0.05 of 0 or 1; the others let a part through."
     )
 
 

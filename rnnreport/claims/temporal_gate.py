@@ -31,7 +31,7 @@ def fig3(k: pd.DataFrame, tau: float, s: float, r_on: float) -> Finding:
     apart = [*(starts - s - tau * np.arange(len(starts))).abs(), *(widths - r_on * tau).abs()]
     digits = max(2, round(-math.log10(spacing)))
     return bool(max(apart) <= 2 * spacing), (
-        f"Computed from (12): k leaves zero at t = {', '.join(f'{start:.{digits}f}' for start in starts)} and stays "
+        f"By equation (12), k leaves zero at t = {', '.join(f'{start:.{digits}f}' for start in starts)} and stays "
         f"open for {from_to(widths, f'.{digits}f')} steps. Expected: t = {s:g}, every {tau:g} steps from there, and "
         f"r_on τ = {r_on * tau:g}, to within {2 * spacing:.1g}."
     )
@@ -69,12 +69,12 @@ def learnable(searched: pd.DataFrame, arrived: pd.DataFrame) -> Finding:
     best = shares[shares.mean().idxmax()].dropna()
     found = arrived.groupby("start")["found"].mean()
     near = found.index[found > 0.5]
-    which = f", {listed([f'{start:g}' for start in near])} steps" if len(near) else ""
+    which = f" ({listed([f'{start:g}' for start in near])} steps)" if len(near) else ""
     return exceeds(best.tolist(), 0.5), (
         f"This verdict counts searches for a gate from its output alone: they find it from a share of the starts of "
         f"{share(best, 0.5)} with the best remedy ({best.name}; threshold 0.5), {share(shares['no remedy'].dropna())} "
         f"with none. Not counted: in a network that learns its weights too, most seeds find the period from "
-        f"{len(near) or 'none'} of {counted(len(found), 'start')}{which}."
+        f"{len(near) or 'none'} of {counted(len(found), 'starting period')}{which}."
     )
 
 
