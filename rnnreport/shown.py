@@ -46,10 +46,7 @@ def symbols(html: str) -> str:
 
 
 def linked(lines: Iterable[tuple[str, str, str, str]]) -> str:
-    """A list in HTML. lines: for each item (start, in bold; sentence; label of a link; its target).
-
-    The number that a start may have is that of a question of the assignment, and is shown as such.
-    """
+    """A list in HTML. lines: for each item (start, in bold; sentence; label of a link; its target)."""
     items = (
         f"<li><strong>{_numbered(typeset(start))}</strong> {typeset(sentence)} "
         f'<a href="{in_html(place)}">{in_html(label)}</a></li>'
@@ -59,6 +56,7 @@ def linked(lines: Iterable[tuple[str, str, str, str]]) -> str:
 
 
 def _numbered(start: str) -> str:
+    """A start with a question's number shown as such: "Question 1.3: How far?" for "1.3 How far?"."""
     return re.sub(r"^(\d\.\d\w?)\b", r"Question \1:", start)
 
 

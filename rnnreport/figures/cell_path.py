@@ -74,18 +74,13 @@ def at_start(reach: pd.DataFrame) -> str:
 
 
 def answer(reach: pd.DataFrame, when: str) -> str:
-    """Whether more than half of a gradient is left along the cell, before training or after: when.
-
-    As in the verdict, only networks that have learnt the task count, and an interval on both sides of one half says
-    neither.
-    """
+    """Whether more than half of a gradient is left along the cell, before training or after, judged as the verdict."""
     solved = reach[reach["test_accuracy"] >= SOLVED]
     if solved.empty:
         return "Unclear: none of these LSTMs has learnt the task."
     found, left = _above_half(solved, when), []
-    for network, values in _at_largest_lag(solved, when)["cell"]:
-        unclear = found[network] is None
-        value = f"an uncertain {_mean_with_interval(values)}" if unclear else f"{values.mean():.2g}"
+    for network, cell in _at_largest_lag(solved, when)["cell"]:
+        value = f"an uncertain {_mean_with_interval(cell)}" if found[network] is None else f"{cell.mean():.2g}"
         left.append(f"{value} in the {network}")
     above = set(found.values())
     said = "Yes" if above == {True} else "Partly" if True in above else "Unclear" if None in above else "No"
