@@ -31,7 +31,7 @@ class PalindromeReader(anywidget.AnyWidget):
     palindromes they were trained on, from 2 to 60; words: by name, a remark on that network.
 
     digits: 2 to 60 digits 0-9, all but the last of which are read; by default a palindrome of the trained length. step:
-    how many of them are read, from 1 to T - 1, about half by default; shown: which of c, h, i, f, o, g is drawn of an
+    how many of them are read, from 1 to T - 1, all by default; shown: which of c, h, i, f, o, g is drawn of an
     LSTM. Any other value raises a TraitError with a clear message, here and on assignment.
 
     >>> from rnnreport.models import PalindromeClassifier
@@ -71,7 +71,7 @@ class PalindromeReader(anywidget.AnyWidget):
             left = PI[: (trained_length + 1) // 2]
             digits = left + left[::-1][trained_length % 2 :]
         self.set_trait("digits", digits)
-        self.set_trait("step", len(digits) // 2 if step is None else step)  # after digits, which limit it
+        self.set_trait("step", len(digits) - 1 if step is None else step)  # after digits, which limit it
         self.set_trait("shown", shown)
 
     @staticmethod
