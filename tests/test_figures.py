@@ -715,7 +715,7 @@ def test_each_optimizer_is_drawn_at_its_best_rate():
     table = optimizers()
     table.loc[(table["optimizer"] == "adam") & (table["learning_rate"] == 0.01), "test_accuracy"] += 0.2
     names = words(rnn_versus_lstm.optimizer_curves(table).axes[0])
-    assert {"sgd, 0.1", "adam, 0.01"} <= set(names)
+    assert {"SGD, 0.1", "Adam, 0.01"} <= set(names)
 
 
 def test_a_horizon_stands_where_it_was_reached_and_the_base_beside_it():

@@ -15,7 +15,7 @@ from rnnreport.words import counted, listed
 SURPRISES = {  # by the label of the figure that shows it
     "Figure 2.13": "A network may solve one length and no other.",
     "Figure 3.9": "A gate set as the report describes it hears nothing but noise.",
-    "Figure 2.6": "The start decides more than the architecture.",
+    "Figure 2.6": "In a short training the start decides more than the architecture.",
 }
 WEIGHTY = ("grad-whh", "identity-grad", "s-noise")  # claims whose contradiction matters most
 KINDS = ("runs", "arithmetic")

@@ -94,7 +94,7 @@ def gate_range(values: pd.DataFrame) -> Finding:
     return outside == 0, (
         f"g in {g.min():.2f}…{g.max():.2f}, gates in {gates.min():.2f}…{gates.max():.2f}; outside -1…1 and 0…1: "
         f"{outside or 'none'} of {counted(len(values), 'value')}. Of the gates' values {percent(extreme)} come within "
-        "0.05 of 0 or 1; the others let a part through."
+        "0.05 of 0 or 1; the rest lie in between."
     )
 
 
@@ -160,8 +160,8 @@ def lstm_better(table: pd.DataFrame, horizons: pd.DataFrame) -> Finding:
     )
     ahead = paired(lstm, rnn)
     words = (
-        f"Mean accuracy beyond T = 15, solved or not, after {step:,} steps at the report's settings, each at its best "
-        f"rate: LSTM {share(lstm)}, RNN {share(rnn)}, the LSTM's lead {mean(ahead, 0.0)}."
+        f"Mean accuracy beyond T = 15, solved or not, after {step:,} steps with the report's weights and digits, "
+        f"each at its best rate for each T: LSTM {share(lstm)}, RNN {share(rnn)}, the LSTM's lead {mean(ahead, 0.0)}."
     )
     longest = dict(horizons[["model", "horizon"]].dropna().to_numpy()) if len(horizons) else {}
     if not {"rnn", "lstm"} <= set(longest):

@@ -45,7 +45,7 @@ class Verdict:
         claim = claims()[self.id]
         html = (
             f'<div class="{css_class(self.verdict)}" id="claim-{self.id}">'
-            f'<p><span class="verdict-name">{self.verdict}</span> The report on question {claim["section"]}: '
+            f'<p><a class="verdict-name" href="05_claims.html">{self.verdict}</a> The report on question {claim["section"]}: '
             f"{typeset(claim['claim'])}.</p><p>{typeset(self.evidence)}</p></div>"
         )
         record = {"id": self.id, "verdict": self.verdict, "evidence": self.evidence}

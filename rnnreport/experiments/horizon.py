@@ -240,20 +240,62 @@ def solved_at_best_rate(table: pd.DataFrame) -> str:
 
 
 def one_factor_moved(table: pd.DataFrame) -> str:
-    """How far each network gets from the report's start if a single factor is moved. table: of :func:`horizons`."""
-    found = []
-    for model, rows in words.grouped(table[table["base"] == "report"], "model"):
-        own, best = rows.loc[rows["factor"] == "", "horizon"].item(), rows["horizon"].max()
-        to = f"{f'from T = {own} to ' if own else 'to T = '}{best}" if best > own else "no farther"
-        found.append(f"the {words.called('model', model)} {to}")
-    return f"From the report's start, one factor alone takes {words.listed(found)}."
+    """How far a single factor takes each network from the report's start, and which. table: of :func:`horizons`."""
+    return _farthest(table[table["base"] == "report"], "The report's", "its") + "."
+
+
+def what_decides(table: pd.DataFrame) -> str:
+    """The same from the better start; what takes most from it; and which of its own values do nothing alone."""
+    report, better = (table[table["base"] == base] for base in BASES)
+    said = [_farthest(better, "From the better start the", "the")]
+    for model, rows in words.grouped(better, "model"):
+        if (least := rows["horizon"].min()) < _own(rows):
+            said.append(f"The {words.NAMES[model]} falls to {least} with {_ways(rows, least)}")
+    for model, rows in words.grouped(report, "model"):
+        start = {"forget_bias": 0.0, **BASES["better start"][model]}.items()
+        parts = [bool(name) and FACTORS[name][value].items() <= start for name, value in zip(rows.factor, rows.value)]
+        idle = _ways(rows[parts], _own(rows), "and")
+        said.append(f"Alone, {idle} leave the report's {words.NAMES[model]} at T = {_own(rows)}")
+    return f"{'. '.join(said)}."
+
+
+def _own(rows: pd.DataFrame) -> int:
+    """The start's own horizon. rows: one model's, from one start."""
+    return int(rows.loc[rows["factor"] == "", "horizon"].item())
+
+
+def _farthest(rows: pd.DataFrame, whose: str, others: str) -> str:
+    found: list[str] = []
+    for model, of_model in words.grouped(rows, "model"):
+        best = of_model["horizon"].max()
+        far = f"to T = {best} with {_ways(of_model, best)}" if best > _own(of_model) else f"no farther than T = {best}"
+        found.append(f"{words.NAMES[model]} {far if found else f'gets {far}'}")
+    return f"{whose} {f', {others} '.join(found)}"
+
+
+def _ways(rows: pd.DataFrame, horizon: int, last: str = "or") -> str:
+    """The factors that lead to this horizon, in words."""
+    moved = rows[(rows["horizon"] == horizon) & (rows["factor"] != "")]
+    said = words.listed([_as_words(*move) for move in zip(moved["factor"], moved["value"])])
+    return said.replace(" and ", f" {last} ")
+
+
+def _as_words(factor: str, value: str) -> str:
+    if value.startswith("N("):
+        return f"weight {value.rpartition(' ')[2]} 0.1"
+    if value in (
+        whole := {"one number": "digits as one number", "as drawn": "biases as drawn", "forget bias 1": value}
+    ):
+        return whole[value]
+    said = {"gradient clipped at": "clipping at", "learning rate": "a rate of"}
+    return f"{said[factor]} {value}" if factor in said else f"{value} {factor.rpartition(' ')[2]}"
 
 
 def moves(table: pd.DataFrame) -> str:
     """All single factors that change the longest T, from each start. table: of :func:`horizons`."""
     found = []
     for (base, model), rows in words.grouped(table, "base", "model"):
-        own = rows.loc[rows["factor"] == "", "horizon"].item()
+        own = _own(rows)
         changed = rows.loc[rows["horizon"] != own, ["factor", "value", "horizon"]].to_numpy()
         ends = [f"{factor} {value}: T = {end}" if end else f"{factor} {value}: none" for factor, value, end in changed]
         found.append(f"{words.called('model', model)}, {base} (T = {own}): {', '.join(ends) or 'nothing changes it'}")

@@ -64,7 +64,7 @@ def accuracy_by_rate(table: pd.DataFrame) -> Figure:
     return figure
 
 
-@chart("Dots: seeds; lines: medians; crosses: not solved within the budget (dotted)")
+@chart("Dots: seeds; lines: medians; crosses: not solved within the budget (dotted); solved: by 4 seeds in 5")
 def steps_to_solve(table: pd.DataFrame, budget: int) -> Figure:
     """How many steps it takes to solve a length: a panel a base, a dot a seed, a line through a model's medians.
 
@@ -116,20 +116,24 @@ def longest_solved(longest: pd.DataFrame) -> pd.DataFrame:
 
 
 def start_or_network(longest: pd.DataFrame) -> str:
-    """What changes the longest T more, the start or the network. longest: of horizon's ``longest``."""
-    solved = longest[longest["horizon"] > 0].set_index(["base", "steps", "model"])["horizon"].unstack("model")
-    starts = [rows for _, rows in solved.groupby("steps") if len(rows) == 2]
-    gains = [
-        gain for rows in starts for gain in (rows.loc["better start"].iloc[0] / rows.loc["report"].iloc[0]).dropna()
-    ]
-    apart = (solved.max(axis=1) / solved.min(axis=1))[solved.notna().all(axis=1)].tolist()
-    if not gains or not apart or solved.shape[1] < 2:
+    """What changes the longest T more within the smaller budget, the start or the network; with a larger, the network.
+
+    longest: of horizon's ``longest``. Where a climb ended with its ladder, a ratio is a lower bound.
+    """
+    solved = longest[longest["horizon"] > 0].set_index(["steps", "base", "model"])["horizon"].unstack("model")
+    both = solved.dropna() if solved.shape[1] == 2 else solved[:0]
+    budget, most = longest["steps"].iloc[[0, -1]]
+    if budget not in both.index or len(rows := both.loc[budget]) < 2:
         return "Too little is solved to compare starts and networks."
-    network = "changes nothing" if max(apart) == 1 else f"multiplies it by {words.from_to(apart, '.2g')}"
-    more = ": the start matters more" if min(gains) > max(apart) else ""
-    return (
-        f"The better start multiplies the longest T by {words.from_to(gains, '.2g')}; another network {network}{more}."
-    )
+    gains, apart = rows.loc["better start"] / rows.loc["report"], both.max(axis=1) / both.min(axis=1)
+    ended = longest[longest["words"].str.contains("at least")]["steps"].tolist()
+    least, later = ("at least " * (steps in ended) for steps in (budget, most))
+    more = "the start matters more: it" if gains.min() > apart[budget].max() and not least else "the start"
+    found = f"Within {budget:,} steps {more} multiplies T by {least}{words.from_to(gains)}, the network by {least}"
+    found += words.from_to(apart[budget])
+    if most > budget and most in apart.index:
+        found += f"; within {most:,} the network by {later}{apart[most].item():.2g}"
+    return f"{found}."
 
 
 def medians_to_solve(table: pd.DataFrame, budget: int) -> str:
@@ -142,7 +146,9 @@ def medians_to_solve(table: pd.DataFrame, budget: int) -> str:
     return f"Median of the seeds. {'; '.join(found)}."
 
 
-@chart("Arrows: from the start's own horizon to that with one factor moved; dots: where they end")
+@chart(
+    "Arrows: from the start's own horizon to that with one factor moved; no dot: its own value (an RNN has no gates)"
+)
 def horizon_by_factor(table: pd.DataFrame) -> Figure:
     """The longest T solved when one factor is moved: a panel per start, a row per value of a factor.
 
@@ -180,13 +186,18 @@ def horizon_by_factor(table: pd.DataFrame) -> Figure:
 
 def _heights(table: pd.DataFrame) -> dict[tuple[str, str], float]:
     """How far down each value of each factor stands, with a line for the factor's name above its values."""
-    rows = list(dict.fromkeys(zip(table["factor"], table["value"])))
+    rows = sorted(set(zip(table["factor"], table["value"])), key=_by_size)
     heights, height = {}, 0.0
-    for factor in dict.fromkeys(factor for factor, _ in rows if factor):
+    for factor in filter(None, dict.fromkeys(table["factor"])):
         height += 0.9
         for row in (row for row in rows if row[0] == factor):
             heights[row] = height = height + 1.0
     return heights
+
+
+def _by_size(row: tuple[str, str]) -> tuple[float, str]:
+    """Numbers in their order, before names in theirs."""
+    return float(row[1]) if row[1][:1].isdigit() else np.inf, row[1]
 
 
 def _shown(horizon: float) -> float:
@@ -222,7 +233,7 @@ def decoded(table: pd.DataFrame) -> Figure:
     """
     groups = grouped(table, "model", "state")
     figure, axes = panels(
-        groups, 2.3, 3.0, 0.8, lambda key: f"{NAMES[key[0]]}, {key[1]}(t)", ylabel="first digit read off rightly"
+        groups, 2.3, 3.0, 0.8, lambda key: f"{NAMES[key[0]]}, {key[1]}(t)", ylabel="first digit read off correctly"
     )
     for ax, (model, _), part in axes:
         colours = {"before": GUIDE, "random": SEQUENCE[0], "after": COLOURS[model]}
@@ -288,17 +299,21 @@ def read_here(found: Mapping[str, Mapping[str, np.ndarray]]) -> str:
     return f"The networks read {' '.join(map(str, found['LSTM']['digits']))}."
 
 
-@chart("Lines: medians over the seeds; bands: their range")
+@chart("Left: the median and above; right: the lowest tenth, logarithmic; lines: medians; bands: range of the seeds")
 def forget_products(table: pd.DataFrame) -> Figure:
     """What forget gates leave of the cell from the first digit to the end, over the training: a line for each quantile.
 
     table: columns step, seed, share and kept. Lines are medians over the seeds, bands their range.
     """
-    figure, ax = new(figsize=(6.4, 3.2))
-    for colour, (share, part) in zip(SEQUENCE, table.groupby("share")):
+    figure, (left, right) = new(2, figsize=(7.4, 3.2))
+    for colour, (share, part) in zip(SEQUENCE, grouped(table, "share")):
+        ax = right if share < 0.5 else left
         median_and_range(ax, part.groupby("step")["kept"], colour, 0.2, label=f"{share:g}")
-    ax.set(xlabel="training step", ylabel="product of forget gates", xlim=(0, table["step"].max()))
-    figure.legend(title="quantile", loc="outside right upper", reverse=True, fontsize=9)
+    left.set(ylabel="product of forget gates", yscale="linear", ylim=(0, 1))
+    for ax in (left, right):
+        ax.set(xlabel="training step", xlim=(0, table["step"].max()))
+    lines = [*reversed(left.lines), *right.lines]
+    figure.legend(handles=lines, title="quantile", loc="outside right upper", fontsize=9)
     return figure
 
 
@@ -352,7 +367,7 @@ def held_by_the_plane(planes: Mapping[str, Plane]) -> str:
     )
 
 
-@chart("Lines: medians; bands: eight in ten parameters (left), all seeds (right)")
+@chart("Lines: medians, dashed if constant; bands: eight in ten parameters (left), all seeds (right)")
 def step_sizes(table: pd.DataFrame) -> Figure:
     """How an optimizer's steps change over the training: effective rate and size of the step, a line per optimizer.
 
@@ -361,14 +376,19 @@ def step_sizes(table: pd.DataFrame) -> Figure:
     on the left, and the seeds' range on the right.
     """
     figure, (left, right) = new(2, figsize=(7.4, 3.4))
+    constant = 0  # lines so far of a rate that stays: dashed in turn, for they may cover each other
     for colour, ((optimizer, rate), rows) in zip(SEQUENCE, table.groupby(["optimizer", "learning_rate"], sort=False)):
         steps = rows[rows["step"] > 0].groupby("step")
         low, rate_of, high = (thinned(steps[f"effective_rate{end}"].median()) for end in ("_low", "", "_high"))
         least, update, most = (thinned(getattr(steps["update"], which)()) for which in ("min", "median", "max"))
         left.fill_between(rate_of.index, low, high, color=colour, alpha=0.15, lw=0)
-        left.semilogy(rate_of.index, rate_of, color=colour, label=f"{words.called('optimizer', optimizer)}, {rate:g}")
+        stays = rate_of.nunique() == 1
+        dashes = (6 * constant, (6, 12)) if stays else "-"
+        constant += stays
+        left.semilogy(rate_of.index, rate_of, color=colour, ls=dashes)
+        name = f"{words.called('optimizer', optimizer)}, {rate:g}"
         right.fill_between(update.index, least, most, color=colour, alpha=0.2, lw=0)
-        right.semilogy(update.index, update, color=colour)
+        right.semilogy(update.index, update, color=colour, label=name)
     for ax, label in ((left, "effective rate"), (right, "step (root mean square)")):
         ax.set(xlabel="training step", ylabel=label, xlim=(0, table["step"].max()))
     legend_below(figure, 3)
@@ -418,3 +438,25 @@ def one_longer(table: pd.DataFrame) -> str:
         beside = f"{words.share(below)}{one[0]} and {words.share(above)}{one[1]}"
         found.append(f"the {NAMES[model]} {'' if found else 'gets '}{there}{beside}")
     return f"Trained at T = {trained_at}, {'; '.join(found)}."
+
+
+def remembers_or_counts(table: pd.DataFrame, read: pd.DataFrame) -> str:
+    """Whether networks learned to remember or to count, by the other lengths that they answer.
+
+    table: of :func:`other_lengths`; read: of :func:`decoded`.
+    """
+    found = []
+    for model, rows in grouped(table, "model"):
+        means = rows.groupby("length")["accuracy"].mean()
+        own = means.pop(rows["trained_at"].iloc[0])
+        right = int((means >= 0.9).sum())
+        answers = f"The {NAMES[model]} answers 90% at {right or 'none'} of {len(means)} other lengths"
+        if right > len(means) / 2:
+            answers += ": it has learned to remember"
+        elif not right and own >= 0.9:
+            after = read[(read["model"] == model) & (read["state"] == "h") & (read["when"] == "after")]
+            least = words.percent(after.groupby("step")["accuracy"].mean().min())
+            answers += ": it has learned to count. Its state holds the first digit at every step (a map fitted to that "
+            answers += f"step finds {least} or more, figure 2.9), but its output layer reads it at one step alone"
+        found.append(answers)
+    return f"{'. '.join(found)}."
