@@ -70,9 +70,9 @@ function range(numbers) {
   return [least - room, most + room];
 }
 
-/** About five round numbers within a range. */
+/** Three to seven round numbers within a range. */
 function ticks([low, high]) {
-  const rough = (high - low) / 5;
+  const rough = (high - low) / 7;
   const power = 10 ** Math.floor(Math.log10(rough));
   const between = [1, 2, 5, 10].find((digit) => digit * power >= rough) * power;
   const first = Math.ceil(low / between);
@@ -96,8 +96,9 @@ function scatter(snapshots, opens, { snapshot, against }, width) {
     nodes.push(text(left - 6, height(value) + 4, "end", number(value).replace("-", "−")));
   }
   const decades = Array.from({ length: Math.ceil(across[1] - across[0]) + 1 }, (_, at) => Math.floor(across[0]) + at);
-  const digits = across[1] - across[0] > 3 ? [1] : across[1] - across[0] > 1 ? [1, 3] : [1, 2, 3, 5, 7];
-  for (const tau of decades.flatMap((decade) => digits.map((digit) => digit * 10 ** decade))) {
+  const digits = across[1] - across[0] > 3 ? [1] : [1, 3];
+  const marked = decades.flatMap((decade) => digits.map((digit) => digit * 10 ** decade));
+  for (const tau of across[1] - across[0] > 1 ? marked : ticks(across.map((power) => 10 ** power))) {
     const at = x({ tau });
     if (at < left || at > right) continue;
     nodes.push(line("tick", at, bottom, at, bottom + 5));
@@ -178,7 +179,8 @@ function render({ model, el }) {
   const drawn = { short: "against τ", long: "What is drawn against the period" };
   const up = choice("against", drawn, AGAINST, (against) => set({ against }));
 
-  const map = gateMap("period τ at the start");
+  const same = first[0].tau === first.at(-1).tau; // the map's rows then have no numbers
+  const map = gateMap(same ? `units, all with period τ = ${rounded(first[0].tau)} at the start` : "period τ at the start");
   const chart = svgNode("svg", { role: "img", height: SCATTER.height });
   const curve = svgNode("svg", { role: "img", height: CURVE.height });
   const key = (kind, d, words) => html("span", {}, swatch(kind, d), words);
