@@ -84,27 +84,32 @@ def lengths_solved(p: TemporalGateParameters) -> list[Climbed]:
 
 def longest_solved(climbs: pd.DataFrame) -> str:
     """How far each network of :func:`lengths_solved` gets, in a sentence. climbs: of :func:`horizon.tabulated`."""
-    found = [f"{length} with {start or 'a temporal gate'}" for (_, start), length in _horizons(climbs).items()]
-    return f"The LSTM learns palindromes of length {words.listed(found)}."
+    found = [f"{length} with {start or 'a gate'}" for (_, start), (length, _) in _horizons(climbs).items()]
+    return f"Within {climbs['steps'].max():,.0f} steps LSTMs solve length {words.listed(found)}."
 
 
 def answer_horizon(climbs: pd.DataFrame) -> str:
-    """How far the gated network gets, and the LSTM from its better start."""
-    length = {model: length for (model, _), length in _horizons(climbs).items()}
+    """How far the gated network gets, and the LSTM from its better start; and how many steps the slowest seed needs."""
+    steps, found = horizon.steps_to_solve(climbs), {}
+    for (model, start), (length, longest) in _horizons(climbs).items():
+        own = steps[(steps["model"] == model) & (steps["value"] == start) & (steps["length"] == longest)]
+        taken = own.loc[np.isfinite(own["steps"]), "steps"].max()
+        found[model] = length, f", needing up to {taken:,.0f} steps" if longest else ""
+    (gated, taken_gated), (lstm, taken) = found["temporal-gate"], found["lstm"]
     return (
-        f"With the gate the LSTM learns palindromes of {length['temporal-gate']} digits within "
-        f"{climbs['steps'].max():,.0f} training steps; without it, of {length['lstm']}."
+        f"Within {climbs['steps'].max():,.0f} training steps the LSTM learns palindromes of {gated} digits with the "
+        f"gate{taken_gated}; of {lstm} without it, from the better of two starts{taken}."
     )
 
 
-def _horizons(climbs: pd.DataFrame) -> dict[tuple[str, str], str]:
-    """The longest palindromes solved, in words, by model and start, from the smallest horizon to the largest."""
+def _horizons(climbs: pd.DataFrame) -> dict[tuple[str, str], tuple[str, int]]:
+    """The longest palindromes solved, in words and digits, by model and start, from the smallest to the largest."""
     found, lengths = {}, climbs.groupby(["model", "value"])["length"]
     solved = horizon.horizons(climbs).sort_values("horizon", kind="stable")
     for model, start, longest in zip(solved["model"], solved["value"], solved["horizon"]):
         tried = lengths.get_group((model, start))
         known = f"{'at least ' if longest == tried.max() else ''}{longest:,}"
-        found[model, start] = known if longest else f"less than {tried.min():,}"
+        found[model, start] = known if longest else f"under {tried.min():,}", longest
     return found
 
 
@@ -288,7 +293,7 @@ def replayed(sought: pd.DataFrame, drawn: pd.DataFrame) -> dict[str, Any]:
     Returns the arguments of :class:`rnnreport.widgets.gate_replay.GateReplay`.
     """
     each = [(openings_in_noise(rows), rows) for _, rows in sought.groupby(["start", "seed"])]
-    _, rows = max(each, key=lambda pair: pair[0].iloc[0] - pair[0].iloc[-1])
+    noisy, rows = max(each, key=lambda pair: pair[0].iloc[0] - pair[0].iloc[-1])
     frames = {name: rows.pivot(index="step", columns="unit", values=name) for name in ("tau", "s", "r_on")}
     before, after = (words.percent(openings_in_noise(drawn).iloc[end]) for end in (0, -1))
     return {
@@ -296,8 +301,10 @@ def replayed(sought: pd.DataFrame, drawn: pd.DataFrame) -> dict[str, Any]:
         **{name: frame.to_numpy() for name, frame in frames.items()},
         "length": BURSTS.length,
         "loud": (BURSTS.in_burst().nonzero().flatten() + 1).tolist(),
-        "words": f"These gates start at {rows['start'].iloc[0] / BURSTS.period:g} times the bursts' period. Of the "
-        f"openings of gates drawn at random, {before} fall into the noise at the start and {after} at the end.",
+        "words": f"These gates start at {rows['start'].iloc[0] / BURSTS.period:g} times the bursts' period. The "
+        f"share of their openings in the noise is least at step {noisy.idxmin():,}: {words.percent(noisy.min())}; at "
+        f"the end it is {words.percent(noisy.iloc[-1])}. For the gates drawn at random in figure 3.9 it is {before} at "
+        f"the start and {after} at the end.",
         "snapshot": len(frames["tau"]) - 1,  # at the first one all gates are the same
     }
 

@@ -52,8 +52,7 @@ def temporal_gate(k: pd.DataFrame, gate: Gate) -> Figure:
         dimension(0, first, 1.12, f"{name} = {first:g}")
     dimension(first, first + tau, 1.12, f"τ = {tau:g}")
     dimension(first, first + r_on * tau, 1.36, f"$r_\\mathrm{{on}}$τ = {r_on * tau:g}")
-    for x in (first, first + tau):
-        ax.axvline(x, color=GUIDE, lw=0.7, ls=":")
+    ax.vlines((first, first + tau), 0, 1.2, color=GUIDE, lw=0.7, ls=":")  # not through the name above
     ax.set(xlabel="time t", ylabel="openness k(t)", xlim=(0, until), ylim=(0, 1.62), yticks=[0, 0.5, 1])
     return figure
 
@@ -228,27 +227,25 @@ def found_by_mod(table: pd.DataFrame, by_mod: pd.DataFrame) -> str:
     )
 
 
-@chart("Top: wrong τ; bottom: wrong s")
+@chart("Left: wrong τ; right: wrong s")
 def recovery(table: pd.DataFrame) -> Figure:
     """How often a gate is found again, by how far off the search starts: one line for each remedy.
 
     table: columns remedy, periods, ratio, offset, seed and recovered; one panel for each number of periods.
     """
     numbers, remedies = sorted(table["periods"].unique()), list(dict.fromkeys(table["remedy"]))
-    figure, axes = new(len(numbers), 2, sharey=True, squeeze=False, figsize=(2.5 * len(numbers) + 0.6, 4.4))
+    figure, axes = new(2, len(numbers), sharey=True, squeeze=False, figsize=(5.6, 1.7 * len(numbers) + 0.7))
     starts = (
         ("ratio", table["offset"] == 0, "start of τ / true τ"),
         ("offset", table["ratio"] == 1, "start of s, off (periods)"),
     )
-    for row, (column, chosen, xlabel) in zip(axes, starts):
-        for ax, n in zip(row, numbers):
+    for row, n in zip(axes, numbers):  # one below the other: legible on a telephone
+        for ax, (column, chosen, xlabel) in zip(row, starts):
             _shares(ax, table[chosen & (table["periods"] == n)], column, remedies)
-            ax.set(xlabel=xlabel, ylim=(-0.03, 1.03))
-            if column == "ratio":
-                ax.set(xscale="log", title=words.counted(int(n), "period") + " seen")
-                log_ticks(ax.xaxis)
-        row[0].set(ylabel="found again (share)")
-    legend_below(figure, len(remedies))
+            ax.set(ylim=(-0.05, 1.05), xlabel=xlabel if n == numbers[-1] else "")
+        row[0].set(xscale="log", title=words.counted(int(n), "period") + " seen", ylabel="found again (share)")
+        log_ticks(row[0].xaxis)
+    legend_below(figure)
     return figure
 
 
@@ -265,8 +262,9 @@ def found_again(table: pd.DataFrame) -> str:
 def answer_recovery(table: pd.DataFrame) -> str:
     """From which share of the starts a gate is found again without a remedy, and with the best."""
     shares = table.groupby("remedy", sort=False)["recovered"].mean()
-    plain, best = shares["no remedy"], shares.max()
-    helped = f"at best, with a remedy, from {percent(best)}" if best > plain else "no remedy helps"
+    plain, best, name = shares["no remedy"], shares.max(), shares.idxmax()
+    remedy = "both remedies" if name == "both" else f"the remedy “{name}”"
+    helped = f"with {remedy}, from {percent(best)}" if best > plain else "no remedy helps"
     return (
         f"From a known gate's output, gradient descent finds its τ, s and r_on again from {percent(plain)} of the "
         f"starts tried; {helped}."
@@ -284,10 +282,10 @@ def reach(table: pd.DataFrame) -> str:
 
 
 def _shares(ax: Axes, table: pd.DataFrame, over: str, remedies: list[str]) -> None:
-    """The share of searches that found the gate, a line for each remedy."""
-    for colour, name in zip(SEQUENCE, remedies):
+    """The share of searches that found the gate, a line for each remedy: the first the widest, the last on top."""
+    for width, colour, name in zip(range(len(remedies), 0, -1), SEQUENCE, remedies):
         share = table[table["remedy"] == name].groupby(over)["recovered"].mean()
-        ax.plot(share.index, share, color=colour, marker="o", ms=3, lw=1.2, label=name)
+        ax.plot(share.index, share, color=colour, marker="o", ms=2 + width, lw=1.3 * width, label=name)
 
 
 @chart("One panel for each longest period; τ log-uniform from 1 on, s uniform over a period")

@@ -29,7 +29,7 @@ from rnnreport.figures import (
     thinned,
     ticks,
 )
-from rnnreport.intervals import in_words
+from rnnreport.intervals import in_words, interval
 from rnnreport.words import at_end, grouped, percent, spread
 
 NETWORKS = {"lstm": "LSTM", "temporal-gate": "with gate"}
@@ -80,16 +80,13 @@ def steps_to_solve(steps: pd.DataFrame, budget: int) -> Figure:
     """Training steps until a palindrome length is solved, one line for each network.
 
     steps: columns model, value (its start, "" for none), length, seed and steps, infinite where the budget was not
-    enough.
+    enough. The start of the first row has a colour of its own, the others have their model's.
     """
-    figure, ax = new(figsize=(6.4, 3.4))
+    figure, ax = new(figsize=(6.4, 3.7))
+    plain = steps["value"].iloc[0]
     for (model, start), rows in grouped(steps, "model", "value"):
-        middle = steps_by_length(ax, rows, COLOURS[model], top=1.35 * budget)
-        name = f"{NAMES[model]},\n{start}" if start else NAMES[model]
-        ax.annotate(
-            name, (middle.index[-1], middle.iloc[-1]), xytext=(7, 0), textcoords="offset points",
-            color=COLOURS[model], va="center", fontsize=9,
-        )  # fmt: skip
+        steps_by_length(ax, rows, SEQUENCE[0] if start == plain else COLOURS[model], top=1.35 * budget)
+        ax.lines[-1].set_label(f"{NAMES[model]}, {start}" if start else NAMES[model])
     ax.axhline(budget, color=GUIDE, ls=":", lw=1)
     ax.annotate(
         f"budget: {budget:,}", (1, budget), xycoords=("axes fraction", "data"), xytext=(4, 0),
@@ -99,16 +96,25 @@ def steps_to_solve(steps: pd.DataFrame, budget: int) -> Figure:
     ticks(ax.xaxis, sorted(steps["length"].unique()))
     round_numbers, least = (50, 100, 200, 500, 1000, 2000, 5000), steps["steps"].min() / 2
     ticks(ax.yaxis, [number for number in round_numbers if least <= number <= 1.4 * budget], "{:,}")
+    legend_below(figure)
     return figure
 
 
-@chart("One dot per unit")
-def carriers(units: pd.DataFrame) -> Figure:
-    """What each unit adds to the right digit's logit, against the first step at which it is open.
+SILENCED = {
+    "none": "none",
+    "first": "open at\nstep 1",
+    "first, by the output": "open at\nstep 1, for the\noutput alone",
+    "others": "as many\nothers",
+}
 
-    units: columns first_open (0: never) and margin.
+
+@chart("Dots: units; bars: means over the seeds; dotted: chance")
+def carriers(units: pd.DataFrame, silenced: pd.DataFrame) -> Figure:
+    """What each unit adds to the right digit's logit, by when it first opens; and the accuracy without some units.
+
+    units: columns first_open (0: never) and margin; silenced: columns which, of ``SILENCED``, and accuracy.
     """
-    figure, ax = new(figsize=(6.4, 3.2))
+    figure, (ax, bars) = new(2, figsize=(7.8, 3.4), width_ratios=[3, 2])
     units = thinned(units, 5_000)
     opened, dead = units[units["first_open"] > 0], units[units["first_open"] == 0]
     first = opened[opened["first_open"] == 1]
@@ -118,48 +124,63 @@ def carriers(units: pd.DataFrame) -> Figure:
     kinds = (
         ("open at step 1", first, GATED, spread),
         ("open later", later, LSTM, later["first_open"]),
-        ("never open", dead, GUIDE, 0.6),
+        ("never open", dead, GUIDE, 0.4),
     )
     for name, rows, colour, x in kinds:
         ax.plot(np.broadcast_to(x, len(rows)), rows["margin"], "o", color=colour, ms=3.5, alpha=0.55, mew=0, label=name)
     there = [step for step in (1, 3, 10, 30, 100, 300, 1000) if step <= opened["first_open"].max() * 1.2]
-    ax.set(xscale="log", xlabel="first step at which the unit is open", ylabel="added to the right\ndigit's logit")
-    ax.set_xticks([0.6, *there], ["never", *map(str, there)])
+    ax.set(xscale="log", xlabel="first step open", ylabel="added to the right\ndigit's logit")
+    ax.set_xticks([0.4, *there], ["never", *map(str, there)])
     ax.xaxis.set_minor_locator(NullLocator())
+    left = silenced.groupby("which")["accuracy"].mean().reindex([*SILENCED])
+    bars.barh([*SILENCED.values()], left, color=[GUIDE, GATED, GATED, LSTM], alpha=0.8)
+    bars.axvline(0.1, color=GUIDE, ls=":", lw=1)
+    bars.set(xlabel="accuracy", ylabel="units silenced", xlim=(0, 1.03))
+    bars.invert_yaxis()
     legend_below(figure, len(kinds))
     return figure
 
 
-def hangs_on_few(silenced: pd.DataFrame) -> str:
-    """What is left of the accuracy without the units that are open at the first step, and without as many others.
+def hangs_on_few(units: pd.DataFrame, silenced: pd.DataFrame) -> str:
+    """How much of the right digit's logit the units open at the first step give, and what is right without them.
 
-    silenced: columns which, units and accuracy.
+    They keep the digit for the others if they give little, but little is right without them, unless only the output
+    does without. units: columns seed, first_open and margin; silenced: columns which and accuracy.
     """
-    left = silenced.groupby("which")["accuracy"].mean().map(words.share)
+    left = silenced.groupby("which")["accuracy"].mean()
+    given = _given(units, units["first_open"] == 1).mean()
+    keep = given < 0.5 and left["first"] < left["none"] / 2 < left["first, by the output"]
+    who, but = ("Few units keep the digit, others pass it on: those", "yet") if keep else ("Units", "and")
     return (
-        f"Silencing the {words.from_to(silenced['units'], 'd')} units that are open at step 1 takes accuracy from "
-        f"{left['none']} to {left['first']}; silencing as many others, to {left['others']}."
+        f"{who} open at step 1 give {percent(given)} of the logit, {but} without them accuracy is "
+        f"{words.share(left['first'])}."
     )
+
+
+def _given(units: pd.DataFrame, there: pd.Series) -> pd.Series:
+    """The share of the right digit's logit that these units give, by seed."""
+    margins = units["margin"].groupby(units["seed"])
+    return units["margin"].where(there, 0.0).groupby(units["seed"]).sum() / margins.sum()
 
 
 def who_answers(units: pd.DataFrame, silenced: pd.DataFrame) -> str:
     """What share of the right digit's logit comes from units that open at the first step, later or never.
 
-    And what is left of the accuracy with units silenced, with intervals. units: columns seed, first_open and margin.
+    And what is left of the accuracy with units silenced, with intervals. Tables: see :func:`hangs_on_few`.
     """
     groups = {"at the first step": units["first_open"] == 1, "later": units["first_open"] > 1}
     groups["never"] = units["first_open"] == 0
-    margins, found = units.groupby("seed")["margin"].sum(), []
-    for name, there in groups.items():
-        if there.any():
-            part = units[there].groupby("seed")["margin"].sum().reindex(margins.index, fill_value=0)
-            found.append(f"{name}, {percent(there.mean())} of the units: {in_words(part / margins)}")
+    found = [
+        f"{name}, {percent(there.mean())} of the units: {in_words(_given(units, there))}"
+        for name, there in groups.items()
+        if there.any()
+    ]
     left = silenced.groupby("which")["accuracy"].apply(spread)
     return (
         f"Shares of what all units add to the right digit's logit at T = {units['length'].iloc[0]}, by when a unit "
-        f"first opens: {'; '.join(found)}. Accuracy: {left['none']}; without the units open at the first step "
-        f"{left['first']}, silenced for the output alone {left['first, by the output']}; without as many others "
-        f"{left['others']}."
+        f"first opens: {'; '.join(found)}. Accuracy: {left['none']}; without the "
+        f"{words.from_to(silenced['units'], 'd')} units open at the first step {left['first']}, silenced for the "
+        f"output alone {left['first, by the output']}; without as many others {left['others']}."
     )
 
 
@@ -185,11 +206,12 @@ def bursts(table: pd.DataFrame, bounds: Mapping[str, float]) -> Figure:
 
 
 def heard_in_the_quiet(table: pd.DataFrame, bounds: Mapping[str, float]) -> str:
-    """The accuracy at the end of a gate set to the bursts, of one set to the quiet, and of the LSTM."""
-    ends = at_end(table).groupby("gate")["test_accuracy"].mean().map(words.share)
+    """How often learned gates, the LSTM, and gates set to the bursts and to the quiet are right at the end."""
+    ends = at_end(table).groupby("gate")["test_accuracy"].mean().map(percent)
     return (
-        f"On noise bursts, a gate set to open on the bursts answers {ends['open in the burst']} right, one set to the "
-        f"quiet {ends['open in the quiet']}, and an ungated LSTM {ends['none']}."
+        f"On noise bursts, learned gates are right {ends['drawn, learned']} of the time, an ungated LSTM "
+        f"{ends['none']}, gates set to the bursts {ends['open in the burst']}, to the quiet "
+        f"{ends['open in the quiet']}."
     )
 
 
@@ -200,7 +222,7 @@ def bursts_in_full(table: pd.DataFrame, bounds: Mapping[str, float]) -> str:
     return f"{'; '.join(found)}. {words.listed(known).capitalize()}."
 
 
-@chart("Dots, lines: seeds; green: within 2%")
+@chart("Dots, lines: seeds; green: ends within 2% of the true period")
 def seeking(final: pd.DataFrame, gates: pd.DataFrame, period: float, bounds: Mapping[str, float]) -> Figure:
     """Where gates that start at another period end: accuracy against the start, and their periods over training.
 
@@ -212,16 +234,18 @@ def seeking(final: pd.DataFrame, gates: pd.DataFrame, period: float, bounds: Map
     left.plot(means.index / period, means, color=GUIDE, lw=1)
     for found, rows in final.groupby("found"):
         colour = GATED if found else SEQUENCE[0]
-        left.plot(rows["start"] / period, rows["test_accuracy"], "o", color=colour, ms=4, alpha=0.6)
+        filled = {} if found else {"mfc": "none"}  # told apart without colour, too
+        left.plot(rows["start"] / period, rows["test_accuracy"], "o", color=colour, ms=5, **filled)
     for name, level in bounds.items():
         level_line(left, level, name, inset=0)
-    left.set(xlabel="period at the start / true period", ylabel="final accuracy", ylim=(0.45, 1.03))
+    least = min([final["test_accuracy"].min(), *bounds.values()])
+    left.set(xlabel="initial / true period", ylabel="final accuracy", ylim=(least - 0.05, 1.01))
     medians = gates.groupby(["start", "seed", "step"])["tau"].median().reset_index()
     for _, way in medians.groupby(["start", "seed"]):
         colour = GATED if abs(way["tau"].iloc[-1] / period - 1) < 0.02 else SEQUENCE[0]
         right.plot(way["step"], way["tau"] / period, color=colour, lw=0.9, alpha=0.8)
     right.axhline(1, color=GUIDE, ls="--", lw=1)
-    right.set(xlabel="training step", ylabel="median period / true period", yscale="log")
+    right.set(xlabel="training step", ylabel="median / true period", yscale="log")
     least = gates["tau"].min() / (1.05 * period)
     ticks(right.yaxis, [periods for periods in (0.5, 0.7, 1.0, 1.5, 2.0) if least < periods], "{:g}")
     return figure
@@ -233,12 +257,14 @@ def periods_found(arrived: pd.DataFrame, period: float) -> str:
     arrived: columns start, found and test_accuracy.
     """
     starts = arrived.groupby("start")
-    most = starts["found"].mean() > 0.5
-    which = words.listed([f"{start / period:g}" for start in most.index[most]])
+    found = starts["found"].mean() > 0.5
+    off = (found.index[found] / period - 1).to_series().abs().max()
+    which = f"only from starts at most {percent(off)} off" if found.any() else "from no start tried"
+    how = "" if found.all() else "Hardly: " if found.mean() < 0.5 else "In part: "
     return (
-        f"Most networks find the noise's period from {most.sum() or 'none'} of "
-        f"{words.counted(len(starts), 'starting period')}{f' ({which} times the true one)' if most.any() else ''}; "
-        f"accuracy ends at {words.from_to(starts['test_accuracy'].mean(), '.2f')}."
+        f"{how}{'most' if how else 'Most'} networks find the noise's period "
+        f"{'from every start tried' if found.all() else which}; accuracy ends at "
+        f"{words.from_to(starts['test_accuracy'].mean(), '.2f')}."
     )
 
 
@@ -277,6 +303,24 @@ def told_apart(table: pd.DataFrame) -> str:
         ends = {model: words.share(part.mean()) for model, part in _ends(rows)}
         found.append(f"{ends['lstm']} and {ends['temporal-gate']} ({sampling})")
     return f"Without the gate and with it, the share of waves told apart is {'; '.join(found)}."
+
+
+def against_the_paper(table: pd.DataFrame) -> str:
+    """Where each network ends above its published accuracy (by the interval), below it, or near it."""
+    said = []
+    for model, name in (("lstm", "Our LSTM"), ("temporal-gate", "Our gated network")):
+        places: dict[str, list[str]] = {"above": [], "near": [], "below": []}
+        for sampling, rows in grouped(table, "sampling"):
+            reached, published = dict(_ends(rows))[model], PUBLISHED[sampling][model]
+            low = interval(reached.tolist(), share=True)[1]
+            where = "above" if low > published else "below" if reached.mean() < published else "near"
+            places[where].append(
+                f"in {sampling} sampling ({words.share(reached.mean())}, published {words.share(published)})"
+            )
+        found = [f"{where} the published one {words.listed(which)}" for where, which in places.items() if which]
+        said.append(f"{name} ends {', '.join(found)}.")
+    updates = words.listed([f"{steps:,}" for steps in sorted(table["steps"].unique())])
+    return f"{' '.join(said)} Ours had {updates} updates, the published ones {PUBLISHED_UPDATES:,}."
 
 
 def beside_the_paper(table: pd.DataFrame) -> str:
