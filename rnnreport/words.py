@@ -57,10 +57,11 @@ def listed(words: Sequence[str], nothing: str = "none") -> str:
 
 
 def spread(values: Iterable[float]) -> str:
-    """The mean of shares over the seeds with its 95% interval: "0.93 (0.90 to 0.95)"."""
+    """The mean of shares over the seeds with its 95% interval: "0.93 (0.90 to 0.95)", or "0.99" if all read alike."""
     from rnnreport.intervals import in_words
 
-    return in_words(values, share=True)
+    mean, _, ends = (said := in_words(values, share=True)).partition(" (")
+    return mean if ends == f"{mean} to {mean})" else said
 
 
 def at_end(rows: pd.DataFrame, **where: Any) -> pd.DataFrame:

@@ -124,15 +124,13 @@ def runs(models=("rnn",), lengths=(5,), accuracies=(0.5, 0.7), steps=(0, 800), *
 
 def test_accuracies_are_those_of_the_last_step():
     assert rnn_versus_lstm.reached(runs(accuracies=(1.0, 1.0))) == (
-        "At T = 5 the RNN has an accuracy of 1.00 (1.00 to 1.00) after 800 steps."
+        "At T = 5 the RNN has an accuracy of 1.00 after 800 steps."
     )
     both = runs(lengths=(5, 15), accuracies=(0.25, 0.75))
     assert rnn_versus_lstm.reached_by_length(both) == (
         "After 800 steps the RNN's accuracy is 0.50 at T = 5 and 0.50 at T = 15."
     )
-    assert rnn_versus_lstm.beside_intervals(runs(accuracies=(1.0, 1.0))) == (
-        "Mean and 95% interval: T = 5: 1.00 (1.00 to 1.00)."
-    )
+    assert rnn_versus_lstm.beside_intervals(runs(accuracies=(1.0, 1.0))) == ("Mean and 95% interval: T = 5: 1.00.")
 
 
 def test_question_1_3_is_answered_by_the_shortest_and_the_longest():

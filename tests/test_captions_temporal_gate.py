@@ -218,7 +218,7 @@ def test_periods_are_told_by_the_starts_from_which_they_are_found():
         {"start": [10.0, 10.0, 20.0, 20.0], "found": [True, False, True, True], "test_accuracy": [0.8, 0.9, 0.99, 0.97]}
     )
     assert temporal_gate.periods_found(arrived, 20.0) == (
-        "In part: most networks find the noise's period only from starts at most 0% off; accuracy ends at 0.85 to 0.98."
+        "Most networks find the noise's period only from starts at most 0% off; accuracy ends at 0.85 to 0.98."
     )
     assert temporal_gate.periods_found(arrived.assign(found=False), 20.0) == (
         "Hardly: most networks find the noise's period from no start tried; accuracy ends at 0.85 to 0.98."
@@ -256,8 +256,8 @@ def test_waves_are_told_for_each_way_of_sampling():
     )
     assert temporal_gate.PUBLISHED_UPDATES == 10_990
     assert temporal_gate.beside_the_paper(table) == (
-        "standard, 100 updates: LSTM 0.80 (0.00 to 1.00), with gate 0.60 (0.60 to 0.60); asynchronous, 100 updates: "
-        "LSTM 0.50 (0.50 to 0.50), with gate 0.70 (0.70 to 0.70). As many updates as the paper's would take these runs "
+        "standard, 100 updates: LSTM 0.80 (0.00 to 1.00), with gate 0.60; asynchronous, 100 updates: "
+        "LSTM 0.50, with gate 0.70. As many updates as the paper's would take these runs "
         "8.8 hours of one core."
     )
 

@@ -144,8 +144,7 @@ def carriers(units: pd.DataFrame, silenced: pd.DataFrame) -> Figure:
 def hangs_on_few(units: pd.DataFrame, silenced: pd.DataFrame) -> str:
     """How much of the right digit's logit the units open at the first step give, and what is right without them.
 
-    They keep the digit for the others if they give little, but little is right without them, unless only the output
-    does without. units: columns seed, first_open and margin; silenced: columns which and accuracy.
+    units: columns seed, first_open and margin; silenced: columns which and accuracy.
     """
     left = silenced.groupby("which")["accuracy"].mean()
     given = _given(units, units["first_open"] == 1).mean()
@@ -234,8 +233,7 @@ def seeking(final: pd.DataFrame, gates: pd.DataFrame, period: float, bounds: Map
     left.plot(means.index / period, means, color=GUIDE, lw=1)
     for found, rows in final.groupby("found"):
         colour = GATED if found else SEQUENCE[0]
-        filled = {} if found else {"mfc": "none"}  # told apart without colour, too
-        left.plot(rows["start"] / period, rows["test_accuracy"], "o", color=colour, ms=5, **filled)
+        left.plot(rows["start"] / period, rows["test_accuracy"], "o", color=colour, mfc=colour if found else "none")
     for name, level in bounds.items():
         level_line(left, level, name, inset=0)
     least = min([final["test_accuracy"].min(), *bounds.values()])
@@ -259,11 +257,10 @@ def periods_found(arrived: pd.DataFrame, period: float) -> str:
     starts = arrived.groupby("start")
     found = starts["found"].mean() > 0.5
     off = (found.index[found] / period - 1).to_series().abs().max()
-    which = f"only from starts at most {percent(off)} off" if found.any() else "from no start tried"
-    how = "" if found.all() else "Hardly: " if found.mean() < 0.5 else "In part: "
+    near = f"only from starts at most {percent(off)} off" if found.any() else "from no start tried"
     return (
-        f"{how}{'most' if how else 'Most'} networks find the noise's period "
-        f"{'from every start tried' if found.all() else which}; accuracy ends at "
+        f"{'Hardly: m' if found.mean() < 0.5 else 'M'}ost networks find the noise's period "
+        f"{'from every start tried' if found.all() else near}; accuracy ends at "
         f"{words.from_to(starts['test_accuracy'].mean(), '.2f')}."
     )
 
