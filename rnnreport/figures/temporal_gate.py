@@ -221,7 +221,7 @@ def bursts_in_full(table: pd.DataFrame, bounds: Mapping[str, float]) -> str:
     return f"{'; '.join(found)}. {words.listed(known).capitalize()}."
 
 
-@chart("Dots, lines: seeds; green: ends within 2% of the true period")
+@chart("Dots, lines: seeds; green: within 2% of the true period")
 def seeking(final: pd.DataFrame, gates: pd.DataFrame, period: float, bounds: Mapping[str, float]) -> Figure:
     """Where gates that start at another period end: accuracy against the start, and their periods over training.
 
