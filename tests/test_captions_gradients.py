@@ -104,17 +104,20 @@ def test_where_numbers_run_out_is_told_where_they_do():
 
 def test_readings_are_right_or_told_by_how_far_they_are_off():
     gaps = pd.DataFrame({"repaired": [2e-16, 4e-16], "every letter as printed": [70.0, 90.0]})
-    assert drawn.right_readings(gaps) == "Autograd's gradient comes out under 1 of 2 readings: “repaired”."
+    assert drawn.right_readings(gaps) == "Of 2 readings, 1 gives autograd's gradient: “repaired”."
     wrong = gaps[["every letter as printed"]]
-    assert drawn.right_readings(wrong) == "Autograd's gradient comes out under 0 of 1 reading."
+    assert drawn.right_readings(wrong) == "Of 1 reading, 0 give autograd's gradient."
     assert drawn.readings(gaps).to_numpy().tolist() == [
         ["yes", "3e-16", "2e-16", "4e-16"],
         ["no", "8e+01", "7e+01", "9e+01"],
     ]
     gaps["single product for the sum over k"] = 0.1
     assert [*drawn.main_readings(gaps).index] == [
-        "repaired", "read most kindly", "every letter as printed"
+        "repaired", "single product for the sum over k", "every letter as printed"
     ]  # fmt: skip
+    assert drawn.right_of_all_readings(gaps) == (
+        "Of 3 readings, 1 gives autograd's gradient: “repaired”. The table shows three of them."
+    )
     folded = drawn.folded("All & more", drawn.readings(gaps)).data
     assert folded.startswith('<details class="code"><summary>All &amp; more</summary><table')
 
@@ -124,4 +127,6 @@ def test_two_ways_are_the_same_up_to_rounding_or_not():
         "<p>One and the other differ by at most 4·10<sup>−16</sup> of the gradient&#x27;s size, which is rounding.</p>"
     )
     assert drawn.apart("One", "the other", 0.5).data.endswith(" differ by at most 0.5 of the gradient&#x27;s size.</p>")
+    refused = drawn.refusals({"flipped sign": "form 1 of ∂L/∂a(2) is wrong: SymPy not equal"}).data
+    assert refused == "<p>✗ flipped sign: SymPy not equal</p>"
     assert drawn.told("a < W_hh", "b").data == "<p>a &lt; W<sub>hh</sub><br>b</p>"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -190,20 +191,20 @@ def readings(gaps: pd.DataFrame) -> pd.DataFrame:
 
 def main_readings(gaps: pd.DataFrame) -> pd.DataFrame:
     """The same of the three readings of ∂L/∂W_hh that matter most: all repaired, the kindest, and to the letter."""
-    kindest = gaps["single product for the sum over k"]
-    to_the_letter = gaps["every letter as printed"]
-    return readings(
-        pd.DataFrame(
-            {"repaired": gaps["repaired"], "read most kindly": kindest, "every letter as printed": to_the_letter}
-        )
-    )
+    return readings(gaps[["repaired", "single product for the sum over k", "every letter as printed"]])
 
 
 def right_readings(gaps: pd.DataFrame) -> str:
     """Which of the readings are right on these problems."""
     right = [f"“{name}”" for name in gaps if (gaps[name] < EXACT).all()]
     which = f": {listed(right)}" * bool(right)
-    return f"Autograd's gradient comes out under {len(right)} of {counted(gaps.shape[1], 'reading')}{which}."
+    equal = "gives" if len(right) == 1 else "give"
+    return f"Of {counted(gaps.shape[1], 'reading')}, {len(right)} {equal} autograd's gradient{which}."
+
+
+def right_of_all_readings(gaps: pd.DataFrame) -> str:
+    """The same above the table of :func:`main_readings`."""
+    return f"{right_readings(gaps)} The table shows three of them."
 
 
 def folded(summary: str, table: pd.DataFrame) -> HTML:
@@ -215,6 +216,11 @@ def folded(summary: str, table: pd.DataFrame) -> HTML:
 def told(*lines: str) -> HTML:
     """Sentences of a check for the page, one below the other."""
     return HTML(f"<p>{'<br>'.join(map(typeset, lines))}</p>")
+
+
+def refusals(reasons: Mapping[str, str]) -> HTML:
+    """Mistakes, each with what the judges say of it. reasons: by mistake, as ``Proof.refusal`` gives them."""
+    return told(*(f"✗ {slip}: {reason.partition('wrong: ')[2]}" for slip, reason in reasons.items()))
 
 
 def apart(one: str, other: str, gap: float) -> HTML:
