@@ -252,11 +252,11 @@ CASES = [
     ("wph-local", [locality(1e-12)], False),
     ("whh-chain", [rates({0.5: (0.4, 0.5), 1.0: (0.9, 1.1), 2.0: (1.3, 1.5)})], True,
      "Factor per step before any training, median and range over the seeds: 0.45 (0.40 to 0.50) at ρ = 0.5, 1.00 "
-     "(0.90 to 1.10) at ρ = 1, 1.40 (1.30 to 1.50) at ρ = 2; below 1 in every seed the gradient vanishes, above 1 "
-     "it explodes."),
+     "(0.90 to 1.10) at ρ = 1, 1.40 (1.30 to 1.50) at ρ = 2; below 1 in every seed the gradient shrinks, above 1 "
+     "it grows."),
     ("whh-chain", [rates({0.5: (0.9, 0.9996), 2.0: (1.0004, 1.5)})], True,
      "Factor per step before any training, median and range over the seeds: 0.9498 (0.9000 to 0.9996) at ρ = 0.5, "
-     "1.2502 (1.0004 to 1.5000) at ρ = 2; below 1 in every seed the gradient vanishes, above 1 it explodes."),
+     "1.2502 (1.0004 to 1.5000) at ρ = 2; below 1 in every seed the gradient shrinks, above 1 it grows."),
     ("whh-chain", [rates({0.5: (0.9, 1.0), 2.0: (1.0004, 1.5)})], None),
     ("whh-chain", [rates({0.5: (0.9, 0.9996), 2.0: (1.0, 1.5)})], None),
     ("fig1a", [runs(different, lengths=(5, 10), steps=(200, 300, 350, 500))], False,

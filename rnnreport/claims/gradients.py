@@ -63,7 +63,7 @@ def whh_chain(rates: pd.DataFrame) -> Finding:
     return of_seeds(
         True if vanishes.any() and explodes.any() else None,
         f"Factor per step before any training, median and range over the seeds: {words}; below 1 in every seed the "
-        "gradient vanishes, above 1 it explodes.",
+        "gradient shrinks, above 1 it grows.",
         rates["seed"].nunique(),
     )
 

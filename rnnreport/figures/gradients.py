@@ -18,6 +18,7 @@ from rnnreport.shown import in_html, symbols, typeset
 from rnnreport.words import counted, listed
 
 NUMBERS = (np.float32, np.float64)
+LARGE = 100  # a gradient that grows or shrinks by a larger factor explodes or vanishes, here and in the widget
 
 
 def worst(rows: pd.DataFrame) -> pd.DataFrame:
@@ -118,14 +119,17 @@ def factors(decays: pd.DataFrame) -> pd.DataFrame:
     return last.assign(value=last["jacobian"] ** (1 / last["lag"])).drop(columns=["lag", "bound"])
 
 
+def fate(left: pd.Series) -> str:
+    """What happens to a gradient of which this much, over the seeds, is left at the largest lag: by the median."""
+    return "vanishes" if left.median() < 1 / LARGE else "explodes" if left.median() > LARGE else "does neither"
+
+
 def fading(decays: pd.DataFrame) -> str:
     """Whether gradients vanish or explode at the smallest spectral radius and at the largest."""
-    by_radius = [*factors(decays).groupby("spectral_radius")["value"]]
-    ends = dict([by_radius[0], by_radius[-1]])
+    by_radius = [*factors(decays).groupby("spectral_radius")]
     found = [
-        f"by {part.median():.2g} at ρ = {radius:g} (it "
-        f"{'vanishes' if part.max() < 1 else 'explodes' if part.min() > 1 else 'does either'})"
-        for radius, part in ends.items()
+        f"by {part['value'].median():.2g} at ρ = {radius:g} (it {fate(part['jacobian'])})"
+        for radius, part in dict([by_radius[0], by_radius[-1]]).items()
     ]
     return f"Per step back, a gradient is multiplied {listed(found)}."
 
@@ -152,6 +156,7 @@ def factors_by_radius(factors: pd.DataFrame) -> pd.DataFrame:
             "lowest": by_radius["value"].min().map("{:.3f}".format),
             "highest": by_radius["value"].max().map("{:.3f}".format),
             "left at the largest lag": middle["jacobian"].map("{:.1e}".format),
+            "the gradient": by_radius["jacobian"].agg(fate),
         }
     ).rename_axis("ρ")
 
