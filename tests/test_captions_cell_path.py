@@ -6,7 +6,7 @@ import pytest
 
 from rnnreport.figures import cell_path as drawn
 
-NAMES = {"jacobian": "all ways", "cell": "along the cell"}
+NAMES = {"jacobian": "all paths", "cell": "along the cell"}
 
 
 def reach(networks=("LSTM", "LSTM with forget bias 1")):
@@ -21,8 +21,8 @@ def reach(networks=("LSTM", "LSTM with forget bias 1")):
 
 def test_what_the_cell_leaves_at_the_start():
     assert drawn.at_start(reach()) == (
-        "Before training, 2 steps along the cell multiply a gradient by at most 0.25 (LSTM) and 0.5 (LSTM with forget "
-        "bias 1)."
+        "Before training, 2 steps along the cell leave 0.25 (LSTM) and 0.5 (LSTM with forget bias 1) of a gradient in "
+        "the most open unit."
     )
     assert drawn.rates_at_start(reach()).to_dict("index") == {
         "LSTM": {"left after 2 steps": "0.25", "factor per step": "0.5", "after 100 steps at this factor": "7.9e-31"},
@@ -89,14 +89,14 @@ def test_what_is_left_is_a_mean_over_the_seeds_with_its_interval():
     assert drawn.left_at_end(reach(("LSTM",))).iloc[0, 0] == "0.25"
 
 
-def test_what_all_ways_leave():
-    assert drawn.by_all_ways(reach(), NAMES) == (
-        "After training, 2 steps multiply gradients by at most 4 in all, 0.25 along the cell (LSTM); 4 and 0.5 "
-        "(LSTM with forget bias 1)."
+def test_what_all_paths_leave():
+    assert drawn.by_all_paths(reach(), NAMES) == (
+        "After training, 2 steps stretch gradients by 4 on all paths, 0.25 along the cell (LSTM); 4 and 0.5 (LSTM with "
+        "forget bias 1)."
     )
-    assert drawn.ways_compared(reach(("LSTM",)), {"jacobian": "all ways"}) == (
-        "Ranges over the seeds at lag 2: LSTM, before training, all ways: 0.25; LSTM, after training, all ways: 4. "
-        "Factor per step of all ways before training: 0.50 (LSTM). All ways leave less than the cell alone in 0 of 6 "
+    assert drawn.ways_compared(reach(("LSTM",)), {"jacobian": "all paths"}) == (
+        "Ranges over the seeds at lag 2: LSTM, before training, all paths: 0.25; LSTM, after training, all paths: 4. "
+        "Factor per step on all paths before training: 0.50 (LSTM). All paths leave less than the cell alone in 0 of 6 "
         "measurements. Over half of the way, 1 step, the cell leaves 0.5 (LSTM) after training."
     )
     less = reach(("LSTM",)).assign(jacobian=0.0)
@@ -107,9 +107,18 @@ def test_what_is_left_without_a_cell():
     table = reach(("RNN", "LSTM"))
     table.loc[table["network"] == "RNN", "cell"] = np.nan
     assert drawn.without_a_cell(table, NAMES) == (
-        "Over 2 steps a gradient is multiplied by at most 0.25 before training, 4 after (RNN); 0.25 and 4 (LSTM)."
+        "Over 2 steps a gradient is stretched by 0.25 before training, 4 after (RNN); 0.25 and 4 (LSTM)."
     )
-    assert "RNN, after training, all ways: 4;" in drawn.ranges(table, NAMES)
+    assert drawn.at_the_start(table, 4) == (
+        "Before training and over the largest lag here (2 steps at T = 4), all paths together leave 0.25 of a gradient "
+        "in the RNN and 0.25 in the LSTM."
+    )
+    table.loc[(table["lag"] == 1) & (table["when"] == "after"), "jacobian"] = 0.5
+    assert drawn.lowest(table, "RNN") == (
+        "After training, the RNN's gradient is smallest at lag 1, at 0.5 of its size at lag 0; at lag 2 it has 4 times "
+        "that size."
+    )
+    assert "RNN, after training, all paths: 4;" in drawn.ranges(table, NAMES)
     assert "RNN, after training, along the cell" not in drawn.ranges(table, NAMES)
 
 
@@ -131,20 +140,17 @@ def test_what_units_keep_is_told_by_shares_and_spans():
 
 def test_the_slopes_of_the_rnn_are_means_over_the_seeds():
     slopes = pd.DataFrame(
-        {
-            "seed": [0, 1] * 2,
-            "when": ["before"] * 2 + ["after"] * 2,
-            "radius": 1.0,
-            "norm": 2.0,
-            "slope": [0.8, 1, 0.1, 0.3],
-        }
+        {"seed": [0, 1] * 2, "when": ["before"] * 2 + ["after"] * 2, "radius": 1.0, "norm": 2.0, "first": 0.9,
+         "last": [0.8, 1, 0.1, 0.3], "carried": [1, 1, 0.5, 0.7]}
+    )  # fmt: skip
+    assert drawn.carried(slopes) == (
+        "After training, the median slope is 0.9 at the first digit, 0.2 at the last; slopes above 0.1 alone leave 60% "
+        "of the gradient."
     )
-    assert drawn.flat_half(slopes) == (
-        "The slope of tanh at the RNN's states has the median 0.9 before training and 0.2 after it."
-    )
+    names = ["ρ of W_hh", "‖W_hh‖₂", "median slope, first digit", "last digit", "left by slopes above 0.1"]
     assert drawn.slopes_by_training(slopes).to_dict("index") == {
-        "before": {"ρ of W_hh": "1", "‖W_hh‖₂": "2", "median slope 1 − h²": "0.9"},
-        "after": {"ρ of W_hh": "1", "‖W_hh‖₂": "2", "median slope 1 − h²": "0.2"},
+        "before": dict(zip(names, ["1", "2", "0.9", "0.9", "1"])),
+        "after": dict(zip(names, ["1", "2", "0.9", "0.2", "0.6"])),
     }
 
 

@@ -329,7 +329,14 @@ def test_the_rnns_slopes_before_and_after(networks):
     row = table.loc[1, "after"]
     assert row["radius"] == pytest.approx(np.abs(np.linalg.eigvals(weights[1].numpy())).max())
     assert row["norm"] == pytest.approx(np.linalg.svd(weights[1].numpy())[1][0])
-    assert row["slope"] == pytest.approx(torch.stack(slopes).median().item())
+    assert row["first"] == pytest.approx(slopes[0].median().item())
+    assert row["last"] == pytest.approx(slopes[-1].median().item())
+    whole, part = (
+        [torch.linalg.multi_dot([s[b, :, None] * weights[1] for s in kept]) for b in range(p.measured_palindromes)]
+        for kept in (slopes[:0:-1], [torch.where(s < 0.1, 0, s) for s in slopes[:0:-1]])
+    )
+    norms = [np.log([np.linalg.norm(product, 2) for product in products]).mean() for products in (whole, part)]
+    assert row["carried"] == pytest.approx(np.exp(norms[1] - norms[0]))
     assert row["radius"] != table.loc[1, "before"]["radius"]
 
 

@@ -254,7 +254,7 @@ def plane():
     return pd.DataFrame(rows, columns=["palindrome", "digit", "step", "x", "y"])
 
 
-WAYS = {"jacobian": "all ways", "cell": "along the cell"}
+WAYS = {"jacobian": "all paths", "cell": "along the cell"}
 
 
 def lives(forget=(0.5, 0.9), r_on=(0.1, 0.5, 1.0)):
@@ -591,7 +591,7 @@ def test_the_labels_of_ticks_do_not_cover_each_other(name):
 @pytest.mark.parametrize(
     "drawing",
     [
-        lambda: cell_path.gradient_reach(reach(("RNN", "LSTM")), {"jacobian": "all ways"}),
+        lambda: cell_path.gradient_reach(reach(("RNN", "LSTM")), {"jacobian": "all paths"}),
         lambda: cell_path.kept_by_units(kept()),
     ],
 )
@@ -892,7 +892,7 @@ def test_the_reach_of_a_gradient_is_the_median_over_the_seeds():
     figure = cell_path.gradient_reach(table, WAYS)
     rnn, lstm, _ = figure.axes
     assert [ax.get_title() for ax in figure.axes] == ["RNN", "LSTM", "LSTM with forget bias 1"]
-    (after,) = (line for line in lstm.lines if line.get_label() == "after training, all ways, LSTM")
+    (after,) = (line for line in lstm.lines if line.get_label() == "after training, all paths, LSTM")
     np.testing.assert_allclose(np.column_stack(after.get_data()), [(lag, 1.2**lag * 1.1) for lag in range(5)])
     (dashed,) = (line for line in lstm.lines if line.get_label() == "before training, along the cell")
     assert dashed.get_linestyle() == "--"

@@ -69,11 +69,11 @@ def agreement(seed: int, steps: int = 6, units: int = 5) -> dict[str, float]:
             c = (states.g[t] * states.i[t] + c * states.f[t])[0]
         return c
 
-    (all_ways,) = gradients.by_autograd(to_the_end, torch.cat([states.h[1, 0], states.c[1, 0]]))
+    (all_paths,) = gradients.by_autograd(to_the_end, torch.cat([states.h[1, 0], states.c[1, 0]]))
     (along_cell,) = gradients.by_autograd(with_gates_held, states.c[1, 0])
     products = cell_path.state_jacobians(states, weights[1])[-2, 0], cell_path.forget_products(states.f)[-2, 0].diag()
     return {
-        "the product of (c2)": gradients.relative_difference(products[0], all_ways),
+        "the product of (c2)": gradients.relative_difference(products[0], all_paths),
         "(c1), the gates held": gradients.relative_difference(products[1], along_cell),
     }
 
@@ -111,17 +111,22 @@ def kept_by_units(finished: dict[str, list[Run]], palindromes: int) -> pd.DataFr
 
 
 def rnn_slopes(finished: dict[str, list[Run]], palindromes: int) -> pd.DataFrame:
-    """Spectral radius and norm of Whh and the median slope 1 - h², for the RNN before and after training.
+    """What shapes the RNN's gradient before and after training.
 
-    Columns: network, seed, run, when, radius, norm, slope.
+    Columns: network, seed, run, when, radius and norm (of Whh), first and last (the median slope 1 - h² at the first
+    digit and at the last), carried (the share of the gradient at the largest lag that is left if slopes below 0.1 are
+    0).
     """
     rows = []
     for name, run, when, network in _before_and_after(finished):
         if name == PLAIN_RNN:
             h, W_hh = _rnn_states(run, network, palindromes)
             radius, norm = torch.linalg.eigvals(W_hh).abs().max(), torch.linalg.matrix_norm(W_hh, ord=2)
-            slope = (1 - h[1:] ** 2).median()
-            measured = {"radius": radius.item(), "norm": norm.item(), "slope": slope.item()}
+            first, last = (1 - h[[1, -1]] ** 2).flatten(1).median(1).values
+            unsaturated = torch.where(1 - h**2 < 0.1, 1.0, h)
+            whole, part = (_geometric_mean(gradients.jacobian_norms(states, W_hh)[-2]) for states in (h, unsaturated))
+            measured = {"radius": radius, "norm": norm, "first": first, "last": last, "carried": part / whole}
+            measured = {name: value.item() for name, value in measured.items()}
             rows.append({**_about(name, run, when), **measured})
     return pd.DataFrame(rows)
 

@@ -11,12 +11,12 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rnnreport.figures import GUIDE, LSTM, RNN, chart, falling, legend_below, median_and_range, panels
+from rnnreport.figures import GUIDE, LSTM, RNN, chart, falling, legend_below, median_and_range, new
 from rnnreport.intervals import exceeds, interval
 from rnnreport.words import at_end, counted, from_to, grouped, listed, percent, share, spread
 
 SOLVED = 0.9  # accuracy
-ALL_WAYS, CELL = {"jacobian": "all ways"}, {"cell": "along the cell"}  # columns of what is left, with their names
+ALL_PATHS, CELL = {"jacobian": "all paths"}, {"cell": "along the cell"}  # columns of what is left, with their names
 
 
 def learnt(courses: pd.DataFrame) -> pd.DataFrame:
@@ -48,14 +48,14 @@ def gradient_reach(table: pd.DataFrame, names: Mapping[str, str]) -> Figure:
     table: columns network, seed, when ("before" or "after" training), lag, and those of ``names``, which says what they
     are; the first is drawn solid, the second dashed. Lines are means over the seeds, bands their range.
     """
-    figure, axes = panels(grouped(table, "network"), 3.4, 3.4, ylabel="‖∂ state at the end / ∂ state‖₂")
-    for ax, network, rows in axes:
+    figure, panels = _stacked(table, "lag in steps", "‖∂ state at the end / ∂ state‖₂")
+    for ax, network, rows in panels:
         for (when, part), (column, style) in itertools.product(_before_and_after(rows), zip(names, ("-", "--"))):
             lags = part[part[column] > 0].groupby("lag")[column]  # what has underflowed has no place on a log scale
             label = f"{when} training, {names[column]}{_whose(table, network, when)}"
             median_and_range(ax, lags, _colour(network, when), line_of="mean", ls=style, label=label)
         ax.axhline(1, color="black", lw=0.7, ls=":")
-        ax.set(xlabel="lag in steps", xlim=(0, table["lag"].max()))
+        ax.set(xlim=(0, table["lag"].max()))
     legend_below(figure)
     return figure
 
@@ -70,7 +70,8 @@ def rates_at_start(reach: pd.DataFrame) -> pd.DataFrame:
 def at_start(reach: pd.DataFrame) -> str:
     """What the cell leaves before training."""
     found = [f"{value:.2g} ({name})" for name, value in _means(reach, "before", "cell").items()]
-    return f"Before training, {reach['lag'].max()} steps along the cell multiply a gradient by at most {listed(found)}."
+    steps = f"{reach['lag'].max()} steps along the cell"
+    return f"Before training, {steps} leave {listed(found)} of a gradient in the most open unit."
 
 
 def answer(reach: pd.DataFrame, when: str) -> str:
@@ -90,11 +91,11 @@ def answer(reach: pd.DataFrame, when: str) -> str:
     )
 
 
-def by_all_ways(reach: pd.DataFrame, names: Mapping[str, str]) -> str:
-    """What all ways together and the cell alone leave after training."""
-    ways, cell = (_means(reach, "after", column) for column in ("jacobian", "cell"))
-    left = _pairs(ways, cell, "in all,", "along the cell")
-    return f"After training, {reach['lag'].max()} steps multiply gradients by at most {left}."
+def by_all_paths(reach: pd.DataFrame, names: Mapping[str, str]) -> str:
+    """What all paths together and the cell alone leave after training."""
+    paths, cell = (_means(reach, "after", column) for column in ("jacobian", "cell"))
+    left = _pairs(paths, cell, "on all paths,", "along the cell")
+    return f"After training, {reach['lag'].max()} steps stretch gradients by {left}."
 
 
 def ways_compared(reach: pd.DataFrame, names: Mapping[str, str]) -> str:
@@ -104,7 +105,7 @@ def ways_compared(reach: pd.DataFrame, names: Mapping[str, str]) -> str:
     middle = [f"{value:.2g} ({name})" for name, value in _means(half, "after", "cell").items()]
     rates = [f"{v ** (1 / lag):.2f} ({network})" for network, v in _means(reach, "before", "jacobian").items()]
     return (
-        f"{ranges(reach, names)} Factor per step of all ways before training: {listed(rates)}. All ways leave less "
+        f"{ranges(reach, names)} Factor per step on all paths before training: {listed(rates)}. All paths leave less "
         f"than the cell alone in {less} of {len(reach)} measurements. Over half of the way, "
         f"{counted((lag + 1) // 2, 'step')}, the cell leaves {listed(middle)} after training."
     )
@@ -114,16 +115,36 @@ def without_a_cell(reach: pd.DataFrame, names: Mapping[str, str]) -> str:
     """What is left of each network's gradient before training and after."""
     before, after = (_means(reach, when, "jacobian") for when in ("before", "after"))
     left = _pairs(before, after, "before training,", "after")
-    return f"Over {reach['lag'].max()} steps a gradient is multiplied by at most {left}."
+    return f"Over {reach['lag'].max()} steps a gradient is stretched by {left}."
+
+
+def at_the_start(reach: pd.DataFrame, length: int) -> str:
+    """What all paths together leave before any training. length: of the palindromes."""
+    found = [f"in the {network}" for network in reach["network"].unique()]
+    first, *others = _means(reach, "before", "jacobian")
+    left = listed([f"{first:.2g} of a gradient {found[0]}", *(f"{v:.2g} {name}" for v, name in zip(others, found[1:]))])
+    lag = reach["lag"].max()
+    return (
+        f"Before training and over the largest lag here ({lag} steps at T = {length}), all paths together leave {left}."
+    )
+
+
+def lowest(reach: pd.DataFrame, network: str) -> str:
+    """Where a trained network's gradient is smallest, and what it is at the largest lag."""
+    after = reach[(reach["network"] == network) & (reach["when"] == "after")].groupby("lag")["jacobian"].mean()
+    return (
+        f"After training, the {network}'s gradient is smallest at lag {after.idxmin()}, at {after.min():.2g} of its "
+        f"size at lag 0; at lag {after.index[-1]} it has {after.iloc[-1]:.2g} times that size."
+    )
 
 
 def left_at_end(reach: pd.DataFrame) -> pd.DataFrame:
-    """What is left at the largest lag in each network, before training and after, on each way."""
+    """What is left at the largest lag in each network, before training and after, along the cell and on all paths."""
     ends = reach[reach["lag"] == reach["lag"].max()]
     found = {
         network: {
             f"{way}, {when} training": _mean_with_interval(part.loc[part["when"] == when, column])
-            for column, way in (("cell", "along the cell"), ("jacobian", "all ways"))
+            for column, way in (("cell", "along the cell"), ("jacobian", "all paths"))
             for when in ("before", "after")
         }
         for network, part in grouped(ends, "network")
@@ -191,15 +212,15 @@ def kept_by_units(table: pd.DataFrame, lowest: float = 1e-6) -> Figure:
 
     table: columns network, seed, when ("before" or "after"), kept. The axis ends at ``lowest``.
     """
-    figure, axes = panels(grouped(table, "network"), 3.4, 3.2, ylabel="product of forget gates")
-    for ax, network, rows in axes:
+    figure, panels = _stacked(table, "share of units and palindromes", "product of forget gates")
+    for ax, network, rows in panels:
         for when, part in _before_and_after(rows):
             for place, (_, of_seed) in enumerate(part.groupby("seed")):
                 kept = falling(of_seed["kept"].clip(lower=lowest))
                 label = None if place else f"{when} training{_whose(table, network, when)}"
                 ax.semilogy(kept.index, kept, color=_colour(network, when), lw=1, label=label)
         ax.axhline(1, color="black", lw=0.7, ls=":")
-        ax.set(xlabel="share of units and palindromes", xlim=(0, 1), ylim=(lowest, 2))
+        ax.set(xlim=(0, 1), ylim=(lowest, 2))
     legend_below(figure)
     return figure
 
@@ -225,17 +246,31 @@ def units_apart(kept: pd.DataFrame) -> str:
 
 def slopes_by_training(slopes: pd.DataFrame) -> pd.DataFrame:
     """The means over the seeds, before and after training."""
-    names = {"radius": "ρ of W_hh", "norm": "‖W_hh‖₂", "slope": "median slope 1 − h²"}
+    names = {"radius": "ρ of W_hh", "norm": "‖W_hh‖₂", "first": "median slope, first digit"}
+    names |= {"last": "last digit", "carried": "left by slopes above 0.1"}
     means = slopes.groupby("when", sort=False)[[*names]].mean().map("{:.2g}".format)
     return means.set_axis([*names.values()], axis=1).rename_axis("training")
 
 
-def flat_half(slopes: pd.DataFrame) -> str:
-    """Where half of the RNN's states lie."""
-    before, after = (slopes.loc[slopes["when"] == when, "slope"].mean() for when in ("before", "after"))
+def carried(slopes: pd.DataFrame) -> str:
+    """How steep tanh is at the trained RNN's states, and how much of the gradient passes where it is not flat."""
+    first, last, share = slopes.loc[slopes["when"] == "after", ["first", "last", "carried"]].mean()
     return (
-        f"The slope of tanh at the RNN's states has the median {before:.2g} before training and {after:.2g} after it."
+        f"After training, the median slope is {first:.2g} at the first digit, {last:.2g} at the last; slopes above 0.1 "
+        f"alone leave {percent(share)} of the gradient."
     )
+
+
+def _stacked(table: pd.DataFrame, xlabel: str, ylabel: str) -> tuple[Figure, list[tuple[Any, str, pd.DataFrame]]]:
+    """A figure with a panel for each network, one above the other, and each panel with its network and its rows."""
+    networks = [*grouped(table, "network")]
+    figure, axes = new(
+        1, len(networks), sharex=True, sharey=True, squeeze=False, figsize=(5.2, 2.4 * len(networks) + 0.8)
+    )
+    for ax, (network, _) in zip(axes[:, 0], networks):
+        ax.set(title=network, ylabel=ylabel)
+    axes[-1, 0].set(xlabel=xlabel)
+    return figure, [(ax, *network) for ax, network in zip(axes[:, 0], networks)]
 
 
 def _before_and_after(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
