@@ -23,6 +23,7 @@ def test_the_judges_are_told_by_their_largest_gap():
         "The derived gradients are wrong: they differ from automatic differentiation by at most 5e-01 of their size, "
         "from finite differences by 5e-01."
     )
+    assert drawn.right(checks()) == "The derived gradients are right up to rounding."
     assert drawn.compared(checks()) == (
         "The largest relative differences of 3 comparisons with autograd and of 1 with differences."
     )

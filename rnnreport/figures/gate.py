@@ -54,6 +54,7 @@ def temporal_gate(k: pd.DataFrame, gate: Gate) -> Figure:
     dimension(first, first + r_on * tau, 1.36, f"$r_\\mathrm{{on}}$τ = {r_on * tau:g}")
     ax.vlines((first, first + tau), 0, 1.2, color=GUIDE, lw=0.7, ls=":")  # not through the name above
     ax.set(xlabel="time t", ylabel="openness k(t)", xlim=(0, until), ylim=(0, 1.62), yticks=[0, 0.5, 1])
+    ax.xaxis.get_major_locator().set_params(integer=True)
     return figure
 
 

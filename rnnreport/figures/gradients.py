@@ -35,10 +35,14 @@ def agreeing(rows: pd.DataFrame) -> str:
     """Whether the derivation agrees with its judges, and how far it is from them."""
     gaps = rows.groupby("judge")["gap"].max()
     return (
-        f"The derived gradients are {'right up to rounding' if within_rounding(rows) else 'wrong'}: they differ from "
-        f"automatic differentiation by at most {gaps['autograd']:.0e} of their size, from finite differences by "
-        f"{gaps['differences']:.0e}."
+        f"{right(rows)[:-1]}: they differ from automatic differentiation by at most {gaps['autograd']:.0e} of their "
+        f"size, from finite differences by {gaps['differences']:.0e}."
     )
+
+
+def right(rows: pd.DataFrame) -> str:
+    """Whether the derivation agrees with its judges."""
+    return f"The derived gradients are {'right up to rounding' if within_rounding(rows) else 'wrong'}."
 
 
 def compared(rows: pd.DataFrame) -> str:
