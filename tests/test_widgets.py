@@ -989,9 +989,9 @@ EACH: dict[str, Callable[[], Any]] = {
 }
 ENDS: dict[str, Callable[[], Any]] = {
     **EACH,
-    "gradient of one step": lambda: VanishingGradient(*_small(1), length=1),
-    "gradient of 2,000 steps": lambda: VanishingGradient(*_small(2000), 0.05, 2000, 0.0),
-    "gradient without end": lambda: VanishingGradient(*_small(60), 10.0, 60, 10.0),
+    "gradient of one step": lambda: VanishingGradient(*_small(1), length=1, lstm=True),
+    "gradient of 2,000 steps": lambda: VanishingGradient(*_small(2000), 0.05, 2000, 0.0, lstm=True),
+    "gradient without end": lambda: VanishingGradient(*_small(60), 10.0, 60, 10.0, lstm=True),
     "least radius": lambda: VanishingGradient(*_small(60), 1e-300, 60, 0.0),
     "a bug to find": lambda: Derivation(*gradients.draw(3, 1, 2, 3, 3, seed=0), bug=5),
     "all wrong": lambda: Derivation(*gradients.draw(3, 1, 2, 3, 3, seed=0), flips=list(FLIPS)),
@@ -1089,10 +1089,21 @@ def test_two_copies_in_a_page_leave_each_other_alone(shown: Shown, page: Page, n
     assert first.evaluate(PICTURES) == before
 
 
+def test_the_lstm_is_drawn_once_it_is_asked_for(shown: Shown) -> None:
+    widget = shown(network(16))
+    bias, says = widget.get_by_role("slider", name="forget bias"), widget.get_by_role("status")
+    assert bias.count() == widget.locator("svg[role=img] .lstm").count() == 0
+    assert "LSTM" not in says.inner_text()
+    widget.get_by_role("checkbox").check()
+    assert bias.is_visible()
+    assert widget.locator("svg[role=img] path.lstm").count() == 1
+    assert "The LSTM's gradient" in says.inner_text()
+
+
 @pytest.mark.parametrize("name", EACH)
 def test_on_paper_stands_what_was_set_and_nothing_to_press(shown: Shown, page: Page, name: str) -> None:
     widget = shown(EACH[name]())
-    readouts = widget.locator(".readout").all_inner_texts()
+    readouts = widget.locator(".readout").filter(visible=True).all_inner_texts()
     page.emulate_media(media="print")
     assert widget.locator("button, input[type=range]").filter(visible=True).count() == 0
     assert widget.locator(".readout").filter(visible=True).all_inner_texts() == readouts

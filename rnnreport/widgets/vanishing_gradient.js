@@ -263,7 +263,8 @@ function label(name, x, y) {
 function drawing({ logNorms, norm, steepest }, lstm, { spectral_radius, length }, width) {
   const [left, right, top, bottom] = [MARGIN.left, width - MARGIN.right, MARGIN.top, HEIGHT - MARGIN.bottom];
   const bound = Math.max(steepest * norm, Number.MIN_VALUE); // it is 0 if every slope rounds to 0
-  const [low, high] = decades([logNorms, lstm.logNorms, lstm.cell], bound);
+  const gated = lstm ? [["cell", lstm.cell], ["curve lstm", lstm.logNorms]] : [];
+  const [low, high] = decades([logNorms, ...gated.map(([, logs]) => logs)], bound);
   const x = (lag) => left + (lag / length) * (right - left);
   const y = (log) => bottom - ((log / Math.LN10 - low) / (high - low)) * (bottom - top);
   const nodes = [];
@@ -280,13 +281,17 @@ function drawing({ logNorms, norm, steepest }, lstm, { spectral_radius, length }
     nodes.push(line(decade ? "grid" : "axis", left, at, right, at));
     nodes.push(text(left - 6, at + 4, "end", decade ? tenTo(decade) : "1"));
   }
-  nodes.push(text(4, 12, "start", "what is left of a change of the state, ‖∂…(T)/∂…(t)‖₂"), text(right, HEIGHT - 6, "end", "lag T − t, in steps"));
+  nodes.push(text(4, 12, "start", "how much of a small change in the state survives"), text(right, HEIGHT - 6, "end", "lag T − t, in steps"));
   for (const [log, words] of [
     [FLOAT32.smallest, "smallest normal float32 number"],
     [FLOAT32.largest, "largest float32 number"],
   ]) {
     if (top < y(log) && y(log) < bottom) {
-      nodes.push(line("dimension", left, y(log), right, y(log)), text(right, y(log) - 5, "end", words));
+      const crossing = logNorms.findIndex((norm) => norm / log >= 1); // the words keep away from the RNN's curve there
+      const isEarly = crossing >= 0 && crossing < length / 2;
+      const place = isEarly === log < 0 ? -5 : 14;
+      nodes.push(line("dimension", left, y(log), right, y(log)));
+      nodes.push(isEarly ? text(right, y(log) + place, "end", words) : text(left + 4, y(log) + place, "start", words));
     }
   }
 
@@ -297,11 +302,10 @@ function drawing({ logNorms, norm, steepest }, lstm, { spectral_radius, length }
     nodes.push(svgNode("path", { class: kind, d: `M${x(0)},${y(0)} L${x(end)},${y(end * Math.log(rate))}` }));
   }
   const point = (log, lag) => (log > -Infinity ? [`${x(lag).toFixed(2)},${y(log).toFixed(2)}`] : []);
-  const curves = [["cell", lstm.cell], ["curve lstm", lstm.logNorms], ["curve rnn", logNorms]];
-  for (const [kind, logs] of curves) nodes.push(svgNode("path", { class: kind, d: `M${logs.flatMap(point).join(" L")}` }));
+  for (const [kind, logs] of [...gated, ["curve rnn", logNorms]]) nodes.push(svgNode("path", { class: kind, d: `M${logs.flatMap(point).join(" L")}` }));
   const at = Math.round(0.7 * length);
-  const isAbove = logNorms[at] > lstm.logNorms[at]; // the upper curve's name is above it, the other's below
-  for (const [name, logs, up] of [["RNN", logNorms, isAbove], ["LSTM", lstm.logNorms, !isAbove]]) {
+  const isAbove = !lstm || logNorms[at] > lstm.logNorms[at]; // the upper curve's name is above it, the other's below
+  for (const [name, logs, up] of [["RNN", logNorms, isAbove], ["LSTM", lstm?.logNorms ?? [-Infinity], !isAbove]]) {
     if (logs[at] > -Infinity) nodes.push(label(name, x(at), y(logs[at]) + (up ? -9 : 19)));
   }
   return nodes;
@@ -317,7 +321,7 @@ function legendEntry(kind, name, words) {
 function render({ model, el }) {
   const lstm = traits(model, ["weight_ih", "weight_hh", "x"]).state();
   const rnn = ungated(lstm);
-  const names = ["spectral_radius", "length", "input_size", "forget_bias"];
+  const names = ["spectral_radius", "length", "input_size", "forget_bias", "lstm"];
   const { state, set, reset } = traits(model, names);
   const onInput = (name, value) => set({ [name]: value });
   const longest = rnn.x.length;
@@ -335,10 +339,13 @@ function render({ model, el }) {
     input_size: slider(["size of the inputs"], { name: "input_size", min: 0, max: 3, step: 0.01, unit: "" }, onInput),
     forget_bias: slider(["forget bias"], { name: "forget_bias", min: -2, max: 6, step: 0.1, unit: "" }, onInput),
   };
+  const box = html("input", { type: "checkbox", name: "lstm" });
+  box.addEventListener("change", () => onInput("lstm", box.checked));
+  const beside = html("div", { className: "switches" }, html("label", {}, box, html("span", {}, "an LSTM beside it")));
   const svg = svgNode("svg", { role: "img", height: HEIGHT });
   const entries = {
     rnn: legendEntry("curve rnn", "‖∂h(T)/∂h(t)‖₂", "RNN:"),
-    lstm: legendEntry("curve lstm", "‖∂(h, c)(T)/∂(h, c)(t)‖₂", "LSTM, all ways:"),
+    lstm: legendEntry("curve lstm", "‖∂(h, c)(T)/∂(h, c)(t)‖₂", "LSTM, all paths:"),
     cell: legendEntry("cell", "max ∏ f", "LSTM, along the cell alone:"),
     bound: legendEntry("bound", "(max |1 − h^{2}| · ‖W_{hh}‖₂)^{T − t}", "RNN, bound:"),
     radius: legendEntry("radius", "ρ^{T − t}", "RNN, guide (no bound):"),
@@ -348,13 +355,18 @@ function render({ model, el }) {
   const rows = Object.values(sliders).flatMap(({ row }) => row);
   const controls = html("div", { className: "controls" }, ...rows, reset);
 
-  return mount({ model, el }, names, [svg, legend, controls, sentence], (width) => {
+  return mount({ model, el }, names, [svg, legend, controls, beside, sentence], (width) => {
     const now = state();
-    const [found, gated] = [measure(rnn, now), measureLSTM(lstm, now)];
+    const found = measure(rnn, now);
+    const gated = now.lstm ? measureLSTM(lstm, now) : null;
+    box.checked = now.lstm;
+    for (const node of [...sliders.forget_bias.row, entries.lstm.item, entries.cell.item]) {
+      node.style.display = gated ? "" : "none";
+    }
     const { spectral_radius, length, input_size, forget_bias } = now;
     const bound = number(found.steepest * found.norm);
     for (const [name, { show }] of Object.entries(sliders)) show(now[name]);
-    for (const [name, logs] of [["rnn", found.logNorms], ["lstm", gated.logNorms], ["cell", gated.cell]]) {
+    for (const [name, logs] of Object.entries({ rnn: found.logNorms, ...(gated && { lstm: gated.logNorms, cell: gated.cell }) })) {
       entries[name].show(`${power(logs.at(-1) / length, 3)} a step`);
     }
     entries.bound.show(`${number(found.steepest)} · ${number(found.norm)} = ${bound} a step`);
@@ -362,14 +374,17 @@ function render({ model, el }) {
     svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
     svg.setAttribute(
       "aria-label",
-      "What is left of a change of the state over the lag T − t, on a logarithmic axis, for " +
-        `ρ = ${number(spectral_radius)}, T = ${length}, inputs of size ${number(input_size)} and a forget bias of ` +
-        `${number(forget_bias)}. From 1 at lag 0 the RNN's line comes to ${power(found.logNorms.at(-1))} at lag ${length}, ` +
-        `the LSTM's to ${power(gated.logNorms.at(-1))}, along its cell alone ${power(gated.cell.at(-1))}. ` +
-        `The RNN's stays below its bound, a straight line that changes by a factor of ${bound} a step.`,
+      "How much of a small change in the state survives over the lag T − t, on a logarithmic axis, for " +
+        `ρ = ${number(spectral_radius)}, T = ${length} and inputs of size ${number(input_size)}. From 1 at lag 0 the RNN's ` +
+        `line comes to ${power(found.logNorms.at(-1))} at lag ${length}. It stays below its bound, a straight line that ` +
+        `changes by a factor of ${bound} a step.` +
+        (gated
+          ? ` With a forget bias of ${number(forget_bias)} the LSTM's comes to ${power(gated.logNorms.at(-1))}, along its ` +
+            `cell alone to ${power(gated.cell.at(-1))}.`
+          : ""),
     );
     svg.replaceChildren(...drawing(found, gated, now, width));
-    sentence.textContent = `${describe(found, now)} ${describeLSTM(gated, now)}`;
+    sentence.textContent = [describe(found, now), gated && describeLSTM(gated, now)].filter(Boolean).join(" ");
   });
 }
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import anywidget
 import numpy as np
-from traitlets import Float, Int, List, TraitError, validate
+from traitlets import Bool, Float, Int, List, TraitError, validate
 
 from rnnreport.widgets.page import CSS, Number, array, checked, module
 
@@ -27,7 +27,7 @@ class VanishingGradient(anywidget.AnyWidget):
 
     spectral_radius: of all recurrent matrices, in (0, 10]; length: T, from 1 to T_max, the first T inputs are read;
     input_size: a factor on the inputs, in [0, 10]; forget_bias: b_f of every unit, in [-20, 20]. Any other value raises
-    a TraitError with a clear message, here and on assignment.
+    a TraitError with a clear message, here and on assignment. lstm: whether the LSTM is drawn, too.
 
     >>> from rnnreport import gradients
     >>> x, _, weights, *_ = gradients.lstm_draw(200, 1, 3, 16, 2, seed=0)
@@ -44,6 +44,7 @@ class VanishingGradient(anywidget.AnyWidget):
     length = Int().tag(sync=True)
     input_size = Number(0.3, min=0, max=10).tag(sync=True)
     forget_bias = Number(3.0, min=-20, max=20).tag(sync=True)
+    lstm = Bool(False).tag(sync=True)
 
     def __init__(
         self,
