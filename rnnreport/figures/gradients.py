@@ -106,9 +106,12 @@ def gradient_decay(
         end_label(ax, middle.index[-1], middle.iloc[-1], f"ρ = {radius:g}", colour)
     if bound is not None:
         bottom, top = ax.get_ylim()
-        for colour, (_, part) in zip(itertools.cycle(SEQUENCE), table.groupby("spectral_radius")):
+        for colour, (radius, part) in zip(itertools.cycle(SEQUENCE), table.groupby("spectral_radius")):
             middle = part.groupby("lag")[bound].median()
             ax.semilogy(middle.index, middle, color=colour, linestyle="--", linewidth=1)
+            if middle.iloc[-1] < 1:  # the only kind that crosses the other lines
+                at = len(middle) // 2
+                end_label(ax, middle.index[at], middle.iloc[at] / 1e3, f"bound, ρ = {radius:g}", colour)
         ax.set_ylim(bottom, top * 1e3)
     ax.set(xlabel="lag T − t in steps", ylabel=ylabel)
     return ax
