@@ -143,7 +143,7 @@ def load(name: str = REPORT_BOOK) -> Corpus:
         path = Path(folder) / name
         if not os.path.isfile(path):
             raise CorpusError(f"{DATA_DIR} is set, but there is no {name} in {visible(folder)}")
-        return _read(name, path, f"{name}, from your folder of books", pin)
+        return _read(name, path, f"{name}, from the folder that {DATA_DIR} names", pin)
     downloaded = _download(name, pin)
     if downloaded is not None:
         return _read(name, downloaded, f"{name}, downloaded from the course's repository", pin)

@@ -55,6 +55,15 @@ def test_the_long_training_is_told_beside_the_report():
         "more seeds: 0.520 to 0.530 after 10 steps, with seeds 1, 2; the longest training has 0.510 by then. "
         "RMSprop: 0.550 after 10 steps, with seed 1; the longest training has 0.510 by then."
     )
+    assert drawn.is_it_the_optimizer(long_training(), REPORTED) == (
+        "No: after 10 steps the accuracy is 0.550 with RMSprop and 0.510 with Adam, so Adam is nearer to the report's "
+        "0.5."
+    )
+    nearer = drawn.is_it_the_optimizer(long_training(), [(10, 0.6)])
+    assert nearer.startswith("It may be: after 10 steps")
+    assert nearer.endswith("so RMSprop is nearer to the report's 0.6.")
+    assert drawn.is_it_the_optimizer(long_training()[:4], REPORTED) == ""
+    assert drawn.is_it_the_optimizer(pd.DataFrame(), REPORTED) == ""
     assert tables.ahead(long_training(), REPORTED) == (
         "Our accuracy on training batches differs from the report's by +0.010 to +0.050."
     )
@@ -86,11 +95,16 @@ def test_the_report_s_newlines_agree_where_their_interval_holds_our_share():
         "temperature": [{"temperature": 1.0, "text": "\n" * 30}],
     }
     assert drawn.agreeing(table, printed) == (
-        "In 1 of the report's 2 samples the share of newlines agrees with how often our network is undecided."
+        "In 1 of 2 comparisons the share of newlines in the report's sample agrees with how often our network is "
+        "undecided."
     )
     assert drawn.without_favourite_from_to(table, printed) == (
-        "Our network is undecided in a share of 0.50 to 0.90 over training and 0.00 to 0.10 over temperature."
+        "Our network is undecided in a share of 0.50 to 0.90 over training and 0.00 to 0.10 over temperature. The "
+        "report prints 2 different samples for 2 comparisons. The closest call: at temperature 1.0 our share is 0.05, "
+        "the interval 0.89 to 1.00."
     )
+    twice = {part: [{**row, "text": "\n" * 3 + "a"} for row in rows] for part, rows in printed.items()}
+    assert "prints 1 different sample for 2 comparisons" in drawn.without_favourite_from_to(table, twice)
 
 
 def memory(held_out):
@@ -121,7 +135,7 @@ def test_a_training_that_ends_at_its_best_has_nothing_after_it():
     assert "by 5.10: nothing of what was learned" in drawn.memory_share(memory([6.0, 2.5, 0.9]), pd.DataFrame())
 
 
-def test_copies_are_told_for_the_longest_stretches():
+def test_copies_are_told_beside_those_of_held_out_text():
     rows = [
         ("held-out text itself", 8, 0.5),
         ("held-out text itself", 16, 0.01),
@@ -129,10 +143,12 @@ def test_copies_are_told_for_the_longest_stretches():
         ("written", 16, 0.02),
     ]
     table = pd.DataFrame(rows, columns=["text", "length", "share"])
-    assert tables.hardly_copied(table) == (
-        "Of the stretches of 16 characters, 1.0% (held-out text itself) and 2.0% (written) stand word for word in the "
-        "training text."
+    assert tables.copied_more(table) == (
+        "Compared with held-out text, the last network's text repeats the training text 1.8 (8 characters) and 2.0 "
+        "(16) times as often."
     )
+    assert "training text 1.8 (8 characters) times as" in tables.copied_more(table.assign(share=[0.5, 0, 0.9, 0.02]))
+    assert tables.copied_more(table.assign(share=0)) == "Held-out text repeats no stretch of the training text."
     assert tables.copied(table).loc["written"].tolist() == ["90.0%", "2.0%"]
     assert tables.copied(table.assign(share=[0.5, math.nan, 0.9, 0.02])).iloc[0].tolist() == ["50.0%", ""]
 
@@ -170,10 +186,13 @@ def test_the_most_newlines_at_any_step():
     rows = [(0, 0, 0.01, 0.02, 0.05, 0), (0, 1, 0.01, 0.06, 0.01, 0), (9, 0, 0.01, 0, 0, 0.06)]
     habits = pd.DataFrame(rows, columns=["step", "seed", "newlines", "newlines_greedy", "zero_state", "after_first"])
     assert drawn.most_newlines(habits.assign(run="a"), 0.017) == (
-        "At most 4.0% of what the network ever writes is newlines; their probability is at most 3.0% at a zero state, "
-        "6.0% one character later."
+        "The probability of a newline is at most 3.0% at a zero state, 6.0% one character later; the book has 1.7%."
     )
-    assert drawn.kinds_of_newlines(habits, 0.017).endswith("In the book: 1.7%.")
+    assert drawn.kinds_of_newlines(habits, 0.017).endswith(drawn.answer_newlines(habits, 0.017))
+    assert drawn.answer_newlines(habits, 0.017) == (
+        "Up to step 9 at most 4.0% of what the network writes, at temperature 1 or greedily, is newlines; the book has "
+        "1.7%."
+    )
 
 
 def test_words_come_in_turn_or_not_yet():
@@ -208,8 +227,9 @@ def test_temperature_is_told_from_the_lowest_to_the_highest():
 
 
 def test_a_continuation_is_told_by_its_known_words():
-    assert drawn.carried_on("to be", 0.5) == (
-        "With its state carried on it writes 5 characters, and 50% of their words are in the book."
+    assert drawn.carried_on("to be", 0.5, 9_000) == (
+        "With its state carried on, the network of 9,000 steps writes 5 characters at temperature 0.5; 50% of their "
+        "words are in the book."
     )
 
 
@@ -309,7 +329,7 @@ def test_a_table_of_recipes_has_a_row_for_each_with_the_range_of_its_seeds_then_
     assert table.iloc[2].tolist() == ["2", "10", "1.5 (1.0 to 2.0)", "0.600", "1.900", "1.750 (1.700 to 1.800)"]
     assert table.iloc[4].tolist() == ["", "", "", "", "", "2.100"]
     assert tables.without_networks(recipes(), others()) == (
-        "Per character of held-out text the networks need 1.70 to 2.40 bits, the best Markov model 2.50, and "
+        "Per character of held-out text the networks need 1.75 to 2.40 bits, the best Markov model 2.50, and "
         "compressors 2.10."
     )
     assert tables.sizes_and_orders(recipes(), others()) == (
@@ -322,8 +342,8 @@ def test_what_a_change_adds_is_told_beside_what_it_changes():
     names = ["the course's", "the course's", "state carried", "high rate"]
     table = recipes().assign(recipe=names)
     assert tables.one_at_a_time(table) == (
-        "Each change adds so many bits per held-out character: state carried −0.60 (to “the course's”); high rate "
-        "−0.10 (to “state carried”)."
+        "Change in bits per held-out character: state carried −0.60 (compared with “the course's”); high rate −0.10 "
+        "(compared with “state carried”)."
     )
 
 

@@ -358,7 +358,7 @@ def test_the_courses_books(name):
     corpus = corpora.load(name)
     assert len(corpus.text) > 300_000
     assert 60 < len(corpus.vocabulary) < 130
-    assert "from your folder of books" in corpus.source
+    assert "from the folder that RNNREPORT_DATA_DIR names" in corpus.source
     assert corpus.is_report_book == (name == REPORT_BOOK)
     assert "\r" not in corpus.text
     assert "\ufeff" not in corpus.text

@@ -157,6 +157,20 @@ def other_trainings(table: pd.DataFrame, reported: Sequence[tuple[int, float]]) 
     return " ".join(lines)
 
 
+def is_it_the_optimizer(table: pd.DataFrame, reported: Sequence[tuple[int, float]]) -> str:
+    """Whether RMSprop comes nearer to the report's accuracy than Adam does. Arguments: see :func:`long_training`."""
+    ends = at_end(table[table["training"] == "RMSprop"]) if len(table) else table
+    if ends.empty:
+        return ""
+    step, rmsprop = ends["step"].iloc[0], ends["accuracy"].mean()
+    adam, theirs = table.loc[table["step"] == step, "accuracy"].iloc[0], dict(reported)[step]
+    nearer = abs(rmsprop - theirs) < abs(adam - theirs)
+    return (
+        f"{'It may be' if nearer else 'No'}: after {step:,} steps the accuracy is {rmsprop:.3f} with RMSprop and "
+        f"{adam:.3f} with Adam, so {'RMSprop' if nearer else 'Adam'} is nearer to the report's {theirs}."
+    )
+
+
 def _seeds_of(rows: pd.DataFrame) -> str:
     """Which seeds there are: "seed 1", "seeds 1, 2"."""
     seeds = sorted(rows["seed"].unique())
@@ -238,22 +252,36 @@ def _newlines(text: str) -> tuple[float, float, float]:
 
 def agreeing(table: pd.DataFrame, printed: Printed) -> str:
     """In how many of the report's samples the interval of the share of newlines holds our share there."""
-    hits = []
-    for part, column in PARTS.items():
-        rows = table[table["part"] == part]
-        for row in printed[part]:
-            _, low, high = _newlines(row["text"])
-            hits.append(low <= np.interp(row[column], rows["at"], rows["share"]) <= high)
+    gaps = _inside(table, printed)["inside"]
     return (
-        f"In {sum(hits)} of the report's {counted(len(hits), 'sample')} the share of newlines agrees with how often "
-        "our network is undecided."
+        f"In {sum(gaps >= 0)} of {counted(len(gaps), 'comparison')} the share of newlines in the report's sample "
+        "agrees with how often our network is undecided."
     )
 
 
+def _inside(table: pd.DataFrame, printed: Printed) -> pd.DataFrame:
+    """For each sample of the report: where, our share, and how far inside of the newlines' interval it lies."""
+    rows = []
+    for part, column in PARTS.items():
+        ours = table[table["part"] == part]
+        for row in printed[part]:
+            share = np.interp(row[column], ours["at"], ours["share"])
+            _, low, high = _newlines(row["text"])
+            rows.append((f"{column} {row[column]}", row["text"], share, low, high, min(share - low, high - share)))
+    return pd.DataFrame(rows, columns=["where", "text", "share", "low", "high", "inside"])
+
+
 def without_favourite_from_to(table: pd.DataFrame, printed: Printed) -> str:
-    """How large our share is."""
+    """How large our share is, how many samples are compared, and where the comparison is closest."""
     told = [f"{from_to(rows['share'], '.2f')} over {part}" for part, rows in table.groupby("part", sort=False)]
-    return f"Our network is undecided in a share of {' and '.join(told)}."
+    found = _inside(table, printed)
+    closest = found.iloc[int(found["inside"].argmin())]
+    return (
+        f"Our network is undecided in a share of {' and '.join(told)}. The report prints "
+        f"{counted(found['text'].nunique(), 'different sample')} for {counted(len(found), 'comparison')}. The closest "
+        f"call: at {closest['where']} our share is {closest['share']:.2f}, the interval {closest['low']:.2f} to "
+        f"{closest['high']:.2f}."
+    )
 
 
 @chart("Dots: the stages that were stored; shaded: the difference")
@@ -413,18 +441,21 @@ def newlines(table: pd.DataFrame, in_book: float) -> Figure:
     )
 
 
-def answer_newlines(table: pd.DataFrame) -> str:
+def answer_newlines(table: pd.DataFrame, in_book: float) -> str:
     """The most newlines that are written at any step: means over the seeds, as they are drawn."""
     most = table.groupby("step")[["newlines", "newlines_greedy"]].mean().to_numpy().max()
-    return f"At most {most:.1%} of what the network ever writes is newlines."
+    return (
+        f"Up to step {table['step'].max():,} at most {most:.1%} of what the network writes, at temperature 1 or "
+        f"greedily, is newlines; the book has {in_book:.1%}."
+    )
 
 
 def most_newlines(table: pd.DataFrame, in_book: float) -> str:
-    """:func:`answer_newlines`, and how likely a zero state finds one."""
+    """How likely a newline is at a zero state and after it, at most."""
     most = table.groupby("step")[["zero_state", "after_first"]].mean().max()
     return (
-        f"{answer_newlines(table)[:-1]}; their probability is at most {most['zero_state']:.1%} at a zero state, "
-        f"{most['after_first']:.1%} one character later."
+        f"The probability of a newline is at most {most['zero_state']:.1%} at a zero state, {most['after_first']:.1%} "
+        f"one character later; the book has {in_book:.1%}."
     )
 
 
@@ -433,7 +464,7 @@ def kinds_of_newlines(table: pd.DataFrame, in_book: float) -> str:
     return (
         "Written: the share in texts drawn at temperature 1; greedy: in samples of 30 characters, the likeliest each "
         "time. Zero state: the probability before any character has been read; the last line: after one, averaged over "
-        f"all. In the book: {in_book:.1%}."
+        f"all. {answer_newlines(table, in_book)}"
     )
 
 
@@ -517,10 +548,15 @@ def how_tracked(table: pd.DataFrame) -> str:
     return f"The passage: {visible(text)}{missing}"
 
 
-def carried_on(text: str, known: float) -> str:
-    """How far the network writes with its state carried on. known: the share of its words that the book has."""
-    share = percent(known)
-    return f"With its state carried on it writes {len(text):,} characters, and {share} of their words are in the book."
+def carried_on(text: str, known: float, steps: int) -> str:
+    """How far the network writes at temperature 0.5 with its state carried on.
+
+    known: the share of its words that the book has; steps: of its training.
+    """
+    return (
+        f"With its state carried on, the network of {steps:,} steps writes {len(text):,} characters at temperature "
+        f"0.5; {percent(known)} of their words are in the book."
+    )
 
 
 def first_and_later(text: str, bits: Sequence[float]) -> str:

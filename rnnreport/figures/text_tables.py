@@ -46,14 +46,15 @@ def copied(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def hardly_copied(table: pd.DataFrame) -> str:
-    """How much of the longest stretches stands in the training text."""
-    longest = table[table["length"] == table["length"].max()].dropna(subset=["share"])
-    found = [f"{row.share:.1%} ({row.text})" for row in longest.iloc[[0, -1]].drop_duplicates().itertuples()]
-    return (
-        f"Of the stretches of {table['length'].max()} characters, {listed(found)} stand word for word in the training "
-        "text."
-    )
+def copied_more(table: pd.DataFrame) -> str:
+    """How many times as often as held-out text, the table's first, the last network's repeats the training text."""
+    shares = table.pivot(index="length", columns="text", values="share")[table["text"].unique()]
+    times = (shares.iloc[:, -1] / shares.iloc[:, 0])[shares.iloc[:, 0] > 0]
+    if times.empty:
+        return "Held-out text repeats no stretch of the training text."
+    characters = [f"{length}{' characters' * (not place)}" for place, length in enumerate(times.index)]
+    found = listed([f"{ratio:.1f} ({length})" for ratio, length in zip(times, characters)])
+    return f"Compared with held-out text, the last network's text repeats the training text {found} times as often."
 
 
 def _with_texts(table: pd.DataFrame) -> pd.DataFrame:
@@ -145,7 +146,7 @@ def _markov(others: pd.DataFrame) -> pd.Series[Any]:
 
 def without_networks(table: pd.DataFrame, others: pd.DataFrame) -> str:
     """What reading on costs the networks and what is no network."""
-    bits = table["held_out_bits"].dropna()
+    bits = table.groupby(["recipe", "steps"])["held_out_bits"].mean().dropna()
     if others.empty or bits.empty:
         return "The text is too short to hold any of it out."
     packed = others.loc[others["order"].isna(), "bits"]
@@ -169,13 +170,11 @@ def one_at_a_time(table: pd.DataFrame) -> str:
     shortest = table.dropna(subset=["held_out_bits"]).sort_values("steps").drop_duplicates("recipe")
     bits = shortest.set_index("recipe")["held_out_bits"]
     told = [
-        f"{', '.join(f'{name} {bits[name] - bits[before]:+.2f}' for name in names)} (to “{before}”)"
+        f"{', '.join(f'{name} {bits[name] - bits[before]:+.2f}' for name in names)} (compared with “{before}”)"
         for before, names in CHANGES.items()
         if {before, *names} <= {*bits.index}
     ]
-    return (
-        f"Each change adds so many bits per held-out character: {'; '.join(told)}.".replace(" -", " −") if told else ""
-    )
+    return f"Change in bits per held-out character: {'; '.join(told)}.".replace(" -", " −") if told else ""
 
 
 def sizes_and_orders(table: pd.DataFrame, others: pd.DataFrame) -> str:
