@@ -267,7 +267,7 @@ def _inside(table: pd.DataFrame, printed: Printed) -> pd.DataFrame:
         for row in printed[part]:
             share = np.interp(row[column], ours["at"], ours["share"])
             _, low, high = _newlines(row["text"])
-            rows.append((f"{column} {row[column]}", row["text"], share, low, high, min(share - low, high - share)))
+            rows.append((f"{column} {row[column]:g}", row["text"], share, low, high, min(share - low, high - share)))
     return pd.DataFrame(rows, columns=["where", "text", "share", "low", "high", "inside"])
 
 
@@ -450,12 +450,12 @@ def answer_newlines(table: pd.DataFrame, in_book: float) -> str:
     )
 
 
-def most_newlines(table: pd.DataFrame, in_book: float) -> str:
+def most_newlines(table: pd.DataFrame) -> str:
     """How likely a newline is at a zero state and after it, at most."""
     most = table.groupby("step")[["zero_state", "after_first"]].mean().max()
     return (
         f"The probability of a newline is at most {most['zero_state']:.1%} at a zero state, {most['after_first']:.1%} "
-        f"one character later; the book has {in_book:.1%}."
+        "one character later."
     )
 
 
@@ -464,7 +464,7 @@ def kinds_of_newlines(table: pd.DataFrame, in_book: float) -> str:
     return (
         "Written: the share in texts drawn at temperature 1; greedy: in samples of 30 characters, the likeliest each "
         "time. Zero state: the probability before any character has been read; the last line: after one, averaged over "
-        f"all. {answer_newlines(table, in_book)}"
+        f"all. {most_newlines(table)}"
     )
 
 

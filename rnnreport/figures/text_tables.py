@@ -121,17 +121,17 @@ def recipe_table(table: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
         return ends[0] if len(set(ends)) == 1 else f"{ends[0]} ({ends[1]} to {ends[2]})"
 
     columns = {
+        "held_out_bits": ("held-out bits, end to end", ".3f"),
+        "window_bits": ("held-out bits, in windows", ".3f"),
         "minutes": ("minutes", ".1f"),
         "accuracy": ("training accuracy", ".3f"),
-        "window_bits": ("held-out bits, in windows", ".3f"),
-        "held_out_bits": ("held-out bits, end to end", ".3f"),
     }
     rows = [
         {
             "recipe": name,
-            "seeds": f"{part['seed'].nunique()}",
             "steps": f"{steps:,}",
             **{title: spread(part[column], form) for column, (title, form) in columns.items()},
+            "seeds": f"{part['seed'].nunique()}",
         }
         for (name, steps), part in table.groupby(["recipe", "steps"], sort=False)
     ]
