@@ -43,6 +43,15 @@ def test_contenders_are_told_by_their_full_steps():
     found = "In a full step our torch code has 0.50 times the speed of torch.nn and our C++ 3.00."
     assert drawn.contenders_compared(at_5, drawn.OURS) == drawn.contenders_compared(at_5) == found
     assert drawn.contenders_compared(at_5[:2]) == "In a full step our torch code has 0.50 times the speed of torch.nn."
+    assert drawn.fastest(at_5) == (
+        f"The fastest is “ours, native” (3.00 times as fast as torch.nn). {drawn.beyond_products(at_5)}"
+    )
+    assert drawn.fastest(at_5[:0]) == drawn.speeds_by_length(at_5[:0]) == drawn.unskipped(gate()[:0]) == ""
+    rounded = at_5.replace({"contender": {"ours, native": "ours, native-bf16"}})
+    assert drawn.fastest(rounded).startswith(
+        "The fastest is “ours, native-bf16” (3.00 times as fast as torch.nn); without rounded products it is "
+        "“torch.nn” (1.00). A full step"
+    )
     assert drawn.beyond_products(at_5) == (
         "A full step takes this many times as long as the matrix products alone: 12.00 in our torch code and 2.00 in "
         "our C++."
@@ -56,6 +65,10 @@ def test_lengths_are_told_from_the_shortest_to_the_longest():
         "with the RNN."
     )
     assert "gets slower with the LSTM" in drawn.ours_by_length(full.assign(length=205 - full["length"]))
+    assert drawn.speeds_by_length(full) == (
+        "Times as fast as torch.nn, from T = 5 to 200: with the LSTM our torch code 0.50 to 1.25 and our C++ 3.00; "
+        "with the RNN our torch code 2.00 to 2.20."
+    )
     table = speed.by_length(full)
     assert [*table.columns] == ["cell", "contender", "T = 5", "T = 200"]
     assert table.loc[table["contender"] == "ours, native"].to_numpy().tolist() == [
@@ -66,9 +79,13 @@ def test_lengths_are_told_from_the_shortest_to_the_longest():
 
 def test_the_gate_is_told_at_the_longest_sequence_and_the_smallest_ratio():
     assert drawn.gate_at_its_smallest(gate()) == (
-        "At T = 1,000 and r_on = 0.05, skipping closed units makes a step 6.0 times as fast in torch code and "
-        "40.0 in C++."
+        "At T = 1,000 and r_on = 0.05 a step is 6.0 (torch code) and 40.0 (C++) times as fast as the dense torch pass."
     )
+    at_1 = (
+        "At $r_\\mathrm{on}$ = 1, where nothing is skipped, it is 0.7 (torch code) times: so much comes from the code."
+    )
+    assert drawn.what_a_closed_gate_saves(gate()) == f"{drawn.gate_at_its_smallest(gate())} {at_1}"
+    assert drawn.what_a_closed_gate_saves(gate()[:3]) == drawn.gate_at_its_smallest(gate())
     assert speed.by_open_ratio(gate()).to_dict("list") == {
         "T": [100, 1000, 1000],
         "contender": ["sparse", "sparse", "sparse, native"],
@@ -81,21 +98,11 @@ def test_the_page_answers_what_the_record_has():
     full = rows()[rows()["part"] == "full step"]
     html = drawn.answers(full[:2], full, gate(), "1 of 2 aims is met.").data
     assert re.findall(r'href="(#[^"]+)"', html) == ["#figure-6-1", "#figure-6-2", "#figure-6-3", "#against-the-aims"]
-    assert "<strong>What does a closed gate save?</strong> At T = 1,000 and r<sub>on</sub> = 0.05, skipping" in html
+    assert "<strong>What does a closed gate save?</strong> At T = 1,000 and r<sub>on</sub> = 0.05 a step" in html
     assert drawn.answers(full[:0], full[:0], gate()[:0], "1 of 2 aims is met.").data == (
         '<ul class="in-short"><li><strong>Were the aims met?</strong> 1 of 2 aims is met. '
         '<a href="#against-the-aims">All aims</a></li></ul>'
     )
-
-
-def test_the_rest_of_a_step_is_its_difference_from_the_gradients():
-    parts = [("full step", 4.0, 10.0), ("forward + backward", 3.0, 10.5)]
-    table = pd.DataFrame(
-        [("P", "rnn", "torch.nn", part, length, time) for part, *times in parts for length, time in zip((5, 9), times)],
-        columns=["task", "cell", "contender", "part", "length", "milliseconds"],
-    )
-    assert speed.rest_of_step(table).to_numpy().tolist() == [[5, 4, 3, 1, "25%"], [9, 10, 10.5, -0.5, "-5%"]]
-    assert speed.rest_of_step(table[:0]).empty
 
 
 def test_a_table_may_be_folded_and_a_missing_one_is_told():
@@ -104,7 +111,7 @@ def test_a_table_may_be_folded_and_a_missing_one_is_told():
     assert drawn.table(some, "ledger", "A & B", "1 < 2.").data.startswith(
         '<p><strong>1 &lt; 2.</strong></p><details class="more"><summary>A &amp; B</summary><table class="ledger">'
     )
-    assert "milliseconds for dense, speed relative to it" in drawn.ratios(some, "full step", "dense").data
+    assert "<summary>Table of figure 6.1: full step</summary>" in drawn.ratios(some, "Figure 6.1", "full step").data
     assert drawn.table(some[:0], summary="A").data == "<p><em>Not in this record.</em></p>"
 
 
@@ -118,8 +125,13 @@ def comparison(part="full step", task="C", **rounds):
 
 def test_the_aims_and_the_conditions_are_told():
     record = {"comparisons": [comparison(torch_nn=[1.0], ours=[1.0], naive=[1.5])]}
-    assert speed.aims_met(record) == (
-        "Of 18 aims, the record meets 1, misses 1 at least somewhere and has no numbers for 16."
+    assert speed.aims_met(record) == ("Of 18 aims, the record meets 1, misses 1 and has no numbers for 16.")
+    lengths = [
+        {**comparison(task="P", torch_nn=[time], ours=[1.0]), "length": length}
+        for length, time in ((5, 0.9), (10, 1.0))
+    ]
+    assert speed.aims_met({"comparisons": lengths}) == (
+        "Of 18 aims, the record meets 0, misses 1 (1 of them only at some lengths) and has no numbers for 17."
     )
     sampling = {"comparisons": [comparison("sampling", "sampling", torch_nn=[20, 25, 50], ours=[10, 10, 10])]}
     found = speed.sampled(sampling)
@@ -135,9 +147,11 @@ def test_the_aims_and_the_conditions_are_told():
     real = speed.read("data/benchmarks.json")
     at = real["conditions"]
     assert speed.conditions({**real, "comparisons": sampling["comparisons"]}) == (
-        f"Measured on {at['machine']}, with 1 thread, {at['date']}. Not measured there: JAX."
+        f"Measured on {at['machine']}, with 1 thread, {at['date']}; the machine's load just before was {at['load']}, "
+        "so it was not idle. Not measured there: JAX."
     )
-    assert speed.conditions({**real, "comparisons": []}).endswith(f"{at['date']}.")
+    idle = {**real, "comparisons": [], "conditions": {**at, "load": 0.1}}
+    assert speed.conditions(idle).endswith(f"{at['date']}; the machine's load just before was 0.1.")
     quick = {**real, "conditions": {**at, "quick": True}}
     assert speed.conditions(quick).startswith("This record is of --quick: tiny networks, two rounds. Its numbers mean")
 

@@ -111,9 +111,14 @@ class Checked(NamedTuple):
     measured: Spread
 
     @property
+    def share(self) -> float:
+        """How much of the aim the median reaches: 1 or more if it is met."""
+        return self.measured.median / self.aim.least
+
+    @property
     def met(self) -> bool:
         """Whether the median reaches the aim."""
-        return self.measured.median >= self.aim.least
+        return self.share >= 1
 
 
 def is_record(file: Path) -> bool:
@@ -203,12 +208,13 @@ def aims(record: Record) -> pd.DataFrame:
 
 
 def shortfalls(record: Record) -> pd.DataFrame:
-    """Comparisons that miss their aim, and where the time goes. Columns: task, aim, measured, operations.
+    """Each contender's widest miss of an aim, and where its time goes. Columns: task, aim, measured, operations.
 
     operations: those that take most of the time, each with its share of the time and its calls per step.
     """
+    missed = sorted((each for each in checked(record) if not each.met), key=lambda each: -each.share)
     rows = []
-    for aim, comparison, measured in (each for each in checked(record) if not each.met):
+    for aim, comparison, measured in {each.aim.contender: each for each in missed}.values():
         profile = comparison["contenders"][aim.contender].get("profile", [])
         operations = ", ".join(f"{each['operation']} {each['share']:.0%} ({each['calls']}×)" for each in profile)
         rows.append((name_of(comparison), str(aim), str(measured), operations or "–"))
@@ -219,7 +225,9 @@ def aims_met(record: Record) -> str:
     """How many of the aims are met."""
     verdicts = list(aims(record)["verdict"])
     met, missing = verdicts.count("met"), verdicts.count("not measured")
-    found = [f"meets {met}", f"misses {len(verdicts) - met - missing} at least somewhere"]
+    partly = sum(verdict.startswith("not met at") for verdict in verdicts)
+    some = f" ({partly} of them only at some lengths)" * bool(partly)
+    found = [f"meets {met}", f"misses {len(verdicts) - met - missing}{some}"]
     found += [f"has no numbers for {missing}"] * bool(missing)
     return f"Of {counted(len(verdicts), 'aim')}, the record {listed(found)}."
 
@@ -230,8 +238,10 @@ def conditions(record: Record) -> str:
     quick = "This record is of --quick: tiny networks, two rounds. Its numbers mean nothing. "
     missing = "; ".join(dict.fromkeys(name for comparison in record["comparisons"] for name in comparison["left_out"]))
     return (
-        f"{quick * c['quick']}Measured on {c['machine']}, with {counted(c['threads'], 'thread')}, {c['date']}."
-        + f" Not measured there: {missing}." * bool(missing)
+        f"{quick * c['quick']}Measured on {c['machine']}, with {counted(c['threads'], 'thread')}, {c['date']}; the "
+        f"machine's load just before was {c['load']}{', so it was not idle' * (c['load'] > 1)}."
+        + f" Not measured there: {missing}."
+        * bool(missing)
     )
 
 
@@ -250,16 +260,6 @@ def _sampling(comparison: Comparison, contender: str) -> tuple[float, str, str]:
     """The values in a row of :func:`sampled` for this contender."""
     speed = characters_a_second(comparison, contender)
     return speed.median, str(speed), f"{ratio(comparison, contender, TORCH_NN).median:.2f}"
-
-
-def rest_of_step(table: pd.DataFrame) -> pd.DataFrame:
-    """The part of a full step of torch.nn's RNN beyond forward + backward, by T: in milliseconds and as a share."""
-    rows = table[(table["task"] == "P") & (table["cell"] == "rnn") & (table["contender"] == TORCH_NN)]
-    wide = rows.pivot_table("milliseconds", "length", "part").rename_axis(index="T", columns=None)
-    wide = wide.reindex(columns=[FULL_STEP, FORWARD_BACKWARD])
-    wide["the rest"] = wide[FULL_STEP] - wide[FORWARD_BACKWARD]
-    wide["its share"] = (wide["the rest"] / wide[FULL_STEP]).map("{:.0%}".format)
-    return wide.round(2).reset_index()
 
 
 def subject(task: str, cell: str) -> str:
@@ -332,7 +332,7 @@ def gaps_in_learning(table: pd.DataFrame) -> pd.DataFrame:
     """:func:`same_learning` formatted for reading."""
     names = {"loss": "in training", "held_out_loss": "held out"}
     rows = same_learning(table).drop(columns="within").set_index("loss").rename(index=names).rename_axis(None)
-    columns = ["torch", BACKENDS[1], "difference", "largest less smallest of torch's seeds"]
+    columns = ["torch", BACKENDS[1], "difference", "spread over torch's seeds"]
     return rows.map("{:.3f}".format).set_axis(columns, axis=1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,7 +30,8 @@ from rnnreport.words import called, grouped, listed
 # The contenders that findings name and figure 6.2 draws; the tables have all of them.
 OURS = {"ours": "our torch code", "ours, native": "our C++"}
 MAIN = {**OURS, "ours, native-bf16": "our C++ with bfloat16", "naive": "naive code", "JAX": "JAX"}
-SPARSE = {"sparse": "in torch code", "sparse, native": "in C++"}
+RIVAL = {"torch.nn, bfloat16": "torch.nn itself with bfloat16 products"}
+SPARSE = {"sparse": "torch code", "sparse, native": "C++"}
 
 
 def table(rows: pd.DataFrame, style: str = "dataframe", summary: str = "", said: str = "") -> HTML:
@@ -46,10 +48,9 @@ def table(rows: pd.DataFrame, style: str = "dataframe", summary: str = "", said:
     return HTML(f"<p><strong>{in_html(said)}</strong></p>{html}" if said else html)
 
 
-def ratios(rows: pd.DataFrame, part: str, baseline: str = "torch.nn") -> HTML:
-    """A folded table of all contenders. part: what was timed; baseline: whose milliseconds it has."""
-    said = f"In numbers, {part}: milliseconds for {baseline}, speed relative to it for the others"
-    return table(rows, summary=said)
+def ratios(rows: pd.DataFrame, figure: str, part: str) -> HTML:
+    """A folded table of all contenders. figure: the one it belongs to; part: what was timed."""
+    return table(rows, summary=f"Table of {figure.lower()}: {part}")
 
 
 def answers(characters: pd.DataFrame, palindromes: pd.DataFrame, gate: pd.DataFrame, aims: str) -> HTML:
@@ -57,9 +58,14 @@ def answers(characters: pd.DataFrame, palindromes: pd.DataFrame, gate: pd.DataFr
     found = [
         (asked, answer(*rows), label, f"#{anchor(label)}")
         for asked, answer, rows, label in (
-            ("How fast does the character model train?", contenders_compared, (characters, OURS), "Figure 6.1"),
+            (
+                "How fast does the character model train?",
+                contenders_compared,
+                (characters, {**OURS, **RIVAL}),
+                "Figure 6.1",
+            ),
             ("Does the length of a sequence matter?", ours_by_length, (palindromes,), "Figure 6.2"),
-            ("What does a closed gate save?", gate_at_its_smallest, (gate,), "Figure 6.3"),
+            ("What does a closed gate save?", what_a_closed_gate_saves, (gate,), "Figure 6.3"),
         )
         if len(rows[0])
     ]
@@ -75,6 +81,8 @@ def speed_of_contenders(table: pd.DataFrame) -> Figure:
     for ax, (part, rows) in zip(axes[0], parts.items()):
         places = [names.index(name) for name in rows["contender"]]
         ax.errorbar(rows["ratio"], places, xerr=_quartiles(rows), fmt="o", color=LSTM, ms=5, capsize=3)
+        for place, ratio in zip(places, rows["ratio"]):
+            ax.annotate(f"{ratio:.2f}", (ratio, place), (0, 4), textcoords="offset points", ha="center", fontsize=8)
         ax.axvline(1, color=GUIDE, ls=":", lw=1)
         ax.set(xscale="log", xlabel=f"times as fast as {names[0]}", title=part)
         log_ticks(ax.xaxis)
@@ -96,6 +104,17 @@ def beyond_products(table: pd.DataFrame) -> str:
     ratio = _full_steps(table)
     found = [f"{ratio['matrix products'] / ratio[key]:.2f} in {name}" for key, name in MAIN.items() if key in ratio]
     return f"A full step takes this many times as long as the matrix products alone: {listed(found)}."
+
+
+def fastest(table: pd.DataFrame) -> str:
+    """Which contender does a full step fastest, of all and unless products are rounded; then beyond_products."""
+    if table.empty:
+        return ""
+    ratio = {name: ratio for name, ratio in _full_steps(table).items() if name != "matrix products"}
+    unrounded = [name for name in ratio if not re.search("bf16|bfloat16|medium", name)]
+    best, exact = (max(names, key=ratio.__getitem__) for names in (ratio, unrounded))
+    others = f"; without rounded products it is “{exact}” ({ratio[exact]:.2f})" * (best != exact)
+    return f"The fastest is “{best}” ({ratio[best]:.2f} times as fast as torch.nn){others}. {beyond_products(table)}"
 
 
 def _full_steps(table: pd.DataFrame) -> dict[str, float]:
@@ -127,6 +146,24 @@ def ours_by_length(table: pd.DataFrame) -> str:
     return f"{ends}, relative to torch.nn, our torch code {listed(found)}."
 
 
+def speeds_by_length(table: pd.DataFrame) -> str:
+    """The main contenders' speed relative to torch.nn at the shortest and the longest T, for each cell."""
+    if table.empty:
+        return ""
+    ends = table[table["length"].isin([table["length"].min(), table["length"].max()])].sort_values(
+        "length", kind="stable"
+    )
+    cells = []
+    for cell, part in grouped(ends[ends["contender"].isin(MAIN)], "cell"):
+        found = [
+            f"{MAIN[name]} {' to '.join(map('{:.2f}'.format, rows['ratio']))}"
+            for name, rows in grouped(part, "contender")
+        ]
+        cells.append(f"with the {called('cell', cell)} {listed(found)}")
+    between = f"from T = {table['length'].min()} to {table['length'].max()}"
+    return f"Times as fast as torch.nn, {between}: {'; '.join(cells)}."
+
+
 def _course(rows: pd.DataFrame) -> str:
     """Whether a ratio grows: whether its quartiles in the first of the rows and in the last are apart."""
     low, high = rows["low"].iloc, rows["high"].iloc
@@ -148,14 +185,29 @@ def speed_of_gate(table: pd.DataFrame) -> Figure:
 
 def gate_at_its_smallest(table: pd.DataFrame) -> str:
     """How many times as fast as the dense pass the sparse ones are at the longest T and the smallest r_on."""
-    longest = table[table["length"] == table["length"].max()]
-    rows = longest[longest["open_ratio"] == longest["open_ratio"].min()]
-    found = [
-        f"{ratio:.1f} {'times as fast ' * (place == 0)}{SPARSE[name]}"
-        for place, (name, ratio) in enumerate(zip(rows["contender"], rows["ratio"]))
-    ]
-    where = f"T = {rows['length'].iloc[0]:,} and r_on = {rows['open_ratio'].iloc[0]:g}"
-    return f"At {where}, skipping closed units makes a step {listed(found)}."
+    least, longest = table["open_ratio"].min(), table["length"].max()
+    found = _at_longest(table, least)
+    return f"At T = {longest:,} and r_on = {least:g} a step is {found} times as fast as the dense torch pass."
+
+
+def unskipped(table: pd.DataFrame) -> str:
+    """The same at r_on = 1, where nothing can be skipped, if it was measured."""
+    found = _at_longest(table, 1.0)
+    return (
+        f"At $r_\\mathrm{{on}}$ = 1, where nothing is skipped, it is {found} times: so much comes from the code."
+        * bool(found)
+    )
+
+
+def what_a_closed_gate_saves(table: pd.DataFrame) -> str:
+    """:func:`gate_at_its_smallest`, and what of it is not the gate's."""
+    return f"{gate_at_its_smallest(table)} {unskipped(table)}".rstrip()
+
+
+def _at_longest(table: pd.DataFrame, open_ratio: float) -> str:
+    """How many times as fast as the dense pass the sparse ones are at the longest T with this r_on."""
+    rows = table[(table["length"] == table["length"].max()) & (table["open_ratio"] == open_ratio)]
+    return listed([f"{ratio:.1f} ({SPARSE[name]})" for name, ratio in zip(rows["contender"], rows["ratio"])], "")
 
 
 def characters_per_second(table: pd.DataFrame) -> pd.DataFrame:
