@@ -111,14 +111,9 @@ class Checked(NamedTuple):
     measured: Spread
 
     @property
-    def share(self) -> float:
-        """How much of the aim the median reaches: 1 or more if it is met."""
-        return self.measured.median / self.aim.least
-
-    @property
     def met(self) -> bool:
         """Whether the median reaches the aim."""
-        return self.share >= 1
+        return self.measured.median >= self.aim.least
 
 
 def is_record(file: Path) -> bool:
@@ -212,7 +207,8 @@ def shortfalls(record: Record) -> pd.DataFrame:
 
     operations: those that take most of the time, each with its share of the time and its calls per step.
     """
-    missed = sorted((each for each in checked(record) if not each.met), key=lambda each: -each.share)
+    missed = [each for each in checked(record) if not each.met]
+    missed.sort(key=lambda each: each.measured.median / each.aim.least, reverse=True)  # the widest is kept
     rows = []
     for aim, comparison, measured in {each.aim.contender: each for each in missed}.values():
         profile = comparison["contenders"][aim.contender].get("profile", [])

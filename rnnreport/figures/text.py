@@ -150,10 +150,9 @@ def other_trainings(table: pd.DataFrame, reported: Sequence[tuple[int, float]]) 
     first, lines = groups[0][1].set_index("step")["accuracy"], []
     for name, part in groups[1:]:
         ends = at_end(part)
-        lines.append(
-            f"{name}: {from_to(ends['accuracy'], '.3f')} after {ends['step'].iloc[0]:,} steps, with "
-            f"{_seeds_of(ends)}; the longest training has {first[ends['step'].iloc[0]]:.3f} by then."
-        )
+        step, seeds = ends["step"].iloc[0], counted(ends["seed"].nunique(), "seed")
+        reached = f"{from_to(ends['accuracy'], '.3f')} after {step:,} steps, with {seeds}"
+        lines.append(f"{name}: {reached}; the longest training has {first[step]:.3f} by then.")
     return " ".join(lines)
 
 
@@ -169,12 +168,6 @@ def is_it_the_optimizer(table: pd.DataFrame, reported: Sequence[tuple[int, float
         f"{'It may be' if nearer else 'No'}: after {step:,} steps the accuracy is {rmsprop:.3f} with RMSprop and "
         f"{adam:.3f} with Adam, so {'RMSprop' if nearer else 'Adam'} is nearer to the report's {theirs}."
     )
-
-
-def _seeds_of(rows: pd.DataFrame) -> str:
-    """Which seeds there are: "seed 1", "seeds 1, 2"."""
-    seeds = sorted(rows["seed"].unique())
-    return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
 
 
 @chart("Dots: means since the dot before; cross: the report; shaded: what no model can reach")
@@ -252,35 +245,24 @@ def _newlines(text: str) -> tuple[float, float, float]:
 
 def agreeing(table: pd.DataFrame, printed: Printed) -> str:
     """In how many of the report's samples the interval of the share of newlines holds our share there."""
-    gaps = _inside(table, printed)["inside"]
+    hits = []
+    for part, column in PARTS.items():
+        rows = table[table["part"] == part]
+        for row in printed[part]:
+            _, low, high = _newlines(row["text"])
+            hits.append(low <= np.interp(row[column], rows["at"], rows["share"]) <= high)
     return (
-        f"In {sum(gaps >= 0)} of {counted(len(gaps), 'comparison')} the share of newlines in the report's sample "
-        "agrees with how often our network is undecided."
+        f"In {sum(hits)} of {counted(len(hits), 'comparison')} the share of newlines in the report's sample agrees "
+        "with how often our network is undecided."
     )
 
 
-def _inside(table: pd.DataFrame, printed: Printed) -> pd.DataFrame:
-    """For each sample of the report: where, our share, and how far inside of the newlines' interval it lies."""
-    rows = []
-    for part, column in PARTS.items():
-        ours = table[table["part"] == part]
-        for row in printed[part]:
-            share = np.interp(row[column], ours["at"], ours["share"])
-            _, low, high = _newlines(row["text"])
-            rows.append((f"{column} {row[column]:g}", row["text"], share, low, high, min(share - low, high - share)))
-    return pd.DataFrame(rows, columns=["where", "text", "share", "low", "high", "inside"])
-
-
 def without_favourite_from_to(table: pd.DataFrame, printed: Printed) -> str:
-    """How large our share is, how many samples are compared, and where the comparison is closest."""
+    """How large our share is, and how many samples there are to compare."""
     told = [f"{from_to(rows['share'], '.2f')} over {part}" for part, rows in table.groupby("part", sort=False)]
-    found = _inside(table, printed)
-    closest = found.iloc[int(found["inside"].argmin())]
+    texts = {row["text"] for rows in printed.values() for row in rows}
     return (
-        f"Our network is undecided in a share of {' and '.join(told)}. The report prints "
-        f"{counted(found['text'].nunique(), 'different sample')} for {counted(len(found), 'comparison')}. The closest "
-        f"call: at {closest['where']} our share is {closest['share']:.2f}, the interval {closest['low']:.2f} to "
-        f"{closest['high']:.2f}."
+        f"Our network is undecided in a share of {' and '.join(told)}. Different samples of the report: {len(texts)}."
     )
 
 
