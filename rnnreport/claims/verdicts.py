@@ -45,8 +45,9 @@ class Verdict:
         claim = claims()[self.id]
         html = (
             f'<div class="{css_class(self.verdict)}" id="claim-{self.id}">'
-            f'<p><a class="verdict-name" href="05_claims.html">{self.verdict}</a> The report on question {claim["section"]}: '
-            f"{typeset(claim['claim'])}.</p><p>{typeset(self.evidence)}</p></div>"
+            f'<p><a class="verdict-name" href="05_claims.html">{self.verdict}</a> '
+            f"The report on question {claim['section']}: {typeset(claim['claim'])}.</p>"
+            f"<p>{typeset(self.evidence)}</p></div>"
         )
         record = {"id": self.id, "verdict": self.verdict, "evidence": self.evidence}
         shown = {"text/html": html, "text/plain": f"{self.id}: {self.verdict}. {self.evidence}"}

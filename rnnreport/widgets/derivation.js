@@ -136,7 +136,7 @@ const LINES = [
     name: "p",
     tag: "A",
     left: "∂L/∂p",
-    right: [{ as: "ŷ − y", flips: { "A.sign": ["y − ŷ", "turn the sign"], "A.target": ["ŷ", "forget y"] } }],
+    right: [{ as: "ŷ − y", flips: { "A.sign": ["y − ŷ", "flip the sign"], "A.target": ["ŷ", "forget y"] } }],
   },
   {
     name: "W_ph",
@@ -164,7 +164,7 @@ const LINES = [
     tag: "D",
     left: "∂L/∂h(T)",
     right: [
-      { as: "", flips: { "D.sign": ["−", "turn the sign"] } },
+      { as: "", flips: { "D.sign": ["−", "flip the sign"] } },
       { as: "W_{ph}^{⊤}", flips: { "D.output": ["W_{ph}", "do not transpose W_{ph}"] } },
       " ∂L/∂p",
     ],
@@ -174,7 +174,7 @@ const LINES = [
     tag: "D",
     left: "∂L/∂h(t)",
     right: [
-      { as: "[∂h(t+1)/∂h(t)]^{⊤}", flips: { "D.jacobian": ["[∂h(t+1)/∂h(t)]", "do not transpose it"] } },
+      { as: "[∂h(t+1)/∂h(t)]^{⊤}", flips: { "D.jacobian": ["[∂h(t+1)/∂h(t)]", "leave out the transpose"] } },
       " ∂L/∂h(t+1) for t < T",
     ],
   },
