@@ -49,10 +49,10 @@ def locality(**columns):
 
 def test_what_the_history_changes_is_told_at_the_largest_length():
     assert drawn.needing_history(locality()) == (
-        "Without the steps before the last, the gradient of the output weights stays the same; that of the recurrent "
-        "weights changes by 50% (median, 5 steps)."
+        "Without the earlier steps, the output weights' gradient stays the same; that of the recurrent weights changes "
+        "by 50% (median, 5 steps)."
     )
-    assert "output weights changes;" in drawn.needing_history(locality(**{"Wph, history cut off": 0.1}))
+    assert "gradient changes; that" in drawn.needing_history(locality(**{"Wph, history cut off": 0.1}))
     table = drawn.changes(locality())
     assert table.loc[5].to_list() == ["1.0e-17", "5.0e-01", "2.0e-01", "3.0e-01"]
     assert [*table][:2] == ["∂L/∂W_ph, history cut off", "∂L/∂W_hh, history cut off"]

@@ -796,7 +796,7 @@ def reader(**options: Any) -> PalindromeReader:
 
 def test_the_page_gets_the_networks() -> None:
     state = reader(words={"RNN": "accuracy 0.31"}).get_state()
-    wanted = {"digits": "31415926533562951413", "step": 10, "shown": "c", "trained_length": 20}
+    wanted = {"digits": "31415926533562951413", "step": 19, "shown": "c", "trained_length": 20}
     assert {name: state[name] for name in wanted} == wanted
     rnn, lstm = state["networks"]
     assert (rnn["name"], rnn["model"], rnn["encoding"], rnn["units"], rnn["words"]) == (

@@ -72,8 +72,8 @@ def needing_history(locality: pd.DataFrame) -> str:
     length = locality["T"].max()
     recurrent = cut.loc[locality["T"] == length].iloc[:, 1].median()
     return (
-        f"Without the steps before the last, the gradient of the output weights {output}; that of the recurrent "
-        f"weights changes by {recurrent:.0%} (median, {length} steps)."
+        f"Without the earlier steps, the output weights' gradient {output}; that of the recurrent weights changes by "
+        f"{recurrent:.0%} (median, {length} steps)."
     )
 
 
