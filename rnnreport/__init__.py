@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rnnreport.models import LSTM, RNN, CharLSTM, PalindromeClassifier, TemporalGateLSTM
 
 __all__ = ["LSTM", "RNN", "CharLSTM", "PalindromeClassifier", "TemporalGateLSTM"]
-__version__ = "0.7.0"
+__version__ = "0.8.0"
 
 
 def __getattr__(name: str) -> Any:

@@ -348,7 +348,7 @@ def drawn_heights(widget: Locator) -> list[float]:
 
 @GRADIENTS
 def test_a_mistake_turns_its_line_and_later_ones_red_and_back(visit: Visit) -> None:
-    widget = visit.page.locator(".rnnreport-widget", has=visit.page.get_by_role("listitem"))
+    widget = visit.page.locator(".rnnreport-widget", has=visit.page.locator(".verdict-of-line"))
     says, lines = widget.get_by_role("status"), widget.get_by_role("listitem")
     turned = ("right", "wrong", "inherits an error")
 
