@@ -24,6 +24,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from rnnreport import cells, figures
+from rnnreport.experiments import horizon, recorded
 from rnnreport.experiments.gate import Gate
 from rnnreport.experiments.kept import Plane
 from rnnreport.experiments.text_recipes import learning_steps
@@ -34,6 +35,8 @@ from rnnreport.shown import visible
 
 pytestmark = pytest.mark.filterwarnings("error")
 STEPS = (0, 50, 100)
+ROOT = Path(__file__).resolve().parent.parent
+PICTURE = ROOT / ".github" / "steps_to_solve.svg"
 # What XML forbids or a page could take for something else, and what fonts may lack.
 CHARACTERS = "".join(map(chr, range(0xA1))) + "\u2028\u202e\ud800\ufeff\uffff日本ש👨‍👩‍👧e\u0301𝒳"
 
@@ -1001,3 +1004,17 @@ def test_what_is_said_of_colours_holds_in_the_dark_theme_too_which_inverts_figur
     assert len(drawing) > 30
     assert len(marks) > 20
     assert not re.findall(r"\b(?:black|white|dark\w*|light|lighter|pale\w*)\b", "".join([*drawing, *marks]))
+
+
+def test_the_picture_in_the_readme_is_what_the_record_says(tmp_path):
+    """Numbers may differ by rounding; where they differ by more, the new picture is at the path that is told."""
+    record = recorded.read(str(ROOT / "data" / "temporal_gate.parquet"))
+    climbs = recorded.rows(record, "palindromes", lambda: None)
+    drawing = temporal_gate.steps_to_solve(horizon.steps_to_solve(climbs), int(climbs["steps"].max()))
+    drawing.set_facecolor("white")  # the README may be read in the dark
+    (new := tmp_path / "steps_to_solve.svg").write_bytes(figures.svg(drawing))
+    number = re.compile(r"-?\d+\.\d+")
+    shown, drawn = (path.read_text("utf-8").partition("</metadata>")[2] for path in (PICTURE, new))
+    assert number.sub("", shown) == number.sub("", drawn), new
+    assert [*map(float, number.findall(shown))] == pytest.approx([*map(float, number.findall(drawn))], abs=0.05), new
+    assert f"]({PICTURE.relative_to(ROOT).as_posix()})" in (ROOT / "README.md").read_text("utf-8")

@@ -83,6 +83,7 @@ def speed_of_contenders(table: pd.DataFrame) -> Figure:
             ax.annotate(f"{ratio:.2f}", (ratio, place), (0, 4), textcoords="offset points", ha="center", fontsize=8)
         ax.axvline(1, color=GUIDE, ls=":", lw=1)
         ax.set(xscale="log", xlabel=f"times as fast as {names[0]}", title=part)
+        ax.margins(y=0.1)  # the first label stays below the title
         log_ticks(ax.xaxis)
     axes[0, 0].set_yticks(range(len(names)), names)
     axes[0, 0].invert_yaxis()
