@@ -328,7 +328,7 @@ def test_the_gradient_vanishes_and_explodes(visit: Visit) -> None:
     assert said != (said := says.inner_text())
     assert said.startswith("The RNN's gradient explodes")
     assert "too large for float32" in said
-    assert "ρ = 3 a step" in legend.inner_text()
+    assert "ρ = 3 per step" in legend.inner_text()
     drag(radius, 0.01)
     assert said != (said := says.inner_text())
     assert said.startswith("The RNN's gradient vanishes")

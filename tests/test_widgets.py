@@ -196,7 +196,7 @@ def test_the_lstm_s_norms_are_the_library_s(node: list[str], units: int) -> None
 @pytest.mark.parametrize(
     ("rate", "cell", "says"),
     [
-        (0.5, 0.4, r"^The LSTM's gradient vanishes: of a change of h\(0\), c\(0\) at most 9\.8·10⁻⁴ .* 0\.5 a step\."),
+        (0.5, 0.4, r"^The LSTM's gradient vanishes: of a change of h\(0\), c\(0\) at most 9\.8·10⁻⁴ .* 0\.5 per step\."),
         (
             2.0,
             0.99,
@@ -261,7 +261,7 @@ def fading(rate: float, length: int) -> dict[str, Any]:
             0.5,
             100,
             0.9,
-            r"^The RNN's gradient vanishes: .* at most 7\.9·10⁻³¹ .* after 100 steps, a factor of 0\.5 a step\.$",
+            r"^The RNN's gradient vanishes: .* at most 7\.9·10⁻³¹ .* after 100 steps, a factor of 0\.5 per step\.$",
         ),
         (0.5, 200, 0.9, r"After 127 steps it falls below the smallest normal float32 number, 1\.2·10⁻³⁸; where"),
         (0.5, 10, 1.0, r"ρ is not below 1 does not help: .* mean slope is 0\.3 "),
@@ -269,11 +269,11 @@ def fading(rate: float, length: int) -> dict[str, Any]:
             2.0,
             20,
             1.5,
-            r"^The RNN's gradient explodes: .* 1\.0·10⁶ times as large after 20 steps, a factor of 2 a step\.$",
+            r"^The RNN's gradient explodes: .* 1\.0·10⁶ times as large after 20 steps, a factor of 2 per step\.$",
         ),
         (2.0, 200, 1.5, r"After 128 steps it is too large for float32, beyond 3\.4·10³⁸\.$"),
         (0.99, 1, 0.9, r"^The RNN's gradient neither vanishes nor explodes: .* 0\.99 times .* after 1 step, a factor"),
-        (1.001, 100, 1.2, r"^The RNN's gradient neither vanishes nor explodes: .* 1\.1 times .* factor of 1 a step\.$"),
+        (1.001, 100, 1.2, r"^The RNN's gradient neither vanishes nor explodes: .* 1\.1 times .* factor of 1 per step\.$"),
     ],
 )
 def test_the_sentence_says_what_becomes_of_the_gradient(

@@ -200,7 +200,7 @@ const SEEN = Math.log(100); // a factor of 100 is called vanishing or exploding
 
 /** In words, what happens to a network's gradient. `last` is the logarithm of what is left after `length` steps. */
 function fate(name, state, last, length) {
-  const after = `after ${inSteps(length)}, a factor of ${power(last / length, 3)} a step.`;
+  const after = `after ${inSteps(length)}, a factor of ${power(last / length, 3)} per step.`;
   return (
     last < -SEEN ? `The ${name}'s gradient vanishes: of a change of ${state} at most ${power(last)} of its size is left ${after}`
     : last > SEEN ? `The ${name}'s gradient explodes: a change of ${state} can be ${power(last)} times as large ${after}`
@@ -367,17 +367,17 @@ function render({ model, el }) {
     const bound = number(found.steepest * found.norm);
     for (const [name, { show }] of Object.entries(sliders)) show(now[name]);
     for (const [name, logs] of Object.entries({ rnn: found.logNorms, ...(gated && { lstm: gated.logNorms, cell: gated.cell }) })) {
-      entries[name].show(`${power(logs.at(-1) / length, 3)} a step`);
+      entries[name].show(`${power(logs.at(-1) / length, 3)} per step`);
     }
-    entries.bound.show(`${number(found.steepest)} · ${number(found.norm)} = ${bound} a step`);
-    entries.radius.show(`ρ = ${number(spectral_radius)} a step`);
+    entries.bound.show(`${number(found.steepest)} · ${number(found.norm)} = ${bound} per step`);
+    entries.radius.show(`ρ = ${number(spectral_radius)} per step`);
     svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
     svg.setAttribute(
       "aria-label",
       "How much of a small change in the state survives over the lag T − t, on a logarithmic axis, for " +
         `ρ = ${number(spectral_radius)}, T = ${length} and inputs of size ${number(input_size)}. From 1 at lag 0 the RNN's ` +
         `line comes to ${power(found.logNorms.at(-1))} at lag ${length}. It stays below its bound, a straight line that ` +
-        `changes by a factor of ${bound} a step.` +
+        `changes by a factor of ${bound} per step.` +
         (gated
           ? ` With a forget bias of ${number(forget_bias)} the LSTM's comes to ${power(gated.logNorms.at(-1))}, along its ` +
             `cell alone to ${power(gated.cell.at(-1))}.`
