@@ -107,7 +107,7 @@ def test_what_is_left_without_a_cell():
     table = reach(("RNN", "LSTM"))
     table.loc[table["network"] == "RNN", "cell"] = np.nan
     assert drawn.without_a_cell(table, NAMES) == (
-        "Over 2 steps a gradient is stretched by 0.25 before training, 4 after (RNN); 0.25 and 4 (LSTM)."
+        "Over 2 steps a gradient is multiplied by 0.25 before training, 4 after (RNN); 0.25 and 4 (LSTM)."
     )
     assert drawn.at_the_start(table, 4) == (
         "Before training and over the largest lag here (2 steps at T = 4), all paths together leave 0.25 of a gradient "

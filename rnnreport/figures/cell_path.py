@@ -115,7 +115,7 @@ def without_a_cell(reach: pd.DataFrame, names: Mapping[str, str]) -> str:
     """What is left of each network's gradient before training and after."""
     before, after = (_means(reach, when, "jacobian") for when in ("before", "after"))
     left = _pairs(before, after, "before training,", "after")
-    return f"Over {reach['lag'].max()} steps a gradient is stretched by {left}."
+    return f"Over {reach['lag'].max()} steps a gradient is multiplied by {left}."
 
 
 def at_the_start(reach: pd.DataFrame, length: int) -> str:
