@@ -324,7 +324,9 @@ def test_the_figures_draw_every_ratio_where_it_belongs() -> None:
 def test_a_profile_names_the_operations_with_their_calls_and_shares() -> None:
     a = torch.randn(300, 300)
     operations = run.profile(lambda: [a @ a, a @ a, a + 1], quick=True)
-    assert [(each["operation"], each["calls"]) for each in operations[:2]] == [("aten::mm", 2), ("aten::add", 1)]
+    calls = {each["operation"]: each["calls"] for each in operations}
+    assert (calls["aten::mm"], calls["aten::add"]) == (2, 1)
+    assert operations == sorted(operations, key=lambda each: -each["share"])  # in which order, a busy machine decides
     assert 0.99 < sum(each["share"] for each in operations) <= 1.01
 
 
