@@ -51,9 +51,9 @@ def from_to(values: Iterable[float], spec: str = ".2g") -> str:
     return " to ".join(dict.fromkeys(format(end, spec) for end in (min(values), max(values))))
 
 
-def listed(words: Sequence[str], nothing: str = "none") -> str:
-    """ "a", "a and b", "a, b and c"; ``nothing`` for no words."""
-    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]])) or nothing
+def listed(words: Sequence[str], nothing: str = "none", last: str = "and") -> str:
+    """ "a", "a and b", "a, b and c"; ``nothing`` for no words. last: the word before the last of them."""
+    return f" {last} ".join(filter(None, [", ".join(words[:-1]), *words[-1:]])) or nothing
 
 
 def spread(values: Iterable[float]) -> str:

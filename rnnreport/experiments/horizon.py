@@ -265,6 +265,7 @@ def _own(rows: pd.DataFrame) -> int:
 
 
 def _farthest(rows: pd.DataFrame, whose: str, others: str) -> str:
+    """How far the networks get with the best single factor: "The report's RNN gets to … with …, its LSTM …"."""
     found: list[str] = []
     for model, of_model in words.grouped(rows, "model"):
         best = of_model["horizon"].max()
@@ -276,19 +277,18 @@ def _farthest(rows: pd.DataFrame, whose: str, others: str) -> str:
 def _ways(rows: pd.DataFrame, horizon: int, last: str = "or") -> str:
     """The factors that lead to this horizon, in words."""
     moved = rows[(rows["horizon"] == horizon) & (rows["factor"] != "")]
-    said = words.listed([_as_words(*move) for move in zip(moved["factor"], moved["value"])])
-    return said.replace(" and ", f" {last} ")
+    return words.listed([_as_words(*move) for move in zip(moved["factor"], moved["value"])], last=last)
 
 
 def _as_words(factor: str, value: str) -> str:
+    """One value of a factor, as a sentence names it: "a rate of 0.003", "one-hot digits"."""
     if value.startswith("N("):
         return f"weight {value.rpartition(' ')[2]} 0.1"
-    if value in (
-        whole := {"one number": "digits as one number", "as drawn": "biases as drawn", "forget bias 1": value}
-    ):
-        return whole[value]
-    said = {"gradient clipped at": "clipping at", "learning rate": "a rate of"}
-    return f"{said[factor]} {value}" if factor in said else f"{value} {factor.rpartition(' ')[2]}"
+    whole = {"one number": "digits as one number", "as drawn": "biases as drawn", "forget bias 1": "forget bias 1"}
+    before = {"gradient clipped at": "clipping at", "learning rate": "a rate of"}
+    if factor in before:
+        return f"{before[factor]} {value}"
+    return whole.get(value, f"{value} {factor.rpartition(' ')[2]}")
 
 
 def moves(table: pd.DataFrame) -> str:

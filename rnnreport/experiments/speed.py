@@ -233,11 +233,10 @@ def conditions(record: Record) -> str:
     c = record["conditions"]
     quick = "This record is of --quick: tiny networks, two rounds. Its numbers mean nothing. "
     missing = "; ".join(dict.fromkeys(name for comparison in record["comparisons"] for name in comparison["left_out"]))
+    left_out = f" Not measured there: {missing}." * bool(missing)
     return (
         f"{quick * c['quick']}Measured on {c['machine']}, with {counted(c['threads'], 'thread')}, {c['date']}; the "
-        f"machine's load just before was {c['load']}{', so it was not idle' * (c['load'] > 1)}."
-        + f" Not measured there: {missing}."
-        * bool(missing)
+        f"machine's load just before was {c['load']}{', so it was not idle' * (c['load'] > 1)}.{left_out}"
     )
 
 
