@@ -156,16 +156,16 @@ def steps_to_solve(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def horizons(table: pd.DataFrame, budgets: Sequence[float] = (np.inf,)) -> pd.DataFrame:
-    """The longest T that each setting solved within each budget of steps in 4 of 5 seeds, ``horizon``; 0 if none."""
+    """The longest T that each setting solved within each budget in 4 of 5 ``seeds``, ``horizon``; 0 if none."""
     steps = steps_to_solve(table)
-    wanted = needed(table["seed"].nunique())
+    wanted = needed(count := table["seed"].nunique())
     rows = []
     for setting, of_setting in steps.groupby(SETTING, sort=False):
         for budget in budgets:
             enough = of_setting[np.isfinite(of_setting["steps"]) & (of_setting["steps"] <= budget)]
             seeds = enough.groupby("length")["seed"].nunique()
             rows.append((*setting, budget, int(seeds.index[seeds >= wanted].max() if (seeds >= wanted).any() else 0)))
-    return pd.DataFrame(rows, columns=[*SETTING, "budget", "horizon"])
+    return pd.DataFrame(rows, columns=[*SETTING, "budget", "horizon"]).assign(seeds=count)
 
 
 def in_words(horizon: int, ladder: Sequence[int]) -> str:
@@ -292,11 +292,17 @@ def _as_words(factor: str, value: str) -> str:
 
 
 def moves(table: pd.DataFrame) -> str:
-    """All single factors that change the longest T, from each start. table: of :func:`horizons`."""
+    """The seeds, and all single factors that change the longest T, from each start. table: of :func:`horizons`."""
     found = []
     for (base, model), rows in words.grouped(table, "base", "model"):
         own = _own(rows)
         changed = rows.loc[rows["horizon"] != own, ["factor", "value", "horizon"]].to_numpy()
         ends = [f"{factor} {value}: T = {end}" if end else f"{factor} {value}: none" for factor, value, end in changed]
         found.append(f"{words.called('model', model)}, {base} (T = {own}): {', '.join(ends) or 'nothing changes it'}")
-    return f"What changes the longest T solved. {'; '.join(found)}."
+    return f"{solved_by(table)} What changes the longest T solved. {'; '.join(found)}."
+
+
+def solved_by(table: pd.DataFrame) -> str:
+    """How many seeds must have solved a length. table: of :func:`horizons`."""
+    seeds = table["seeds"].iloc[0]
+    return f"Solved: by {needed(seeds)} of {seeds} seeds."

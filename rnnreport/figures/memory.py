@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, NullLocator
 
@@ -35,6 +36,9 @@ if TYPE_CHECKING:  # figures take tables, and know of no experiment
     from rnnreport.experiments.kept import Plane
 
 DIGITS = [*SEQUENCE, "#8C6D31", "#5254A3"]
+# The colours of the widget that shows the same, palindrome_reader.js.
+SIGNED = LinearSegmentedColormap.from_list("signed", ["#A64DC4", "#FFFFFF", "#169854"])
+SHARES = LinearSegmentedColormap.from_list("shares", ["#FFFFFF", SEQUENCE[0]])
 
 
 @chart("One line per T; bars: 95% intervals of the mean; dotted: chance")
@@ -73,7 +77,8 @@ def steps_to_solve(table: pd.DataFrame, budget: int) -> Figure:
     figure, axes = panels(grouped(table, "base"), 3.3, 3.2, 0.8, ylabel="steps to solve")
     for ax, _, of_base in axes:
         labels = []
-        for model, rows in grouped(of_base, "model"):
+        for beside, (model, rows) in zip((1 / 1.05, 1.05, 1), grouped(of_base, "model")):  # else dots cover each other
+            rows = rows.assign(length=beside * rows["length"])
             middle = steps_by_length(ax, rows, COLOURS[model], top=1.12 * budget)
             labels.append((middle.iloc[-1], NAMES[model], COLOURS[model]))
         ax.axhline(budget, color=GUIDE, ls=":", lw=1)
@@ -271,7 +276,7 @@ def activity(found: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
         signed = part in "hc"
         limit = max(1.0, float(np.abs(values).max())) if signed else 1.0
         image = ax.imshow(
-            values, aspect="auto", interpolation="nearest", cmap="RdBu_r" if signed else "Greys",
+            values, aspect="auto", interpolation="nearest", cmap=SIGNED if signed else SHARES,
             vmin=-limit if signed else 0, vmax=limit, extent=(0.5, values.shape[1] + 0.5, len(values), 0),
         )  # fmt: skip
         ax.set(title=f"{name}, {GATES[part]}")
@@ -440,23 +445,28 @@ def one_longer(table: pd.DataFrame) -> str:
     return f"Trained at T = {trained_at}, {'; '.join(found)}."
 
 
-def remembers_or_counts(table: pd.DataFrame, read: pd.DataFrame) -> str:
+def remembers_or_counts(table: pd.DataFrame, read: pd.DataFrame | None = None) -> str:
     """Whether networks learned to remember or to count, by the other lengths that they answer.
 
-    table: of :func:`other_lengths`; read: of :func:`decoded`.
+    table: of :func:`other_lengths`; read: of :func:`decoded`, for what a state holds of a digit that is counted to.
     """
-    found = []
+    found: list[str] = []
     for model, rows in grouped(table, "model"):
         means = rows.groupby("length")["accuracy"].mean()
-        own = means.pop(rows["trained_at"].iloc[0])
+        own = means.pop(trained_at := rows["trained_at"].iloc[0])
         right = int((means >= 0.9).sum())
-        answers = f"The {NAMES[model]} answers 90% at {right or 'none'} of {len(means)} other lengths"
+        answers = (
+            f"The {NAMES[model]}{'' if found else f', trained on {trained_at} digits,'} answers 90% of palindromes "
+        )
+        answers += f"correctly at {right or 'none'} of {len(means)} other lengths"
         if right > len(means) / 2:
             answers += ": it has learned to remember"
         elif not right and own >= 0.9:
+            answers += ": it has learned to count"
+        if answers.endswith("count") and read is not None:
             after = read[(read["model"] == model) & (read["state"] == "h") & (read["when"] == "after")]
             least = words.percent(after.groupby("step")["accuracy"].mean().min())
-            answers += ": it has learned to count. Its state holds the first digit at every step (a map fitted to that "
+            answers += ". Its state holds the first digit at every step (a map fitted to that "
             answers += f"step finds {least} or more, figure 2.9), but its output layer reads it at one step alone"
         found.append(answers)
     return f"{'. '.join(found)}."
