@@ -420,8 +420,8 @@ def test_remembering_is_told_from_counting_by_the_other_lengths():
          "accuracy": [0.1, 0.99, 0.97]}
     )  # fmt: skip
     both = pd.concat([table, table.assign(model="lstm", accuracy=0.95)])
-    answers = "The RNN, trained on 3 digits, answers 90% of palindromes correctly at"
-    lstm = "The LSTM answers 90% of palindromes correctly at 2 of 2 other lengths: it has learned to remember."
+    answers = "Trained on palindromes of 3 digits, the RNN answers 90% correctly at"
+    lstm = "The LSTM answers 90% correctly at 2 of 2 other lengths: it has learned to remember."
     assert memory.remembers_or_counts(both, read) == (
         f"{answers} none of 2 other lengths: it has learned to count. Its state holds the first digit at every step (a "
         "map fitted to that step finds 97% or more, figure 2.9), but its output layer reads it at one step alone. "

@@ -303,9 +303,9 @@ CASES = [
     ("param-count", [counts((2, 8), (4, 35))], True),
     ("param-count", [counts((2, 8), (1, 128), (4, 35))], False,
      "The report's formula gives the model's number at 2 of 3 sizes (d = 2, n = 8; d = 4, n = 35); it can only "
-     "where n = 9d²/4 - 1."),
+     "where n = 9d²/4 − 1."),
     ("param-count", [counts((1, 128))], False,
-     "The report's formula gives the model's number at none of 1 size; it can only where n = 9d²/4 - 1."),
+     "The report's formula gives the model's number at none of 1 size; it can only where n = 9d²/4 − 1."),
     ("fig2a", [runs(different, **TRIED)], True,
      "The RNN at its best learning rate, after 1,000 steps: T = 16: 0.39 (0.37 to 0.42), T = 30: 0.38 (0.36 to "
      "0.40); threshold 0.5."),

@@ -105,7 +105,7 @@ def param_count(counts: pd.DataFrame) -> Finding:
     sizes = "; ".join(f"d = {d}, n = {n}" for d, n in zip(agree["d"], agree["n"]))
     return len(agree) == len(counts), (
         f"The report's formula gives the model's number at {len(agree) or 'none'} of {counted(len(counts), 'size')}"
-        f"{f' ({sizes})' if sizes else ''}; it can only where n = 9d²/4 - 1."
+        f"{f' ({sizes})' if sizes else ''}; it can only where n = 9d²/4 − 1."
     )
 
 

@@ -50,7 +50,7 @@ def accuracy_by_rate(table: pd.DataFrame) -> Figure:
     last = at_end(table)
     lengths, rates = sorted(last["length"].unique()), sorted(last["learning_rate"].unique())
     figure, axes = panels(
-        grouped(last, "model"), 3.5, 3.4, title=NAMES.__getitem__, ylabel="accuracy on fresh palindromes"
+        grouped(last, "model"), 3.5, 3.0, title=NAMES.__getitem__, ylabel="accuracy on fresh palindromes"
     )
     for ax, _, of_model in axes:
         labels = []
@@ -74,7 +74,7 @@ def steps_to_solve(table: pd.DataFrame, budget: int) -> Figure:
 
     table: columns base, model, length, seed and steps; infinite where the budget was not enough (drawn above).
     """
-    figure, axes = panels(grouped(table, "base"), 3.3, 3.2, 0.8, ylabel="steps to solve")
+    figure, axes = panels(grouped(table, "base"), 3.3, 2.9, 0.8, ylabel="steps to solve")
     for ax, _, of_base in axes:
         labels = []
         for beside, (model, rows) in zip((1 / 1.05, 1.05, 1), grouped(of_base, "model")):  # else dots cover each other
@@ -160,7 +160,7 @@ def horizon_by_factor(table: pd.DataFrame) -> Figure:
     table: columns base, factor, value, model and horizon; the factor "" is the base itself.
     """
     heights = _heights(table)
-    height = 0.26 * max(heights.values(), default=0) + 1.0
+    height = 0.22 * max(heights.values(), default=0) + 1.0
     figure, axes = panels(grouped(table, "base"), 3.1, height, 1.8, title="from the {}".format)
     solved = sorted(set(table["horizon"]) - {0})
     for ax, _, of_base in axes:
@@ -418,7 +418,7 @@ def other_lengths(table: pd.DataFrame) -> Figure:
 
     table: columns model, seed, trained_at, length and accuracy.
     """
-    figure, ax = new(figsize=(6.4, 3.0))
+    figure, ax = new(figsize=(6.4, 2.7))
     labels = []
     for model, rows in grouped(table, "model"):
         ax.plot(rows["length"], rows["accuracy"], "o", color=COLOURS[model], ms=2.5, alpha=0.5)
@@ -455,10 +455,8 @@ def remembers_or_counts(table: pd.DataFrame, read: pd.DataFrame | None = None) -
         means = rows.groupby("length")["accuracy"].mean()
         own = means.pop(trained_at := rows["trained_at"].iloc[0])
         right = int((means >= 0.9).sum())
-        answers = (
-            f"The {NAMES[model]}{'' if found else f', trained on {trained_at} digits,'} answers 90% of palindromes "
-        )
-        answers += f"correctly at {right or 'none'} of {len(means)} other lengths"
+        trained = "The" if found else f"Trained on palindromes of {trained_at} digits, the"
+        answers = f"{trained} {NAMES[model]} answers 90% correctly at {right or 'none'} of {len(means)} other lengths"
         if right > len(means) / 2:
             answers += ": it has learned to remember"
         elif not right and own >= 0.9:
@@ -466,7 +464,7 @@ def remembers_or_counts(table: pd.DataFrame, read: pd.DataFrame | None = None) -
         if answers.endswith("count") and read is not None:
             after = read[(read["model"] == model) & (read["state"] == "h") & (read["when"] == "after")]
             least = words.percent(after.groupby("step")["accuracy"].mean().min())
-            answers += ". Its state holds the first digit at every step (a map fitted to that "
-            answers += f"step finds {least} or more, figure 2.9), but its output layer reads it at one step alone"
+            answers += f". Its state holds the first digit at every step (a map fitted to that step finds {least} or "
+            answers += "more, figure 2.9), but its output layer reads it at one step alone"
         found.append(answers)
     return f"{'. '.join(found)}."

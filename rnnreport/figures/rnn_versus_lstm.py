@@ -9,11 +9,13 @@ from matplotlib.figure import Figure
 from rnnreport.figures import GUIDE, LSTM, RNN, SEQUENCE, chart, curves, new, panels
 from rnnreport.words import NAMES, at_end, called, each, grouped, listed, percent, share, spread
 
+LOW = 6.4, 2.6  # inches of a figure of curves
+
 
 @chart("Bands: 95% intervals of the mean; dotted: chance")
 def figure_1a(table: pd.DataFrame) -> Figure:
     """The RNN at one length: accuracy on fresh palindromes and on the training batches, over the steps."""
-    figure, ax = new()
+    figure, ax = new(figsize=LOW)
     parts = {"fresh\npalindromes": "test_accuracy", "training\nbatches": "accuracy"}
     long = pd.concat(
         [table[["step", "seed"]].assign(which=name, value=table[column]) for name, column in parts.items()]
@@ -33,7 +35,7 @@ def reached(table: pd.DataFrame) -> str:
 @chart("One line per T; bands: 95% intervals of the mean; dotted: chance")
 def by_length(table: pd.DataFrame) -> Figure:
     """Accuracy on fresh palindromes over the steps, a line for each T."""
-    figure, ax = new()
+    figure, ax = new(figsize=LOW)
     curves(table, "length", names={length: f"T = {length}" for length in table["length"].unique()}, ax=ax)
     ax.set(ylabel="accuracy on fresh palindromes")
     return figure
@@ -84,14 +86,11 @@ def two_rates(early: pd.DataFrame, grown: pd.DataFrame) -> str:
 
 def ahead_by_rate(table: pd.DataFrame) -> str:
     """The networks' mean accuracies beyond T = 15 at every learning rate that both were given, if none always leads."""
-    long = table[table["length"] > 15]
-    means = at_end(long).pivot_table("test_accuracy", "learning_rate", "model").reindex(columns=["rnn", "lstm"])
-    means = means.dropna().rename(columns=NAMES)
+    means = at_end(table[table["length"] > 15]).pivot_table("test_accuracy", "learning_rate", "model")
+    means = means.reindex(columns=["rnn", "lstm"]).dropna()
     if means.idxmax(axis=1).nunique() < 2:
         return ""
-    found = [
-        f"{listed([f'{n} {share(mean)}' for n, mean in row.items()])} at {rate:g}" for rate, row in means.iterrows()
-    ]
+    found = [f"RNN {share(rnn)} and LSTM {share(lstm)} at {rate:g}" for rate, rnn, lstm in means.itertuples()]
     return f"Which network is ahead beyond T = 15 depends on the learning rate. Mean accuracies: {'; '.join(found)}."
 
 
@@ -101,7 +100,7 @@ def optimizer_curves(table: pd.DataFrame) -> Figure:
     means = table.groupby(["optimizer", "learning_rate"])["test_accuracy"].mean()
     best = dict(means.groupby("optimizer").idxmax())
     rows = table[[best[row.optimizer][1] == row.learning_rate for row in table.itertuples()]]
-    figure, ax = new()
+    figure, ax = new(figsize=LOW)
     curves(
         rows,
         "optimizer",
@@ -172,7 +171,7 @@ def rates_downhill(paths: pd.DataFrame) -> str:
 def gates(values: pd.DataFrame) -> Figure:
     """How often a trained LSTM's gates take which value, a panel a gate."""
     titles = {"i": "input gate i", "f": "forget gate f", "o": "output gate o", "g": "modulation g"}
-    figure, axes = new(4, sharey=True, figsize=(7.4, 2.4))
+    figure, axes = new(4, sharey=True, figsize=(7.4, 2.2))
     for ax, (gate, title) in zip(axes, titles.items()):
         part = values.loc[values["gate"] == gate, "value"]
         low = -1 if gate == "g" else 0
