@@ -50,7 +50,7 @@ def accuracy_by_rate(table: pd.DataFrame) -> Figure:
     last = at_end(table)
     lengths, rates = sorted(last["length"].unique()), sorted(last["learning_rate"].unique())
     figure, axes = panels(
-        grouped(last, "model"), 3.5, 3.0, title=NAMES.__getitem__, ylabel="accuracy on fresh palindromes"
+        grouped(last, "model"), 3.5, 2.9, title=NAMES.__getitem__, ylabel="accuracy on fresh palindromes"
     )
     for ax, _, of_model in axes:
         labels = []
@@ -74,7 +74,7 @@ def steps_to_solve(table: pd.DataFrame, budget: int) -> Figure:
 
     table: columns base, model, length, seed and steps; infinite where the budget was not enough (drawn above).
     """
-    figure, axes = panels(grouped(table, "base"), 3.3, 2.9, 0.8, ylabel="steps to solve")
+    figure, axes = panels(grouped(table, "base"), 3.3, 2.8, 0.8, ylabel="steps to solve")
     for ax, _, of_base in axes:
         labels = []
         for beside, (model, rows) in zip((1 / 1.05, 1.05, 1), grouped(of_base, "model")):  # else dots cover each other

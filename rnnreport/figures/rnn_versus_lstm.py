@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from rnnreport.figures import GUIDE, LSTM, RNN, SEQUENCE, chart, curves, new, panels
 from rnnreport.words import NAMES, at_end, called, each, grouped, listed, percent, share, spread
 
-LOW = 6.4, 2.6  # inches of a figure of curves
+LOW = 6.4, 2.5  # inches of a figure of curves
 
 
 @chart("Bands: 95% intervals of the mean; dotted: chance")
