@@ -426,7 +426,7 @@ def other_lengths(table: pd.DataFrame) -> Figure:
         ax.plot(means.index, means, color=COLOURS[model], lw=1.2)
         labels.append((means.iloc[-1], NAMES[model], COLOURS[model]))
     ax.axhline(0.1, color=GUIDE, ls=":", lw=1)
-    ax.set(xlabel="length T of the palindromes", ylabel="accuracy on fresh palindromes", ylim=(0, 1.03))
+    ax.set(xlabel="length T of the palindromes", ylabel="accuracy on\nfresh palindromes", ylim=(0, 1.03))
     end_labels(ax, table["length"].max(), labels)
     return figure
 

@@ -37,7 +37,7 @@ def by_length(table: pd.DataFrame) -> Figure:
     """Accuracy on fresh palindromes over the steps, a line for each T."""
     figure, ax = new(figsize=LOW)
     curves(table, "length", names={length: f"T = {length}" for length in table["length"].unique()}, ax=ax)
-    ax.set(ylabel="accuracy on fresh palindromes")
+    ax.set(ylabel="accuracy on\nfresh palindromes")
     return figure
 
 
@@ -107,7 +107,7 @@ def optimizer_curves(table: pd.DataFrame) -> Figure:
         names={name: f"{called('optimizer', name)}, {rate:g}" for name, (_, rate) in best.items()},
         ax=ax,
     )
-    ax.set(ylabel="accuracy on fresh palindromes")
+    ax.set(ylabel="accuracy on\nfresh palindromes")
     return figure
 
 
