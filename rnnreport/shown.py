@@ -35,9 +35,10 @@ def in_html(text: str) -> str:
 
 
 def typeset(text: str) -> str:
-    """Text as HTML, with :func:`symbols`; Matplotlib's $r_\\mathrm{on}$ is written like r_on."""
+    """Text as HTML, with :func:`symbols`, minus signs and unbroken names; Matplotlib's $r_\\mathrm{on}$ is r_on."""
     plain = re.sub(r"\$([^$]*)\$", lambda maths: re.sub(r"\\mathrm\{(\w+)\}", r"\1", maths[1]), text)
-    return symbols(in_html(plain))
+    plain = re.sub(r"\b((?:figure|table|chapter|question)s?) (?=\d)", "\\1\u00a0", plain, flags=re.IGNORECASE)
+    return symbols(in_html(re.sub(r"(?<![\w.)−-])-(?=\d)", "−", plain)))
 
 
 def symbols(html: str) -> str:
@@ -49,7 +50,7 @@ def linked(lines: Iterable[tuple[str, str, str, str]]) -> str:
     """A list in HTML. lines: for each item (start, in bold; sentence; label of a link; its target)."""
     items = (
         f"<li><strong>{_numbered(typeset(start))}</strong> {typeset(sentence)} "
-        f'<a href="{in_html(place)}">{in_html(label)}</a></li>'
+        f'<a href="{in_html(place)}">{typeset(label)}</a></li>'
         for start, sentence, label, place in lines
     )
     return f'<ul class="in-short">{"".join(items)}</ul>'
@@ -57,7 +58,7 @@ def linked(lines: Iterable[tuple[str, str, str, str]]) -> str:
 
 def _numbered(start: str) -> str:
     """A start with a question's number shown as such: "Question 1.3: How far?" for "1.3 How far?"."""
-    return re.sub(r"^(\d\.\d\w?)\b", r"Question \1:", start)
+    return re.sub(r"^(\d\.\d\w?)\b", "Question\u00a0\\1:", start)
 
 
 def anchor(label: str) -> str:

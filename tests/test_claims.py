@@ -745,7 +745,12 @@ def collected(tmp_path):
         {"id": "fig1a", "verdict": "reproduced", "evidence": "a < b & c", "chapter": "02_rnn_versus_lstm"},
         {"id": "k-zero", "verdict": "contradicted", "evidence": "no", "chapter": "03_temporal_gate"},
     ]
-    answers = [{"question": "1.3", "answer": "At r_on < 1.", "label": "Figure 1b", "chapter": "02_rnn_versus_lstm"}]
+    told = [
+        ("1.3", "At r_on < 1.", "Figure 1b"),
+        ("1.6", "200.", "Table 2.1"),
+        ("Bonus:", "-1 in Figure 2.2.", "More"),
+    ]
+    answers = [dict(zip(("question", "answer", "label"), row), chapter="02_rnn_versus_lstm") for row in told]
     findings = [{"label": "Figure 2.13", "finding": "1 & 2.", "chapter": "02_rnn_versus_lstm"}]
     path.write_text(json.dumps({"verdicts": found, "answers": answers, "findings": findings}))
     return str(path)
@@ -754,12 +759,16 @@ def collected(tmp_path):
 def test_the_first_page_has_the_answers_by_chapter_the_findings_it_asks_for_and_a_count(collected):
     assert overview.answers(collected).data == (
         '<p class="chapter"><a href="02_rnn_versus_lstm.html">Chapter 2</a></p><ul class="in-short"><li>'
-        "<strong>Question 1.3:</strong> At r<sub>on</sub> &lt; 1. "
-        '<a href="02_rnn_versus_lstm.html#figure-1b">Figure 1b</a></li></ul>'
+        '<strong>Question\u00a01.6:</strong> 200. <a href="02_rnn_versus_lstm.html#table-2-1">Table\u00a02.1</a>'
+        '</li></ul><details class="more"><summary>2 further answers of chapter 2</summary><ul class="in-short">'
+        "<li><strong>Question\u00a01.3:</strong> At r<sub>on</sub> &lt; 1. "
+        '<a href="02_rnn_versus_lstm.html#figure-1b">Figure\u00a01b</a></li>'
+        "<li><strong>Bonus:</strong> −1 in Figure\u00a02.2. "
+        '<a href="02_rnn_versus_lstm.html#more">More</a></li></ul></details>'
     )
     assert overview.surprises(collected).data == (
         f'<ul class="in-short"><li><strong>{overview.SURPRISES["Figure 2.13"]}</strong> 1 &amp; 2. '
-        '<a href="02_rnn_versus_lstm.html#figure-2-13">Figure 2.13</a></li></ul>'
+        '<a href="02_rnn_versus_lstm.html#figure-2-13">Figure\u00a02.13</a></li></ul>'
     )
     assert overview.verdicts(collected).data == (
         "<p>Of 28 claims of the report: <strong>1 reproduced</strong>, <strong>1 contradicted</strong> and <strong>26 "
@@ -776,15 +785,16 @@ def test_weighty_contradictions_are_named_and_the_word_underpowered_is_explained
     said = overview.verdicts(str(path)).data
     assert '<strong>1 <a href="05_claims.html#how-to-read-it">underpowered</a></strong>' in said
     assert said.endswith(
-        '<p>Contradicted, among others: <a href="03_temporal_gate.html#claim-s-noise">s is where periodic noise begins '
-        "and r<sub>on</sub> how long it lasts</a>.</p>"
+        '<p>Among what does not hold:</p><ul class="in-short"><li class="verdict verdict-contradicted">'
+        '<span class="verdict-name">contradicted</span>: the claim that <a href="03_temporal_gate.html#claim-s-noise">'
+        "s is where periodic noise begins and r<sub>on</sub> how long it lasts</a></li></ul>"
     )
     assert set(overview.WEIGHTY) <= set(verdicts.claims())
 
 
 def test_the_figures_that_surprise_are_there():
     chapters = "".join(path.read_text("utf-8") for path in (PROJECT / "book").glob("0*.ipynb"))
-    assert [label for label in overview.SURPRISES if f'{label}\\"' not in chapters] == []
+    assert [label for label in (*overview.SURPRISES, *overview.LEADING) if f'{label}\\"' not in chapters] == []
 
 
 def test_the_first_page_without_a_build_says_so():

@@ -65,7 +65,8 @@ def test_symbols_have_subscripts_and_numbers_powers_of_ten() -> None:
         "∂L/∂W<sub>hh</sub> &lt; 2·10<sup>−16</sup>, r<sub>on</sub>"
     )
     assert typeset("0e+00, 7e+01, 4.2e-01, 1e-15, 1.2e+07") == "0, 70, 0.42, 10<sup>−15</sup>, 1.2·10<sup>7</sup>"
-    for other in ("code 8fd0e62e1365", "x2e-16", "2e-6x", "12e-5", "made_by 1e5"):
+    assert typeset("-0.5 (-1 to -0.4) in Figure 2.2") == "−0.5 (−1 to −0.4) in Figure\u00a02.2"
+    for other in ("2026-11-27", "T-1", "code 8fd0e62e1365", "x2e-16", "2e-6x", "12e-5", "made_by 1e5"):
         assert typeset(other) == other
 
 

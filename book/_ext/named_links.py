@@ -53,7 +53,7 @@ def pieces(text: str, found: list[re.Match[str]]) -> list[tuple[str, str]]:
         for place, number in enumerate(re.finditer(NUMBER, names[0])):
             start, stop = (names.start() + at for at in (number.start() if place else 0, number.end()))
             name = f"{names[1].lower()}-{number[0].lower().replace('.', '-')}"
-            parts += [(text[end:start], ""), (text[start:stop], name)]
+            parts += [(text[end:start], ""), (text[start:stop].replace(" ", "\u00a0"), name)]
             end = stop
     return [*parts, (text[end:], "")]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from itertools import groupby
 
 from IPython.display import HTML, Markdown
@@ -17,18 +18,22 @@ SURPRISES = {  # by the label of the figure that shows it
     "Figure 3.9": "A gate set as the report describes it hears nothing but noise.",
     "Figure 2.6": "In a short training the start decides more than the architecture.",
 }
+LEADING = ("Figure 1.1", "Figure 1c.2", "Table 2.1", "Figure 3.6")  # what shows a chapter's main answer; else its first
 WEIGHTY = ("grad-whh", "identity-grad", "s-noise")  # claims whose contradiction matters most
 KINDS = ("runs", "arithmetic")
 NOTHING = Markdown("*`make book` collects them from the chapters; here it has not.*")
 
 
 def answers(collected_file: str) -> HTML | Markdown:
-    """The answers to the questions of the assignment, by chapter, each with a link to the figure that shows it."""
-    chapters = [
-        f'<p class="chapter"><a href="{in_html(name)}.html">Chapter {in_html(name.split("_")[0].lstrip("0"))}</a></p>'
-        + linked((row.question, row.answer, row.label, _place(row)) for row in rows)
-        for name, rows in groupby(collected(collected_file).answers, key=lambda row: row.chapter)
-    ]
+    """Each chapter's main answer, and its others folded, each with a link to the figure that shows it."""
+    chapters = []
+    for name, rows in groupby(collected(collected_file).answers, key=lambda row: row.chapter):
+        chapter = f"Chapter {in_html(name.split('_')[0].lstrip('0'))}"
+        main, *others = sorted(rows, key=lambda row: row.label not in LEADING)
+        chapters.append(f'<p class="chapter"><a href="{in_html(name)}.html">{chapter}</a></p>{_listed([main])}')
+        if others:
+            more = f"{counted(len(others), 'further answer')} of {chapter.lower()}"
+            chapters.append(f'<details class="more"><summary>{more}</summary>{_listed(others)}</details>')
     return HTML("".join(chapters)) if chapters else NOTHING
 
 
@@ -37,6 +42,10 @@ def surprises(collected_file: str) -> HTML | Markdown:
     found = {row.label: row for row in collected(collected_file).findings}
     rows = [(title, found[label]) for label, title in SURPRISES.items() if label in found]
     return HTML(linked((title, row.finding, row.label, _place(row)) for title, row in rows)) if rows else NOTHING
+
+
+def _listed(rows: Iterable[CollectedAnswer]) -> str:
+    return linked((row.question, row.answer, row.label, _place(row)) for row in rows)
 
 
 def _place(row: CollectedAnswer | CollectedFinding) -> str:
@@ -58,11 +67,12 @@ def verdicts(collected_file: str) -> HTML:
     each = each.replace("underpowered", '<a href="05_claims.html#how-to-read-it">underpowered</a>')
     by_kind = [f"{kind} for {sum(found[kind, v] for v in VERDICTS)} ({listed(said(kind))})" for kind in KINDS]
     against = [
-        f'<a href="{in_html(earned[name].chapter)}.html#claim-{name}">{typeset(claims()[name]["claim"])}</a>'
+        '<li class="verdict verdict-contradicted"><span class="verdict-name">contradicted</span>: the claim that '
+        f'<a href="{in_html(earned[name].chapter)}.html#claim-{name}">{typeset(claims()[name]["claim"])}</a></li>'
         for name in WEIGHTY
         if name in earned and earned[name].verdict == "contradicted"
     ]
     return HTML(
         f"<p>Of {counted(len(claims()), 'claim')} of the report: {each}. What decides: {listed(by_kind)}.</p>"
-        + f"<p>Contradicted, among others: {'; '.join(against)}.</p>" * bool(against)
+        + f'<p>Among what does not hold:</p><ul class="in-short">{"".join(against)}</ul>' * bool(against)
     )
