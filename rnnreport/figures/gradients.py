@@ -209,14 +209,11 @@ def main_readings(gaps: pd.DataFrame) -> pd.DataFrame:
 def right_readings(gaps: pd.DataFrame) -> str:
     """Which of the readings are right on these problems."""
     right = [f"“{name}”" for name in gaps if (gaps[name] < EXACT).all()]
-    which = f": {listed(right)}" * bool(right)
-    equal = "gives" if len(right) == 1 else "give"
-    return f"Of {counted(gaps.shape[1], 'reading')}, {len(right)} {equal} autograd's gradient{which}."
-
-
-def right_of_all_readings(gaps: pd.DataFrame) -> str:
-    """The same above the table of :func:`main_readings`."""
-    return f"{right_readings(gaps)} The table shows three of them."
+    if not right:
+        return "The printed formula equals autograd's gradient in no reading."
+    wrong = gaps.shape[1] - len(right)
+    rest = f", not in {counted(wrong, 'other reading')}" * bool(wrong)
+    return f"The printed formula equals autograd's gradient if read as {listed(right, last='or')}{rest}."
 
 
 def folded(summary: str, table: pd.DataFrame) -> HTML:
