@@ -109,9 +109,13 @@ def test_what_is_left_without_a_cell():
     assert drawn.without_a_cell(table, NAMES) == (
         "Over 2 steps a gradient is multiplied by 0.25 before training, 4 after (RNN); 0.25 and 4 (LSTM)."
     )
+    more = pd.concat([table, table.assign(seed=1, jacobian=3 * table["jacobian"])]).query("network == 'RNN'")
+    assert drawn.without_a_cell(more, NAMES) == (
+        "Over 2 steps a gradient is multiplied by 0.5 (0 to 3.7) before training, 8 (0 to 59) after (RNN)."
+    )
     assert drawn.at_the_start(table, 4) == (
-        "Before training and over the largest lag here (2 steps at T = 4), all paths together leave 0.25 of a gradient "
-        "in the RNN and 0.25 in the LSTM."
+        "Before training, 2 steps (T = 4) leave of a gradient, along the cell, the path that the report means: 0.5 "
+        "(LSTM); on all paths together: 0.25 (RNN) and 0.25 (LSTM)."
     )
     table.loc[(table["lag"] == 1) & (table["when"] == "after"), "jacobian"] = 0.5
     assert drawn.lowest(table, "RNN") == (
@@ -158,7 +162,10 @@ def test_learning_is_told_by_the_last_accuracy_and_the_first_step_that_solves():
     courses = pd.DataFrame(
         {"network": "RNN", "seed": [0, 0, 1, 1], "step": [0, 20, 0, 20], "test_accuracy": [0.1, 0.95, 0.1, 0.85]}
     )
-    assert drawn.learning(courses) == "After training, mean accuracy is 0.90 for the RNN."
+    told = "after training, mean accuracy is 0.90 for the RNN."
+    assert drawn.learning(courses) == f"Some networks fail to learn the task: {told}"
+    solved = courses.assign(test_accuracy=0.9)
+    assert drawn.learning(solved) == f"Every network learns the task: {told}"
     assert drawn.learnt(courses).to_dict("index") == {
         "RNN": {"accuracy on fresh palindromes": "0.90 (0.26 to 1.00)", "first at 0.9 at step, by seed": "20, never"}
     }
