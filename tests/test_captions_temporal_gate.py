@@ -207,6 +207,13 @@ def test_gates_on_bursts_are_told_by_what_they_are_set_to():
         "On noise bursts, learned gates are right 97% of the time, an ungated LSTM 90%, gates set to the bursts 50%, "
         "to the quiet 98%."
     )
+    assert temporal_gate.answer_noise(table, [0.755, 0.48]) == (
+        "With learned gates, networks are right 97% of the time (without gates 90%), but 48% to 76% of their openings "
+        "are still in the noise."
+    )
+    assert temporal_gate.answer_noise(table, [0.0]).endswith(
+        "(without gates 90%), and none of them opens in the noise."
+    )
     assert temporal_gate.bursts_in_full(table, bounds) == (
         "LSTM 0.90; set to quiet 0.98; set to bursts 0.50; drawn, learned 0.97. "
         "Best possible 0.994 and best without a clock 0.844."
@@ -301,6 +308,8 @@ def units(step, s):
 def test_openings_are_in_the_noise_or_in_the_quiet():
     shares = trained.openings_in_noise(pd.concat([units(0, 1.0), units(10, 15.5)]))
     assert shares.to_dict() == {0: 1.0, 10: 0.0}
+    left, stayed = units(10, 15.5), units(20, 1.0).assign(start=None)
+    assert trained.openings_left_in_noise(pd.concat([units(0, 1.0), left]), stayed) == [0.0, 1.0]
 
 
 def test_the_network_is_replayed_whose_gates_left_the_noise_most():

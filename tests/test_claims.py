@@ -461,34 +461,36 @@ CASES = [
     ("learnable", [searched(lambda seed: 3, lambda seed: 10 * (seed % 2)), arrived(True)], None),
     ("learnable", [searched(lambda seed: 3, lambda seed: 8).query("remedy != 'no remedy'"), arrived(True)], None,
      "It takes searches without a remedy."),
-    ("periodic-noise", [gated(0.97, lstm=0.8, quiet=0.98), 0.84], True,
+    ("periodic-noise", [gated(0.97, lstm=0.8, quiet=0.98), 0.84, 0.48, 0.755], True,
      "On noise bursts: accuracy 0.97 (0.97 to 0.97) with learned gates, 0.98 (0.98 to 0.98) with gates set to the "
      "quiet, 0.80 (0.80 to 0.80) for the LSTM, over which learned gates lead by 0.17 (0.17 to 0.17); without a "
-     "clock at most 0.84 is possible."),
-    ("periodic-noise", [gated(0.85, lstm=0.7), 0.84995], True,
+     "clock at most 0.84 is possible. Not counted: of the learned gates' openings, 48% to 76% are still in the "
+     "noise."),
+    ("periodic-noise", [gated(0.85, lstm=0.7), 0.84995, 0.48, 0.755], True,
      "On noise bursts: accuracy 0.8520 (0.8500 to 0.8540) with learned gates, 0.98 (0.98 to 0.98) with gates set "
      "to the quiet, 0.70 (0.70 to 0.70) for the LSTM, over which learned gates lead by 0.15 (0.15 to 0.15); "
-     "without a clock at most 0.8499 is possible."),
-    ("periodic-noise", [gated(0.85, lstm=0.7), 0.8501], None),
-    ("periodic-noise", [gated(0.85, lstm=0.7), 0.8539], None),
-    ("periodic-noise", [gated(0.85, lstm=0.7), 0.8541], False),
-    ("periodic-noise", [gated(0.97, lstm=0.9699).sample(frac=1, random_state=0), 0.84], True),
-    ("periodic-noise", [gated(0.97, lstm=0.9701), 0.84], False),
-    ("periodic-noise", [gated(0.97, lstm=0.97), 0.84], None),
-    ("periodic-noise", [gated(lambda seed: (0.6, 0.99)[seed % 2]), 0.84], None),
-    ("periodic-noise", [gated(0.97).query("gate == 'drawn, learned'"), 0.84], None,
+     "without a clock at most 0.8499 is possible. Not counted: of the learned gates' openings, 48% to 76% are still "
+     "in the noise."),
+    ("periodic-noise", [gated(0.85, lstm=0.7), 0.8501, 0.48, 0.755], None),
+    ("periodic-noise", [gated(0.85, lstm=0.7), 0.8539, 0.48, 0.755], None),
+    ("periodic-noise", [gated(0.85, lstm=0.7), 0.8541, 0.48, 0.755], False),
+    ("periodic-noise", [gated(0.97, lstm=0.9699).sample(frac=1, random_state=0), 0.84, 0.48, 0.755], True),
+    ("periodic-noise", [gated(0.97, lstm=0.9701), 0.84, 0.48, 0.755], False),
+    ("periodic-noise", [gated(0.97, lstm=0.97), 0.84, 0.48, 0.755], None),
+    ("periodic-noise", [gated(lambda seed: (0.6, 0.99)[seed % 2]), 0.84, 0.48, 0.755], None),
+    ("periodic-noise", [gated(0.97).query("gate == 'drawn, learned'"), 0.84, 0.48, 0.755], None,
      "There is no run with the gate 'open in the quiet'."),
     ("s-noise", [gated(0.97, quiet=0.98, burst=0.52)], False,
      "From s on the gate is open for r_on τ steps, so s and r_on say what it listens to. Set to the noise, its "
-     "accuracy is 0.52 (0.52 to 0.52); set to the quiet, 0.98 (0.98 to 0.98): a difference of -0.46 (-0.46 to -0.46); "
-     "threshold 0.1 either way, chance 0.5."),
+     "accuracy is 0.52 (0.52 to 0.52); set to the quiet, 0.98 (0.98 to 0.98): the quiet is ahead by 0.46 (0.46 to "
+     "0.46); threshold 0.1 either way, chance 0.5."),
     ("s-noise", [gated(0.97, quiet=0.5, burst=0.601)], True),
     ("s-noise", [gated(0.97, quiet=0.5, burst=0.599)], None),
     ("s-noise", [gated(0.97, quiet=0.599, burst=0.5)], None),
     ("s-noise", [gated(0.97, quiet=0.601, burst=0.5)], False,
      "From s on the gate is open for r_on τ steps, so s and r_on say what it listens to. Set to the noise, its "
-     "accuracy is 0.50 (0.50 to 0.50); set to the quiet, 0.60 (0.60 to 0.60): a difference of -0.101 (-0.101 to "
-     "-0.101); threshold 0.1 either way, chance 0.5."),
+     "accuracy is 0.50 (0.50 to 0.50); set to the quiet, 0.60 (0.60 to 0.60): the quiet is ahead by 0.101 (0.101 "
+     "to 0.101); threshold 0.1 either way, chance 0.5."),
     ("s-noise", [gated(0.97, burst=lambda seed: (0.6, 0.99)[seed % 2])], None),
     ("s-noise", [gated(0.97).query("gate == 'none' or gate == 'drawn, learned'")], None,
      "This build has no such runs."),

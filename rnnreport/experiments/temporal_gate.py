@@ -286,6 +286,12 @@ def openings_in_noise(gates: pd.DataFrame) -> pd.Series:
     return pd.Series({step: share(rows) for step, rows in gates.groupby("step")})
 
 
+def openings_left_in_noise(*gates: pd.DataFrame) -> list[float]:
+    """The share of each network's openings that falls into the bursts at its last step. gates: see the above."""
+    networks = [rows for table in gates for _, rows in table.groupby(["start", "seed"], dropna=False)]
+    return [openings_in_noise(rows[rows["step"] == rows["step"].max()]).iloc[0] for rows in networks]
+
+
 def replayed(sought: pd.DataFrame, drawn: pd.DataFrame) -> dict[str, Any]:
     """The replay of the network whose gates left the noise most, among those that seek the period.
 

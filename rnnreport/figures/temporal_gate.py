@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -211,6 +211,19 @@ def heard_in_the_quiet(table: pd.DataFrame, bounds: Mapping[str, float]) -> str:
         f"On noise bursts, learned gates are right {ends['drawn, learned']} of the time, an ungated LSTM "
         f"{ends['none']}, gates set to the bursts {ends['open in the burst']}, to the quiet "
         f"{ends['open in the quiet']}."
+    )
+
+
+def answer_noise(table: pd.DataFrame, in_noise: Iterable[float]) -> str:
+    """How often learned gates and the LSTM are right, and which share of the gates' openings the noise still gets.
+
+    in_noise: that share, for each network.
+    """
+    ends, loud = at_end(table).groupby("gate")["test_accuracy"].mean().map(percent), [*in_noise]
+    but = f"but {words.from_to(loud, '.0%')} of their openings are still" if max(loud) else "and none of them opens"
+    return (
+        f"With learned gates, networks are right {ends['drawn, learned']} of the time (without gates {ends['none']}), "
+        f"{but} in the noise."
     )
 
 
