@@ -13,7 +13,8 @@ from rnnreport.figures import diagrams, gate, temporal_gate
 def test_a_gate_is_told_by_when_it_opens():
     k = pd.DataFrame({"t": [0.0, 0.5, 1.0, 2.0], "k": [0.0, 0.9, 0.25, 0.0], "integer": [True, False, True, True]})
     assert gate.opens(k, Gate(6.0, -3.5, 0.2)) == (
-        "With τ = 6, s = -3.5 and r_on = 0.2 the gate opens at t = -3.5 for 1.2 steps, and again every 6."
+        "The gate opens every 6 steps (period τ), counted from t = -3.5 (shift s), for 1.2 steps (open "
+        "ratio r_on = 0.2)."
     )
     assert gate.at_whole_steps(k) == (
         "At whole steps the gate reaches 0.25 at most, and is open at 33% of them. "
@@ -86,20 +87,18 @@ def test_searches_are_told_by_the_share_that_succeeds_and_by_their_reach():
     ]  # fmt: skip
     table = pd.DataFrame(rows, columns=["remedy", "periods", "ratio", "seed", "recovered"]).assign(offset=0.0)
     both = table.assign(remedy="both", recovered=True)
-    assert gate.found_again(pd.concat([table, both])) == (
-        "The gate is found from 50% of starts with no remedy and 100% with both."
-    )
     assert gate.answer_recovery(pd.concat([table, both])) == (
-        "From a known gate's output, gradient descent finds its τ, s and r_on again from 50% of the starts tried; "
-        "with both remedies, from 100%."
+        "From its output, gradient descent finds a gate's three numbers again from 50% of the starts; with both "
+        "remedies, from 100%."
     )
     grown = pd.concat([table, both.assign(remedy="short times first")])
     assert gate.answer_recovery(grown).endswith("; with the remedy “short times first”, from 100%.")
     worse = both.assign(recovered=False)
-    assert gate.answer_recovery(pd.concat([table, worse])).endswith("from 50% of the starts tried; no remedy helps.")
+    assert gate.answer_recovery(pd.concat([table, worse])).endswith("from 50% of the starts; no remedy helps.")
     assert gate.reach(pd.concat([table, both])) == (
-        "Starts of τ, in true periods, from which every search without a remedy succeeds: 0.8 to 1.2 (2 periods "
-        "seen); 1 (40 periods seen)."
+        "The gate is found from 50% (no remedy) and 100% (both) of the starts. Starts of τ, in true "
+        "periods, from which "
+        "every search without a remedy succeeds: 0.8 to 1.2 (2 periods seen); 1 (40 periods seen)."
     )
     assert gate.reach(table.assign(recovered=False)).endswith("none (2 periods seen); none (40 periods seen).")
 
@@ -138,7 +137,7 @@ def test_a_race_is_told_at_the_longest_palindromes():
          runs([0.9], model="temporal-gate", length=50)]
     )  # fmt: skip
     assert temporal_gate.raced(table) == (
-        "After 100 steps at T = 50, accuracy is 0.20 without the gate and 0.90 with it."
+        "After 100 steps at T = 50, accuracy is 0.20 for the LSTM and 0.90 for the gated LSTM."
     )
 
 
@@ -156,18 +155,16 @@ def climbs():
 
 def test_the_climb_is_told_by_the_longest_palindromes_solved():
     assert trained.longest_solved(climbs()) == (
-        "Within 1,000 steps LSTMs solve length under 10 with plain, 10 with better and at least 20 with a gate."
+        "The longest palindromes that LSTMs solve have this many digits: under 10 with plain, 10 with better and at "
+        "least 20 with a gate."
     )
     assert trained.answer_horizon(climbs()) == (
-        "Within 1,000 training steps the LSTM learns palindromes of at least 20 digits with the gate, needing up to 51 "
-        "steps; of 10 without it, from the better of two starts, needing up to 51 steps."
+        "With the gate, the LSTM learns to name the first digit of palindromes of at least 20 digits (after up to 51 "
+        "training steps), without it of 10 digits (after up to 51 training steps)."
     )
     failed = climbs().query("model == 'lstm' or length == 10")
     failed["test_accuracy"] = failed["test_accuracy"].where(failed["model"] == "lstm", 0.1)
-    assert trained.answer_horizon(failed) == (
-        "Within 1,000 training steps the LSTM learns palindromes of under 10 digits with the gate; of 10 without it, "
-        "from the better of two starts, needing up to 51 steps."
-    )
+    assert "palindromes of under 10 digits, without it of 10 digits (after" in trained.answer_horizon(failed)
     assert trained.steps_and_minutes(climbs()) == (
         "Solved: 99% of fresh palindromes are right at a measurement; where too many seeds had failed, the others were "
         "not run. LSTM with plain: T = 10 0 of 2 seeds; LSTM with better: T = 10 2 of 2 seeds in 50 to 51 steps, "
@@ -225,13 +222,16 @@ def test_periods_are_told_by_the_starts_from_which_they_are_found():
         {"start": [10.0, 10.0, 20.0, 20.0], "found": [True, False, True, True], "test_accuracy": [0.8, 0.9, 0.99, 0.97]}
     )
     assert temporal_gate.periods_found(arrived, 20.0) == (
-        "Most networks find the noise's period only from starts at most 0% off; accuracy ends at 0.85 to 0.98."
+        "Most networks find the noise's period only from starts at most 0% off; whatever the start, "
+        "accuracy ends at 0.85 "
+        "to 0.98."
     )
     assert temporal_gate.periods_found(arrived.assign(found=False), 20.0) == (
-        "Hardly: most networks find the noise's period from no start tried; accuracy ends at 0.85 to 0.98."
+        "Most networks find the noise's period from no start tried; whatever the start, accuracy ends at 0.85 to 0.98."
     )
     assert temporal_gate.periods_found(arrived.assign(found=True), 20.0) == (
-        "Most networks find the noise's period from every start tried; accuracy ends at 0.85 to 0.98."
+        "Most networks find the noise's period from every start tried; whatever the start, accuracy ends at 0.85 "
+        "to 0.98."
     )
     assert temporal_gate.found_by_start(arrived, 20.0) == (
         "Seeds that end within 2% of the true period, by the start in true periods: 0.5: 1, 1: 2."
@@ -246,9 +246,11 @@ def test_waves_are_told_for_each_way_of_sampling():
          runs([0.7, 0.7], model="temporal-gate", sampling="asynchronous")]
     ).assign(steps=100, seconds=36.0)  # fmt: skip
     assert temporal_gate.told_apart(table) == (
-        "Without the gate and with it, the share of waves told apart is 0.80 and 0.60 (standard); 0.50 and 0.70 "
-        "(asynchronous)."
+        "The gated LSTM is ahead in asynchronous sampling (0.70 over 0.50); the LSTM is ahead in standard "
+        "sampling (0.80 "
+        "over 0.60)."
     )
+    assert temporal_gate.told_apart(table[table["sampling"] == "standard"]).startswith("The LSTM is ahead in standard")
     assert temporal_gate.against_the_paper(table) == (
         "Our LSTM ends below the published one in standard sampling (0.80, published 0.89) and in asynchronous "
         "sampling (0.50, published 0.69). Our gated network ends below the published one in standard sampling (0.60, "
@@ -263,8 +265,8 @@ def test_waves_are_told_for_each_way_of_sampling():
     )
     assert temporal_gate.PUBLISHED_UPDATES == 10_990
     assert temporal_gate.beside_the_paper(table) == (
-        "standard, 100 updates: LSTM 0.80 (0.00 to 1.00), with gate 0.60; asynchronous, 100 updates: "
-        "LSTM 0.50, with gate 0.70. As many updates as the paper's would take these runs "
+        "standard, 100 updates: LSTM 0.80 (0.00 to 1.00), gated LSTM 0.60; asynchronous, 100 updates: "
+        "LSTM 0.50, gated LSTM 0.70. As many updates as the paper's would take these runs "
         "8.8 hours of one core."
     )
 
@@ -272,7 +274,7 @@ def test_waves_are_told_for_each_way_of_sampling():
 def test_sums_are_told_by_their_error():
     table = runs([1.0, 1.0], model="lstm").assign(test_loss=lambda rows: 0.1 + 0.1 * rows["seed"])
     assert temporal_gate.off_by(table) == (
-        "The final squared error is 0.150 (0.100 to 0.200) without the gate; always answering 1 gives 0.167."
+        "The final error is 0.150 (0.100 to 0.200) for the LSTM; always answering 1 gives 0.167."
     )
 
 

@@ -817,7 +817,7 @@ def test_sine_waves_are_told_beside_what_was_published():
     assert [ax.get_title() for ax in figure.axes] == ["standard: every unit of time", "asynchronous: at random moments"]
     dotted = [round(line.get_ydata()[0], 4) for line in figure.axes[0].lines if len(set(line.get_ydata())) == 1]
     assert {0.8934, 0.9926} <= set(dotted)
-    assert {"LSTM", "with gate", "chance"} == set(words(figure.axes[1]))
+    assert {"LSTM", "gated LSTM", "chance"} == set(words(figure.axes[1]))
 
 
 def test_every_unit_is_drawn_at_its_first_opening():
@@ -858,12 +858,12 @@ def test_updates_are_sorted_over_the_units():
 
 
 def test_shares_of_gates_found_again_are_over_the_seeds():
-    above, below = np.array(gate.recovery(found(periods=(2,))).axes).reshape(2, 1)[:, 0]
-    assert [line.get_xdata().tolist() for line in (above.lines[0], below.lines[0])] == [[0.8, 1, 1.2], [-0.2, 0, 0.2]]
-    for ax in (above, below):
-        plain, both = ax.lines
-        assert plain.get_ydata().tolist() == [0, 0.5, 0]
-        assert both.get_ydata().tolist() == [1, 1, 1]
+    left, right = gate.recovery(found(periods=(2,))).axes
+    ticks = [[tick.get_text() for tick in ax.get_xticklabels()] for ax in (left, right)]
+    assert ticks == [["0.8", "1", "1.2"], ["−0.2", "0", "0.2"]]
+    assert [tick.get_text() for tick in left.get_yticklabels()] == ["no remedy", "both"]
+    for ax in (left, right):
+        assert ax.images[0].get_array().tolist() == [[0, 0.5, 0], [1, 1, 1]]
 
 
 def test_a_heat_map_of_shut_units_says_its_shares():

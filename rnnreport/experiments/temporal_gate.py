@@ -85,7 +85,7 @@ def lengths_solved(p: TemporalGateParameters) -> list[Climbed]:
 def longest_solved(climbs: pd.DataFrame) -> str:
     """How far each network of :func:`lengths_solved` gets, in a sentence. climbs: of :func:`horizon.tabulated`."""
     found = [f"{length} with {start or 'a gate'}" for (_, start), (length, _) in _horizons(climbs).items()]
-    return f"Within {climbs['steps'].max():,.0f} steps LSTMs solve length {words.listed(found)}."
+    return f"The longest palindromes that LSTMs solve have this many digits: {words.listed(found)}."
 
 
 def answer_horizon(climbs: pd.DataFrame) -> str:
@@ -94,11 +94,10 @@ def answer_horizon(climbs: pd.DataFrame) -> str:
     for (model, start), (length, longest) in _horizons(climbs).items():
         own = steps[(steps["model"] == model) & (steps["value"] == start) & (steps["length"] == longest)]
         taken = own.loc[np.isfinite(own["steps"]), "steps"].max()
-        found[model] = length, f", needing up to {taken:,.0f} steps" if longest else ""
-    (gated, taken_gated), (lstm, taken) = found["temporal-gate"], found["lstm"]
+        found[model] = f"{length} digits" + f" (after up to {taken:,.0f} training steps)" * (longest > 0)
     return (
-        f"Within {climbs['steps'].max():,.0f} training steps the LSTM learns palindromes of {gated} digits with the "
-        f"gate{taken_gated}; of {lstm} without it, from the better of two starts{taken}."
+        "With the gate, the LSTM learns to name the first digit of palindromes of "
+        f"{found['temporal-gate']}, without it of {found['lstm']}."
     )
 
 

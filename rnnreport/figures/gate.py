@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rnnreport import words
@@ -37,7 +36,7 @@ def temporal_gate(k: pd.DataFrame, gate: Gate) -> Figure:
     k: columns t, k and integer, whether t is a whole step.
     """
     tau, s, r_on = gate
-    figure, ax = new(figsize=(6.8, 2.9))
+    figure, ax = new(figsize=(7.0, 2.7))
     ax.plot(k["t"], k["k"], color=GATED)
     sampled = k[k["integer"]]
     ax.plot(sampled["t"], sampled["k"], **dots(sampled), ls="", color=GATED)
@@ -45,7 +44,7 @@ def temporal_gate(k: pd.DataFrame, gate: Gate) -> Figure:
 
     def dimension(left: float, right: float, y: float, text: str) -> None:
         ax.annotate("", (left, y), (right, y), arrowprops={"arrowstyle": "<->", "lw": 1, "shrinkA": 0, "shrinkB": 0})
-        ax.annotate(text, ((left + right) / 2, y), xytext=(0, 3), textcoords="offset points", ha="center", fontsize=9)
+        ax.annotate(text, ((left + right) / 2, y), xytext=(0, 5), textcoords="offset points", ha="center", fontsize=9)
 
     first, name = (s, "s") if 0 <= s < tau else (s % tau, "s mod τ")
     if first:
@@ -62,8 +61,8 @@ def opens(k: pd.DataFrame, gate: Gate) -> str:
     """When a gate opens, by its three numbers."""
     tau, s, r_on = gate
     return (
-        f"With τ = {tau:g}, s = {s:g} and r_on = {r_on:g} the gate opens at t = {s:g} for "
-        f"{r_on * tau:g} steps, and again every {tau:g}."
+        f"The gate opens every {tau:g} steps (period τ), counted from t = {s:g} (shift s), for {r_on * tau:g} steps "
+        f"(open ratio r_on = {r_on:g})."
     )
 
 
@@ -82,16 +81,14 @@ def states(table: pd.DataFrame) -> Figure:
 
     table: columns t, k, c, h, gated c and gated h.
     """
-    figure, axes = new(1, 3, sharex=True, figsize=(6.8, 4.0), height_ratios=[2, 2, 1])
+    figure, axes = new(1, 3, sharex=True, figsize=(7.0, 3.6), height_ratios=[2, 2, 1])
     for ax, state in zip(axes, ("c", "h")):
         ax.plot(table["t"], table[state], **dots(table), color=LSTM)
         ax.step(table["t"], table[f"gated {state}"], where="mid", color=GATED, lw=1)
         ax.plot(table["t"], table[f"gated {state}"], **dots(table), ls="", color=GATED)
         ax.set(ylabel=f"{state}(t)")
         last = table.iloc[-1]
-        end_labels(
-            ax, last["t"], [(last[state], "without", LSTM), (last[f"gated {state}"], "with gate", GATED)], gap=0.1
-        )
+        end_labels(ax, last["t"], [(last[state], "without", LSTM), (last[f"gated {state}"], "with", GATED)], gap=0.1)
     axes[2].fill_between(table["t"], table["k"], step="mid", color=GATED, lw=0)
     axes[2].set(ylabel="k(t)", xlabel="step t", ylim=(0, 1))
     return figure
@@ -114,7 +111,7 @@ def half_lives(table: pd.DataFrame) -> Figure:
 
     table: columns forget, r_on, closed, measured and ungated, in steps.
     """
-    figure, ax = new(figsize=(6.0, 3.4))
+    figure, ax = new(figsize=(7.0, 3.0))
     for colour, (forget, rows) in zip(SEQUENCE, table.groupby("forget")):
         rows = rows.sort_values("r_on")
         ax.loglog(rows["r_on"], rows["closed"], color=colour)
@@ -149,7 +146,7 @@ def updates(table: pd.DataFrame) -> Figure:
 
     table: columns r_on, updates and expected, one row per unit. The y axis is linear below 1, so that 0 has a place.
     """
-    figure, ax = new(figsize=(6.0, 3.4))
+    figure, ax = new(figsize=(7.0, 3.0))
     labels = []
     for colour, (ratio, rows) in zip(SEQUENCE, table.groupby("r_on")):
         counts = falling(rows["updates"])
@@ -192,7 +189,7 @@ def mod_derivatives(table: pd.DataFrame, by_mod: pd.DataFrame) -> Figure:
     table: columns mod, periods, error (relative, of the derivative of k by tau). by_mod: mod, periods, recovered. What
     is right to the rounding of the differences stands at the bottom.
     """
-    figure, (left, right) = new(2, figsize=(7.6, 3.4))
+    figure, (left, right) = new(2, figsize=(7.0, 3.1))
     names = list(dict.fromkeys(table["mod"]))
     markers = dict(zip(names, "osDx+"))
     periods = sorted(table["periods"].unique())
@@ -228,36 +225,29 @@ def found_by_mod(table: pd.DataFrame, by_mod: pd.DataFrame) -> str:
     )
 
 
-@chart("Left: wrong τ; right: wrong s")
+@chart("Left: τ starts wrong; right: s; the greener, the more seeds find the gate")
 def recovery(table: pd.DataFrame) -> Figure:
-    """How often a gate is found again, by how far off the search starts: one line for each remedy.
+    """Heat maps of how often a gate is found again: a row per remedy, a column per start, a pair per number of periods.
 
-    table: columns remedy, periods, ratio, offset, seed and recovered; one panel for each number of periods.
+    table: columns remedy, periods, ratio, offset, seed and recovered.
     """
     numbers, remedies = sorted(table["periods"].unique()), list(dict.fromkeys(table["remedy"]))
-    figure, axes = new(2, len(numbers), sharey=True, squeeze=False, figsize=(5.6, 1.7 * len(numbers) + 0.7))
-    starts = (
-        ("ratio", table["offset"] == 0, "start of τ / true τ"),
-        ("offset", table["ratio"] == 1, "start of s, off (periods)"),
-    )
-    for row, n in zip(axes, numbers):  # one below the other: legible on a telephone
-        for ax, (column, chosen, xlabel) in zip(row, starts):
-            _shares(ax, table[chosen & (table["periods"] == n)], column, remedies)
-            ax.set(ylim=(-0.05, 1.05), xlabel=xlabel if n == numbers[-1] else "")
-        row[0].set(xscale="log", title=words.counted(int(n), "period") + " seen", ylabel="found again (share)")
-        log_ticks(row[0].xaxis)
-    legend_below(figure)
+    starts = (("ratio", "offset", 0, "start of τ / true τ"), ("offset", "ratio", 1, "start of s, off by (periods)"))
+    widths = [table[column].nunique() for column, *_ in starts]
+    size = (7.0, 0.5 + len(numbers) * (0.35 + 0.17 * len(remedies)))
+    figure, axes = new(2, len(numbers), sharey=True, squeeze=False, figsize=size, width_ratios=widths)
+    for row, n in zip(axes, numbers):
+        for ax, (column, other, right, xlabel) in zip(row, starts):
+            rows = table[(table["periods"] == n) & (table[other] == right)]
+            shares = rows.groupby(["remedy", column])["recovered"].mean().unstack().reindex(remedies)
+            ax.imshow(shares, aspect="auto", cmap="Greens", vmin=0, vmax=1.2)
+            shown = range(0, shares.shape[1], 2 if shares.shape[1] > 9 else 1)  # so that no two labels touch
+            ax.set_xticks(shown, [f"{shares.columns[place]:g}".replace("-", "−") for place in shown])
+            ax.tick_params(labelbottom=n == numbers[-1], length=0)
+            ax.set(xlabel=xlabel if n == numbers[-1] else "")
+        row[0].set_yticks(range(len(remedies)), remedies)
+        row[0].set_title(f"{words.counted(int(n), 'period')} seen", loc="left")
     return figure
-
-
-def found_again(table: pd.DataFrame) -> str:
-    """From which share of the starts the gate is found, for each remedy."""
-    shares = table.groupby("remedy", sort=False)["recovered"].mean()
-    found = [
-        f"{percent(share)} {'of starts ' * (place == 0)}with {name}"
-        for place, (name, share) in enumerate(shares.items())
-    ]
-    return f"The gate is found from {words.listed(found)}."
 
 
 def answer_recovery(table: pd.DataFrame) -> str:
@@ -267,26 +257,24 @@ def answer_recovery(table: pd.DataFrame) -> str:
     remedy = "both remedies" if name == "both" else f"the remedy “{name}”"
     helped = f"with {remedy}, from {percent(best)}" if best > plain else "no remedy helps"
     return (
-        f"From a known gate's output, gradient descent finds its τ, s and r_on again from {percent(plain)} of the "
-        f"starts tried; {helped}."
+        f"From its output, gradient descent finds a gate's three numbers again from {percent(plain)} of the starts; "
+        f"{helped}."
     )
 
 
 def reach(table: pd.DataFrame) -> str:
-    """Between which starts of the period every search without a remedy succeeds, by the number of periods seen."""
+    """From which starts of the period every search without a remedy succeeds, by the periods seen; and all shares."""
+    shares = table.groupby("remedy", sort=False)["recovered"].mean()
+    of_all = words.listed([f"{percent(share)} ({name})" for name, share in shares.items()])
     found, plain = [], table[(table["remedy"] == "no remedy") & (table["offset"] == 0)]
     for n, rows in grouped(plain, "periods"):
         share = rows.groupby("ratio")["recovered"].mean()
         inside = [ratio for ratio in share.index if (share[min(ratio, 1.0) : max(ratio, 1.0)] == 1).all()]
         found.append(f"{words.from_to(inside, 'g') if inside else 'none'} ({words.counted(int(n), 'period')} seen)")
-    return f"Starts of τ, in true periods, from which every search without a remedy succeeds: {'; '.join(found)}."
-
-
-def _shares(ax: Axes, table: pd.DataFrame, over: str, remedies: list[str]) -> None:
-    """The share of searches that found the gate, a line for each remedy: the first the widest, the last on top."""
-    for width, colour, name in zip(range(len(remedies), 0, -1), SEQUENCE, remedies):
-        share = table[table["remedy"] == name].groupby(over)["recovered"].mean()
-        ax.plot(share.index, share, color=colour, marker="o", ms=2 + width, lw=1.3 * width, label=name)
+    return (
+        f"The gate is found from {of_all} of the starts. Starts of τ, in true periods, from which every search without "
+        f"a remedy succeeds: {'; '.join(found)}."
+    )
 
 
 @chart("One panel for each longest period; τ log-uniform from 1 on, s uniform over a period")
@@ -296,7 +284,7 @@ def never_open(table: pd.DataFrame) -> Figure:
     table: columns longest, r_on, length and share.
     """
     figure, axes = panels(
-        table.groupby("longest"), 2.5, 2.9, 0.8, "τ in 1…{:,.0f}".format, ylabel="open ratio $r_\\mathrm{on}$"
+        table.groupby("longest"), 2.1, 2.7, 0.7, "τ in 1…{:,.0f}".format, ylabel="open ratio $r_\\mathrm{on}$"
     )
     for ax, _, rows in axes:
         shares = rows.pivot(index="r_on", columns="length", values="share")
@@ -333,7 +321,7 @@ def leaked_gradients(table: pd.DataFrame) -> Figure:
 
     table: columns leak, seed, unit, dead, weights and gate (norms of gradients).
     """
-    figure, axes = new(2, figsize=(7.4, 3.2))
+    figure, axes = new(2, figsize=(7.0, 3.0))
     titles = {"weights": "gradient of the unit's weights", "gate": "gradient of log τ, s and logit $r_\\mathrm{on}$"}
     # wide and pale without a leak, so that lines which are equal with a leak and without can both be seen
     styles: list[dict[str, Any]] = [{"ls": "-", "lw": 5, "alpha": 0.35}, {"ls": "--"}, {"ls": ":"}]

@@ -32,8 +32,7 @@ from rnnreport.figures import (
 from rnnreport.intervals import in_words, interval
 from rnnreport.words import at_end, grouped, percent, spread
 
-NETWORKS = {"lstm": "LSTM", "temporal-gate": "with gate"}
-WHICH = {"lstm": "without the gate", "temporal-gate": "with it"}  # the same in a sentence
+NETWORKS = {"lstm": "LSTM", "temporal-gate": "gated LSTM"}
 # What the gates on the noise bursts are called on the page, and their colours: the LSTM's for none.
 BURST_NAMES = {
     "none": "LSTM",
@@ -61,7 +60,7 @@ PUBLISHED = {
 def race(table: pd.DataFrame) -> Figure:
     """Accuracy over the training steps, with and without the temporal gate."""
     figure, axes = panels(
-        table.groupby("length"), 3.2, 3.0, 1.4, "T = {}".format, ylabel="accuracy on fresh palindromes"
+        table.groupby("length"), 2.8, 2.7, 1.4, "T = {}".format, ylabel="accuracy on fresh palindromes"
     )
     for ax, _, rows in axes:
         curves(rows, "model", colours=COLOURS, names=NETWORKS, ax=ax)
@@ -71,7 +70,7 @@ def race(table: pd.DataFrame) -> Figure:
 def raced(table: pd.DataFrame) -> str:
     """The accuracy of both networks at the longest T after the last step."""
     last = at_end(table, length=table["length"].max())
-    found = [f"{spread(rows['test_accuracy'])} {WHICH[model]}" for model, rows in grouped(last, "model")]
+    found = [f"{spread(rows['test_accuracy'])} for the {NETWORKS[model]}" for model, rows in grouped(last, "model")]
     return f"After {last['step'].iloc[0]:,} steps at T = {last['length'].iloc[0]}, accuracy is {words.listed(found)}."
 
 
@@ -82,7 +81,7 @@ def steps_to_solve(steps: pd.DataFrame, budget: int) -> Figure:
     steps: columns model, value (its start, "" for none), length, seed and steps, infinite where the budget was not
     enough. The start of the first row has a colour of its own, the others have their model's.
     """
-    figure, ax = new(figsize=(6.4, 3.7))
+    figure, ax = new(figsize=(7.0, 3.5))
     plain = steps["value"].iloc[0]
     for (model, start), rows in grouped(steps, "model", "value"):
         steps_by_length(ax, rows, SEQUENCE[0] if start == plain else COLOURS[model], top=1.35 * budget)
@@ -114,7 +113,7 @@ def carriers(units: pd.DataFrame, silenced: pd.DataFrame) -> Figure:
 
     units: columns first_open (0: never) and margin; silenced: columns which, of ``SILENCED``, and accuracy.
     """
-    figure, (ax, bars) = new(2, figsize=(7.8, 3.4), width_ratios=[3, 2])
+    figure, (ax, bars) = new(2, figsize=(7.0, 3.2), width_ratios=[3, 2])
     units = thinned(units, 5_000)
     opened, dead = units[units["first_open"] > 0], units[units["first_open"] == 0]
     first = opened[opened["first_open"] == 1]
@@ -189,7 +188,7 @@ def bursts(table: pd.DataFrame, bounds: Mapping[str, float]) -> Figure:
 
     table: columns gate (of ``BURST_NAMES``), step, seed and test_accuracy; bounds: accuracies by their names.
     """
-    figure, ax = new(figsize=(6.8, 3.8))
+    figure, ax = new(figsize=(7.0, 3.5))
     present = [gate for gate in BURST_NAMES if gate in set(table["gate"])]
     ordered = pd.concat([table[table["gate"] == gate] for gate in present])
     unnamed = dict.fromkeys(BURST_NAMES, "")
@@ -241,7 +240,7 @@ def seeking(final: pd.DataFrame, gates: pd.DataFrame, period: float, bounds: Map
     final: columns start (the period at first), seed, found (whether it ends there) and test_accuracy at the end; gates:
     start, seed, step and tau, one row per unit; bounds: names of accuracies to draw as lines.
     """
-    figure, (left, right) = new(2, figsize=(7.6, 3.4))
+    figure, (left, right) = new(2, figsize=(7.0, 3.0))
     means = final.groupby("start")["test_accuracy"].mean()
     left.plot(means.index / period, means, color=GUIDE, lw=1)
     for found, rows in final.groupby("found"):
@@ -272,8 +271,8 @@ def periods_found(arrived: pd.DataFrame, period: float) -> str:
     off = (found.index[found] / period - 1).to_series().abs().max()
     near = f"only from starts at most {percent(off)} off" if found.any() else "from no start tried"
     return (
-        f"{'Hardly: m' if found.mean() < 0.5 else 'M'}ost networks find the noise's period "
-        f"{'from every start tried' if found.all() else near}; accuracy ends at "
+        f"Most networks find the noise's period {'from every start tried' if found.all() else near}; whatever the "
+        "start, accuracy ends at "
         f"{words.from_to(starts['test_accuracy'].mean(), '.2f')}."
     )
 
@@ -295,7 +294,7 @@ def sine_waves(table: pd.DataFrame) -> Figure:
     table: columns sampling, model, step, seed and test_accuracy.
     """
     panels = dict(grouped(table, "sampling"))
-    figure, axes = new(1, len(panels), squeeze=False, figsize=(4.8, 2.5 * len(panels) + 0.3))  # legible on a telephone
+    figure, axes = new(1, len(panels), squeeze=False, figsize=(7.0, 2.1 * len(panels) + 0.3))
     for ax, (sampling, rows) in zip(axes[:, 0], panels.items()):
         curves(rows, "model", ax=ax, colours=COLOURS, names=NETWORKS, chance=0.5, ylim=(0.45, 1.02))
         for model, level in PUBLISHED[sampling].items():
@@ -307,12 +306,14 @@ def sine_waves(table: pd.DataFrame) -> Figure:
 
 
 def told_apart(table: pd.DataFrame) -> str:
-    """The accuracy of both networks at the end, for each way of sampling."""
-    found = []
+    """In which ways of sampling either network is ahead at the end, and the accuracies."""
+    ahead: dict[str, list[str]] = {"gated LSTM": [], "LSTM": []}
     for sampling, rows in grouped(table, "sampling"):
-        ends = {model: words.share(part.mean()) for model, part in _ends(rows)}
-        found.append(f"{ends['lstm']} and {ends['temporal-gate']} ({sampling})")
-    return f"Without the gate and with it, the share of waves told apart is {'; '.join(found)}."
+        lstm, gated = (part.mean() for _, part in _ends(rows))
+        values = f"{words.share(max(lstm, gated))} over {words.share(min(lstm, gated))}"
+        ahead["LSTM" if lstm > gated else "gated LSTM"].append(f"{sampling} sampling ({values})")
+    found = [f"{name} is ahead in {words.listed(which)}" for name, which in ahead.items() if which]
+    return f"The {'; the '.join(found)}."
 
 
 def against_the_paper(table: pd.DataFrame) -> str:
@@ -355,7 +356,7 @@ def adding(table: pd.DataFrame) -> Figure:
 
     table: columns model, step, seed and test_loss.
     """
-    figure, ax = new(figsize=(5.6, 3.1))
+    figure, ax = new(figsize=(7.0, 2.9))
     curves(
         table, "model", "test_loss", ax=ax, colours=COLOURS, names=NETWORKS, chance=None, ylim=(0, 0.22), share=False
     )
@@ -367,10 +368,10 @@ def adding(table: pd.DataFrame) -> Figure:
 def off_by(table: pd.DataFrame) -> str:
     """The mean squared error at the end, mean and range over the seeds."""
     found = [
-        f"{rows['test_loss'].mean():.3f} ({words.from_to(rows['test_loss'], '.3f')}) {WHICH[model]}"
+        f"{rows['test_loss'].mean():.3f} ({words.from_to(rows['test_loss'], '.3f')}) for the {NETWORKS[model]}"
         for model, rows in grouped(at_end(table), "model")
     ]
-    return f"The final squared error is {words.listed(found)}; always answering 1 gives {1 / 6:.3f}."
+    return f"The final error is {words.listed(found)}; always answering 1 gives {1 / 6:.3f}."
 
 
 @chart("Bands: 95% intervals of the mean; dotted: chance")
@@ -382,7 +383,7 @@ def marked_digit(table: pd.DataFrame) -> Figure:
     names = table["r_on"].map(_network)
     gates = [name for name in dict.fromkeys(names) if name != "LSTM"]
     colours = {**dict(zip(gates, (GATED, *SEQUENCE[:1], SEQUENCE[3], GUIDE))), "LSTM": LSTM}
-    figure, ax = new(figsize=(5.6, 3.1))
+    figure, ax = new(figsize=(7.0, 2.9))
     symbols = {name: name.replace("r_on", "$r_\\mathrm{on}$") for name in colours}
     curves(table.assign(gate=names), "gate", ax=ax, colours=colours, names=symbols)
     ax.set(ylabel="accuracy on fresh sequences")
