@@ -205,6 +205,7 @@ def test_a_caption_is_a_sentence_and_a_line(visit: Visit) -> None:
 
 
 def test_pictures_load_and_say_what_they_show(visit: Visit) -> None:
+    visit.page.evaluate("() => document.querySelectorAll('details:has(img)').forEach((fold) => (fold.open = true))")
     for image in visit.page.locator("img").all():
         image.scroll_into_view_if_needed()
         assert (image.get_attribute("alt") or "").strip(), image.evaluate("image => image.outerHTML.slice(0, 200)")
