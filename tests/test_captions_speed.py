@@ -13,13 +13,13 @@ def rows():
     table = pd.DataFrame(
         [
             ("P", "lstm", "full step", "torch.nn", 5, None, 25, 1.0, 1.0, 1.0),
-            ("P", "lstm", "full step", "ours", 5, None, 50, 0.5, 0.4, 0.6),
-            ("P", "lstm", "forward + backward", "ours, native", 5, None, 2, 9.0, 8.0, 9.0),
-            ("P", "lstm", "full step", "ours, native", 5, None, 8, 3.0, 2.0, 4.0),
+            ("P", "lstm", "full step", "our torch code", 5, None, 50, 0.5, 0.4, 0.6),
+            ("P", "lstm", "forward + backward", "our C++", 5, None, 2, 9.0, 8.0, 9.0),
+            ("P", "lstm", "full step", "our C++", 5, None, 8, 3.0, 2.0, 4.0),
             ("P", "lstm", "full step", "matrix products", 5, None, 4, 6.0, 6.0, 6.0),
-            ("P", "lstm", "full step", "ours", 200, None, 20, 1.25, 1.2, 1.3),
-            ("P", "rnn", "full step", "ours", 5, None, 10, 2.0, 1.9, 2.1),
-            ("P", "rnn", "full step", "ours", 200, None, 10, 2.2, 2.0, 2.4),
+            ("P", "lstm", "full step", "our torch code", 200, None, 20, 1.25, 1.2, 1.3),
+            ("P", "rnn", "full step", "our torch code", 5, None, 10, 2.0, 1.9, 2.1),
+            ("P", "rnn", "full step", "our torch code", 200, None, 10, 2.2, 2.0, 2.4),
         ],
         columns=columns,
     )
@@ -29,10 +29,10 @@ def rows():
 def gate():
     return pd.DataFrame(
         [
-            ("gate", "sparse", 100, 0.05, 2.0, "2"),
-            ("gate", "sparse", 1000, 0.05, 6.0, "6"),
-            ("gate", "sparse, native", 1000, 0.05, 40.0, "40"),
-            ("gate", "sparse", 1000, 1.0, 0.7, "0.7"),
+            ("gate", "sparse torch code", 100, 0.05, 2.0, "2"),
+            ("gate", "sparse torch code", 1000, 0.05, 6.0, "6"),
+            ("gate", "sparse C++", 1000, 0.05, 40.0, "40"),
+            ("gate", "sparse torch code", 1000, 1.0, 0.7, "0.7"),
         ],
         columns=["task", "contender", "length", "open_ratio", "ratio", "words"],
     )
@@ -40,45 +40,51 @@ def gate():
 
 def test_contenders_are_told_by_their_full_steps():
     at_5 = rows()[(rows()["length"] == 5) & (rows()["cell"] == "lstm")]
-    found = "In a full step our torch code has 0.50 times torch.nn's speed and our C++ 3.00."
-    assert drawn.contenders_compared(at_5, drawn.OURS) == drawn.contenders_compared(at_5) == found
-    assert drawn.contenders_compared(at_5[:2]) == "In a full step our torch code has 0.50 times torch.nn's speed."
-    assert drawn.beyond_products(at_5[:0]) == drawn.speeds_by_length(at_5[:0]) == drawn.unskipped(gate()[:0]) == ""
-    assert drawn.beyond_products(at_5) == (
-        "A full step takes this many times as long as the matrix products alone: 12.00 in our torch code and 2.00 in "
-        "our C++."
+    assert drawn.fastest(at_5) == "In float32 our C++ is fastest (3.00 times torch.nn's speed)."
+    rounded = pd.concat([at_5[:2], at_5[1:2].assign(contender="torch.nn with bfloat16", ratio=2.0)])
+    assert drawn.fastest(rounded) == (
+        "In float32 torch.nn is fastest (1.00 times torch.nn's speed) and with rounded products torch.nn with bfloat16 "
+        "is fastest (2.00)."
     )
+    told = "In a full step our C++ is 3 times as fast as torch.nn; our torch code needs 2 times as long as torch.nn."
+    assert drawn.compared(at_5) == (
+        f"{told} The matrix products alone, by torch, would take 17% (torch.nn), 8% (our torch code) and 50% (our C++) "
+        "of a step."
+    )
+    assert drawn.compared(at_5[at_5["contender"] != "matrix products"]) == told
+    assert drawn.compared(at_5[:0]) == drawn.unskipped(gate()[:0]) == ""
 
 
 def test_lengths_are_told_from_the_shortest_to_the_longest():
     full = rows()[rows()["part"] == "full step"]
-    assert drawn.ours_by_length(full) == (
-        "From T = 5 to 200, relative to torch.nn, our torch code gets faster with the LSTM and stays about as fast "
-        "with the RNN."
+    assert drawn.gain_by_length(full, "our torch code") == (
+        "As T grows, our torch code gains with the LSTM (0.50 to 1.25 times torch.nn's speed) and stays about as fast "
+        "with the RNN (2.00 to 2.20)."
     )
-    assert "gets slower with the LSTM" in drawn.ours_by_length(full.assign(length=205 - full["length"]))
-    assert drawn.speeds_by_length(full) == (
-        "Times as fast as torch.nn, from T = 5 to 200: with the LSTM our torch code 0.50 to 1.25 and our C++ 3.00; "
-        "with the RNN our torch code 2.00 to 2.20."
-    )
+    turned = full.assign(length=205 - full["length"])
+    assert "our torch code loses with the LSTM (1.25 to 0.50" in drawn.gain_by_length(turned, "our torch code")
+    assert drawn.gains_by_length(full).startswith("- our torch code gains with the LSTM (0.50 to 1.25 times")
+    assert "C++" not in drawn.gains_by_length(full)
     table = speed.by_length(full)
     assert [*table.columns] == ["cell", "contender", "T = 5", "T = 200"]
-    assert table.loc[table["contender"] == "ours, native"].to_numpy().tolist() == [
-        ["LSTM", "ours, native", "3.00 (2.00–4.00)", "–"]
+    assert table.loc[table["contender"] == "our C++"].to_numpy().tolist() == [
+        ["LSTM", "our C++", "3.00 (2.00–4.00)", "–"]
     ]
     assert speed.by_length(full[:0]).empty
 
 
 def test_the_gate_is_told_at_the_longest_sequence_and_the_smallest_ratio():
     assert drawn.gate_at_its_smallest(gate()) == (
-        "At T = 1,000 and r_on = 0.05 a step is 6.0 (torch code) and 40.0 (C++) times as fast as the dense torch pass."
+        "At T = 1,000 and r_on = 0.05 sparse C++ is 40 times and sparse torch code is 6 times as fast as dense torch "
+        "code."
     )
     assert drawn.unskipped(gate()) == (
-        "At $r_\\mathrm{on}$ = 1, where nothing is skipped, it is 0.7 (torch code) times: so much comes from the code."
+        "At $r_\\mathrm{on}$ = 1, where nothing can be skipped, sparse torch code needs 1.43 times as long as dense "
+        "torch code."
     )
     assert speed.by_open_ratio(gate()).to_dict("list") == {
         "T": [100, 1000, 1000],
-        "contender": ["sparse", "sparse", "sparse, native"],
+        "contender": ["sparse torch code", "sparse torch code", "sparse C++"],
         "0.05": ["2", "6", "40"],
         "1": ["–", "0.7", "–"],
     }
@@ -86,10 +92,10 @@ def test_the_gate_is_told_at_the_longest_sequence_and_the_smallest_ratio():
 
 def test_the_page_answers_what_the_record_has():
     full = rows()[rows()["part"] == "full step"]
-    html = drawn.answers(full[:2], full, gate(), "1 of 2 aims is met.").data
+    html = drawn.answers(full[:2], full, gate(), full[:0], "1 of 2 aims is met.").data
     assert re.findall(r'href="(#[^"]+)"', html) == ["#figure-6-1", "#figure-6-2", "#figure-6-3", "#against-the-aims"]
-    assert "<strong>What does a closed gate save?</strong> At T = 1,000 and r<sub>on</sub> = 0.05 a step" in html
-    assert drawn.answers(full[:0], full[:0], gate()[:0], "1 of 2 aims is met.").data == (
+    assert "<strong>What does a closed gate save?</strong> At T = 1,000 and r<sub>on</sub> = 0.05 sparse C++" in html
+    assert drawn.answers(full[:0], full[:0], gate()[:0], full[:0], "1 of 2 aims is met.").data == (
         '<ul class="in-short"><li><strong>Were the aims met?</strong> 1 of 2 aims is met. '
         '<a href="#against-the-aims">All aims</a></li></ul>'
     )
@@ -127,13 +133,13 @@ def test_the_aims_and_the_conditions_are_told():
     found = speed.sampled(sampling)
     assert found.to_numpy().tolist() == [
         ["torch.nn", 40_000, "40,000 (30,000–45,000)", "1.00"],
-        ["ours", 100_000, "100,000 (100,000–100,000)", "2.50"],
+        ["our torch code", 100_000, "100,000 (100,000–100,000)", "2.50"],
     ]
     assert drawn.most_characters(found) == (
         "The fastest is our torch code with 100,000 characters per second, 2.50 times as many as torch.nn."
     )
     assert drawn.most_characters(found[:1]).startswith("The fastest is torch.nn with 40,000 characters")
-    assert [*drawn.characters_per_second(found).index] == ["torch.nn", "ours"]
+    assert [*drawn.characters_per_second(found).index] == ["torch.nn", "our torch code"]
     real = speed.read("data/benchmarks.json")
     at = real["conditions"]
     assert speed.conditions({**real, "comparisons": sampling["comparisons"]}) == (

@@ -26,7 +26,21 @@ FORWARD_BACKWARD, FULL_STEP, SAMPLING = "forward + backward", "full step", "samp
 OURS, MEDIUM, NATIVE, NATIVE_BF16 = "ours", "ours, medium", "ours, native", "ours, native-bf16"
 TORCH_NN, BFLOAT16, NAIVE, JAX, FLOOR = "torch.nn", "torch.nn, bfloat16", "naive", "JAX", "matrix products"
 DENSE, SPARSE, SPARSE_NATIVE = "dense", "sparse", "sparse, native"
+# The page's names for contenders, where they are not the record's.
+CALLED = {
+    OURS: "our torch code",
+    MEDIUM: "our torch code, medium",
+    NATIVE: "our C++",
+    NATIVE_BF16: "our C++ with bfloat16",
+    BFLOAT16: "torch.nn with bfloat16",
+    NAIVE: "naive code",
+    DENSE: "dense torch code",
+    SPARSE: "sparse torch code",
+    SPARSE_NATIVE: "sparse C++",
+}
 TASKS = {"C": "characters", "P": "palindromes", "gate": "temporal gate", "sampling": "sampling"}
+PRODUCTS = ("aten::mm", "aten::addmm")  # their operations
+VERDICTS = ("✓ met", "✗ missed at T = ", "✗ missed", "not measured")  # on an aim
 BACKENDS: tuple[Backend, ...] = ("torch", "native-bf16")
 
 
@@ -59,8 +73,8 @@ class Aim:
 
     def __str__(self) -> str:
         if self.against:
-            return f"{self.contender} ≥ {self.least:g} × {self.against}"
-        return f"{self.contender} ≥ {self.least:,g} characters a second"
+            return f"{called(self.contender)} ≥ {self.least:g} × {called(self.against)}"
+        return f"{called(self.contender)} ≥ {self.least:,g} characters a second"
 
     def covers(self, comparison: Comparison) -> bool:
         """Whether this aim is about the comparison: its task, cell, T and r_on, for full steps or sampling."""
@@ -116,6 +130,11 @@ class Checked(NamedTuple):
         return self.measured.median >= self.aim.least
 
 
+def called(contender: str) -> str:
+    """The page's name for a contender of a record."""
+    return CALLED.get(contender, contender)
+
+
 def is_record(file: Path) -> bool:
     """Whether the file is a record of ``make bench``, or a damaged one of ``data/``."""
     try:
@@ -153,7 +172,7 @@ def tabulated(record: Record) -> pd.DataFrame:
             time = f"{milliseconds:,.0f} ms" if milliseconds >= 100 else f"{milliseconds:.3g} ms"
             words = time if name == comparison["baseline"] else str(spread)
             where = [comparison[column] for column in columns]
-            rows.append((*where, name, milliseconds, *spread, len(times["rounds"]), words))
+            rows.append((*where, called(name), milliseconds, *spread, len(times["rounds"]), words))
     columns += ["contender", "milliseconds", "ratio", "low", "high", "rounds", "words"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -189,41 +208,39 @@ def checked(record: Record) -> list[Checked]:
 
 
 def aims(record: Record) -> pd.DataFrame:
-    """One row per aim: task, aim, verdict (whether it is met) and measured."""
+    """One row per aim, those met first: verdict, aim, measured and why it was missed."""
     rows = []
     for aim in AIMS:
         found = [each for each in checked(record) if each.aim == aim]
         short = [each for each in found if not each.met]
-        verdict = "not measured" if not found else "not met" if short else "met"
-        if 0 < len(short) < len(found):
-            verdict += " at " + ", ".join(detail(each.comparison) for each in short)
+        verdict = VERDICTS[3 if not found else 2 if len(short) == len(found) else min(len(short), 1)]
+        where = listed([str(each.comparison["length"]) for each in short]) if verdict == VERDICTS[1] else ""
         measured = "; ".join(": ".join(filter(None, [detail(each.comparison), str(each.measured)])) for each in found)
-        rows.append((subject(aim.task, aim.cell), str(aim), verdict, measured or "–"))
-    return pd.DataFrame(rows, columns=["task", "aim", "verdict", "measured"])
+        why = _why(min(short, key=lambda each: each.measured.median)) if short else ""
+        rows.append((verdict, f"{verdict}{where}", f"{subject(aim.task, aim.cell)}: {aim}", measured or "–", why))
+    rows.sort(key=lambda row: VERDICTS.index(row[0]))
+    return pd.DataFrame([row[1:] for row in rows], columns=["verdict", "aim", "measured", "why missed"])
 
 
-def shortfalls(record: Record) -> pd.DataFrame:
-    """Each contender's widest miss of an aim, and where its time goes. Columns: task, aim, measured, operations.
-
-    operations: those that take most of the time, each with its share of the time and its calls per step.
-    """
-    missed = [each for each in checked(record) if not each.met]
-    missed.sort(key=lambda each: each.measured.median / each.aim.least, reverse=True)  # the widest is kept
-    rows = []
-    for aim, comparison, measured in {each.aim.contender: each for each in missed}.values():
-        profile = comparison["contenders"][aim.contender].get("profile", [])
-        operations = ", ".join(f"{each['operation']} {each['share']:.0%} ({each['calls']}×)" for each in profile)
-        rows.append((name_of(comparison), str(aim), str(measured), operations or "–"))
-    return pd.DataFrame(rows, columns=["task", "aim", "measured", "operations"])
+def _why(missed: Checked) -> str:
+    """Why an aim was missed: torch's matrix products alone would miss it, or else where the time went."""
+    aim, comparison, _ = missed
+    if aim.against and FLOOR in comparison["contenders"]:
+        products = ratio(comparison, FLOOR, aim.against).median
+        if products < aim.least:
+            return f"torch's matrix products alone reach only {products:.2f}"
+    kind, names = ("its loops in C++", "rnnreport::") if NATIVE in aim.contender else ("matrix products", PRODUCTS)
+    profile = comparison["contenders"][aim.contender].get("profile", [])
+    share = sum(each["share"] for each in profile if each["operation"].startswith(names))
+    return f"{share:.0%} of its time goes into {kind}, {1 - share:.0%} into all else" if profile else ""
 
 
 def aims_met(record: Record) -> str:
     """How many of the aims are met."""
     verdicts = list(aims(record)["verdict"])
-    met, missing = verdicts.count("met"), verdicts.count("not measured")
-    partly = sum(verdict.startswith("not met at") for verdict in verdicts)
+    met, partly, missed, missing = (sum(each.startswith(verdict) for each in verdicts) for verdict in VERDICTS)
     some = f" ({partly} of them only at some lengths)" * bool(partly)
-    found = [f"meets {met}", f"misses {len(verdicts) - met - missing}{some}"]
+    found = [f"meets {met}", f"misses {missed}{some}"]
     found += [f"has no numbers for {missing}"] * bool(missing)
     return f"Of {counted(len(verdicts), 'aim')}, the record {listed(found)}."
 
@@ -232,7 +249,9 @@ def conditions(record: Record) -> str:
     """Where and when a record was measured, and which contenders are missing from some of its comparisons."""
     c = record["conditions"]
     quick = "This record is of --quick: tiny networks, two rounds. Its numbers mean nothing. "
-    missing = "; ".join(dict.fromkeys(name for comparison in record["comparisons"] for name in comparison["left_out"]))
+    missing = "; ".join(
+        dict.fromkeys(called(name) for comparison in record["comparisons"] for name in comparison["left_out"])
+    )
     left_out = f" Not measured there: {missing}." * bool(missing)
     return (
         f"{quick * c['quick']}Measured on {c['machine']}, with {counted(c['threads'], 'thread')}, {c['date']}; the "
@@ -243,7 +262,7 @@ def conditions(record: Record) -> str:
 def sampled(record: Record) -> pd.DataFrame:
     """Sampling: contender, its median of characters per second, the same in words, and the ratio to torch.nn."""
     rows = [
-        (name, *_sampling(comparison, name))
+        (called(name), *_sampling(comparison, name))
         for comparison in record["comparisons"]
         if comparison["task"] == "sampling"
         for name in comparison["contenders"]

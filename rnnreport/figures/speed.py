@@ -27,9 +27,11 @@ from rnnreport.shown import anchor, in_html, linked
 from rnnreport.words import called, grouped, listed
 
 # The contenders that findings name and figure 6.2 draws; the tables have all of them.
-OURS = {"ours": "our torch code", "ours, native": "our C++", "torch.nn, bfloat16": "bfloat16 torch.nn"}
-MAIN = {**OURS, "naive": "naive code", "JAX": "JAX", "ours, native-bf16": "our C++ with bfloat16"}
-SPARSE = {"sparse": "torch code", "sparse, native": "C++"}
+EXACT, ROUNDED = (
+    ["torch.nn", "our torch code", "our C++", "naive code", "JAX"],
+    ["torch.nn with bfloat16", "our C++ with bfloat16"],
+)
+MAIN = [*EXACT[1:], *ROUNDED]
 
 
 def table(rows: pd.DataFrame, style: str = "dataframe", summary: str = "", said: str = "") -> HTML:
@@ -51,21 +53,24 @@ def ratios(rows: pd.DataFrame, figure: str, part: str) -> HTML:
     return table(rows, summary=f"Table of {figure.lower()}: {part}")
 
 
-def answers(characters: pd.DataFrame, palindromes: pd.DataFrame, gate: pd.DataFrame, aims: str) -> HTML:
+def answers(
+    characters: pd.DataFrame, palindromes: pd.DataFrame, gate: pd.DataFrame, sampled: pd.DataFrame, aims: str
+) -> HTML:
     """The page's answers, without those that the record has no rows for; aims: how many are met."""
     found = [
-        (asked, answer(*rows), label, f"#{anchor(label)}")
+        (asked, answer(rows), label, f"#{anchor(label)}")
         for asked, answer, rows, label in (
-            ("How fast does the character model train?", contenders_compared, (characters, OURS), "Figure 6.1"),
-            ("Does the length of a sequence matter?", ours_by_length, (palindromes,), "Figure 6.2"),
+            ("What trains the character model fastest?", fastest, characters, "Figure 6.1"),
+            ("Does the length of a sequence matter?", gain_by_length, palindromes, "Figure 6.2"),
             (
                 "What does a closed gate save?",
                 lambda rows: f"{gate_at_its_smallest(rows)} {unskipped(rows)}",
-                (gate,),
+                gate,
                 "Figure 6.3",
             ),
+            ("What writes fastest?", most_characters, sampled, "Table 6.1"),
         )
-        if len(rows[0])
+        if len(rows)
     ]
     return HTML(linked([*found, ("Were the aims met?", aims, "All aims", "#against-the-aims")]))
 
@@ -90,21 +95,35 @@ def speed_of_contenders(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def contenders_compared(table: pd.DataFrame, names: Mapping[str, str] = MAIN) -> str:
-    """How many times as fast as torch.nn these contenders do a full step. names: what the sentence calls them."""
-    ratio = _full_steps(table)
-    (first, speed), *more = [(name, f"{ratio[key]:.2f}") for key, name in names.items() if key in ratio]
-    found = [f"{first} has {speed} times torch.nn's speed", *(f"{name} {speed}" for name, speed in more)]
-    return f"In a full step {listed(found)}."
+def fastest(table: pd.DataFrame) -> str:
+    """Which contender does a full step fastest, in float32 and with rounded products."""
+    ratio, found = _full_steps(table), []
+    for kind, names in (("In float32", EXACT), ("with rounded products", ROUNDED)):
+        if there := [name for name in names if name in ratio]:
+            best = max(there, key=ratio.__getitem__)
+            found.append(f"{kind} {best} is fastest ({ratio[best]:.2f})")
+    return f"{listed(found)}.".replace(")", " times torch.nn's speed)", 1)
 
 
-def beyond_products(table: pd.DataFrame) -> str:
-    """How many times as long as its matrix products alone a full step takes the main contenders."""
-    ratio = _full_steps(table)
-    if "matrix products" not in ratio:
+def compared(table: pd.DataFrame) -> str:
+    """How a full step of the main contenders compares with torch.nn's, and with the matrix products alone."""
+    if table.empty:
         return ""
-    found = [f"{ratio['matrix products'] / ratio[key]:.2f} in {name}" for key, name in MAIN.items() if key in ratio]
-    return f"A full step takes this many times as long as the matrix products alone: {listed(found)}."
+    ratio = _full_steps(table)
+    told = f"In a full step {_compared({name: ratio[name] for name in MAIN if name in ratio}, 'torch.nn')}."
+    if not (products := ratio.get("matrix products")):
+        return told
+    shares = [f"{ratio[name] / products:.0%} ({name})" for name in EXACT if name in ratio]
+    return f"{told} The matrix products alone, by torch, would take {listed(shares)} of a step."
+
+
+def _compared(ratio: Mapping[str, float], baseline: str) -> str:
+    """Who is how many times as fast as the baseline, the fastest first, and who needs how many times as long."""
+    names = sorted(ratio, key=ratio.__getitem__, reverse=True)
+    faster = listed([f"{name} is {ratio[name]:.3g} times" for name in names if ratio[name] >= 1], "")
+    slower = listed([f"{name} needs {1 / ratio[name]:.3g} times" for name in names if ratio[name] < 1], "")
+    parts = (f"{times} as {what} as {baseline}" for times, what in ((faster, "fast"), (slower, "long")) if times)
+    return "; ".join(parts)
 
 
 def _full_steps(table: pd.DataFrame) -> dict[str, float]:
@@ -128,39 +147,28 @@ def speed_by_length(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def ours_by_length(table: pd.DataFrame) -> str:
-    """Whether our torch code gains on torch.nn as T grows, for each cell."""
-    ours = table[table["contender"] == "ours"].sort_values("length")
-    found = [f"{_course(part)} with the {called('cell', cell)}" for cell, part in grouped(ours, "cell")]
-    ends = f"From T = {ours['length'].min()} to {ours['length'].max()}"
-    return f"{ends}, relative to torch.nn, our torch code {listed(found)}."
-
-
-def speeds_by_length(table: pd.DataFrame) -> str:
-    """The main contenders' speed relative to torch.nn at the shortest and the longest T, for each cell."""
-    if table.empty:
-        return ""
-    ends = [table["length"].min(), table["length"].max()]
-    rows = table[table["length"].isin(ends) & table["contender"].isin(MAIN)].sort_values("length", kind="stable")
+def gain_by_length(table: pd.DataFrame, name: str = "our C++") -> str:
+    """Whether a contender gains on torch.nn as T grows, for each cell: whether the quartiles at both ends are apart."""
+    rows = table[table["contender"] == name].sort_values("length")
     found = []
     for cell, part in grouped(rows, "cell"):
-        both = part.groupby("contender", sort=False)["ratio"].agg(lambda pair: " to ".join(map("{:.2f}".format, pair)))
-        pairs = [f"{MAIN[str(name)]} {ratios}" for name, ratios in both.items()]
-        found.append(f"with the {called('cell', cell)} {listed(pairs)}")
-    return f"Times as fast as torch.nn, from T = {ends[0]} to {ends[1]}: {'; '.join(found)}."
+        low, high, ratio = (part[column].iloc for column in ("low", "high", "ratio"))
+        course = "gains" if low[-1] > high[0] else "loses" if high[-1] < low[0] else "stays about as fast"
+        found.append(f"{course} with the {called('cell', cell)} ({ratio[0]:.2f} to {ratio[-1]:.2f})")
+    return f"As T grows, {name} {listed(found)}.".replace(")", " times torch.nn's speed)", 1)
 
 
-def _course(rows: pd.DataFrame) -> str:
-    """Whether a ratio grows: whether its quartiles in the first of the rows and in the last are apart."""
-    low, high = rows["low"].iloc, rows["high"].iloc
-    return "gets faster" if low[-1] > high[0] else "gets slower" if high[-1] < low[0] else "stays about as fast"
+def gains_by_length(table: pd.DataFrame) -> str:
+    """The same of the other main contenders, as a list in Markdown."""
+    names = [name for name in MAIN if name != "our C++" and name in set(table["contender"])]
+    return "\n".join(f"- {gain_by_length(table, name).removeprefix('As T grows, ')}" for name in names)
 
 
-@chart("Medians and quartiles; dotted: as fast as the dense pass")
+@chart("Medians and quartiles; dotted: as fast as dense torch code")
 def speed_of_gate(table: pd.DataFrame) -> Figure:
     """How many times as fast as the dense pass the sparse ones are over r_on: a panel for each, a line for each T."""
     lengths = sorted(table["length"].unique())
-    figure, axes = panels(grouped(table, "contender"), 3.4, 3.4, ylabel="times as fast as the dense pass")
+    figure, axes = panels(grouped(table, "contender"), 3.4, 3.4, ylabel="times as fast as dense torch code")
     for ax, _, rows in axes:
         _speed_lines(ax, rows, "length", "open_ratio", dict(zip(lengths, SEQUENCE)))
         ax.set(xlabel="open ratio $r_\\mathrm{on}$", yscale="log")
@@ -172,21 +180,19 @@ def speed_of_gate(table: pd.DataFrame) -> Figure:
 def gate_at_its_smallest(table: pd.DataFrame) -> str:
     """How many times as fast as the dense pass the sparse ones are at the longest T and the smallest r_on."""
     least, longest = table["open_ratio"].min(), table["length"].max()
-    found = _at_longest(table, least)
-    return f"At T = {longest:,} and r_on = {least:g} a step is {found} times as fast as the dense torch pass."
+    return f"At T = {longest:,} and r_on = {least:g} {_at_longest(table, least)}."
 
 
 def unskipped(table: pd.DataFrame) -> str:
     """The same at r_on = 1, where nothing can be skipped, if it was measured."""
-    if not (found := _at_longest(table, 1.0)):
-        return ""
-    return f"At $r_\\mathrm{{on}}$ = 1, where nothing is skipped, it is {found} times: so much comes from the code."
+    found = _at_longest(table, 1.0)
+    return f"At $r_\\mathrm{{on}}$ = 1, where nothing can be skipped, {found}." if found else ""
 
 
 def _at_longest(table: pd.DataFrame, open_ratio: float) -> str:
-    """How many times as fast as the dense pass the sparse ones are at the longest T with this r_on."""
+    """How the sparse passes compare with the dense one at the longest T with this r_on."""
     rows = table[(table["length"] == table["length"].max()) & (table["open_ratio"] == open_ratio)]
-    return listed([f"{ratio:.1f} ({SPARSE[name]})" for name, ratio in zip(rows["contender"], rows["ratio"])], "")
+    return _compared(dict(zip(rows["contender"], rows["ratio"])), "dense torch code")
 
 
 def characters_per_second(table: pd.DataFrame) -> pd.DataFrame:
@@ -198,8 +204,8 @@ def most_characters(table: pd.DataFrame) -> str:
     """Who samples the most characters per second."""
     best = table.sort_values("median").iloc[-1]
     return (
-        f"The fastest is {MAIN.get(best['contender'], best['contender'])} with {best['median']:,.0f} characters per "
-        f"second, {best['times torch.nn']} times as many as torch.nn."
+        f"The fastest is {best['contender']} with {best['median']:,.0f} characters per second, "
+        f"{best['times torch.nn']} times as many as torch.nn."
     )
 
 
