@@ -155,8 +155,7 @@ def climbs():
 
 def test_the_climb_is_told_by_the_longest_palindromes_solved():
     assert trained.longest_solved(climbs()) == (
-        "The longest palindromes that LSTMs solve have this many digits: under 10 with plain, 10 with better and at "
-        "least 20 with a gate."
+        "LSTMs solve palindromes of this many digits: under 10 with plain, 10 with better and at least 20 with a gate."
     )
     assert trained.answer_horizon(climbs()) == (
         "With the gate, the LSTM learns to name the first digit of palindromes of at least 20 digits (after up to 51 "
@@ -246,11 +245,11 @@ def test_waves_are_told_for_each_way_of_sampling():
          runs([0.7, 0.7], model="temporal-gate", sampling="asynchronous")]
     ).assign(steps=100, seconds=36.0)  # fmt: skip
     assert temporal_gate.told_apart(table) == (
-        "The gated LSTM is ahead in asynchronous sampling (0.70 over 0.50); the LSTM is ahead in standard "
+        "Ahead are the gated LSTM in asynchronous sampling (0.70 over 0.50); the LSTM in standard "
         "sampling (0.80 "
         "over 0.60)."
     )
-    assert temporal_gate.told_apart(table[table["sampling"] == "standard"]).startswith("The LSTM is ahead in standard")
+    assert temporal_gate.told_apart(table[table["sampling"] == "standard"]).startswith("Ahead are the LSTM in standard")
     assert temporal_gate.against_the_paper(table) == (
         "Our LSTM ends below the published one in standard sampling (0.80, published 0.89) and in asynchronous "
         "sampling (0.50, published 0.69). Our gated network ends below the published one in standard sampling (0.60, "
@@ -310,7 +309,7 @@ def units(step, s):
 def test_openings_are_in_the_noise_or_in_the_quiet():
     shares = trained.openings_in_noise(pd.concat([units(0, 1.0), units(10, 15.5)]))
     assert shares.to_dict() == {0: 1.0, 10: 0.0}
-    left, stayed = units(10, 15.5), units(20, 1.0).assign(start=None)
+    left, stayed = units(10, 15.5), units(20, 1.0).drop(columns="start")
     assert trained.openings_left_in_noise(pd.concat([units(0, 1.0), left]), stayed) == [0.0, 1.0]
 
 

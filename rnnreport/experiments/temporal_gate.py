@@ -85,7 +85,7 @@ def lengths_solved(p: TemporalGateParameters) -> list[Climbed]:
 def longest_solved(climbs: pd.DataFrame) -> str:
     """How far each network of :func:`lengths_solved` gets, in a sentence. climbs: of :func:`horizon.tabulated`."""
     found = [f"{length} with {start or 'a gate'}" for (_, start), (length, _) in _horizons(climbs).items()]
-    return f"The longest palindromes that LSTMs solve have this many digits: {words.listed(found)}."
+    return f"LSTMs solve palindromes of this many digits: {words.listed(found)}."
 
 
 def answer_horizon(climbs: pd.DataFrame) -> str:
@@ -287,7 +287,7 @@ def openings_in_noise(gates: pd.DataFrame) -> pd.Series:
 
 def openings_left_in_noise(*gates: pd.DataFrame) -> list[float]:
     """The share of each network's openings that falls into the bursts at its last step. gates: see the above."""
-    networks = [rows for table in gates for _, rows in table.groupby(["start", "seed"], dropna=False)]
+    networks = [rows for table in gates for _, rows in table.groupby([*table.columns.intersection(["start", "seed"])])]
     return [openings_in_noise(rows[rows["step"] == rows["step"].max()]).iloc[0] for rows in networks]
 
 

@@ -312,8 +312,8 @@ def told_apart(table: pd.DataFrame) -> str:
         lstm, gated = (part.mean() for _, part in _ends(rows))
         values = f"{words.share(max(lstm, gated))} over {words.share(min(lstm, gated))}"
         ahead["LSTM" if lstm > gated else "gated LSTM"].append(f"{sampling} sampling ({values})")
-    found = [f"{name} is ahead in {words.listed(which)}" for name, which in ahead.items() if which]
-    return f"The {'; the '.join(found)}."
+    found = [f"the {name} in {words.listed(which)}" for name, which in ahead.items() if which]
+    return f"Ahead are {'; '.join(found)}."
 
 
 def against_the_paper(table: pd.DataFrame) -> str:
