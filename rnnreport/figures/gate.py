@@ -241,7 +241,8 @@ def recovery(table: pd.DataFrame) -> Figure:
             rows = table[(table["periods"] == n) & (table[other] == right)]
             shares = rows.groupby(["remedy", column])["recovered"].mean().unstack().reindex(remedies)
             ax.imshow(shares, aspect="auto", cmap="Greens", vmin=0, vmax=1.2)
-            shown = range(0, shares.shape[1], 2 if shares.shape[1] > 9 else 1)  # so that no two labels touch
+            columns = shares.shape[1]
+            shown = range(columns // 2 % 2, columns, 2) if columns > 5 else range(columns)  # no two labels touch
             ax.set_xticks(shown, [f"{shares.columns[place]:g}".replace("-", "−") for place in shown])
             ax.tick_params(labelbottom=n == numbers[-1], length=0)
             ax.set(xlabel=xlabel if n == numbers[-1] else "")
