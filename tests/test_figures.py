@@ -180,7 +180,11 @@ def speeds():
     rows = [
         (part, contender, cell, length, open_ratio, ratio, 0.9 * ratio, 1.2 * ratio)
         for part, (contender, ratio), cell, length, open_ratio in product(
-            ("forward + backward", "full step"), (("torch.nn", 1.0), ("ours", 1.3)), ("lstm", "rnn"), (5, 30), (0.05, 1)
+            ("forward + backward", "full step"),
+            (("torch.nn", 1.0), ("our torch code", 1.3)),
+            ("lstm", "rnn"),
+            (5, 30),
+            (0.05, 1),
         )
     ]
     columns = ["part", "contender", "cell", "length", "open_ratio", "ratio", "low", "high"]
