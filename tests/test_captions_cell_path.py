@@ -162,7 +162,7 @@ def test_learning_is_told_by_the_last_accuracy_and_the_first_step_that_solves():
     courses = pd.DataFrame(
         {"network": "RNN", "seed": [0, 0, 1, 1], "step": [0, 20, 0, 20], "test_accuracy": [0.1, 0.95, 0.1, 0.85]}
     )
-    told = "after training, mean accuracy is 0.90 for the RNN."
+    told = "mean accuracy is 0.90 (RNN)."
     assert drawn.learning(courses) == f"Some networks fail to learn the task: {told}"
     solved = courses.assign(test_accuracy=0.9)
     assert drawn.learning(solved) == f"Every network learns the task: {told}"

@@ -75,8 +75,7 @@ def test_lengths_are_told_from_the_shortest_to_the_longest():
 
 def test_the_gate_is_told_at_the_longest_sequence_and_the_smallest_ratio():
     assert drawn.gate_at_its_smallest(gate()) == (
-        "At T = 1,000 and r_on = 0.05 sparse C++ is 40 times and sparse torch code is 6 times as fast as dense torch "
-        "code."
+        "At T = 1,000, r_on = 0.05, sparse C++ is 40 and sparse torch code is 6 times as fast as dense torch code."
     )
     assert drawn.unskipped(gate()) == (
         "At $r_\\mathrm{on}$ = 1, where nothing can be skipped, sparse torch code needs 1.43 times as long as dense "
@@ -94,7 +93,7 @@ def test_the_page_answers_what_the_record_has():
     full = rows()[rows()["part"] == "full step"]
     html = drawn.answers(full[:2], full, gate(), full[:0], "1 of 2 aims is met.").data
     assert re.findall(r'href="(#[^"]+)"', html) == ["#figure-6-1", "#figure-6-2", "#figure-6-3", "#against-the-aims"]
-    assert "<strong>What does a closed gate save?</strong> At T = 1,000 and r<sub>on</sub> = 0.05 sparse C++" in html
+    assert "<strong>What does a closed gate save?</strong> At T = 1,000, r<sub>on</sub> = 0.05, sparse C++" in html
     assert drawn.answers(full[:0], full[:0], gate()[:0], full[:0], "1 of 2 aims is met.").data == (
         '<ul class="in-short"><li><strong>Were the aims met?</strong> 1 of 2 aims is met. '
         '<a href="#against-the-aims">All aims</a></li></ul>'

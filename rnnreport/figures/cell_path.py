@@ -35,12 +35,10 @@ def learnt(courses: pd.DataFrame) -> pd.DataFrame:
 
 def learning(courses: pd.DataFrame) -> str:
     """How well the networks have learnt."""
-    found = [
-        f"{share(part['test_accuracy'].mean())} for the {name}" for name, part in grouped(at_end(courses), "network")
-    ]
+    found = [f"{share(part['test_accuracy'].mean())} ({name})" for name, part in grouped(at_end(courses), "network")]
     all_solve = at_end(courses).groupby("network")["test_accuracy"].min().min() >= SOLVED
     learn = "Every network learns the task" if all_solve else "Some networks fail to learn the task"
-    return f"{learn}: after training, mean accuracy is {listed(found)}."
+    return f"{learn}: mean accuracy is {listed(found)}."
 
 
 @chart("Lines: means over the seeds; bands: their range; dotted: 1")

@@ -180,7 +180,7 @@ def speed_of_gate(table: pd.DataFrame) -> Figure:
 def gate_at_its_smallest(table: pd.DataFrame) -> str:
     """How many times as fast as the dense pass the sparse ones are at the longest T and the smallest r_on."""
     least, longest = table["open_ratio"].min(), table["length"].max()
-    return f"At T = {longest:,} and r_on = {least:g} {_at_longest(table, least)}."
+    return f"At T = {longest:,}, r_on = {least:g}, {_at_longest(table, least).replace(' times and ', ' and ')}."
 
 
 def unskipped(table: pd.DataFrame) -> str:
