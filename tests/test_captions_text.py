@@ -5,8 +5,10 @@ import math
 import pandas as pd
 import pytest
 
-from rnnreport.claims.text import judging
+from rnnreport.claims.text import ON_THE_WAY, judging
 from rnnreport.experiments import text as experiments
+from rnnreport.experiments.text_recipes import LONGER_THAN_OTHERS, RECIPES
+from rnnreport.experiments.text_recipes import REPORTED as ACCURACIES
 from rnnreport.figures import text as drawn
 from rnnreport.figures import text_tables as tables
 
@@ -46,10 +48,11 @@ def long_training():
 
 def test_the_long_training_is_told_beside_the_report():
     assert drawn.long_accuracy(long_training(), REPORTED) == (
-        "After 90 steps the accuracy is 0.650 on training batches and 0.500 on held-out text; the report gives 0.6."
+        "After 90 steps the network guesses 65.0% of characters right in training batches and 50.0% in held-out text; "
+        "the report gives 60%."
     )
     assert drawn.long_accuracy(long_training().drop(columns="held_out_accuracy"), []) == (
-        "After 90 steps the accuracy is 0.650 on training batches."
+        "After 90 steps the network guesses 65.0% of characters right in training batches."
     )
     assert drawn.other_trainings(long_training(), REPORTED) == (
         "more seeds: 0.520 to 0.530 after 10 steps, with 2 seeds; the longest training has 0.510 by then. "
@@ -67,6 +70,10 @@ def test_the_long_training_is_told_beside_the_report():
     assert tables.ahead(long_training(), REPORTED) == (
         "Our accuracy on training batches differs from the report's by +0.010 to +0.050."
     )
+
+
+def test_the_way_there_is_the_report_s_but_for_the_end():
+    assert [*ON_THE_WAY.items()] == [*ACCURACIES[:-1]]
 
 
 def test_the_table_beside_the_report_has_its_steps_and_the_range_of_other_seeds():
@@ -179,13 +186,20 @@ def test_newlines_of_samples_are_counted_on_both_sides():
     assert beside["network"].tolist() == ["the report's", "ours", "ours"] * 2
 
 
+def test_samples_are_told_by_the_first_and_the_last():
+    table = pd.DataFrame({"step": [4, 4, 8, 12], "accuracy": 0.5, "text": [" a\n", "b", "c", "the d"]})
+    assert tables.answer_samples(table) == (
+        "Always taking the likeliest character, the network writes “␣a⏎” after 4 steps and “the d” after 12 steps."
+    )
+    assert tables.answer_samples(table[:2]).endswith("writes “␣a⏎” after 4 steps.")
+
+
 def test_the_most_newlines_at_any_step():
     rows = [(0, 0, 0.01, 0.02, 0.05, 0), (0, 1, 0.01, 0.06, 0.01, 0), (9, 0, 0.01, 0, 0, 0.06)]
     habits = pd.DataFrame(rows, columns=["step", "seed", "newlines", "newlines_greedy", "zero_state", "after_first"])
-    assert drawn.most_newlines(habits.assign(run="a")) == (
+    assert drawn.kinds_of_newlines(habits, 0.017).endswith(
         "The probability of a newline is at most 3.0% at a zero state, 6.0% one character later."
     )
-    assert drawn.kinds_of_newlines(habits, 0.017).endswith(drawn.most_newlines(habits))
     assert drawn.answer_newlines(habits, 0.017) == (
         "Up to step 9 at most 4.0% of what the network writes, at temperature 1 or greedily, is newlines; the book has "
         "1.7%."
@@ -298,7 +312,7 @@ def test_ways_are_told_by_the_least_and_the_most_diverse():
 def recipes():
     rows = [
         ("the course's", 0, 500, 7, 90.0, 0.5, 2.0, 1.9), ("the course's", 0, 10, 7, 0.5, 0.4, 2.5, 2.4),
-        ("two", 0, 10, 7, 1.0, 0.6, 1.9, 1.8), ("two", 1, 10, 9, 2.0, 0.6, 1.9, 1.7),
+        ("high rate", 0, 10, 7, 1.0, 0.6, 1.9, 1.8), ("high rate", 1, 10, 9, 2.0, 0.6, 1.9, 1.7),
     ]  # fmt: skip
     columns = ["recipe", "seed", "steps", "parameters", "minutes", "accuracy", "window_bits", "held_out_bits"]
     return pd.DataFrame(rows, columns=columns)
@@ -311,8 +325,8 @@ def others():
 
 def test_the_best_recipe_is_told_beside_the_course_s():
     assert drawn.best_recipe(recipes(), others()) == (
-        "The recipe “two” needs the fewest bits per held-out character, 1.750 after 1.5 minutes; “the course's” needs "
-        "1.900 after 90.0 minutes."
+        "The recipe “high rate” needs the fewest bits per held-out character, 1.750 after 1.5 minutes; “the course's” "
+        "needs 1.900 after 90.0 minutes."
     )
     assert drawn.best_recipe(recipes()[:2], others()) == (
         "The recipe “the course's” needs the fewest bits per held-out character, 1.900 after 90.0 minutes."
@@ -321,10 +335,11 @@ def test_the_best_recipe_is_told_beside_the_course_s():
 
 def test_a_table_of_recipes_has_a_row_for_each_with_the_range_of_its_seeds_then_the_best_of_the_others():
     table = tables.recipe_table(recipes(), others())
-    assert table.index.tolist() == ["the course's", "the course's", "two", "Markov, order 1", "xz"]
-    assert table.iloc[0].tolist() == ["500", "1.900", "2.000", "90.0", "0.500", "1"]
-    assert table.iloc[2].tolist() == ["10", "1.750 (1.700 to 1.800)", "1.900", "1.5 (1.0 to 2.0)", "0.600", "2"]
-    assert table.iloc[4].tolist() == ["", "2.100", "", "", "", ""]
+    assert table.index.tolist() == ["the course's", "the course's", "high rate", "Markov, order 1", "xz"]
+    assert table["steps"].tolist() == ["10", "500", "10", "", ""]
+    assert table.iloc[1].tolist() == ["", "500", "1.900", "2.000", "90.0", "0.500", "1"]
+    assert table.iloc[2].tolist()[1:] == ["10", "1.750 (1.700 to 1.800)", "1.900", "1.5 (1.0 to 2.0)", "0.600", "2"]
+    assert table.iloc[4].tolist() == ["", "", "2.100", "", "", "", ""]
     assert tables.without_networks(recipes(), others()) == (
         "Per character of held-out text the networks need 1.75 to 2.40 bits, the best Markov model 2.50, and "
         "compressors 2.10."
@@ -336,17 +351,34 @@ def test_a_table_of_recipes_has_a_row_for_each_with_the_range_of_its_seeds_then_
 
 def test_what_a_change_adds_is_told_beside_what_it_changes():
     assert tables.one_at_a_time(recipes()) == ""
-    names = ["the course's", "the course's", "state carried", "high rate"]
+    names = ["high rate", "the course's", "state carried", "high rate"]
     table = recipes().assign(recipe=names)
     assert tables.one_at_a_time(table) == (
-        "Change in bits per held-out character: state carried −0.60 (compared with “the course's”); high rate −0.10 "
-        "(compared with “state carried”)."
+        "Change in bits per held-out character: “state carried” −0.60 (compared with “the course's”); “high rate” "
+        "−0.10 (compared with “state carried”)."
     )
+    told = tables.recipe_table(table, others()[:0])
+    assert told.index.tolist() == ["the course's", "state carried", "high rate", "high rate"]  # in the recipes' order
+    assert told["what it changes"].tolist()[:3] == [
+        "",
+        "as “the course's”, but each batch starts from the last one's states",
+        "as “state carried”, but rate 0.016, falling along a cosine",
+    ]
+    longer = table.assign(recipe=["one layer", "the course's", "five minutes", "high rate"])
+    assert tables.one_at_a_time(longer) == ""  # more steps are more than one change
+
+
+def test_every_recipe_but_the_course_s_says_what_it_changes():
+    assert [name for name in RECIPES if "five minutes" in name] == [*LONGER_THAN_OTHERS]
+    first, *rest = RECIPES
+    assert [*tables.CHANGES] == rest
+    assert {of for of, _ in tables.CHANGES.values()} <= {*RECIPES}
+    assert RECIPES[first] == {}
 
 
 def test_recipes_on_a_text_too_short_to_hold_out_have_their_training_alone():
     found = recipes().assign(window_bits=math.nan, held_out_bits=math.nan)
-    assert tables.recipe_table(found, others()[:0]).iloc[0].tolist() == ["500", "", "", "90.0", "0.500", "1"]
+    assert tables.recipe_table(found, others()[:0]).iloc[1].tolist() == ["", "500", "", "", "90.0", "0.500", "1"]
     assert tables.without_networks(found, others()[:0]) == "The text is too short to hold any of it out."
     assert tables.sizes_and_orders(found, others()[:0]) == "The networks have 7 to 9 parameters."
 
@@ -375,6 +407,6 @@ def test_of_another_text_nothing_is_judged():
 def test_the_text_is_told_and_never_markup(book, says):
     corpus = experiments.corpora.Corpus("mine", "<mine>", "to be or not to be. " * 5_000, book, "A <b> was cut.")
     html = experiments.about(corpus, corpus.windows(8))
-    assert "<strong>&lt;mine&gt;</strong>. 100,000 characters, of which 8 different ones; 5.0% of the text" in html
+    assert "Text: <strong>&lt;mine&gt;</strong></summary><p>100,000 characters, of which 8 different ones; 5.0%" in html
     assert "A &lt;b&gt; was cut." in html
     assert ("This is not the report's book." in html) == bool(says)

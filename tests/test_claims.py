@@ -510,7 +510,12 @@ CASES = [
     ("fig4", [text([math.nan, 3.0], [math.nan, 0.2], every=2_000)], None, "It takes more than one recorded step."),
     ("text-068", [long_text({100_000: 0.67, 400_000: 0.681, 500_000: 0.69})], True,
      "After 500,000 steps the accuracy on training batches is 0.690 (the claim's range: 0.66 to 0.70); 0.68 is reached "
-     "for the first time at step 400,000. On held-out text it is 0.600."),
+     "for the first time at step 400,000. On held-out text it is 0.600. The claim is about the end: after 100,000 "
+     "steps it is 0.670 in training, 0.59 in the report."),
+    ("text-068", [long_text({50_000: 0.66, 100_000: 0.67, 500_000: 0.68})], True,
+     "After 500,000 steps the accuracy on training batches is 0.680 (the claim's range: 0.66 to 0.70); 0.68 is reached "
+     "for the first time at step 500,000. On held-out text it is 0.600. The claim is about the end: after 50,000 and "
+     "100,000 steps it is 0.660 and 0.670 in training, 0.57 and 0.59 in the report."),
     ("text-068", [long_text({400_000: 0.68, 500_000: 0.70})], True),
     ("text-068", [long_text({500_000: 0.66})], True,
      "After 500,000 steps the accuracy on training batches is 0.660 (the claim's range: 0.66 to 0.70); 0.68 is never "

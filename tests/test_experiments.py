@@ -1381,7 +1381,7 @@ def test_what_is_read_off_the_kept_trainings_goes_with_the_record(chapter_4_many
     assert part["course's recipe"]["accuracy"].item() == long[0].table["accuracy"].iloc[-1]
     assert set(part["copied"]["text"]) == {"held-out text itself", "written after 2 steps", "written after 4 steps"}
     assert part["copied"]["share"].between(0, 1).all()
-    assert set(part["cells"]["network"]) == {text_recipes.READER, text_recipes.CARRIER}
+    assert set(part["cells"]["network"]) == {text_recipes.READER, text_recipes.RECIPE_OF_SHORT}
     assert part["cells"]["held_out"].abs().max() <= 1
     markov = part["others"].dropna(subset=["order"])
     assert markov["order"].tolist() == list(range(9))

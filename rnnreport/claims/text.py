@@ -14,7 +14,9 @@ from rnnreport.claims import verdicts
 from rnnreport.claims.evidence import at_last_step, of_seeds
 from rnnreport.claims.verdicts import CannotTellError, Finding, Verdict, predicate
 from rnnreport.intervals import digits_beside
-from rnnreport.words import counted, from_to, percent
+from rnnreport.words import counted, from_to, listed, percent
+
+ON_THE_WAY = {50_000: 0.57, 100_000: 0.59, 200_000: 0.61}  # the report's accuracies before the last, by step
 
 
 def judging(is_report_book: bool) -> Callable[..., Verdict | Markdown]:
@@ -38,11 +40,17 @@ def text_068(table: pd.DataFrame) -> Finding:
     reached = table.loc[table["accuracy"] >= 0.68, "step"]
     when = f"0.68 is reached for the first time at step {reached.min():,}" if len(reached) else "0.68 is never reached"
     digits = max(digits_beside(ends["accuracy"], end, 3) for end in (0.66, 0.68, 0.70))
+    by_step, way = table.dropna(subset=["accuracy"]).groupby("step")["accuracy"], ""
+    if there := {at: theirs for at, theirs in ON_THE_WAY.items() if at in by_step.groups}:
+        ours = listed([from_to(by_step.get_group(at), ".3f") for at in there])
+        steps, theirs = listed([f"{at:,}" for at in there]), listed([*map(str, there.values())])
+        way = f" The claim is about the end: after {steps} steps it is {ours} in training, {theirs} in the report."
     held_out = ends.get("held_out_accuracy", pd.Series(dtype=float)).dropna()
     return bool(ends["accuracy"].between(0.66, 0.70).all()), (
         f"After {step:,} steps the accuracy on training batches is {from_to(ends['accuracy'], f'.{digits}f')} (the "
         f"claim's range: 0.66 to 0.70); {when}."
         + (f" On held-out text it is {from_to(held_out, '.3f')}." if len(held_out) else "")
+        + way
     )
 
 

@@ -35,9 +35,10 @@ def about(corpus: corpora.Corpus, windows: Windows) -> str:
     """A description of the text, as HTML."""
     held_out = int(windows.held_out.sum()) / len(corpus.text)
     described = (
-        f"<p>Text: <strong>{in_html(corpus.source)}</strong>. {len(corpus.text):,} characters, of which "
+        f'<details class="more"><summary>Text: <strong>{in_html(corpus.source)}</strong></summary><p>'
+        f"{len(corpus.text):,} characters, of which "
         f"{len(corpus.vocabulary):,} different ones; {held_out:.1%} of the text, in blocks spread over the whole, is "
-        f"held out: no training window touches it. {in_html(corpus.changes)}</p>"
+        f"held out: no training window touches it. {in_html(corpus.changes)}</p></details>"
     )
     if corpus.is_report_book:
         return described

@@ -13,7 +13,7 @@ import yaml
 
 from rnnreport import checksums, corpora
 from rnnreport.experiments import learned, recorded
-from rnnreport.experiments.text_recipes import CARRIER, COPIERS, READER, READER_STEP, sample_steps
+from rnnreport.experiments.text_recipes import COPIERS, READER, READER_STEP, RECIPE_OF_SHORT, sample_steps
 from rnnreport.experiments.text_run import TextRun
 from rnnreport.experiments.text_training import snapshot
 from rnnreport.models import CharLSTM
@@ -108,7 +108,7 @@ def networks(p: TextParameters, corpus: corpora.Corpus, live: Run) -> Networks:
         reader = run.configuration.steps if reader is None else reader
         return Network(run, kept_models(run, corpus), looked_at, reader, name, "recorded")
 
-    return Networks(ours, stored(p.long_folder, READER, COPIERS, READER_STEP), stored(p.short_folder, CARRIER))
+    return Networks(ours, stored(p.long_folder, READER, COPIERS, READER_STEP), stored(p.short_folder, RECIPE_OF_SHORT))
 
 
 def origin_of(*sources: Network) -> str:
@@ -296,6 +296,7 @@ def followed(
     table = read_off(record, "cells", readers, lambda: tracked(models, windows, corpus))
     if table.empty:
         return table
+    table["network"] = table["network"].map(dict(zip(table["network"].unique(), models)))  # a record may be older
     sizes = table["network"].map({name: model.lstm.hidden_size for name, model in models.items()})
     return table.assign(layer=table["unit"] // sizes + 1, place=table["unit"] % sizes)
 
@@ -392,8 +393,8 @@ def writers(found: Networks, bits: pd.DataFrame) -> tuple[dict[str, CharLSTM], d
     models = {f"{step:,} steps": main.models[step] for step in steps}
     held_out = {f"{step:,.0f} steps": value for step, value in zip(bits["step"], bits["held_out"])}
     if found.short:
-        models[CARRIER] = found.short.last
-        held_out[CARRIER] = found.short.run.table["held_out_bits"].iloc[-1]
+        models[RECIPE_OF_SHORT] = found.short.last
+        held_out[RECIPE_OF_SHORT] = found.short.run.table["held_out_bits"].iloc[-1]
     return models, {
         name: f"{held_out[name]:.2f} bits per character of held-out text" for name in models if name in held_out
     }

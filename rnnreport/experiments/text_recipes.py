@@ -44,10 +44,10 @@ LONGER_THAN_OTHERS: tuple[RecipeName, ...] = (
     "five minutes, no dropout",
     "five minutes, nothing carried",
 )
-# The report's accuracies during training; the steps of the kept long training that are examined; the readers' names.
+# The report's accuracies during training; the steps of the kept long training that are examined; the reader's name.
 REPORTED = ((50_000, 0.57), (100_000, 0.59), (200_000, 0.61), (500_000, 0.68))
 COPIERS, READER_STEP = (2_000, 50_000, 500_000), 50_000
-READER, CARRIER = "the course's, 50,000 steps", "one layer, five minutes"
+READER = "the course's, 50,000 steps"
 
 
 def sample_steps(steps: int) -> list[int]:

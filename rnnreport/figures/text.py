@@ -37,7 +37,7 @@ FONTS = ["DejaVu Sans Mono", "DejaVu Sans"]  # which Matplotlib brings
 LEAST = math.log(2)  # nats that a wrong guess costs at least
 
 
-@chart("Bands: 95% intervals of the mean")
+@chart("With several seeds, bands: 95% intervals of the mean")
 def curves_of_first_steps(table: pd.DataFrame) -> Figure:
     """Figure 4: loss and accuracy over the steps, on the training batches and on held-out text."""
     figure, (left, right) = new(2, figsize=(7.4, 3.1))
@@ -116,7 +116,7 @@ def long_training(table: pd.DataFrame, reported: Sequence[tuple[int, float]]) ->
     table: columns training (a name), step, seed, accuracy and held_out_accuracy; reported: (step, accuracy) as the
     report gives them.
     """
-    figure, ax = new(figsize=(7.0, 3.6))
+    figure, ax = new(figsize=(7.0, 3.1))
     labels, last = [], table["step"].max()
     groups = table.groupby("training", sort=False)
     for colour, (name, table) in zip((LSTM, SEQUENCE[1], SEQUENCE[0]), groups):
@@ -138,10 +138,10 @@ def long_training(table: pd.DataFrame, reported: Sequence[tuple[int, float]]) ->
 def long_accuracy(table: pd.DataFrame, reported: Sequence[tuple[int, float]]) -> str:
     """The accuracies at the end of the longest training."""
     (end,) = at_end(table).head(1).to_dict("records")
-    theirs = [f"; the report gives {accuracy}" for step, accuracy in reported if step == end["step"]]
-    held_out = f" and {end['held_out_accuracy']:.3f} on held-out text" if "held_out_accuracy" in end else ""
-    accuracy = f"the accuracy is {end['accuracy']:.3f} on training batches"
-    return f"After {end['step']:,} steps {accuracy}{held_out}{''.join(theirs)}."
+    theirs = [f"; the report gives {accuracy:.0%}" for step, accuracy in reported if step == end["step"]]
+    held_out = f" and {end['held_out_accuracy']:.1%} in held-out text" if "held_out_accuracy" in end else ""
+    right = f"guesses {end['accuracy']:.1%} of characters right in training batches{held_out}"
+    return f"After {end['step']:,} steps the network {right}{''.join(theirs)}."
 
 
 def other_trainings(table: pd.DataFrame, reported: Sequence[tuple[int, float]]) -> str:
@@ -176,7 +176,7 @@ def bound(table: pd.DataFrame, reported: tuple[float, float]) -> Figure:
 
     table: columns training (a name), accuracy and loss; reported: accuracy and loss.
     """
-    figure, ax = new(figsize=(6.4, 3.6))
+    figure, ax = new(figsize=(6.4, 3.0))
     line = np.array([0.0, 1.0])
     ax.plot(line, (1 - line) * LEAST, color=GUIDE, lw=1.2)
     ax.fill_between(line, 0, (1 - line) * LEAST, color=GUIDE, alpha=0.15, lw=0)
@@ -273,7 +273,7 @@ def memory_of_the_book(table: pd.DataFrame) -> Figure:
     table: columns step, training, held_out; step 0 is left out.
     """
     table = table[table["step"] > 0]
-    figure, ax = new(figsize=(6.4, 3.2))
+    figure, ax = new(figsize=(6.4, 2.8))
     for column, name, colour in (("training", "training text", LSTM), ("held_out", "held-out text", HELD_OUT)):
         ax.plot(table["step"], table[column], "o-", color=colour, ms=4)
         end_label(ax, table["step"].iloc[-1], table[column].iloc[-1], name, colour)
@@ -385,7 +385,7 @@ def over_training(table: pd.DataFrame, columns: Mapping[str, str], levels: Mappi
 
     table: columns step (0 is drawn at the left end), seed and the columns; columns: their names on the page.
     """
-    figure, ax = new(figsize=(6.8, 3.4))
+    figure, ax = new(figsize=(6.8, 3.0))
     steps = sorted(table["step"].unique())
     zero = steps[1] / 3 if steps[0] == 0 and len(steps) > 1 else 1
     labels = []
@@ -432,21 +432,14 @@ def answer_newlines(table: pd.DataFrame, in_book: float) -> str:
     )
 
 
-def most_newlines(table: pd.DataFrame) -> str:
-    """How likely a newline is at a zero state and after it, at most."""
-    most = table.groupby("step")[["zero_state", "after_first"]].mean().max()
-    return (
-        f"The probability of a newline is at most {most['zero_state']:.1%} at a zero state, {most['after_first']:.1%} "
-        "one character later."
-    )
-
-
 def kinds_of_newlines(table: pd.DataFrame, in_book: float) -> str:
-    """What the lines of the figure are."""
+    """What the lines of the figure are, and how likely a newline is at a zero state and after it, at most."""
+    most = table.groupby("step")[["zero_state", "after_first"]].mean().max()
     return (
         "Written: the share in texts drawn at temperature 1; greedy: in samples of 30 characters, the likeliest each "
         "time. Zero state: the probability before any character has been read; the last line: after one, averaged over "
-        f"all. {most_newlines(table)}"
+        f"all. The probability of a newline is at most {most['zero_state']:.1%} at a zero state, "
+        f"{most['after_first']:.1%} one character later."
     )
 
 

@@ -89,6 +89,13 @@ def samples_differ(table: pd.DataFrame) -> str:
     )
 
 
+def answer_samples(table: pd.DataFrame) -> str:
+    """A sample after the first steps and one after the last."""
+    rows = table.drop_duplicates("step").iloc[[0, -1][: table["step"].nunique()]]
+    told = [f"“{_ends_seen(text)}” after {step:,} steps" for step, text in zip(rows["step"], rows["text"])]
+    return f"Always taking the likeliest character, the network writes {listed(told)}."
+
+
 def samples_beside(table: pd.DataFrame) -> pd.DataFrame:
     """The report's samples above ours. table: columns step, reported_accuracy, reported, accuracy, text."""
     rows = []
@@ -109,7 +116,7 @@ def newlines_beside(table: pd.DataFrame) -> str:
 
 
 def recipe_table(table: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
-    """What recipes cost and reach, means over the seeds with their range; then the best Markov model and compressors.
+    """What recipes change, cost and reach, means over the seeds with their range; then the best of the other models.
 
     table: columns recipe, seed, steps, minutes, accuracy, window_bits, held_out_bits; others: model, order, bits.
     """
@@ -126,9 +133,12 @@ def recipe_table(table: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
         "minutes": ("minutes", ".1f"),
         "accuracy": ("training accuracy", ".3f"),
     }
+    places = table["recipe"].map({name: place for place, name in enumerate(CHANGES)}).fillna(-1)  # the course's first
+    table = table.assign(place=places).sort_values(["place", "steps"], kind="stable")
     rows = [
         {
             "recipe": name,
+            "what it changes": "as “{}”, but {}".format(*CHANGES[name]) if name in CHANGES else "",
             "steps": f"{steps:,}",
             **{title: spread(part[column], form) for column, (title, form) in columns.items()},
             "seeds": f"{part['seed'].nunique()}",
@@ -156,12 +166,19 @@ def without_networks(table: pd.DataFrame, others: pd.DataFrame) -> str:
     )
 
 
-# Recipes that change one thing of another.
+# What a recipe has in common with another, and what it changes of that.
 CHANGES = {
-    "the course's": ["state carried"],
-    "state carried": ["high rate"],
-    "high rate": ["longer windows"],
-    "longer windows": ["one layer", "forget bias 1", "dropout 0.1", "tied weights"],
+    "state carried": ("the course's", "each batch starts from the last one's states"),
+    "high rate": ("state carried", "rate 0.016, falling along a cosine"),
+    "high rate, nothing carried": ("the course's", "rate 0.016, falling along a cosine"),
+    "longer windows": ("high rate", "60 characters a window, 16 windows a step"),
+    "forget bias 1": ("longer windows", "forget bias 1 at the start"),
+    "dropout 0.1": ("longer windows", "dropout 0.1"),
+    "tied weights": ("longer windows", "input and output share weights, 120 units a layer"),
+    "one layer": ("longer windows", "one layer of 204 units"),
+    "five minutes": ("one layer", "dropout 0.2, more steps"),
+    "five minutes, no dropout": ("one layer", "more steps"),
+    "five minutes, nothing carried": ("high rate, nothing carried", "one layer, 32 windows a step, dropout 0.1"),
 }
 
 
@@ -169,11 +186,11 @@ def one_at_a_time(table: pd.DataFrame) -> str:
     """What each change adds to the bits per held-out character. table: of :func:`recipe_table`."""
     shortest = table.dropna(subset=["held_out_bits"]).sort_values("steps").drop_duplicates("recipe")
     bits = shortest.set_index("recipe")["held_out_bits"]
-    told = [
-        f"{', '.join(f'{name} {bits[name] - bits[before]:+.2f}' for name in names)} (compared with “{before}”)"
-        for before, names in CHANGES.items()
-        if {before, *names} <= {*bits.index}
-    ]
+    told, tried = [], [name for name in bits.index if "five minutes" not in name]  # those train for longer
+    for before in dict.fromkeys(of for of, _ in CHANGES.values() if of in tried):
+        names = [name for name, (of, _) in CHANGES.items() if of == before and name in tried]
+        added = ", ".join(f"“{name}” {bits[name] - bits[before]:+.2f}" for name in names)
+        told += [f"{added} (compared with “{before}”)"] * bool(names)
     return f"Change in bits per held-out character: {'; '.join(told)}.".replace(" -", " −") if told else ""
 
 
