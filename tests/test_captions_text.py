@@ -361,8 +361,8 @@ def test_what_a_change_adds_is_told_beside_what_it_changes():
     assert told.index.tolist() == ["the course's", "state carried", "high rate", "high rate"]  # in the recipes' order
     assert told["what it changes"].tolist()[:3] == [
         "",
-        "as “the course's”, but each batch starts from the last one's states",
-        "as “state carried”, but rate 0.016, falling along a cosine",
+        "the course's + states kept between batches",
+        "state carried + rate 0.016, along a cosine",
     ]
     longer = table.assign(recipe=["one layer", "the course's", "five minutes", "high rate"])
     assert tables.one_at_a_time(longer) == ""  # more steps are more than one change

@@ -41,9 +41,8 @@ def copied(table: pd.DataFrame) -> pd.DataFrame:
     """Shares of stretches that stand in the training text, by their length. table: columns text, length, share."""
     shares = table.pivot(index="text", columns="length", values="share").loc[table["text"].unique()]
     shares.columns = [f"{length} characters" for length in shares]
-    return shares.map(lambda share: "" if math.isnan(share) else f"{share:.1%}").rename_axis(
-        "share found in training text"
-    )
+    shares.index.name = "share found in training text"
+    return shares.map(lambda share: "" if math.isnan(share) else f"{share:.1%}")
 
 
 def copied_more(table: pd.DataFrame) -> str:
@@ -138,7 +137,7 @@ def recipe_table(table: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
     rows = [
         {
             "recipe": name,
-            "what it changes": "as “{}”, but {}".format(*CHANGES[name]) if name in CHANGES else "",
+            "what it changes": " + ".join(CHANGES.get(str(name), ())),
             "steps": f"{steps:,}",
             **{title: spread(part[column], form) for column, (title, form) in columns.items()},
             "seeds": f"{part['seed'].nunique()}",
@@ -166,15 +165,15 @@ def without_networks(table: pd.DataFrame, others: pd.DataFrame) -> str:
     )
 
 
-# What a recipe has in common with another, and what it changes of that.
+# The recipe that each starts from, and what it changes of that.
 CHANGES = {
-    "state carried": ("the course's", "each batch starts from the last one's states"),
-    "high rate": ("state carried", "rate 0.016, falling along a cosine"),
-    "high rate, nothing carried": ("the course's", "rate 0.016, falling along a cosine"),
-    "longer windows": ("high rate", "60 characters a window, 16 windows a step"),
-    "forget bias 1": ("longer windows", "forget bias 1 at the start"),
+    "state carried": ("the course's", "states kept between batches"),
+    "high rate": ("state carried", "rate 0.016, along a cosine"),
+    "high rate, nothing carried": ("the course's", "rate 0.016, along a cosine"),
+    "longer windows": ("high rate", "windows of 60, 16 a step"),
+    "forget bias 1": ("longer windows", "forget bias 1"),
     "dropout 0.1": ("longer windows", "dropout 0.1"),
-    "tied weights": ("longer windows", "input and output share weights, 120 units a layer"),
+    "tied weights": ("longer windows", "weights tied, 120 units"),
     "one layer": ("longer windows", "one layer of 204 units"),
     "five minutes": ("one layer", "dropout 0.2, more steps"),
     "five minutes, no dropout": ("one layer", "more steps"),
