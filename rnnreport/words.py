@@ -11,7 +11,7 @@ if TYPE_CHECKING:  # the command line uses this module, without pandas
 NAMES = {
     "rnn": "RNN",
     "lstm": "LSTM",
-    "temporal-gate": "LSTM with temporal gate",
+    "temporal-gate": "gated LSTM",
     "sgd": "SGD",
     "nesterov": "Nesterov",
     "rmsprop": "RMSprop",

@@ -167,8 +167,8 @@ def test_the_climb_is_told_by_the_longest_palindromes_solved():
     assert trained.steps_and_minutes(climbs()) == (
         "Solved: 99% of fresh palindromes are right at a measurement; where too many seeds had failed, the others were "
         "not run. LSTM with plain: T = 10 0 of 2 seeds; LSTM with better: T = 10 2 of 2 seeds in 50 to 51 steps, "
-        "T = 20 0 of 2 seeds; LSTM with temporal gate: T = 10 2 of 2 seeds in 50 to 51 steps, T = 20 2 of 2 seeds in "
-        "50 to 51 steps. Minutes of one core for a training at T = 20: LSTM 1.0, LSTM with temporal gate 1.0."
+        "T = 20 0 of 2 seeds; gated LSTM: T = 10 2 of 2 seeds in 50 to 51 steps, T = 20 2 of 2 seeds in "
+        "50 to 51 steps. Minutes of one core for a training at T = 20: LSTM 1.0, gated LSTM 1.0."
     )
 
 

@@ -800,7 +800,7 @@ def test_lengths_that_were_not_solved_are_crosses_above_the_budget():
     assert [len(line.get_xdata()) for line in crosses] == [2, 2, 2]
     assert all((line.get_ydata() > 1_500).all() for line in crosses)
     medians = {line.get_label(): line.get_color() for line in ax.lines if not line.get_label().startswith("_")}
-    assert set(medians) == {"LSTM, plain", "LSTM, better", "LSTM with temporal gate"}
+    assert set(medians) == {"LSTM, plain", "LSTM, better", "gated LSTM"}
     assert len(set(medians.values())) == 3
 
 

@@ -32,7 +32,6 @@ from rnnreport.figures import (
 from rnnreport.intervals import in_words, interval
 from rnnreport.words import at_end, grouped, percent, spread
 
-NETWORKS = {"lstm": "LSTM", "temporal-gate": "gated LSTM"}
 # What the gates on the noise bursts are called on the page, and their colours: the LSTM's for none.
 BURST_NAMES = {
     "none": "LSTM",
@@ -63,14 +62,14 @@ def race(table: pd.DataFrame) -> Figure:
         table.groupby("length"), 2.8, 2.7, 1.4, "T = {}".format, ylabel="accuracy on fresh palindromes"
     )
     for ax, _, rows in axes:
-        curves(rows, "model", colours=COLOURS, names=NETWORKS, ax=ax)
+        curves(rows, "model", colours=COLOURS, names=NAMES, ax=ax)
     return figure
 
 
 def raced(table: pd.DataFrame) -> str:
     """The accuracy of both networks at the longest T after the last step."""
     last = at_end(table, length=table["length"].max())
-    found = [f"{spread(rows['test_accuracy'])} for the {NETWORKS[model]}" for model, rows in grouped(last, "model")]
+    found = [f"{spread(rows['test_accuracy'])} for the {NAMES[model]}" for model, rows in grouped(last, "model")]
     return f"After {last['step'].iloc[0]:,} steps at T = {last['length'].iloc[0]}, accuracy is {words.listed(found)}."
 
 
@@ -296,9 +295,9 @@ def sine_waves(table: pd.DataFrame) -> Figure:
     panels = dict(grouped(table, "sampling"))
     figure, axes = new(1, len(panels), squeeze=False, figsize=(7.0, 2.1 * len(panels) + 0.3))
     for ax, (sampling, rows) in zip(axes[:, 0], panels.items()):
-        curves(rows, "model", ax=ax, colours=COLOURS, names=NETWORKS, chance=0.5, ylim=(0.45, 1.02))
+        curves(rows, "model", ax=ax, colours=COLOURS, names=NAMES, chance=0.5, ylim=(0.45, 1.02))
         for model, level in PUBLISHED[sampling].items():
-            label = f"{NETWORKS[model]}, published"
+            label = f"{NAMES[model]}, published"
             ax.axhline(level, color=COLOURS[model], ls=(0, (1, 2)), lw=1.2, label=label)
         ax.set(xlabel="updates", ylabel="accuracy on fresh waves", title=f"{sampling}: {SAMPLED[sampling]}")
     legend_below(figure)
@@ -338,7 +337,7 @@ def beside_the_paper(table: pd.DataFrame) -> str:
     """The accuracies with their intervals, and what as many updates as the paper's would cost."""
     found = []
     for sampling, rows in grouped(table, "sampling"):
-        accuracies = ", ".join(f"{NETWORKS[model]} {spread(part)}" for model, part in _ends(rows))
+        accuracies = ", ".join(f"{NAMES[model]} {spread(part)}" for model, part in _ends(rows))
         found.append(f"{sampling}, {rows['step'].max():,} updates: {accuracies}")
     last = table[table["step"] == table["steps"]]
     hours = (last["seconds"] / last["steps"]).sum() * PUBLISHED_UPDATES / 3600
@@ -357,9 +356,7 @@ def adding(table: pd.DataFrame) -> Figure:
     table: columns model, step, seed and test_loss.
     """
     figure, ax = new(figsize=(7.0, 2.9))
-    curves(
-        table, "model", "test_loss", ax=ax, colours=COLOURS, names=NETWORKS, chance=None, ylim=(0, 0.22), share=False
-    )
+    curves(table, "model", "test_loss", ax=ax, colours=COLOURS, names=NAMES, chance=None, ylim=(0, 0.22), share=False)
     ax.axhline(1 / 6, color=GUIDE, ls=":", lw=1)
     ax.set(ylabel="mean squared error")
     return figure
@@ -368,7 +365,7 @@ def adding(table: pd.DataFrame) -> Figure:
 def off_by(table: pd.DataFrame) -> str:
     """The mean squared error at the end, mean and range over the seeds."""
     found = [
-        f"{rows['test_loss'].mean():.3f} ({words.from_to(rows['test_loss'], '.3f')}) for the {NETWORKS[model]}"
+        f"{rows['test_loss'].mean():.3f} ({words.from_to(rows['test_loss'], '.3f')}) for the {NAMES[model]}"
         for model, rows in grouped(at_end(table), "model")
     ]
     return f"The final error is {words.listed(found)}; always answering 1 gives {1 / 6:.3f}."
