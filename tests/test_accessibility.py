@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from conftest import ROOT, new_page, require
-from test_pages import PAGES, choose
+from test_pages import PAGES, UNFOLD, choose
 
 from rnnreport import vendor
 
@@ -36,6 +36,7 @@ def test_axe_finds_nothing_critical_or_serious(name: str, browser: Browser, site
     page, found = new_page(browser), []
     page.goto((site / f"{name}.html").as_uri())
     page.evaluate("() => window.MathJax?.startup?.promise")
+    page.evaluate(UNFOLD)
     page.add_style_tag(content="* { transition: none !important; }")  # no colour is looked at half way to another
     page.evaluate((modules / "axe-core" / "axe.min.js").read_text("utf-8"))
     look = "(options) => axe.run({ resultTypes: ['violations'], ...options })"

@@ -41,6 +41,11 @@ WITH_WIDGETS = [
 ]
 VISITS = [*product(["file"], PAGES), *product(["http"], [TOC["root"], "book/03_temporal_gate", "search"])]
 
+# Opens the folds in which a widget stands.
+UNFOLD = """() => {
+  for (const fold of document.querySelectorAll("details:has(script[type$='widget-view+json'])")) fold.open = true;
+}"""
+
 # The finding without its figure's name, and what stands after it.
 CAPTION = """caption => {
   const [bold, ...rest] = [...caption.childNodes].filter((node) => node.nodeName !== "DETAILS");
@@ -75,6 +80,7 @@ class Visit:
 
     def go(self, name: str) -> None:
         self.page.goto(f"{self.home}{name}")
+        self.page.evaluate(UNFOLD)
         self.page.wait_for_function(DRAWN)
         self.page.evaluate(TYPESET)
         self.page.wait_for_load_state("networkidle")
