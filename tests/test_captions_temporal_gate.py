@@ -313,6 +313,17 @@ def test_openings_are_in_the_noise_or_in_the_quiet():
     assert trained.openings_left_in_noise(pd.concat([units(0, 1.0), left]), stayed) == [0.0, 1.0]
 
 
+def test_gates_that_start_right_are_told_by_where_they_open_at_the_end():
+    right, left = (units(step, s).assign(start=20.0) for step, s in ((0, 15.5), (10, 1.0)))
+    arrived = pd.DataFrame({"start": [20.0, 20.0, 21.0], "test_accuracy": [0.98, 1.0, 0.5]})
+    assert trained.stayed_in_the_quiet(arrived, pd.concat([right, left, units(10, 1.0)])) == (
+        "Gates that start at the true period open in the quiet alone at first. After training, 100% of their openings are "
+        "in the noise, and 99% of the answers are right: the loss counts answers, not openings."
+    )
+    assert "After training, they still do, and 99%" in trained.stayed_in_the_quiet(arrived, right)
+    assert trained.stayed_in_the_quiet(arrived, units(10, 1.0)) == "", "none starts at the true period"
+
+
 def test_the_network_is_replayed_whose_gates_left_the_noise_most():
     left = pd.concat([units(0, 1.0), units(10, 15.5)])
     stayed = pd.concat([units(0, 1.0), units(10, 2.0)]).assign(start=16.0)

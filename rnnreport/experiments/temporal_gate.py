@@ -291,6 +291,22 @@ def openings_left_in_noise(*gates: pd.DataFrame) -> list[float]:
     return [openings_in_noise(rows[rows["step"] == rows["step"].max()]).iloc[0] for rows in networks]
 
 
+def stayed_in_the_quiet(arrived: pd.DataFrame, gates: pd.DataFrame) -> str:
+    """Whether gates that start right, at the true period and in the quiet, are there at the end; "" if none do.
+
+    arrived: of :func:`arrivals`; gates: of :func:`gates_over_training`.
+    """
+    left = openings_left_in_noise(gates[gates["start"] == BURSTS.period])
+    if not left:
+        return ""
+    right = words.percent(arrived.loc[arrived["start"] == BURSTS.period, "test_accuracy"].mean())
+    end = f"{words.from_to(left, '.0%')} of their openings are in the noise" if max(left) else "they still do"
+    return (
+        f"Gates that start at the true period open in the quiet alone at first. After training, {end}, and {right} of "
+        "the answers are right: the loss counts answers, not openings."
+    )
+
+
 def replayed(sought: pd.DataFrame, drawn: pd.DataFrame) -> dict[str, Any]:
     """The replay of the network whose gates left the noise most, among those that seek the period.
 
