@@ -317,8 +317,8 @@ def test_gates_that_start_right_are_told_by_where_they_open_at_the_end():
     right, left = (units(step, s).assign(start=20.0) for step, s in ((0, 15.5), (10, 1.0)))
     arrived = pd.DataFrame({"start": [20.0, 20.0, 21.0], "test_accuracy": [0.98, 1.0, 0.5]})
     assert trained.stayed_in_the_quiet(arrived, pd.concat([right, left, units(10, 1.0)])) == (
-        "Gates that start at the true period open in the quiet alone at first. After training, 100% of their openings are "
-        "in the noise, and 99% of the answers are right: the loss counts answers, not openings."
+        "Gates that start at the true period open in the quiet alone at first. After training, 100% of their openings "
+        "are in the noise, and 99% of the answers are right: the loss counts answers, not openings."
     )
     assert "After training, they still do, and 99%" in trained.stayed_in_the_quiet(arrived, right)
     assert trained.stayed_in_the_quiet(arrived, units(10, 1.0)) == "", "none starts at the true period"
