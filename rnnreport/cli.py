@@ -27,6 +27,7 @@ from rnnreport.experiments.text_run import TextRun
 from rnnreport.outputs import destination, keep_others
 from rnnreport.parameters import ParameterError, located
 from rnnreport.provenance import PROJECT
+from rnnreport.shown import brief
 from rnnreport.values import read
 
 if TYPE_CHECKING:  # what takes long to import is imported by the commands that need it
@@ -53,7 +54,7 @@ def _experiment(name: str) -> Callable[..., Any]:
     return lambda *arguments: getattr(import_module(f"rnnreport.experiments.{module}"), function)(*arguments)
 
 
-RECORDS: dict[str, Callable[[Any], pd.DataFrame]] = {
+RECORDS: dict[str, Callable[[Any], dict[str, Callable[[], pd.DataFrame]]]] = {
     "02_rnn_versus_lstm": _experiment("rnn_versus_lstm.record"),
     "03_temporal_gate": _experiment("temporal_gate.record"),
     "04_text_generation": _experiment("text.record"),
@@ -306,6 +307,8 @@ def record(
     output: Annotated[
         str | None, typer.Option("-o", "--output", help="A folder, or the file if it ends in .parquet.")
     ] = None,
+    only: Annotated[list[str] | None, typer.Option(help="An experiment; may be given several times.")] = None,
+    add: Annotated[bool, typer.Option("--add", help="Add to the file, such as more seeds of what it has.")] = False,
     workers: Workers = None,
     scheduler: Scheduler = None,
     slurm: Slurm = False,
@@ -320,8 +323,12 @@ def record(
     file = destination(output, build.BUILD / "recorded" / f"{chapter}.parquet", ".parquet", recorded.is_recorded)
     _check_writable(file.parent)
     with locks.alone(file), sweep.on(scheduler, slurm, workers, wait, SLURM_LOGS):
-        table = RECORDS[chapter](build.CHAPTERS[chapter].check(values))
-        runs.write_table(table, file)
+        experiments = RECORDS[chapter](build.CHAPTERS[chapter].check(values))
+        if unknown := set(only or ()) - set(experiments):
+            raise ParameterError(f"{chapter} records no {brief(unknown.pop())}: say {', '.join(experiments)}")
+        before = recorded.read(str(file)) if add else None
+        table = recorded.joined({name: experiments[name] for name in only or experiments})
+        runs.write_table(table if before is None else recorded.added(before, table), file)
     print(f"Recorded: {file}\n`rnnreport run {chapter} -p recorded_file {shlex.quote(str(file))}` shows it")
 
 

@@ -823,6 +823,26 @@ def test_what_a_chapter_shows_as_recorded_is_recorded_by_one_command(
     assert [path.name for path in tmp_path.glob("recorded*")] == ["recorded.parquet"]
 
 
+def test_one_experiment_can_be_recorded_and_seeds_added_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RNNREPORT_RUNS_DIR", str(tmp_path / "runs"))
+    small = {**SMALLEST, "optimizers": ["adam"], "optimizer_steps": 2}
+    words = [word for name, value in small.items() if name != "seeds" for word in ("-p", name, str(value))]
+    asked = ("record", "02_rnn_versus_lstm", "--profile", "quick", *words, "-o", str(tmp_path / "r.parquet"))
+    for seeds in ([0], [1]):
+        assert call(*asked, "-p", "seeds", str(seeds), "--only", "optimizers", "--add", monkeypatch=monkeypatch) == 0
+    table = recorded.read(str(tmp_path / "r.parquet"))
+    assert table is not None
+    assert set(table["experiment"]) == {"optimizers"}
+    assert set(table["seed"]) == {0, 1}
+    before = (tmp_path / "r.parquet").read_bytes()
+    capsys.readouterr()
+    assert call(*asked, "--only", "nonsense", "--add", monkeypatch=monkeypatch) == 2
+    assert "02_rnn_versus_lstm records no 'nonsense': say rates, optimizers, " in capsys.readouterr().err
+    assert (tmp_path / "r.parquet").read_bytes() == before
+
+
 def test_serve_says_where_the_book_is_or_that_there_is_none(tmp_path: Path) -> None:
     script = (
         "import sys, pathlib; from rnnreport import build, cli; build.BUILD = pathlib.Path(sys.argv.pop()); cli.main()"

@@ -607,7 +607,8 @@ def test_the_nearest_middle_tells_clouds_apart():
 
 def test_all_that_is_recorded_comes_back_with_its_origin(chapter_2, in_own_store, monkeypatch, tmp_path):
     monkeypatch.setattr(horizon, "FACTORS", {"digits": horizon.FACTORS["digits"]})
-    table = rnn_versus_lstm.record(chapter_2.model_copy(update={"optimizers": ["adam"], "learning_rates": [0.01]}))
+    p = chapter_2.model_copy(update={"optimizers": ["adam"], "learning_rates": [0.01]})
+    table = recorded.joined(rnn_versus_lstm.record(p))
     write_table(table, tmp_path / "chapter.parquet")
     kept_table = recorded.read(str(tmp_path / "chapter.parquet"))
     names = {"rates", "optimizers", "backends", "horizon", "farther", "decoded", "forget products"}
@@ -627,6 +628,30 @@ def test_all_that_is_recorded_comes_back_with_its_origin(chapter_2, in_own_store
     assert recorded.rows(None, "rates").empty
     assert recorded.rows(None, "rates", lambda: rates) is rates
     assert recorded.read("") is None
+
+
+def recorded_now(experiment, seeds, value):
+    part = pd.DataFrame({"seed": seeds, "value": value})
+    part.attrs["provenance"] = f"recorded: seeds {seeds}"
+    return recorded.joined({experiment: lambda: part})
+
+
+def test_seeds_can_be_added_to_what_is_recorded():
+    both = recorded.added(recorded_now("a", [0, 1], 1.0), recorded_now("a", [1, 2], 2.0))
+    assert both[["seed", "value"]].to_numpy().tolist() == [[0, 1.0], [1, 2.0], [2, 2.0]]
+    origin = recorded.rows(both, "a").attrs["provenance"]
+    assert origin == "recorded: seeds [0, 1] + recorded: seeds [1, 2]"
+
+
+def test_what_is_recorded_anew_replaces_what_was():
+    both = recorded.added(recorded_now("a", [0, 1], 1.0), recorded_now("a", [0, 1], 2.0))
+    assert both["value"].tolist() == [2.0, 2.0]
+    assert recorded.rows(both, "a").attrs["provenance"] == "recorded: seeds [0, 1]"
+
+
+def test_another_experiment_can_be_added():
+    both = recorded.added(recorded_now("a", [0], 1.0), recorded_now("b", [0], 2.0))
+    assert {name: recorded.rows(both, name)["value"].tolist() for name in "ab"} == {"a": [1.0], "b": [2.0]}
 
 
 def test_a_record_that_is_none_is_refused_in_a_sentence(chapter_2, tmp_path):
@@ -921,7 +946,7 @@ def test_every_task_is_given_to_both_networks(chapter_3, in_own_store, experimen
 
 
 def test_the_record_holds_what_the_chapter_reads(chapter_3, in_own_store, tmp_path):
-    write_table(gate.record(chapter_3), tmp_path / "record.parquet")
+    write_table(recorded.joined(gate.record(chapter_3)), tmp_path / "record.parquet")
     table = recorded.read(str(tmp_path / "record.parquet"))
     chapter = (PROJECT / "book" / "03_temporal_gate.ipynb").read_text(encoding="utf-8")
     names = set(re.findall(r'recorded\.rows\(record, \\"([^\\]+)\\"', chapter))
@@ -1303,7 +1328,11 @@ def chapter_4_record(chapter_4_many, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RNNREPORT_RUNS_DIR", str(tmp_path_factory.mktemp("runs")))
         patch.setenv("RNNREPORT_WORKERS", "1")
-        return text.record(chapter_4_many), text.text_runs(chapter_4_many), text.recipe_runs(chapter_4_many)
+        return (
+            recorded.joined(text.record(chapter_4_many)),
+            text.text_runs(chapter_4_many),
+            text.recipe_runs(chapter_4_many),
+        )
 
 
 def test_optimizers_after_the_first_train_with_the_first_seed(chapter_4_record):
@@ -1371,7 +1400,7 @@ def test_what_is_read_off_the_kept_trainings_goes_with_the_record(chapter_4_many
         (tmp_path / name).mkdir()
         finish(tmp_path / name, train_text, run, train_text(run, tmp_path / name))
         stored[name] = text_networks.kept_training(str(tmp_path / name))
-    table = text.record(p.model_copy(update={name: str(run.folder) for name, run in stored.items()}))
+    table = recorded.joined(text.record(p.model_copy(update={name: str(run.folder) for name, run in stored.items()})))
     part = {name: recorded.rows(table, name) for name in table["experiment"].unique()}
 
     long = [stored["long_folder"]]

@@ -15,14 +15,17 @@ from rnnreport.runs import read_table
 if TYPE_CHECKING:
     import pandas as pd
 
+SETTINGS = ("experiment", "seed", "model", "length", "learning_rate", "optimizer", "decay_every", "gate", "tau")
 
-def joined(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """The tables of several experiments as one, with the column ``experiment`` and without ``run``.
+
+def joined(experiments: Mapping[str, Callable[[], pd.DataFrame]]) -> pd.DataFrame:
+    """The tables of several experiments, done now, as one, with the column ``experiment`` and without ``run``.
 
     ``attrs["provenance"]`` is a dictionary with the origin of each by the experiment's name.
     """
     import pandas as pd
 
+    parts = {name: experiment() for name, experiment in experiments.items()}
     # Int64 can hold missing values, so integers stay integers beside experiments that lack the column.
     wide = [
         part.drop(columns="run", errors="ignore").astype(dict.fromkeys(part.select_dtypes("int"), "Int64"))
@@ -31,6 +34,24 @@ def joined(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     table = pd.concat([part.assign(experiment=name) for name, part in zip(parts, wide)], ignore_index=True)
     table.attrs["provenance"] = {name: of_rows(part, "recorded") for name, part in parts.items()}
     return table
+
+
+def added(table: pd.DataFrame, more: pd.DataFrame) -> pd.DataFrame:
+    """A recorded table with the rows of another: other experiments, or the same with other seeds or settings.
+
+    Rows of the same experiment, seed and settings are replaced.
+    """
+    import pandas as pd
+
+    settings = [name for name in SETTINGS if name in table and name in more]
+    keys = [pd.MultiIndex.from_frame(part[settings].astype(str)) for part in (table, more)]
+    kept = table[~keys[0].isin(keys[1])]
+    both = pd.concat([kept, more], ignore_index=True)
+    origins = [part.attrs["provenance"] for part in (table, more)]
+    in_both = set(kept["experiment"]) & set(more["experiment"])
+    joint = {name: " + ".join(origin[name] for origin in origins) for name in in_both}
+    both.attrs["provenance"] = {**origins[0], **origins[1], **joint}
+    return both
 
 
 def rows(table: pd.DataFrame | None, name: str, train: Callable[[], pd.DataFrame] | None = None) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -14,8 +14,14 @@ import torch
 from rnnreport import cell_path, gradients, words
 from rnnreport.backends import Backend
 from rnnreport.configuration import ModelName, OptimizerName
-from rnnreport.experiments import horizon, kept, recorded
-from rnnreport.experiments.palindromes import PalindromeRun, new_network, test_set, train_palindromes, trained_network
+from rnnreport.experiments import horizon, kept
+from rnnreport.experiments.palindromes import (
+    PalindromeRun,
+    new_network,
+    test_set,
+    train_palindromes,
+    trained_network,
+)
 from rnnreport.models import LSTM, PalindromeClassifier
 from rnnreport.parameters import ParameterError
 from rnnreport.parameters.rnn_versus_lstm import RNNVersusLSTMParameters
@@ -86,25 +92,22 @@ def by_backend(p: RNNVersusLSTMParameters) -> list[Run]:
     return run_all(train_palindromes, asked, "backends")
 
 
-def record(p: RNNVersusLSTMParameters) -> pd.DataFrame:
+def record(p: RNNVersusLSTMParameters) -> dict[str, Callable[[], pd.DataFrame]]:
     """Everything that the chapter shows as recorded, trained with these parameters; the full profile takes hours.
 
     Raises ParameterError if the models are not the RNN and the LSTM.
     """
     if sorted(p.models) != ["lstm", "rnn"]:
         raise ParameterError(f"models must be ['rnn', 'lstm'] for the record, not {p.models}")
-    networks = remembering(p, p.seeds)
-    return recorded.joined(
-        {
-            "rates": tabulate(rates(p)),
-            "optimizers": tabulate(optimizers(p)),
-            "backends": tabulate(by_backend(p)),
-            "horizon": memory(p, horizon.one_factor_at_a_time(p.models)),
-            "farther": farther(p),
-            "decoded": kept.decoded(networks),
-            "forget products": kept.forget_products(networks),
-        }
-    )
+    return {
+        "rates": lambda: tabulate(rates(p)),
+        "optimizers": lambda: tabulate(optimizers(p)),
+        "backends": lambda: tabulate(by_backend(p)),
+        "horizon": lambda: memory(p, horizon.one_factor_at_a_time(p.models)),
+        "farther": lambda: farther(p),
+        "decoded": lambda: kept.decoded(remembering(p, p.seeds)),
+        "forget products": lambda: kept.forget_products(remembering(p, p.seeds)),
+    }
 
 
 def quadratic_paths(optimizers: Iterable[OptimizerName], steps: int = 40, curvature: float = 30.0) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from rnnreport import words
 from rnnreport.cells import temporal_gate
 from rnnreport.configuration import ModelName
-from rnnreport.experiments import horizon, recorded, sequences
+from rnnreport.experiments import horizon, sequences
 from rnnreport.experiments.horizon import Climbed, Setting, climb
 from rnnreport.experiments.palindromes import PalindromeRun, test_set, train_palindromes, trained_network
 from rnnreport.experiments.sequences import Gates, SequenceRun, train_sequences
@@ -403,22 +403,21 @@ def _race(
     return run_all(train_sequences, configurations, name)
 
 
-def record(p: TemporalGateParameters) -> pd.DataFrame:
+def record(p: TemporalGateParameters) -> dict[str, Callable[[], pd.DataFrame]]:
     """Everything that the chapter shows as recorded, trained with these parameters; the full profile takes hours."""
-    climbed = lengths_solved(p)
-    carrying = longest_gated([run for _, run in climbed])
-    slept, sought = sleeping(p), seeking(p)
-    return recorded.joined(
-        {
-            "palindromes": horizon.tabulated(climbed),
-            "carriers": carriers(carrying),
-            "silenced": silenced(carrying),
-            "bursts": sleeping_table(slept),
-            "seeking": tabulate(sought),
-            "gates sought": gates_over_training(sought),
-            "gates drawn": gates_drawn(slept),
-            "marked digit": tabulate(marked_digit(p)),
-            "adding": tabulate(adding(p)),
-            "sine waves": tabulate(sine_waves(p)),
-        }
-    )
+
+    def carrying() -> list[Run]:
+        return longest_gated([run for _, run in lengths_solved(p)])
+
+    return {
+        "palindromes": lambda: horizon.tabulated(lengths_solved(p)),
+        "carriers": lambda: carriers(carrying()),
+        "silenced": lambda: silenced(carrying()),
+        "bursts": lambda: sleeping_table(sleeping(p)),
+        "seeking": lambda: tabulate(seeking(p)),
+        "gates sought": lambda: gates_over_training(seeking(p)),
+        "gates drawn": lambda: gates_drawn(sleeping(p)),
+        "marked digit": lambda: tabulate(marked_digit(p)),
+        "adding": lambda: tabulate(adding(p)),
+        "sine waves": lambda: tabulate(sine_waves(p)),
+    }

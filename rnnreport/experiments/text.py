@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -11,7 +11,14 @@ import pandas as pd
 
 from rnnreport import baselines, corpora
 from rnnreport.experiments import learned, recorded
-from rnnreport.experiments.text_networks import Networks, networks, read_off, tracked, with_origin_of
+from rnnreport.experiments.text_networks import (
+    Network,
+    Networks,
+    networks,
+    read_off,
+    tracked,
+    with_origin_of,
+)
 from rnnreport.experiments.text_recipes import (
     LONGER_THAN_OTHERS,
     RECIPE_OF_COURSE,
@@ -25,7 +32,7 @@ from rnnreport.experiments.text_run import TextRun
 from rnnreport.experiments.text_training import held_out_scores, long_run, snapshot, train_text
 from rnnreport.models import CharLSTM
 from rnnreport.origin import of_rows
-from rnnreport.parameters.text import TextParameters
+from rnnreport.parameters.text import TextParameters, kept_configuration
 from rnnreport.runs import Run, run_all, tabulate
 from rnnreport.shown import in_html
 from rnnreport.windows import Windows
@@ -214,30 +221,48 @@ def copied(models: Mapping[int, CharLSTM], windows: Windows, corpus: corpora.Cor
     return pd.DataFrame(rows, columns=["text", "length", "share"])
 
 
-def record(p: TextParameters) -> pd.DataFrame:
+def record(p: TextParameters) -> dict[str, Callable[[], pd.DataFrame]]:
     """Everything that the chapter shows as recorded, trained with these parameters; the full profile takes hours.
 
     Also includes measurements of the kept trainings that take about a minute, if both trainings are there.
     """
     corpus = corpora.load(p.corpus)
     windows = corpus.windows(p.lengths[0])
-    course, tried = text_runs(p), recipe_runs(p)
-    first = [run for run in course if run.configuration.recipe.optimizer == p.optimizers[0]]
-    tables = {
-        "course": tabulate(course),
-        "habits": habits(first, corpus),
-        "recipes": compared([*((RECIPE_OF_COURSE, run) for run in first), *tried], corpus, windows),
-        "recipe curves": recipe_curves(tried),
-    }
-    found = networks(p, corpus, course[0])
-    if (long := found.long) and found.short:
+
+    def first() -> list[Run]:
+        return [run for run in text_runs(p) if run.configuration.recipe.optimizer == p.optimizers[0]]
+
+    def of_kept(measured: Callable[[Network, Networks], pd.DataFrame]) -> Callable[[], pd.DataFrame]:
+        """A measurement of the long training, and of all networks."""
+
+        def measure() -> pd.DataFrame:
+            found = networks(p, corpus, text_runs(p)[0])
+            assert found.long is not None
+            return measured(found.long, found)
+
+        return measure
+
+    def copies(long: Network, _: Networks) -> pd.DataFrame:
         models = {step: long.models[step] for step in long.looked_at}
+        return with_origin_of(copied(models, windows, corpus), long)
+
+    def tracked_cells(_: Network, found: Networks) -> pd.DataFrame:
         readers = {network.name: network.models[network.reader] for network in found.readers}
+        return with_origin_of(tracked(readers, windows, corpus), *found.readers)
+
+    tables: dict[str, Callable[[], pd.DataFrame]] = {
+        "course": lambda: tabulate(text_runs(p)),
+        "habits": lambda: habits(first(), corpus),
+        "recipes": lambda: compared([*((RECIPE_OF_COURSE, run) for run in first()), *recipe_runs(p)], corpus, windows),
+        "recipe curves": lambda: recipe_curves(recipe_runs(p)),
+    }
+    kept = [kept_configuration(folder) for folder in (p.long_folder, p.short_folder)]
+    if all(run and run.sha256 == corpus.sha256 for run in kept):
         tables |= {
-            "memory": with_origin_of(bits_read_on(long.models, windows), long),
-            "copied": with_origin_of(copied(models, windows, corpus), long),
-            "cells": with_origin_of(tracked(readers, windows, corpus), *found.readers),
-            "course's recipe": with_origin_of(_recipe_of(long.run, corpus, windows), long),
-            "others": with_origin_of(others(corpus, windows), long),
+            "memory": of_kept(lambda long, _: with_origin_of(bits_read_on(long.models, windows), long)),
+            "copied": of_kept(copies),
+            "cells": of_kept(tracked_cells),
+            "course's recipe": of_kept(lambda long, _: with_origin_of(_recipe_of(long.run, corpus, windows), long)),
+            "others": of_kept(lambda long, _: with_origin_of(others(corpus, windows), long)),
         }
-    return recorded.joined(tables)
+    return tables
