@@ -197,7 +197,8 @@ def test_a_miss_has_a_reason() -> None:
     assert speed.aims(last)["why missed"].eq("").all()  # not profiled
     operations = [("rnnreport::lstm_forward", 0.6), ("aten::mm", 0.1)]
     missed["contenders"]["ours, native"]["profile"] = [{"operation": name, "share": part} for name, part in operations]
-    assert "60% of its time goes into its loops in C++, 40% into all else" in set(speed.aims(last)["why missed"])
+    whys = set(speed.aims(last)["why missed"])
+    assert any(why.startswith("loops in C++ take 60% of its time; all else free, it would reach ") for why in whys)
     assert set(speed.aims({"comparisons": []})["why missed"]) == {""}
 
 

@@ -114,8 +114,8 @@ def test_what_is_left_without_a_cell():
         "Over 2 steps a gradient is multiplied by 0.5 (0 to 3.7) before training, 8 (0 to 59) after (RNN)."
     )
     assert drawn.at_the_start(table, 4) == (
-        "Before training, 2 steps (T = 4) leave of a gradient, along the cell, the path that the report means: 0.5 "
-        "(LSTM); on all paths together: 0.25 (RNN) and 0.25 (LSTM)."
+        "Before training, over 2 steps (T = 4), the path along the cell leaves this much of a gradient: 0.5 (LSTM). "
+        "All paths together leave 0.25 (RNN) and 0.25 (LSTM)."
     )
     table.loc[(table["lag"] == 1) & (table["when"] == "after"), "jacobian"] = 0.5
     assert drawn.lowest(table, "RNN") == (

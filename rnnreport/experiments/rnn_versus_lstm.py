@@ -110,7 +110,7 @@ def record(p: RNNVersusLSTMParameters) -> dict[str, Callable[[], pd.DataFrame]]:
     }
 
 
-def quadratic_paths(optimizers: Iterable[OptimizerName], steps: int = 40, curvature: float = 30.0) -> pd.DataFrame:
+def quadratic_paths(optimizers: Iterable[OptimizerName], steps: int = 40, curvature: float = 100.0) -> pd.DataFrame:
     """Each optimizer's path down (x^2 + curvature y^2) / 2 from (-4, 1).
 
     Columns: optimizer, learning_rate, step, x, y, loss. Each optimizer has the best of 40 learning rates from 0.001 to

@@ -126,8 +126,8 @@ def at_the_start(reach: pd.DataFrame, length: int) -> str:
         for way in ("cell", "jacobian")
     }
     return (
-        f"Before training, {reach['lag'].max()} steps (T = {length}) leave of a gradient, along the cell, the path "
-        f"that the report means: {left['cell']}; on all paths together: {left['jacobian']}."
+        f"Before training, over {reach['lag'].max()} steps (T = {length}), the path along the cell leaves this much of "
+        f"a gradient: {left['cell']}. All paths together leave {left['jacobian']}."
     )
 
 

@@ -135,7 +135,7 @@ def answer_1_4(table: pd.DataFrame) -> str:
 
 
 @chart("Thin lines: equal loss; cross: the minimum; each at the best learning rate at which the loss never rises")
-def quadratic(paths: pd.DataFrame, curvature: float = 30.0) -> Figure:
+def quadratic(paths: pd.DataFrame, curvature: float = 100.0) -> Figure:
     """The optimizers' ways down an ill-conditioned bowl, a panel each."""
     figure, axes = panels(grouped(paths, "optimizer"), 1.4, 2.1, 0.5, ylabel="y, steep")
     (left, right), (low, high) = ((paths[axis].min() - 0.5, paths[axis].max() + 0.5) for axis in ("x", "y"))

@@ -410,7 +410,7 @@ function render({ model, el }) {
     for (const { show } of panels) show(now, (width - GAP * (columns - 1)) / columns);
     key.textContent =
       `A row is a unit, a column a step. Units are ordered by their weight for the right answer, ${first}: ` +
-      "of a state or cell, green at the top and purple at the bottom speak for it. Pale columns are not read yet.";
+      "of a state or cell, green at the top or purple at the bottom counts towards it. Nearly white is a value near 0.";
     sentence.textContent = describe(panels.map(({ name, shares }) => ({ name, shares: shares(now) })), now);
   });
   return () => {
