@@ -294,7 +294,7 @@ def test_continuations_stand_beside_the_report_s_where_it_has_some():
     rows = [(0.5, "a\nb", "of the"), (0.5, "a\nb", "in <"), (1.5, "", "x|y")]
     table = pd.DataFrame(rows, columns=["temperature", "reported", "text"])
     assert tables.temperatures(table) == (
-        "The same network continues the same prompt by 6 characters at temperature 0.5 and 1.5."
+        "Our network continues one prompt by 6 characters at temperature 0.5 and 1.5; beside it, the report's samples."
     )
     found = tables.continuations(table)
     assert found.index.tolist() == [("0.5", "the report's"), ("0.5", "ours"), ("0.5", "ours"), ("1.5", "ours")]

@@ -248,7 +248,8 @@ def temperatures(table: pd.DataFrame) -> str:
     """What the table of continuations shows."""
     shown = listed([f"{temperature:g}" for temperature in table["temperature"].unique()])
     longest = table["text"].str.len().max()
-    return f"The same network continues the same prompt by {longest} characters at temperature {shown}."
+    ours = f"Our network continues one prompt by {longest} characters at temperature {shown}"
+    return f"{ours}; beside it, the report's samples."
 
 
 def ways(table: pd.DataFrame) -> pd.DataFrame:
