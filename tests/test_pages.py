@@ -690,7 +690,7 @@ def test_the_colours_that_a_widget_names_are_those_it_shows(
     page = new_page(browser, color_scheme=theme)
     page.goto(f"{homes['file']}book/02_rnn_versus_lstm.html")
     widget = page.locator(".rnnreport-widget", has=page.get_by_role("textbox"))
-    assert "green at the top and purple at the bottom" in widget.locator(".key").last.inner_text()
+    assert "green at the top or purple at the bottom" in widget.locator(".key").last.inner_text()
     gradient = widget.locator(".strip").first.evaluate("strip => getComputedStyle(strip).backgroundImage")
     colours = [channels(colour) for colour in re.findall(r"rgb\([^)]*\)", gradient)]
     (purple, green) = colours[0], colours[-1]
