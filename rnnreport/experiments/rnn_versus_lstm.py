@@ -15,13 +15,7 @@ from rnnreport import cell_path, gradients, words
 from rnnreport.backends import Backend
 from rnnreport.configuration import ModelName, OptimizerName
 from rnnreport.experiments import horizon, kept
-from rnnreport.experiments.palindromes import (
-    PalindromeRun,
-    new_network,
-    test_set,
-    train_palindromes,
-    trained_network,
-)
+from rnnreport.experiments.palindromes import PalindromeRun, new_network, test_set, train_palindromes, trained_network
 from rnnreport.models import LSTM, PalindromeClassifier
 from rnnreport.parameters import ParameterError
 from rnnreport.parameters.rnn_versus_lstm import RNNVersusLSTMParameters

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from itertools import product
 from typing import Any
 
@@ -11,14 +12,7 @@ import pandas as pd
 
 from rnnreport import baselines, corpora
 from rnnreport.experiments import learned, recorded
-from rnnreport.experiments.text_networks import (
-    Network,
-    Networks,
-    networks,
-    read_off,
-    tracked,
-    with_origin_of,
-)
+from rnnreport.experiments.text_networks import Network, Networks, networks, read_off, tracked, with_origin_of
 from rnnreport.experiments.text_recipes import (
     LONGER_THAN_OTHERS,
     RECIPE_OF_COURSE,
@@ -232,23 +226,18 @@ def record(p: TextParameters) -> dict[str, Callable[[], pd.DataFrame]]:
     def first() -> list[Run]:
         return [run for run in text_runs(p) if run.configuration.recipe.optimizer == p.optimizers[0]]
 
-    def of_kept(measured: Callable[[Network, Networks], pd.DataFrame]) -> Callable[[], pd.DataFrame]:
-        """A measurement of the long training, and of all networks."""
+    @cache
+    def found() -> Networks:
+        return networks(p, corpus, text_runs(p)[0])
 
-        def measure() -> pd.DataFrame:
-            found = networks(p, corpus, text_runs(p)[0])
-            assert found.long is not None
-            return measured(found.long, found)
+    def of_long(measured: Callable[[Network], pd.DataFrame]) -> pd.DataFrame:
+        long = found().long
+        assert long
+        return with_origin_of(measured(long), long)
 
-        return measure
-
-    def copies(long: Network, _: Networks) -> pd.DataFrame:
-        models = {step: long.models[step] for step in long.looked_at}
-        return with_origin_of(copied(models, windows, corpus), long)
-
-    def tracked_cells(_: Network, found: Networks) -> pd.DataFrame:
-        readers = {network.name: network.models[network.reader] for network in found.readers}
-        return with_origin_of(tracked(readers, windows, corpus), *found.readers)
+    def tracked_cells() -> pd.DataFrame:
+        readers = {network.name: network.models[network.reader] for network in found().readers}
+        return with_origin_of(tracked(readers, windows, corpus), *found().readers)
 
     tables: dict[str, Callable[[], pd.DataFrame]] = {
         "course": lambda: tabulate(text_runs(p)),
@@ -259,10 +248,12 @@ def record(p: TextParameters) -> dict[str, Callable[[], pd.DataFrame]]:
     kept = [kept_configuration(folder) for folder in (p.long_folder, p.short_folder)]
     if all(run and run.sha256 == corpus.sha256 for run in kept):
         tables |= {
-            "memory": of_kept(lambda long, _: with_origin_of(bits_read_on(long.models, windows), long)),
-            "copied": of_kept(copies),
-            "cells": of_kept(tracked_cells),
-            "course's recipe": of_kept(lambda long, _: with_origin_of(_recipe_of(long.run, corpus, windows), long)),
-            "others": of_kept(lambda long, _: with_origin_of(others(corpus, windows), long)),
+            "memory": lambda: of_long(lambda long: bits_read_on(long.models, windows)),
+            "copied": lambda: of_long(
+                lambda long: copied({step: long.models[step] for step in long.looked_at}, windows, corpus)
+            ),
+            "cells": tracked_cells,
+            "course's recipe": lambda: of_long(lambda long: _recipe_of(long.run, corpus, windows)),
+            "others": lambda: of_long(lambda long: others(corpus, windows)),
         }
     return tables

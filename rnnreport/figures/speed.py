@@ -120,9 +120,9 @@ def compared(table: pd.DataFrame) -> str:
 def _compared(ratio: Mapping[str, float], baseline: str) -> str:
     """Who is how many times as fast as the baseline, the fastest first, and who needs how many times as long."""
     names = sorted(ratio, key=ratio.__getitem__, reverse=True)
-    faster = listed([f"{name} is {ratio[name]:.3g} times" for name in names if ratio[name] >= 1], "")
-    slower = listed([f"{name} needs {1 / ratio[name]:.3g} times" for name in names if ratio[name] < 1], "")
-    parts = (f"{times} as {what} as {baseline}" for times, what in ((faster, "fast"), (slower, "long")) if times)
+    faster = listed([f"{name} is {ratio[name]:.3g}" for name in names if ratio[name] >= 1], "")
+    slower = listed([f"{name} needs {1 / ratio[name]:.3g}" for name in names if ratio[name] < 1], "")
+    parts = (f"{times} times as {what} as {baseline}" for times, what in ((faster, "fast"), (slower, "long")) if times)
     return "; ".join(parts)
 
 
@@ -180,7 +180,7 @@ def speed_of_gate(table: pd.DataFrame) -> Figure:
 def gate_at_its_smallest(table: pd.DataFrame) -> str:
     """How many times as fast as the dense pass the sparse ones are at the longest T and the smallest r_on."""
     least, longest = table["open_ratio"].min(), table["length"].max()
-    return f"At T = {longest:,}, r_on = {least:g}, {_at_longest(table, least).replace(' times and ', ' and ')}."
+    return f"At T = {longest:,}, r_on = {least:g}, {_at_longest(table, least)}."
 
 
 def unskipped(table: pd.DataFrame) -> str:
