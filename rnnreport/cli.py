@@ -315,6 +315,8 @@ def record(
     wait: Wait = sweep.WAIT,
 ) -> None:
     """Train what a chapter shows as recorded: hours of one core, on this machine or on many."""
+    from rnnreport.claims.stated import digests
+
     chapter = _named(chapter)
     values = _given(chapter, profile, parameter)
     if chapter not in RECORDS:
@@ -327,7 +329,7 @@ def record(
         if unknown := set(only or ()) - set(experiments):
             raise ParameterError(f"{chapter} records no {brief(unknown.pop())}: say {', '.join(experiments)}")
         before = recorded.read(str(file)) if add else None
-        table = recorded.joined({name: experiments[name] for name in only or experiments})
+        table = recorded.joined({name: experiments[name] for name in only or experiments}, digests())
         runs.write_table(table if before is None else recorded.added(before, table), file)
     print(f"Recorded: {file}\n`rnnreport run {chapter} -p recorded_file {shlex.quote(str(file))}` shows it")
 

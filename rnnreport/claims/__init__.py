@@ -1,7 +1,7 @@
-"""The ledger: a predicate gives a verdict on one of the report's claims, from the runs that it looks at.
+"""The ledger: what the report claims, what would settle it, and what the runs say.
 
-``data/claims.yml`` lists the claims. A predicate takes tables and returns whether the claim holds, with the evidence in
-words: True (reproduced), False (contradicted) or None if the runs cannot tell (underpowered). The module named after a
-chapter has its predicates, and exports ``judge`` as well. A chapter shows each verdict beside its evidence; the last
-chapter collects them.
+``data/claims.yml`` states the claims and their margins (``stated``). The module named after a chapter has its predicates,
+which measure a claim's quantity on tables of runs, and exports ``judge``. ``verdicts`` decides: *reproduced*, *in part*,
+*contradicted* or *cannot tell*, with an interval and a test from ``uncertainty`` where chance is in play. A chapter shows
+each verdict beside its evidence; ``ledger`` and ``overview`` show what a build collected.
 """

@@ -10,7 +10,7 @@ from rnnreport.parameters import ParameterError, located
 from rnnreport.shown import brief
 
 METADATA = "rnnreport"  # the key of the data of a shown verdict, answer or finding: lists by the names of Collected
-VerdictName = Literal["reproduced", "contradicted", "underpowered", "not run"]
+VerdictName = Literal["reproduced", "in part", "contradicted", "cannot tell", "not run"]
 VERDICTS: tuple[VerdictName, ...] = get_args(VerdictName)
 
 
@@ -21,6 +21,8 @@ class CollectedVerdict(BaseModel):
     verdict: VerdictName
     evidence: str
     chapter: str
+    p_value: float | None = None
+    exploratory: bool = False
 
 
 class CollectedAnswer(BaseModel):

@@ -1,15 +1,15 @@
-"""What predicates share: selecting runs, and putting numbers into words."""
+"""What predicates share: selecting runs, and choosing a setting on other seeds than those that judge."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
-from rnnreport.claims.verdicts import CannotTellError, Finding
-from rnnreport.intervals import in_words
+from rnnreport.claims.verdicts import CannotTellError
 
-RUN = ("model", "optimizer", "gate", "length", "learning_rate", "seed")
+RUN = ("model", "optimizer", "gate", "length", "learning_rate", "decay_every", "seed")
+CHOOSING = 6  # one in this many seeds chooses a setting, such as a learning rate; the others judge
 
 
 def at_last_step(table: pd.DataFrame, steps: int = 0) -> tuple[int, pd.DataFrame]:
@@ -34,32 +34,23 @@ def paired(some: pd.Series, others: pd.Series) -> list[float]:
     return differences
 
 
-def of_seeds(holds: bool | None, evidence: str, seeds: int) -> Finding:
-    """The finding if there are several seeds; with one seed it cannot tell."""
-    return (holds, evidence) if seeds > 1 else (None, f"{evidence} One seed cannot settle it.")
+def choosing(table: pd.DataFrame) -> pd.Series:
+    """Which rows are of the seeds that choose: the first sixth of them, at least one. Raises CannotTellError for one seed."""
+    seeds = sorted(table["seed"].unique())
+    if len(seeds) < 2:
+        raise CannotTellError("One seed cannot both choose a setting and judge it.")
+    return table["seed"].isin(seeds[: max(1, len(seeds) // CHOOSING)])
 
 
-def every(verdicts: Iterable[bool | None]) -> bool | None:
-    """Whether all of them hold: False if one does not, else None if one cannot tell."""
-    found = set(verdicts)
-    return False if False in found else None if None in found else True
+def at_chosen(table: pd.DataFrame, by: Sequence[str], setting: str = "learning_rate") -> pd.DataFrame:
+    """The judging seeds' rows at the setting that, for each ``by``, has the choosing seeds' best mean accuracy."""
+    chooses = choosing(table)
+    means = table[chooses].groupby([*by, setting])["test_accuracy"].mean()
+    best = pd.MultiIndex.from_tuples(means.groupby(list(by)).idxmax(), names=[*by, setting])
+    chosen = pd.MultiIndex.from_frame(table[[*by, setting]]).isin(best)
+    return table[chosen & ~chooses.to_numpy()]
 
 
-def mean(values: Iterable[float], against: float | None = None, *, share: bool = False) -> str:
-    """In words: the mean over the seeds of a difference of shares, with its interval.
-
-    It has enough digits to distinguish it from ``against``. The interval lies between -1 and 1. share: the values are
-    shares, and the interval lies between 0 and 1.
-    """
-    values = list(values)
-    return in_words(values, share=share, difference=not share, against=against) + " (one seed)" * (len(values) == 1)
-
-
-def share(values: Iterable[float], against: float | None = None) -> str:
-    """:func:`mean` for shares, with an interval between 0 and 1."""
-    return mean(values, against, share=True)
-
-
-def with_interval(words: Sequence[str], count: int) -> str:
-    """A number with the ends of its interval, all given in words; with one seed there is no interval."""
-    return f"{words[0]} " + (f"({words[1]} to {words[2]})" if count > 1 else "(one seed)")
+def by_length(values: pd.Series, table: pd.DataFrame, name: str = "T = {}") -> dict[str, list[float]]:
+    """These values, one per row of the table, as cases: one for each length."""
+    return {name.format(length): group.astype(float).tolist() for length, group in values.groupby(table["length"])}

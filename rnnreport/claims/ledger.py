@@ -2,25 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
-from rnnreport.claims.collected import VERDICTS, collected
-from rnnreport.claims.verdicts import claims, css_class
+from rnnreport.claims.collected import VERDICTS, CollectedVerdict, collected
+from rnnreport.claims.stated import claims
+from rnnreport.claims.uncertainty import holm
+from rnnreport.claims.verdicts import css_class
 from rnnreport.shown import in_html, typeset
+from rnnreport.words import counted, listed
+
+ALPHA = 0.05  # how often, at most, any of the verdicts in which chance is in play may be a chance
 
 
 def ledger(collected_file: str, only: list[str] | None = None) -> pd.DataFrame:
-    """Every claim with its verdict: id, kind, section, claim, rule, verdict, evidence, chapter ("" for none).
+    """Every claim with its verdict; ``only``: those with one of these verdicts.
 
+    Columns: id, section, claim, rule, decides, then those of :class:`CollectedVerdict` (chapter "" for none), and
+    corrected: the p-value after Holm's correction over all claims in which chance is in play, NaN for the others.
     collected_file: the name of what a build collected from the chapters; "" for none.
     """
-    earned = {verdict.id: verdict.model_dump() for verdict in collected(collected_file).verdicts}
-    rows = [
-        {**claim, "verdict": "not run", "evidence": "", "chapter": "", **earned.get(name, {})}
-        for name, claim in claims().items()
-    ]
-    table = pd.DataFrame(rows)
+    earned = {verdict.id: verdict for verdict in collected(collected_file).verdicts}
+    rows: list[dict[str, Any]] = []
+    for name, claim in claims().items():
+        verdict = earned.get(name, CollectedVerdict(id=name, verdict="not run", evidence="", chapter=""))
+        stated = {part: getattr(claim, part) for part in ("section", "claim", "rule", "decides")}
+        rows.append({**stated, **verdict.model_dump()})
+    table = pd.DataFrame(rows).astype({"p_value": float})
+    tested = table["p_value"].dropna()
+    table["corrected"] = pd.Series(holm(tested.tolist()), index=tested.index, dtype=float)
     return table if only is None else table[table["verdict"].isin(only)].reset_index(drop=True)
+
+
+def correction(table: pd.DataFrame) -> str:
+    """What Holm's correction changes, in a sentence. table: of :func:`ledger`, with all verdicts."""
+    settled = table[table["corrected"].notna() & (table["verdict"] != "cannot tell")]
+    lost = settled.loc[~(settled["corrected"] < ALPHA), "id"].tolist()
+    count = int(table["corrected"].notna().sum())
+    if not count:
+        return "This build has no verdict in which chance is in play."
+    changed = f"these can no longer be told: {listed(lost)}" if lost else "no verdict changes"
+    return (
+        f"There are {counted(count, 'such claim')} here, of which {len(settled)} have a verdict. With Holm's "
+        f"correction for their number, so that at most one such list in twenty has any wrong one, {changed}."
+    )
 
 
 def as_html(table: pd.DataFrame) -> str:
@@ -34,12 +61,13 @@ def as_html(table: pd.DataFrame) -> str:
         for name in found
     )
     rows = []
-    for row in table.astype(str).to_dict("records"):
+    for row in table.to_dict("records"):
         verdict = f'<span class="verdict-name">{row["verdict"]}</span>'
         if row["chapter"]:
             verdict = f'<a href="{in_html(row["chapter"])}.html#claim-{row["id"]}">{verdict}</a>'
-        verdict += f'<p class="rule">by {row["kind"]}</p>' * (row["verdict"] != "not run")
-        claim = f'{typeset(row["claim"])}<p class="rule">{typeset(row["rule"])}</p>'
+        if row["verdict"] != "not run":
+            verdict += f'<p class="rule">by {row["decides"]}{_tested(row)}</p>'
+        claim = f'<strong>{typeset(row["claim"])}</strong><p class="rule">{typeset(row["rule"])}</p>'
         cells = "</td><td>".join((row["section"], claim, verdict, typeset(row["evidence"])))
         rows.append(f'<tr class="{css_class(row["verdict"])}"><td>{cells}</td></tr>')
     head = "".join(f'<th scope="col">{name}</th>' for name in ("question", "the report says", "verdict", "evidence"))
@@ -47,3 +75,11 @@ def as_html(table: pd.DataFrame) -> str:
         f'<fieldset class="ledger-filter"><legend>Show</legend>{buttons}</fieldset>'
         f'<table class="ledger"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
     )
+
+
+def _tested(row: Mapping[Any, Any]) -> str:
+    """The p-values of a verdict in which chance is in play."""
+    if pd.isna(row["p_value"]):
+        return ""
+    plain, corrected = (f"{value:.2g}" for value in (row["p_value"], row["corrected"]))
+    return f"; p = {plain}, corrected {corrected}"

@@ -9,7 +9,7 @@ from itertools import groupby
 from IPython.display import HTML, Markdown
 
 from rnnreport.claims.collected import VERDICTS, CollectedAnswer, CollectedFinding, collected
-from rnnreport.claims.verdicts import claims
+from rnnreport.claims.stated import HOW, claims
 from rnnreport.shown import anchor, in_html, linked, typeset
 from rnnreport.words import counted, listed
 
@@ -20,7 +20,7 @@ SURPRISES = {  # by the label of the figure that shows it
 }
 LEADING = ("Figure 1.1", "Figure 1c.2", "Table 2.1", "Figure 3.6")  # what shows a chapter's main answer; else its first
 WEIGHTY = ("grad-whh", "identity-grad", "s-noise")  # claims whose contradiction matters most
-KINDS = ("runs", "arithmetic")
+DECIDES = tuple(dict.fromkeys(decides for decides, _ in HOW.values()))
 NOTHING = Markdown("*`make book` collects them from the chapters; here it has not.*")
 
 
@@ -53,22 +53,26 @@ def _place(row: CollectedAnswer | CollectedFinding) -> str:
 
 
 def verdicts(collected_file: str) -> HTML:
-    """How many claims have each verdict, how many of them by arithmetic, and which weighty ones are contradicted."""
+    """How many claims have each verdict, what decides how many of them, and which weighty ones are contradicted."""
     earned = {row.id: row for row in collected(collected_file).verdicts}
     found = Counter(
-        (claim["kind"], earned[name].verdict if name in earned else "not run") for name, claim in claims().items()
+        (claim.decides, earned[name].verdict if name in earned else "not run") for name, claim in claims().items()
     )
 
     def said(*kinds: str) -> list[str]:
         numbers = {verdict: sum(found[kind, verdict] for kind in kinds) for verdict in VERDICTS}
         return [f"{number} {verdict}" for verdict, number in numbers.items() if number]
 
-    each = listed([f"<strong>{words}</strong>" for words in said(*KINDS)])
-    each = each.replace("underpowered", '<a href="05_claims.html#how-to-read-it">underpowered</a>')
-    by_kind = [f"{kind} for {sum(found[kind, v] for v in VERDICTS)} ({listed(said(kind))})" for kind in KINDS]
+    each = listed([f"<strong>{words}</strong>" for words in said(*DECIDES)])
+    each = each.replace("cannot tell", '<a href="05_claims.html#how-to-read-it">cannot tell</a>')
+    by_kind = [
+        f"{kind} for {sum(found[kind, v] for v in VERDICTS)} ({listed(said(kind))})"
+        for kind in DECIDES
+        if any(found[kind, v] for v in VERDICTS)
+    ]
     against = [
         '<li class="verdict verdict-contradicted"><span class="verdict-name">contradicted</span>: the claim that '
-        f'<a href="{in_html(earned[name].chapter)}.html#claim-{name}">{typeset(claims()[name]["claim"])}</a></li>'
+        f'<a href="{in_html(earned[name].chapter)}.html#claim-{name}">{typeset(claims()[name].claim)}</a></li>'
         for name in WEIGHTY
         if name in earned and earned[name].verdict == "contradicted"
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from rnnreport import checksums
@@ -18,10 +19,13 @@ if TYPE_CHECKING:
 SETTINGS = ("experiment", "seed", "model", "length", "learning_rate", "optimizer", "decay_every", "gate", "tau")
 
 
-def joined(experiments: Mapping[str, Callable[[], pd.DataFrame]]) -> pd.DataFrame:
+def joined(
+    experiments: Mapping[str, Callable[[], pd.DataFrame]], claims: Mapping[str, str] = MappingProxyType({})
+) -> pd.DataFrame:
     """The tables of several experiments, done now, as one, with the column ``experiment`` and without ``run``.
 
-    ``attrs["provenance"]`` is a dictionary with the origin of each by the experiment's name.
+    claims: a digest of every claim as it is stated now, before the experiments. ``attrs["provenance"]`` is a dictionary
+    with the origin of each by the experiment's name, and ``attrs["claims"]`` one with these digests.
     """
     import pandas as pd
 
@@ -33,13 +37,15 @@ def joined(experiments: Mapping[str, Callable[[], pd.DataFrame]]) -> pd.DataFram
     ]
     table = pd.concat([part.assign(experiment=name) for name, part in zip(parts, wide)], ignore_index=True)
     table.attrs["provenance"] = {name: of_rows(part, "recorded") for name, part in parts.items()}
+    table.attrs["claims"] = {name: dict(claims) for name in parts}
     return table
 
 
 def added(table: pd.DataFrame, more: pd.DataFrame) -> pd.DataFrame:
     """A recorded table with the rows of another: other experiments, or the same with other seeds or settings.
 
-    Rows of the same experiment, seed and settings are replaced.
+    Rows of the same experiment, seed and settings are replaced. Of an experiment that both have, the digests of claims
+    stay that were the same for both.
     """
     import pandas as pd
 
@@ -51,6 +57,9 @@ def added(table: pd.DataFrame, more: pd.DataFrame) -> pd.DataFrame:
     in_both = set(kept["experiment"]) & set(more["experiment"])
     joint = {name: " + ".join(origin[name] for origin in origins) for name in in_both}
     both.attrs["provenance"] = {**origins[0], **origins[1], **joint}
+    claims = [part.attrs.get("claims", {}) for part in (table, more)]
+    same = {name: dict(claims[0].get(name, {}).items() & claims[1].get(name, {}).items()) for name in in_both}
+    both.attrs["claims"] = {**claims[0], **claims[1], **same}
     return both
 
 
@@ -65,7 +74,7 @@ def rows(table: pd.DataFrame | None, name: str, train: Callable[[], pd.DataFrame
         return train() if train else pd.DataFrame()
     part = table[table["experiment"] == name].dropna(axis=1, how="all")
     part = part.astype(dict.fromkeys(part.select_dtypes("Int64"), "int64"))
-    part.attrs["provenance"] = table.attrs["provenance"][name]
+    part.attrs = {"provenance": table.attrs["provenance"][name], "claims": table.attrs.get("claims", {}).get(name, {})}
     return part
 
 

@@ -15,8 +15,16 @@ from rnnreport import cell_path, gradients, words
 from rnnreport.backends import Backend
 from rnnreport.configuration import ModelName, OptimizerName
 from rnnreport.experiments import horizon, kept
-from rnnreport.experiments.palindromes import PalindromeRun, new_network, test_set, train_palindromes, trained_network
+from rnnreport.experiments.palindromes import (
+    PalindromeRun,
+    new_network,
+    own_stream,
+    test_set,
+    train_palindromes,
+    trained_network,
+)
 from rnnreport.models import LSTM, PalindromeClassifier
+from rnnreport.palindromes import palindrome_batch
 from rnnreport.parameters import ParameterError
 from rnnreport.parameters.rnn_versus_lstm import RNNVersusLSTMParameters
 from rnnreport.runs import Run, run_all, tabulate
@@ -53,6 +61,62 @@ def optimizers(p: RNNVersusLSTMParameters, rates: tuple[float, ...] = (1e-3, 1e-
         for optimizer, rate, seed in product(p.optimizers, rates, p.seeds)
     ]
     return run_all(train_palindromes, asked, "optimizers")
+
+
+def schedules(p: RNNVersusLSTMParameters, halved_every: tuple[int, ...] = (50, 100, 200, 400)) -> list[Run]:
+    """The RNN with SGD whose learning rate is halved ever so many steps, at ``optimizer_length`` and at half of it."""
+    asked = [
+        _run(
+            p, "rnn", length, seed, p.optimizer_steps, optimizer="sgd", learning_rate=0.1, decay=0.5, decay_every=every
+        )
+        for length, every, seed in product((max(2, p.optimizer_length // 2), p.optimizer_length), halved_every, p.seeds)
+    ]
+    return run_all(train_palindromes, asked, "schedules")
+
+
+def with_gradients(p: RNNVersusLSTMParameters, rates: tuple[float, ...] = (1e-3, 1e-2, 1e-1)) -> list[Run]:
+    """The SGD runs of :func:`optimizers` with weights kept at five steps, for :func:`gradient_noise`."""
+    snapshots = tuple(range(0, p.optimizer_steps, max(1, p.optimizer_steps // 4)))
+    settings = {"optimizer": "sgd", "snapshots": snapshots}
+    asked = [
+        _run(p, "rnn", p.optimizer_length, seed, p.optimizer_steps, learning_rate=rate, **settings)
+        for rate, seed in product(rates, p.seeds)
+    ]
+    return run_all(train_palindromes, asked, "gradients")
+
+
+def gradient_noise(runs: Sequence[Run], batches: int = 8) -> pd.DataFrame:
+    """How much the gradients of random batches agree, at the steps whose weights a run kept.
+
+    Columns: seed, learning_rate, step, cosine (the mean over the pairs of so many batches), test_accuracy (the mean
+    over the run's training) and run.
+    """
+    rows = []
+    for run in runs:
+        c, generator = run.configuration, own_stream(run.configuration.seed, 4)
+        for step in (*c.snapshots, c.steps):
+            network, gradients_of = trained_network(run, step), []
+            for _ in range(batches):
+                digits, last = palindrome_batch(c.length, c.batch_size, generator)
+                loss = torch.nn.functional.cross_entropy(network(digits), last)
+                gradients_of.append(
+                    torch.nn.utils.parameters_to_vector(torch.autograd.grad(loss, network.parameters()))
+                )
+            along = torch.nn.functional.normalize(torch.stack(gradients_of).double())
+            cosine = ((along.sum(0).square().sum() - batches) / (batches * (batches - 1))).item()
+            accuracy = run.table["test_accuracy"].mean()
+            rows.append((c.seed, c.recipe.learning_rate, step, cosine, accuracy, run.folder.name))
+    return pd.DataFrame(rows, columns=["seed", "learning_rate", "step", "cosine", "test_accuracy", "run"])
+
+
+def better_start(p: RNNVersusLSTMParameters) -> list[Run]:
+    """Both networks from the better start at the second rung of the ladder that tests how far each can get."""
+    length = sorted(p.far_ladder)[:2][-1]
+    asked = [
+        PalindromeRun.of(model, length, seed, p.train_steps, p.backend, **p.common, **settings)
+        for (model, settings), seed in product(horizon.BASES["better start"].items(), p.seeds)
+    ]
+    return run_all(train_palindromes, asked, "better start")
 
 
 def _run(
@@ -96,6 +160,9 @@ def record(p: RNNVersusLSTMParameters) -> dict[str, Callable[[], pd.DataFrame]]:
     return {
         "rates": lambda: tabulate(rates(p)),
         "optimizers": lambda: tabulate(optimizers(p)),
+        "schedules": lambda: tabulate(schedules(p)),
+        "noise": lambda: gradient_noise(with_gradients(p)),
+        "better start": lambda: tabulate(better_start(p)),
         "backends": lambda: tabulate(by_backend(p)),
         "horizon": lambda: memory(p, horizon.one_factor_at_a_time(p.models)),
         "farther": lambda: farther(p),

@@ -1,0 +1,125 @@
+"""The claims as ``data/claims.yml`` states them: what would settle each, written down before the runs that judge it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from rnnreport import checksums
+from rnnreport.errors import ReaderError
+from rnnreport.provenance import PROJECT
+
+READS = ("data/claims.yml",)  # files that this module reads itself, for the fingerprints of the chapters that judge
+CLAIMS = PROJECT / READS[0]
+
+Kind = Literal["exact", "run", "share", "mean", "equivalence"]
+Said = Annotated[str, Field(min_length=1)]
+HOW = {  # each kind's name for what decides, and what it does with the values of the seeds
+    "exact": ("arithmetic", "it"),
+    "run": ("each training", "it, in every one of at least {seeds},"),
+    "share": ("a share of seeds", "the share of at least {seeds} seeds in which it holds"),
+    "mean": ("a mean over seeds", "its mean over at least {seeds} seeds"),
+    "equivalence": ("a mean over seeds", "its mean over at least {seeds} seeds"),
+}
+
+
+class ClaimsError(ReaderError, ValueError):
+    """A claims file that cannot be used; the message is one sentence for the reader."""
+
+
+class Claim(BaseModel):
+    """What the report asserts, and what would settle it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: Said
+    section: Said  # the question of the assignment
+    claim: Said  # in our words
+    kind: Kind
+    quantity: Said  # what is measured, once or for each seed
+    above: float | None = None
+    below: float | None = None
+    within: tuple[float, float] | None = None
+    because: Said  # why this margin
+    seeds: Annotated[int, Field(ge=1)] = 1  # the least number that may settle it
+
+    @model_validator(mode="after")
+    def _one_margin(self) -> Self:
+        given = [self.above, self.below, self.within]
+        if sum(margin is not None for margin in given) != 1:
+            raise ValueError("takes one of above, below and within")
+        if (self.kind == "equivalence") > (self.within is not None) or (
+            self.within and self.within[0] >= self.within[1]
+        ):
+            raise ValueError("takes within, two numbers, the smaller first")
+        return self
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """What the quantity must lie between."""
+        if self.within:
+            return self.within
+        return (-float("inf") if self.above is None else self.above, float("inf") if self.below is None else self.below)
+
+    @property
+    def margin(self) -> str:
+        """The margin in words."""
+        if self.within:
+            return f"from {self.within[0]:g} to {self.within[1]:g}"
+        return f"below {self.below:g}" if self.above is None else f"above {self.above:g}"
+
+    @property
+    def decides(self) -> str:
+        """What decides: arithmetic, each training, a share or a mean."""
+        return HOW[self.kind][0]
+
+    @property
+    def rule(self) -> str:
+        """The rule in words, with the reason for its margin."""
+        which = HOW[self.kind][1].format(seeds=self.seeds)
+        return (
+            f"Measured: {self.quantity}. Reproduced if {which} is {self.margin}; in part if that is so in some of the "
+            f"cases; contradicted if in none. Why this margin: {self.because}."
+        )
+
+    @property
+    def digest(self) -> str:
+        """A hash of what settles the claim; the wording of the claim and of the reasons is not part of it."""
+        settles = self.model_dump(mode="json", exclude={"section", "claim", "because"})
+        return hashlib.sha256(json.dumps(settles, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@cache
+def claims(file: Path = CLAIMS) -> dict[str, Claim]:
+    """The claims by their id. Raises ClaimsError for a file that does not state them as :class:`Claim` wants it."""
+    try:
+        rows = yaml.safe_load(checksums.verify(file).read_text(encoding="utf-8"))
+        stated = [_claim(row, place, file) for place, row in enumerate(rows, start=1)]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, checksums.DamagedError) as error:
+        raise ClaimsError(f"{file.name} cannot be read as a list of claims: {str(error).splitlines()[0]}") from error
+    ids = [claim.id for claim in stated]
+    if twice := {name for name in ids if ids.count(name) > 1}:
+        raise ClaimsError(f"{file.name} states the claim {min(twice)!r} twice")
+    return dict(zip(ids, stated))
+
+
+def digests() -> dict[str, str]:
+    """Every claim's digest, which a record keeps."""
+    return {name: claim.digest for name, claim in claims().items()}
+
+
+def _claim(row: object, place: int, file: Path) -> Claim:
+    try:
+        return Claim.model_validate(row)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = f" {first['loc'][0]!r}:" if first["loc"] else ""
+        which = row.get("id", f"number {place}") if isinstance(row, dict) else f"number {place}"
+        said = first["msg"].removeprefix("Value error, ")
+        raise ClaimsError(f"{file.name}, claim {which}:{field} {said[0].lower()}{said[1:]}") from error
