@@ -13,8 +13,8 @@ from rnnreport.words import grouped
 def identity_grad(reach: pd.DataFrame) -> Measured:
     """reach: how much of a gradient is left (network, seed, when, test_accuracy, lag, cell; no cell in the RNN).
 
-    A path of gradient 1 would leave 1 at every lag. Judged at the largest lag and in the most open unit. Only LSTMs that
-    have learnt the task count.
+    A path of gradient 1 would leave 1 at every lag. Judged at the largest lag and in the most open unit, in the LSTMs
+    that have learnt the task.
     """
     lag = reach["lag"].max()
     if lag < 5:

@@ -35,7 +35,10 @@ def paired(some: pd.Series, others: pd.Series) -> list[float]:
 
 
 def choosing(table: pd.DataFrame) -> pd.Series:
-    """Which rows are of the seeds that choose: the first sixth of them, at least one. Raises CannotTellError for one seed."""
+    """Which rows are of the seeds that choose: the first sixth of them, at least one.
+
+    Raises CannotTellError if there is only one seed.
+    """
     seeds = sorted(table["seed"].unique())
     if len(seeds) < 2:
         raise CannotTellError("One seed cannot both choose a setting and judge it.")

@@ -65,11 +65,11 @@ def optimizers(p: RNNVersusLSTMParameters, rates: tuple[float, ...] = (1e-3, 1e-
 
 def schedules(p: RNNVersusLSTMParameters, halved_every: tuple[int, ...] = (50, 100, 200, 400)) -> list[Run]:
     """The RNN with SGD whose learning rate is halved ever so many steps, at ``optimizer_length`` and at half of it."""
+    lengths = (max(2, p.optimizer_length // 2), p.optimizer_length)
+    sgd: dict[str, Any] = {"optimizer": "sgd", "learning_rate": 0.1, "decay": 0.5}
     asked = [
-        _run(
-            p, "rnn", length, seed, p.optimizer_steps, optimizer="sgd", learning_rate=0.1, decay=0.5, decay_every=every
-        )
-        for length, every, seed in product((max(2, p.optimizer_length // 2), p.optimizer_length), halved_every, p.seeds)
+        _run(p, "rnn", length, seed, p.optimizer_steps, decay_every=every, **sgd)
+        for length, every, seed in product(lengths, halved_every, p.seeds)
     ]
     return run_all(train_palindromes, asked, "schedules")
 
@@ -95,14 +95,13 @@ def gradient_noise(runs: Sequence[Run], batches: int = 8) -> pd.DataFrame:
     for run in runs:
         c, generator = run.configuration, own_stream(run.configuration.seed, 4)
         for step in (*c.snapshots, c.steps):
-            network, gradients_of = trained_network(run, step), []
+            network, found = trained_network(run, step), []
+            weights = list(network.parameters())
             for _ in range(batches):
                 digits, last = palindrome_batch(c.length, c.batch_size, generator)
                 loss = torch.nn.functional.cross_entropy(network(digits), last)
-                gradients_of.append(
-                    torch.nn.utils.parameters_to_vector(torch.autograd.grad(loss, network.parameters()))
-                )
-            along = torch.nn.functional.normalize(torch.stack(gradients_of).double())
+                found.append(torch.nn.utils.parameters_to_vector(torch.autograd.grad(loss, weights)))
+            along = torch.nn.functional.normalize(torch.stack(found).double())
             cosine = ((along.sum(0).square().sum() - batches) / (batches * (batches - 1))).item()
             accuracy = run.table["test_accuracy"].mean()
             rows.append((c.seed, c.recipe.learning_rate, step, cosine, accuracy, run.folder.name))
