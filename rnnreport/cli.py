@@ -55,6 +55,7 @@ def _experiment(name: str) -> Callable[..., Any]:
 
 
 RECORDS: dict[str, Callable[[Any], dict[str, Callable[[], pd.DataFrame]]]] = {
+    "01c_cell_path": _experiment("cell_path.record"),
     "02_rnn_versus_lstm": _experiment("rnn_versus_lstm.record"),
     "03_temporal_gate": _experiment("temporal_gate.record"),
     "04_text_generation": _experiment("text.record"),

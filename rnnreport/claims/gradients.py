@@ -62,8 +62,8 @@ def whh_chain(rates: pd.DataFrame) -> Measured:
     by_radius = rates.groupby("spectral_radius")["value"]
     medians = listed([f"{middle:.2f} at ρ = {radius:g}" for radius, middle in by_radius.median().items()])
     return {
-        f"below 1 at ρ = {least:g}": (by_radius.get_group(least) < 1).astype(float).tolist(),
-        f"above 1 at ρ = {most:g}": (by_radius.get_group(most) > 1).astype(float).tolist(),
+        f"below 1 at ρ = {least:g}": (1 - by_radius.get_group(least)).tolist(),
+        f"above 1 at ρ = {most:g}": (by_radius.get_group(most) - 1).tolist(),
     }, f"Factor per step before any training, median over the seeds: {medians}."
 
 

@@ -22,7 +22,7 @@ Kind = Literal["exact", "run", "share", "mean", "equivalence"]
 Said = Annotated[str, Field(min_length=1)]
 HOW = {  # each kind's name for what decides, and what it does with the values of the seeds
     "exact": ("arithmetic", "it"),
-    "run": ("each training", "it, in every one of at least {seeds},"),
+    "run": ("every run", "it, in every one of {seeds} or more,"),
     "share": ("a share of seeds", "the share of at least {seeds} seeds in which it holds"),
     "mean": ("a mean over seeds", "its mean over at least {seeds} seeds"),
     "equivalence": ("a mean over seeds", "its mean over at least {seeds} seeds"),
@@ -76,7 +76,7 @@ class Claim(BaseModel):
 
     @property
     def decides(self) -> str:
-        """What decides: arithmetic, each training, a share or a mean."""
+        """What decides: arithmetic, every run, a share or a mean."""
         return HOW[self.kind][0]
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pandas as pd
@@ -93,6 +93,11 @@ def gradient_reach(finished: dict[str, list[Run]], palindromes: int) -> pd.DataF
         part = _reach_of(run, network, palindromes).assign(test_accuracy=accuracy)
         parts.append(part.assign(**_about(name, run, when)))
     return pd.concat(parts, ignore_index=True)
+
+
+def record(p: CellPathParameters) -> dict[str, Callable[[], pd.DataFrame]]:
+    """What the chapter's verdict looks at: the networks of more seeds than are trained live."""
+    return {"reach": lambda: gradient_reach(palindrome_networks(p), p.measured_palindromes)}
 
 
 def kept_by_units(finished: dict[str, list[Run]], palindromes: int) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from rnnreport import words
 from rnnreport.cells import temporal_gate
 from rnnreport.configuration import ModelName
 from rnnreport.experiments import horizon, sequences
+from rnnreport.experiments.gate import Gate, recovery
 from rnnreport.experiments.horizon import Climbed, Setting, climb
 from rnnreport.experiments.palindromes import PalindromeRun, test_set, train_palindromes, trained_network
 from rnnreport.experiments.sequences import Gates, SequenceRun, train_sequences
@@ -34,6 +35,8 @@ STARTS: dict[ModelName, dict[str, Any]] = {
 }
 # The usual start, with the optimizer and rate that suited it better.
 PLAIN: dict[str, Any] = {**COMMON, "optimizer": "rmsprop", "learning_rate": 1e-3, "forget_bias": 1.0}
+
+REPORTED_GATE = Gate(6.0, 3.0, 0.2)  # of the report's figure 3
 
 BURSTS = Bursts()
 OPEN_IN_QUIET = Gates(
@@ -414,6 +417,7 @@ def record(p: TemporalGateParameters) -> dict[str, Callable[[], pd.DataFrame]]:
         "carriers": lambda: carriers(carrying()),
         "silenced": lambda: silenced(carrying()),
         "bursts": lambda: sleeping_table(sleeping(p)),
+        "gates found": lambda: recovery(REPORTED_GATE, p.seeds),
         "seeking": lambda: tabulate(seeking(p)),
         "gates sought": lambda: gates_over_training(seeking(p)),
         "gates drawn": lambda: gates_drawn(sleeping(p)),

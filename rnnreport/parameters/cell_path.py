@@ -6,6 +6,7 @@ from pydantic import model_validator
 
 from rnnreport.backends import Backend
 from rnnreport.parameters import Count, Parameters, Rate, Sample, Seeds, Size, integer
+from rnnreport.parameters.training import RecordedFile
 
 
 class CellPathParameters(Parameters, chapter="01c_cell_path"):
@@ -21,6 +22,7 @@ class CellPathParameters(Parameters, chapter="01c_cell_path"):
     test_palindromes: Sample
     measured_palindromes: Annotated[int, integer(1, 1_000)]
     backend: Backend
+    recorded_file: RecordedFile
 
     @model_validator(mode="after")
     def _measured_ones_exist(self) -> Self:

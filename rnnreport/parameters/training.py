@@ -22,6 +22,9 @@ def _recorded(file: str) -> str:
     return file
 
 
+RecordedFile = Annotated[FileName, AfterValidator(_recorded)]
+
+
 class TrainingParameters(Parameters):
     """The parameters that each of these chapters has."""
 
@@ -35,7 +38,7 @@ class TrainingParameters(Parameters):
         str, Field(strict=True, description="a text that names a device, such as 'cpu'"), AfterValidator(_present)
     ]
     backend: Backend
-    recorded_file: Annotated[FileName, AfterValidator(_recorded)]
+    recorded_file: RecordedFile
 
     @property
     def common(self) -> dict[str, Any]:
