@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from rnnreport import corpora, locks, site, storage, sweep, vendor
 from rnnreport.backends import Backend, in_use
-from rnnreport.claims.collected import METADATA
+from rnnreport.claims.collected import METADATA, collected
 from rnnreport.parameters import ParameterError, Parameters, located
 from rnnreport.provenance import PROJECT, code_version, content_hash, libraries, machine, reads
 from rnnreport.site import BuildError
@@ -52,12 +52,9 @@ def book(profile: str = "report", folder: Path = BUILD) -> Path:
     """Run the chapters that are out of date in this profile and build the site; returns its ``index.html``.
 
     folder: where everything goes: executed chapters to ``chapters/``, the site to ``html/``.
-    Raises ParameterError, corpora.CorpusError or BuildError.
+    Raises ParameterError, stated.ClaimsError, corpora.CorpusError or BuildError.
     """
-    wanted = {chapter: parameters(chapter, profile) for chapter in CHAPTERS}
-    for chapter, values in wanted.items():
-        check(chapter, values)
-        settle_text(values)
+    wanted = _checked(profile)
     outputs = {chapter: folder / "chapters" / f"{chapter}.ipynb" for chapter in wanted}
     folder.mkdir(parents=True, exist_ok=True)
     with locks.alone(folder / "html", wait=True):
@@ -69,6 +66,31 @@ def book(profile: str = "report", folder: Path = BUILD) -> Path:
             values["collected_file"] = str(_relative(collected))
         _run_chapters(last, outputs)
         return site.build(BOOK, list(outputs.values()), folder)
+
+
+def verdicts(profile: str = "report", folder: Path = BUILD) -> dict[str, tuple[str, str]]:
+    """Every claim's verdict in the book that is built in the folder, and the one that its chapters give if judged anew.
+
+    "not run" where there is none. The chapters run as for a book, on trainings that are stored. Raises as :func:`book`.
+    """
+    wanted = {chapter: values for chapter, values in _checked(profile).items() if chapter not in COLLECTING}
+    with tempfile.TemporaryDirectory(prefix="rnnreport-") as scratch:
+        outputs = {chapter: Path(scratch) / f"{chapter}.ipynb" for chapter in wanted}
+        _run_chapters(wanted, outputs)
+        anew = _collected(outputs, wanted).get("verdicts", [])
+    stored = collected(str(file)).verdicts if (file := folder / "collected.json").exists() else []
+    before, now = {row.id: row.verdict for row in stored}, {row["id"]: row["verdict"] for row in anew}
+    return {claim: (before.get(claim, "not run"), now.get(claim, "not run")) for claim in stated.claims()}
+
+
+def _checked(profile: str) -> dict[str, dict[str, Any]]:
+    """All chapters' parameters in this profile, checked, with the text that is read, and the claims with them."""
+    stated.claims()
+    wanted = {chapter: parameters(chapter, profile) for chapter in CHAPTERS}
+    for chapter, values in wanted.items():
+        check(chapter, values)
+        settle_text(values)
+    return wanted
 
 
 def parameters(chapter: str, profile: str = "quick") -> dict[str, Any]:

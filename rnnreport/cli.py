@@ -29,6 +29,7 @@ from rnnreport.parameters import ParameterError, located
 from rnnreport.provenance import PROJECT
 from rnnreport.shown import brief
 from rnnreport.values import read
+from rnnreport.words import listed
 
 if TYPE_CHECKING:  # what takes long to import is imported by the commands that need it
     import pandas as pd
@@ -212,6 +213,20 @@ def book(profile: Annotated[str, typer.Option(help="A parameter set of book/prof
     _check_writable(build.BUILD)
     index = build.book(profile)
     print(f"The book is at {index} ({time.monotonic() - started:.0f} s)")
+
+
+@app.command()
+def claims(profile: Annotated[str, typer.Option(help="A parameter set of book/profiles.yml.")] = "report") -> None:
+    """Judge all claims anew, on stored trainings, and fail where the built book says otherwise."""
+    _check_writable(build.BUILD)
+    differ = []
+    for claim, (before, now) in build.verdicts(profile).items():
+        print(f"{claim}: {now}" + f" (the book says: {before})" * (before != now))
+        differ += [claim] * (before != now)
+    if differ:
+        raise build.BuildError(
+            f"the book's verdicts on {listed(differ)} are not those judged now; `make book` renews it"
+        )
 
 
 @app.command("pdf")
