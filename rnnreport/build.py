@@ -29,7 +29,8 @@ from tqdm import tqdm
 
 from rnnreport import corpora, locks, site, storage, sweep, vendor
 from rnnreport.backends import Backend, in_use
-from rnnreport.claims.collected import METADATA, collected
+from rnnreport.claims import stated
+from rnnreport.claims.collected import METADATA, CollectedVerdict, collected
 from rnnreport.parameters import ParameterError, Parameters, located
 from rnnreport.provenance import PROJECT, code_version, content_hash, libraries, machine, reads
 from rnnreport.site import BuildError
@@ -68,19 +69,20 @@ def book(profile: str = "report", folder: Path = BUILD) -> Path:
         return site.build(BOOK, list(outputs.values()), folder)
 
 
-def verdicts(profile: str = "report", folder: Path = BUILD) -> dict[str, tuple[str, str]]:
-    """Every claim's verdict in the book that is built in the folder, and the one that its chapters give if judged anew.
+def verdicts(profile: str = "report", folder: Path = BUILD) -> list[tuple[CollectedVerdict, CollectedVerdict]]:
+    """Every claim's verdict in the book that is built in the folder, and the one that its chapter gives if judged anew.
 
     "not run" where there is none. The chapters run as for a book, on trainings that are stored. Raises as :func:`book`.
     """
     wanted = {chapter: values for chapter, values in _checked(profile).items() if chapter not in COLLECTING}
+    file = folder / "collected.json"
     with tempfile.TemporaryDirectory(prefix="rnnreport-") as scratch:
         outputs = {chapter: Path(scratch) / f"{chapter}.ipynb" for chapter in wanted}
         _run_chapters(wanted, outputs)
-        anew = _collected(outputs, wanted).get("verdicts", [])
-    stored = collected(str(file)).verdicts if (file := folder / "collected.json").exists() else []
-    before, now = {row.id: row.verdict for row in stored}, {row["id"]: row["verdict"] for row in anew}
-    return {claim: (before.get(claim, "not run"), now.get(claim, "not run")) for claim in stated.claims()}
+        anew = {row["id"]: CollectedVerdict(**row) for row in _collected(outputs, wanted).get("verdicts", [])}
+    stored = {row.id: row for row in collected(str(file) if file.exists() else "").verdicts}
+    none = {id: CollectedVerdict(id=id, verdict="not run", evidence="", chapter="") for id in stated.claims()}
+    return [(stored.get(id, none[id]), anew.get(id, none[id])) for id in none]
 
 
 def _checked(profile: str) -> dict[str, dict[str, Any]]:

@@ -219,14 +219,13 @@ def book(profile: Annotated[str, typer.Option(help="A parameter set of book/prof
 def claims(profile: Annotated[str, typer.Option(help="A parameter set of book/profiles.yml.")] = "report") -> None:
     """Judge all claims anew, on stored trainings, and fail where the built book says otherwise."""
     _check_writable(build.BUILD)
-    differ = []
-    for claim, (before, now) in build.verdicts(profile).items():
-        print(f"{claim}: {now}" + f" (the book says: {before})" * (before != now))
-        differ += [claim] * (before != now)
+    verdicts = build.verdicts(profile)
+    for stored, now in verdicts:
+        exploratory = ", exploratory: the claim was fixed after its runs" * now.exploratory
+        print(f"{now.id}: {now.verdict}{exploratory}")
+    differ = [f"{now.id} ({stored.verdict})" for stored, now in verdicts if stored.verdict != now.verdict]
     if differ:
-        raise build.BuildError(
-            f"the book's verdicts on {listed(differ)} are not those judged now; `make book` renews it"
-        )
+        raise build.BuildError(f"the built book says otherwise of {listed(differ)}; `make book` renews it")
 
 
 @app.command("pdf")
