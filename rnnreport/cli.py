@@ -220,7 +220,7 @@ def claims(profile: Annotated[str, typer.Option(help="A parameter set of book/pr
     """Judge all claims anew, on stored trainings, and fail where the built book says otherwise."""
     _check_writable(build.BUILD)
     verdicts = build.verdicts(profile)
-    for stored, now in verdicts:
+    for _, now in verdicts:
         exploratory = ", exploratory: the claim was fixed after its runs" * now.exploratory
         print(f"{now.id}: {now.verdict}{exploratory}")
     differ = [f"{now.id} ({stored.verdict})" for stored, now in verdicts if stored.verdict != now.verdict]
