@@ -47,7 +47,7 @@ def sgd_schedule(table: pd.DataFrame) -> Measured:
     best = at_chosen(table, ["length"], "decay_every").groupby("length")["decay_every"].first()
     means = table[~choosing(table)].pivot_table("test_accuracy", index=["length", "seed"], columns="decay_every")
     losses = {
-        f"T = {own}": (means.loc[own, best[own]] - means.loc[own, best[other]]).tolist()
+        f"T = {own}": paired(means.loc[own, best[own]], means.loc[own, best[other]])
         for own, other in zip(lengths, reversed(lengths))
     }
     said = [f"every {every:,} steps at T = {length}" for length, every in best.items()]

@@ -74,7 +74,12 @@ def _is_recorded(table: Any) -> bool:
 
 
 def decided(claim: Claim, cases: Mapping[str, Sequence[float]], remark: str) -> tuple[VerdictName, str, float | None]:
-    """The verdict, the evidence in words, and the p-value, from what was measured in each case of the claim."""
+    """The verdict, the evidence in words, and the p-value, from what was measured in each case of the claim.
+
+    Raises CannotTellError if nothing was.
+    """
+    if not cases or not all(map(len, cases.values())):
+        raise CannotTellError("This build has no such results.")
     found = {name: _holds(claim, list(values)) for name, values in cases.items()}
     holds = {name: verdict for name, (verdict, _) in found.items()}
     tests = [estimate.p_value for _, estimate in found.values() if estimate]
