@@ -94,10 +94,14 @@ def decided(claim: Claim, cases: Mapping[str, Sequence[float]], remark: str) -> 
     said = [_in_words(claim, name, list(values), found[name][1]) for name, values in cases.items()]
     evidence = f"{'; '.join(said)}; the margin is {claim.margin}."
     if verdict == "in part":
-        evidence = f"It holds for {listed([name for name in holds if holds[name]])}. {evidence}"
+        evidence = f"It holds for {listed([name for name in holds if holds[name]])}. {_capital(evidence)}"
     if verdict == "cannot tell":
         evidence += _what_could(claim, [(list(cases[name]), found[name][1]) for name in cases if holds[name] is None])
-    return verdict, f"{evidence[0].upper()}{evidence[1:]} {remark}".strip(), max(tests) if tests else None
+    return verdict, f"{_capital(evidence)} {remark}".strip(), max(tests) if tests else None
+
+
+def _capital(sentence: str) -> str:
+    return sentence[0].upper() + sentence[1:]
 
 
 def _holds(claim: Claim, values: list[float]) -> tuple[bool | None, Estimate | None]:
@@ -107,10 +111,11 @@ def _holds(claim: Claim, values: list[float]) -> tuple[bool | None, Estimate | N
     if claim.kind in ("exact", "run"):
         alike = len(set(within)) == 1 and len(values) >= claim.seeds
         return (within[0] if alike else None), None
+    margin = least if math.isinf(most) else most
     estimate = (
-        uncertainty.share(values) if claim.kind == "share"
+        uncertainty.share(values, margin) if claim.kind == "share"
         else uncertainty.equivalence(values, least, most) if claim.kind == "equivalence"
-        else uncertainty.mean(values, least if math.isinf(most) else most)
+        else uncertainty.mean(values, margin)
     )  # fmt: skip
     if len(values) < claim.seeds or not estimate.p_value < 1 - uncertainty.LEVEL:
         return None, estimate
@@ -138,7 +143,7 @@ def _what_could(claim: Claim, open_cases: Sequence[tuple[list[float], Estimate |
     """How many seeds could tell, in a sentence, if the estimates stay where they are."""
     if min(len(values) for values, _ in open_cases) < claim.seeds:
         return f" The claim takes at least {counted(claim.seeds, 'seed')}."
-    needed = 0.0
+    needed = max(len(values) for values, _ in open_cases) + 1.0
     for values, estimate in open_cases:
         if not estimate:
             return " These trainings disagree."
