@@ -47,7 +47,7 @@ def call(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
         (["run", "09_missing"], "no chapter '09_missing'; there are 01_gradients, 01b_lstm_gradients"),
         (
             ["record", "01_gradients"],
-            "01_gradients shows no runs that this records: say 02_rnn_versus_lstm or 03_temporal_gate",
+            "01_gradients shows no runs that this records: say 01c_cell_path or 02_rnn_versus_lstm or 03",
         ),
         (
             ["record", "02_rnn_versus_lstm", "-p", "ladder", "[1]"],
@@ -416,7 +416,7 @@ def test_a_named_file_is_looked_for_where_the_caller_is_and_then_in_the_project(
     assert named == {
         "01_gradients": [],
         "01b_lstm_gradients": [],
-        "01c_cell_path": [],
+        "01c_cell_path": ["recorded_file"],
         "02_rnn_versus_lstm": ["recorded_file"],
         "03_temporal_gate": ["recorded_file"],
         "04_text_generation": ["recorded_file", "corpus", "long_folder", "short_folder"],
@@ -525,6 +525,7 @@ def test_run_and_plain_papermill_from_any_folder_make_the_same_figures(
     small |= {"test_palindromes": 100, "measured_palindromes": 3}
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "1")
+    small["recorded_file"] = ""
     given = [word for name, value in small.items() for word in ("-p", name, str(value))]
     monkeypatch.setenv("RNNREPORT_RUNS_DIR", str(tmp_path / "runs"))
     assert call("run", "01c_cell_path", *given, "-o", "ours.ipynb", monkeypatch=monkeypatch) == 0

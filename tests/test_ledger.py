@@ -7,12 +7,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from rnnreport import build, cli
 from rnnreport.claims import overview, stated
 from rnnreport.claims.collected import METADATA, VERDICTS
 from rnnreport.claims.ledger import as_html, correction, ledger
 from rnnreport.claims.rnn_versus_lstm import judge
 from rnnreport.claims.stated import Claim, ClaimsError, digests
 from rnnreport.claims.verdicts import CannotTellError, Verdict, decided
+from rnnreport.experiments import recorded
 from rnnreport.parameters import ParameterError
 from rnnreport.provenance import PROJECT
 
@@ -235,6 +237,16 @@ def test_a_verdict_says_whether_its_claim_is_younger_than_the_runs(attrs, said, 
     assert verdict.evidence.endswith(said)
     assert verdict.exploratory == exploratory
     assert verdict.verdict == "reproduced"
+
+
+@pytest.mark.parametrize("chapter", cli.RECORDS)
+def test_what_is_recorded_is_younger_than_the_claims_that_its_chapter_judges(chapter):
+    """Otherwise its verdicts are exploratory; tables from before claims had digests are still allowed."""
+    table = recorded.read(str(PROJECT / build.parameters(chapter)["recorded_file"]))
+    judged = set(re.findall(r'judge\(\\"([\w-]+)\\"', (PROJECT / "book" / f"{chapter}.ipynb").read_text("utf-8")))
+    assert judged <= set(STATED)
+    for kept in ({} if table is None else table.attrs.get("claims", {})).values():
+        assert {name: kept.get(name) for name in judged} == {name: STATED[name].digest for name in judged}
 
 
 # Showing and keeping
