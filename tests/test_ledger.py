@@ -10,7 +10,7 @@ import pytest
 from rnnreport import build, cli
 from rnnreport.claims import overview, stated
 from rnnreport.claims.collected import METADATA, VERDICTS
-from rnnreport.claims.ledger import as_html, correction, ledger
+from rnnreport.claims.ledger import QUESTIONS, as_html, correction, ledger
 from rnnreport.claims.rnn_versus_lstm import judge
 from rnnreport.claims.stated import Claim, ClaimsError, digests
 from rnnreport.claims.verdicts import CannotTellError, Verdict, decided
@@ -49,17 +49,17 @@ DECIDED = [
     (claim_of("run", within=(0.57, 0.61)), [0.6101], "contradicted",
      "0.6101; the margin is from 0.57 to 0.61."),
     (claim_of("share", above=0.5, seeds=20), [1] * 15 + [0] * 5, "reproduced",
-     "15 of 20 seeds (0.51 to 0.91); the margin is above 0.5."),
+     "15 of 20 seeds (0.51 to 0.91); the margin is above 50%."),
     (claim_of("share", above=0.5, seeds=20), [1] * 14 + [0] * 6, "cannot tell",
-     "14 of 20 seeds (0.46 to 0.88); the margin is above 0.5. About 30 seeds could tell."),
+     "14 of 20 seeds (0.46 to 0.88); the margin is above 50%. About 30 seeds could tell."),
     (claim_of("share", above=0.5, seeds=20), [1] * 10 + [0] * 10, "cannot tell",
-     "10 of 20 seeds (0.27 to 0.73); the margin is above 0.5. More than 10,000 seeds would be needed to tell."),
+     "10 of 20 seeds (0.27 to 0.73); the margin is above 50%. More than 10,000 seeds would be needed to tell."),
     (claim_of("share", above=0.5, seeds=20), [1] * 5 + [0] * 15, "contradicted",
-     "5 of 20 seeds (0.09 to 0.49); the margin is above 0.5."),
+     "5 of 20 seeds (0.09 to 0.49); the margin is above 50%."),
     (claim_of("share", above=0.5, seeds=20), [1] * 19, "cannot tell",
-     "19 of 19 seeds (0.82 to 1.00); the margin is above 0.5. The claim takes at least 20 seeds."),
+     "19 of 19 seeds (0.82 to 1.00); the margin is above 50%. The claim takes at least 20 seeds."),
     (claim_of("share", above=0.8, seeds=20), [1] * 18 + [0] * 2, "cannot tell",
-     "18 of 20 seeds (0.68 to 0.99); the margin is above 0.8. About 50 seeds could tell."),
+     "18 of 20 seeds (0.68 to 0.99); the margin is above 80%. About 50 seeds could tell."),
     (claim_of("mean", above=0.4, seeds=20), ABOUT_HALF, "reproduced",
      "0.50 (0.46 to 0.54); the margin is above 0.4."),
     (claim_of("mean", below=0.6, seeds=20), ABOUT_HALF, "reproduced",
@@ -201,12 +201,12 @@ def test_the_claims_are_whole():
 
 def test_a_claims_rule_in_words():
     assert claim_of("share", seeds=20, above=0.5).rule == (
-        "Measured: q. Reproduced if the share of at least 20 seeds in which it holds is above 0.5; in part if that is "
-        "so in some of the cases; contradicted if in none. Why this margin: of it."
+        "Measured: q. Reproduced if the share of at least 20 seeds in which it holds is above 50%, in part if in some "
+        "cases only, contradicted if in none. The margin: of it."
     )
-    assert "if its mean over at least 20 seeds is below 1; in" in claim_of("mean", seeds=20, below=1).rule
-    assert "if it, in every one of 3 or more, is from 1 to 2; in" in claim_of("run", seeds=3, within=(1, 2)).rule
-    assert "if it is below 1e-12; in" in claim_of("exact", below=1e-12).rule
+    assert "if its mean over at least 20 seeds is below 1, in" in claim_of("mean", seeds=20, below=1).rule
+    assert "if it, in every one of 3 or more, is from 1 to 2, in" in claim_of("run", seeds=3, within=(1, 2)).rule
+    assert "if it is below 1e-12, in" in claim_of("exact", below=1e-12).rule
 
 
 # Recorded runs
@@ -316,11 +316,11 @@ def test_the_first_page_has_the_answers_by_chapter_the_findings_it_asks_for_and_
 
 def test_weighty_contradictions_are_named(tmp_path):
     rows = (("s-noise", "contradicted"), ("grad-whh", "reproduced"), ("fig1a", "contradicted"))
-    file = write(tmp_path / "collected.json", *((*row, "", "03_temporal_gate") for row in rows))
+    file = write(tmp_path / "collected.json", *((*row, "1 < 2.", "03_temporal_gate") for row in rows))
     assert overview.verdicts(file).data.endswith(
         '<p>Among what does not hold:</p><ul class="in-short"><li class="verdict verdict-contradicted">'
         '<span class="verdict-name">contradicted</span>: the claim that <a href="03_temporal_gate.html#claim-s-noise">'
-        "s is where periodic noise begins and r<sub>on</sub> how long it lasts</a></li></ul>"
+        "s is where periodic noise begins and r<sub>on</sub> how long it lasts</a>. 1 &lt; 2.</li></ul>"
     )
     assert set(overview.WEIGHTY) <= set(STATED)
 
@@ -378,20 +378,25 @@ def test_the_ledger_may_list_some_verdicts_only(collected):
     assert list(ledger(collected, ["contradicted"]).index) == [0, 1]
     assert len(ledger(collected, list(VERDICTS))) == 33
     nothing = as_html(ledger(collected, ["in part"]))
-    assert nothing.count("<th ") == 4
+    assert nothing.count("<th ") == 3
     assert "<td>" not in nothing
 
 
 def test_the_table_links_to_the_evidence_and_escapes(collected):
     html = as_html(ledger(collected))
-    assert html.count("<tr") == 34
+    assert html.count("<tr") == 1 + 11 + 33  # the head, a row for each question, one for each claim
+    assert list(QUESTIONS) == sorted({claim.section for claim in STATED.values()})
+    assert re.findall(r"rowgroup\">(\S+)", html) == list(QUESTIONS)
+    for section, name in QUESTIONS.items():
+        assert f'<tbody><tr class="question"><th colspan="3" scope="rowgroup">{section} {name}</th></tr>' in html
     verdict = '<a href="02_rnn_versus_lstm.html#claim-fig1a"><span class="verdict-name">reproduced</span></a>'
     assert f'{verdict}<p class="rule">by a mean over seeds; p = 0.02, corrected 0.06</p>' in html
     assert '<span class="verdict-name">contradicted</span></a><p class="rule">by arithmetic</p>' in html
     assert "a &lt; b &amp; c" in html
     assert html.count("<a href") == 4
     assert html.count('class="verdict verdict-not-run"') == 29
-    assert 'r<sub>on</sub> sets its width</strong><p class="rule">Measured: how far, in points' in html
+    rule = '<details class="more"><summary>rule</summary><p class="rule">Measured: how far, in points'
+    assert f"r<sub>on</sub> sets its width{rule}" in html
     assert re.findall(r'value="([^"]+)"( checked)?', html) == [
         ("all", " checked"), ("reproduced", ""), ("contradicted", ""), ("cannot tell", ""), ("not run", ""),
     ]  # fmt: skip
