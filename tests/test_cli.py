@@ -872,3 +872,29 @@ def test_the_data_folder_is_made_absolute_at_entry(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("RNNREPORT_DATA_DIR", "books")
     call("--help", monkeypatch=monkeypatch)
     assert os.environ["RNNREPORT_DATA_DIR"] == str(tmp_path / "books")
+
+
+@pytest.mark.parametrize("says_now", ["reproduced", "in part"])
+def test_claims_are_judged_anew_and_held_against_the_book(
+    says_now: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One chapter, which judges one claim; what the book has of the others is "not run", as it is now."""
+
+    def run(wanted: Any, outputs: dict[str, Path]) -> None:
+        row = {"id": "fig1a", "verdict": says_now, "evidence": "", "exploratory": True}
+        cell = {"outputs": [{"metadata": {"rnnreport": {"verdicts": [row]}}}]}
+        for path in outputs.values():
+            path.write_text(json.dumps({"cells": [cell]}), encoding="utf-8")
+
+    monkeypatch.setattr(build, "_checked", lambda profile: {"02_rnn_versus_lstm": {}, "05_claims": {}})
+    monkeypatch.setattr(build, "_run_chapters", run)
+    monkeypatch.setattr(build.verdicts, "__defaults__", ("report", tmp_path))
+    stored = {"id": "fig1a", "verdict": "reproduced", "evidence": "", "chapter": "02_rnn_versus_lstm"}
+    (tmp_path / "collected.json").write_text(json.dumps({"verdicts": [stored]}), encoding="utf-8")
+    code = call("claims", monkeypatch=monkeypatch)
+    out, err = capsys.readouterr()
+    assert f"fig1a: {says_now}, exploratory: the claim was fixed after its runs\n" in out
+    assert "fig1b: not run\n" in out
+    assert (code, "the built book says otherwise of fig1a (reproduced)" in err) == (
+        (1, True) if says_now == "in part" else (0, False)
+    )

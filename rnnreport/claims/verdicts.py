@@ -129,10 +129,13 @@ def _in_words(claim: Claim, name: str, values: list[float], estimate: Estimate |
     before = f"{name}: " * bool(name)
     margins = [bound for bound in claim.bounds if math.isfinite(bound)]
     if not estimate:
-        digits = max(digits_beside(values, margin) for margin in margins)
+        whole = all(float(value).is_integer() for value in values)
+        digits = 0 if whole else max(digits_beside(values, margin) for margin in margins)
         return before + listed([f"{value:.{digits}f}" for value in values])
     ends = [end for end in estimate[:3] if math.isfinite(end)]
     digits = max(digits_beside(ends[1:], margin) for margin in margins)
+    while estimate.low < estimate.high and digits < 5 and f"{estimate.low:.{digits}f}" == f"{estimate.high:.{digits}f}":
+        digits += 1
     interval = f" ({estimate.low:.{digits}f} to {estimate.high:.{digits}f})" if len(ends) > 2 else " (one seed)"
     if claim.kind == "share":
         return f"{before}{round(sum(values))} of {counted(len(values), 'seed')}{interval}"
