@@ -102,7 +102,7 @@ def test_a_claim_of_several_cases_is_told_as_its_cases_are():
     ):  # fmt: skip
         assert decided(claim, dict(zip("abc", cases)), "")[0] == verdict
     said = decided(claim, {"a": yes, "b": no, "c": yes}, "")[1]
-    assert said == "It holds for a and c. A: 1.00; b: -1.00; c: 1.00; the margin is above 0."
+    assert said == "It holds for a and c. A: 1; b: -1; c: 1; the margin is above 0."
 
 
 def test_the_p_value_is_the_largest_of_the_cases():

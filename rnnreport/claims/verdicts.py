@@ -32,7 +32,7 @@ class Verdict:
     id: str
     verdict: VerdictName
     evidence: str
-    p_value: float | None = None  # the largest of its cases', before a correction; None where no chance is in play
+    p_value: float | None = None  # the largest of the settled cases', uncorrected; None where no chance is in play
     exploratory: bool = False  # the claim was settled after the runs that judge it
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, str], dict[str, Any]]:
@@ -82,7 +82,6 @@ def decided(claim: Claim, cases: Mapping[str, Sequence[float]], remark: str) -> 
         raise CannotTellError("This build has no such results.")
     found = {name: _holds(claim, list(values)) for name, values in cases.items()}
     holds = {name: verdict for name, (verdict, _) in found.items()}
-    tests = [estimate.p_value for _, estimate in found.values() if estimate]
     verdict: VerdictName = (
         "reproduced" if all(holds.values())
         else "contradicted" if set(holds.values()) == {False}
@@ -91,6 +90,8 @@ def decided(claim: Claim, cases: Mapping[str, Sequence[float]], remark: str) -> 
     )  # fmt: skip
     if claim.kind == "exact":
         return verdict, remark, None
+    settled = [estimate for case, estimate in found.values() if verdict == "cannot tell" or case is not None]
+    tests = [estimate.p_value for estimate in settled if estimate]
     said = [_in_words(claim, name, list(values), found[name][1]) for name, values in cases.items()]
     evidence = f"{'; '.join(said)}; the margin is {claim.margin}."
     if verdict == "in part":
