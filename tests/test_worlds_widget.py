@@ -154,7 +154,7 @@ def test_one_world_has_both_networks_at_each_length_and_the_rate_that_other_seed
     best = rows["learning_rate"] == np.where(rows["length"] == 5, 0.01, 0.001)
     rows["test_accuracy"] = np.where(best & (rows["step"] > 0), 0.8 + rows["seed"] / 100, 0.1)
     values, asked = at_chosen_rates(rows)
-    assert [*asked] == ["RNN, T = 5", "LSTM, T = 5", "RNN, T = 20", "LSTM, T = 20"]
+    assert [*asked] == ["LSTM, T = 20", "RNN, T = 20", "LSTM, T = 5", "RNN, T = 5"]
     assert asked["LSTM, T = 20"] == ("the LSTM's accuracy at T = 20", 0.5, True)
     assert values.groupby("claim")["seed"].agg(list).tolist() == [[1, 2, 3, 4, 5, 6]] * 4
     assert values["value"].between(0.81, 0.861).all()

@@ -102,5 +102,7 @@ def _tested(row: Mapping[Any, Any]) -> str:
     """The p-values of a verdict in which chance is in play."""
     if pd.isna(row["p_value"]):
         return ""
-    plain, corrected = (f"{value:.2g}" for value in (row["p_value"], row["corrected"]))
-    return f"; p = {plain}, corrected {corrected}"
+    plain, corrected = (
+        f"= {value:.2g}" if value >= 0.001 else "< 0.001" for value in (row["p_value"], row["corrected"])
+    )
+    return f"; p {in_html(plain)}, corrected {in_html(corrected.removeprefix('= '))}"

@@ -127,14 +127,14 @@ def _intervals(seeds: int) -> list[list[float]]:
 
 
 def at_chosen_rates(rates: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Asked]]:
-    """The arguments for a widget of one world: both networks at each T, with the seeds that judge the chosen rate.
+    """The arguments for a widget of one world: both networks at each T, the longest first, at the chosen rate.
 
     rates: recorded runs at several lengths and learning rates, as the claims on figures 2a and 2b take them.
     """
     from rnnreport.claims.evidence import at_chosen, at_last_step
 
     rows = at_chosen(at_last_step(rates)[1], ["model", "length"]).sort_values(
-        ["length", "model"], ascending=[True, False]
+        ["length", "model"], ascending=[False, True]
     )
     names = [f"{NAMES[model]}, T = {length}" for model, length in zip(rows["model"], rows["length"])]
     asked = {
