@@ -20,7 +20,7 @@ from torch.nn.utils import parametrize
 
 from rnnreport import recurrence
 from rnnreport.backends import Backend, check_backend, kernels
-from rnnreport.cells import lstm_step, rnn_step, temporal_gate, temporal_gate_lstm_step
+from rnnreport.cells import lstm_step, peephole_lstm_step, rnn_step, temporal_gate, temporal_gate_lstm_step
 from rnnreport.configuration import Encoding, Initialisation, ModelName
 
 
@@ -284,9 +284,24 @@ class LSTM(_Recurrent):
     input: (T, B, D), (B, T, D) with batch_first, or (T, D) without a batch; integers (T, B) stand for one-hot vectors.
     h_0, c_0, h_n, c_n: (L, B, H). output: (T, B, H), the last layer's h(t).
     Weights are stacked in torch.nn's order of gates, i, f, g, o, with one bias per gate.
+    peepholes: each layer has ``peepholes_l…``, (3, H), see :func:`rnnreport.cells.peephole_lstm_step`; a loop over
+    steps runs, under autograd, so that the backend must be "torch".
     """
 
     gates, states, counterpart = 4, ("h", "c"), nn.LSTM
+
+    def __init__(self, *args: Any, peepholes: bool = False, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.peepholes = peepholes
+        if peepholes and self.backend != "torch":
+            raise ValueError(f"with peepholes the backend must be 'torch', not {self.backend!r}")
+        for layer in range(self.num_layers if peepholes else 0):
+            weight = torch.empty(3, self.hidden_size, device=self._weight.device, dtype=self._weight.dtype)
+            bound = self.hidden_size**-0.5
+            self.register_parameter(f"peepholes_l{layer}", nn.Parameter(nn.init.uniform_(weight, -bound, bound)))
+
+    def _peepholes(self, layer: int) -> tuple[Tensor, ...]:
+        return (getattr(self, f"peepholes_l{layer}"),) if self.peepholes else ()
 
     def forward(self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Output and (h_n, c_n), see the class. Raises ValueError for shapes that do not fit."""
@@ -294,6 +309,8 @@ class LSTM(_Recurrent):
         return output, (h_n, c_n)
 
     def _layer(self, layer: int, x: Tensor, states: tuple[Tensor, ...], sequence: bool) -> tuple[Any, ...]:
+        if self.peepholes:
+            return _by_steps(peephole_lstm_step, x, states, (*self.weights(layer), *self._peepholes(layer)))
         if _followed():
             return _by_steps(lstm_step, x, states, self.weights(layer))
         h_0, c_0 = states
@@ -392,8 +409,9 @@ class TemporalGateLSTM(LSTM):
         elif layer == 0:
             _check_times(times)
         k = self._openness(times, layer)  # in their own dtype: rounded to that of the weights they lose the phase
-        if _followed():
-            return _by_steps(temporal_gate_lstm_step, x, states, self.weights(layer), k)
+        if self.peepholes or _followed():
+            weights = *self.weights(layer), *self._peepholes(layer)
+            return _by_steps(temporal_gate_lstm_step, x, states, weights, k)
         if recurrence.sparse_pays(k, batch, self.backend):
             return recurrence.sparse_lstm(x, h_0, c_0, *self.weights(layer), k, sequence, self.backend)
         return recurrence.lstm(x, h_0, c_0, *self.weights(layer), k, self.backend)
@@ -490,12 +508,20 @@ class Sequences(NamedTuple):
         times, lengths = (None if part is None else part.to(device) for part in self[1:])
         return type(self)(self.x.to(device), times, lengths)
 
+    def split(self, size: int) -> Iterator[Self]:
+        """The sequences, this many at a time."""
+        for start in range(0, self.x.shape[1], size):
+            part = slice(start, start + size)
+            times = self.times if self.times is None or self.times.dim() == 1 else self.times[:, part]
+            yield type(self)(self.x[:, part], times, None if self.lengths is None else self.lengths[part])
+
 
 class SequenceNetwork(nn.Module):
     """Reads sequences of numbers and gives K outputs at the end of each: a recurrence and a linear map of its last h.
 
-    timed: the sequences have times. Then an LSTM reads the time since the previous step as a further number; with a
-    temporal gate, time opens the gate. forget_bias: added to the forget gate's bias.
+    timed: the sequences have times. Then an LSTM reads a further number, the time since the previous step or, if it
+    reads "time", the time itself; with a temporal gate, time opens the gate. forget_bias: added to the forget gate's
+    bias. peepholes: see :class:`LSTM`.
     """
 
     def __init__(
@@ -507,10 +533,13 @@ class SequenceNetwork(nn.Module):
         timed: bool = False,
         forget_bias: float = 1.0,
         backend: Backend = "torch",
+        peepholes: bool = False,
+        reads: Literal["interval", "time"] = "interval",
     ) -> None:
         super().__init__()
-        self.reads_intervals = timed and model == "lstm"
-        self.recurrence = RECURRENCES[model](inputs + self.reads_intervals, hidden_size, backend=backend)
+        self.reads_times, self.reads = timed and model == "lstm", reads
+        recurrence: Callable[..., LSTM] = TemporalGateLSTM if model == "temporal-gate" else LSTM
+        self.recurrence = recurrence(inputs + self.reads_times, hidden_size, backend=backend, peepholes=peepholes)
         self.head = nn.Linear(hidden_size, outputs)
         with torch.no_grad():
             self.recurrence.weights(0)[2].view(-1, hidden_size)[1] += forget_bias
@@ -519,10 +548,10 @@ class SequenceNetwork(nn.Module):
         """The outputs, (B, K)."""
         x, times, lengths = sequences
         options: dict[str, Any] = {}
-        if self.reads_intervals and times is not None:
+        if self.reads_times and times is not None:
             _check_times(times)
-            intervals = times.diff(dim=0, prepend=times[:1]).to(x).reshape(len(x), -1, 1)
-            x = torch.cat([x, intervals.expand(-1, x.shape[1], -1)], -1)
+            read = times if self.reads == "time" else times.diff(dim=0, prepend=times[:1])
+            x = torch.cat([x, read.to(x).reshape(len(x), -1, 1).expand(-1, x.shape[1], -1)], -1)
         elif times is not None:
             options["times"] = times
         if lengths is None:
@@ -611,7 +640,7 @@ def _by_steps(
     cell: Callable[..., tuple[Tensor, ...]],
     x: Tensor,
     states: tuple[Tensor, ...],
-    weights: tuple[Tensor, Tensor, Tensor],
+    weights: tuple[Tensor, ...],
     *gate: Tensor,
 ) -> tuple[Tensor, ...]:
     """The output, (T, B, H), and the last states of a loop over a cell. gate: k, (T, H) or (T, B, H), if any."""

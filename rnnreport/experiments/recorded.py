@@ -15,7 +15,10 @@ from rnnreport.runs import read_table
 if TYPE_CHECKING:
     import pandas as pd
 
-SETTINGS = ("experiment", "seed", "model", "length", "learning_rate", "optimizer", "decay_every", "gate", "tau")
+SETTINGS = (
+    *("experiment", "seed", "model", "length", "learning_rate", "optimizer", "decay_every", "gate", "tau"),
+    *("network", "sampling"),
+)
 
 
 def joined(experiments: Mapping[str, Callable[[], pd.DataFrame]]) -> pd.DataFrame:

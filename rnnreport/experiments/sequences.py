@@ -12,9 +12,11 @@ from torch import nn
 
 from rnnreport.backends import Backend
 from rnnreport.experiments.palindromes import own_stream, train_until_solved, with_weights_of
-from rnnreport.models import SequenceNetwork, TemporalGateLSTM
+from rnnreport.models import SequenceNetwork, Sequences, TemporalGateLSTM
 from rnnreport.runs import Configuration, OnSteps, Run
 from rnnreport.sequences import SineWaves, Task
+
+AT_ONCE = 250  # sequences of a test: all steps of all units of so many are held in memory
 
 
 class Gates(BaseModel, extra="forbid", frozen=True):
@@ -37,6 +39,9 @@ class SequenceRun(Configuration):
     model: Literal["lstm", "temporal-gate"]
     task: Task
     gate: Gates | None = None  # for "temporal-gate" only
+    forget_bias: float = 1.0
+    peepholes: bool = False
+    reads: Literal["interval", "time"] = "interval"  # for "lstm" on a task with times
     hidden_size: int = 128
     batch_size: int = 64
     test_sequences: int = 2_000
@@ -58,7 +63,8 @@ def train_sequences(run: SequenceRun, folder: Path, on_steps: OnSteps = lambda s
     sequences, targets = test_set(run)
 
     def evaluate(model: nn.Module) -> dict[str, float]:
-        loss, right = run.task.measure(model(sequences), targets)
+        outputs = torch.cat([model(part) for part in sequences.split(AT_ONCE)])
+        loss, right = run.task.measure(outputs, targets)
         return {"test_loss": loss.item(), "test_accuracy": right.item()}
 
     return train_until_solved(
@@ -72,7 +78,7 @@ def train_sequences(run: SequenceRun, folder: Path, on_steps: OnSteps = lambda s
     )
 
 
-def test_set(run: SequenceRun) -> tuple[Any, torch.Tensor]:
+def test_set(run: SequenceRun) -> tuple[Sequences, torch.Tensor]:
     """The fresh sequences that the network of this run is tested on, and their targets."""
     sequences, targets = run.task.batch(run.test_sequences, own_stream(run.seed, 1))
     return sequences.to(run.recipe.device), targets.to(run.recipe.device)
@@ -83,7 +89,15 @@ def new_network(run: SequenceRun) -> SequenceNetwork:
     torch.manual_seed(run.seed)
     timed = isinstance(run.task, SineWaves)
     network = SequenceNetwork(
-        run.model, run.task.inputs, run.task.outputs, run.hidden_size, timed=timed, backend=run.backend
+        run.model,
+        run.task.inputs,
+        run.task.outputs,
+        run.hidden_size,
+        timed=timed,
+        forget_bias=run.forget_bias,
+        backend=run.backend,
+        peepholes=run.peepholes,
+        reads=run.reads,
     )
     if run.gate and isinstance(network.recurrence, TemporalGateLSTM):
         gated, gate = network.recurrence, run.gate
