@@ -1,8 +1,9 @@
 // Reads the numbers that come with a page, as Python packed them.
 
-/** Numbers of float16, float24 or float32, little-endian, from base64: a Float64Array. */
+/** Numbers of int16, float16, float24 or float32, little-endian, from base64: a Float64Array. */
 export function decode(base64, format) {
   const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+  if (format === "int16") return Float64Array.from(new Int16Array(bytes.buffer));
   if (format === "float16") return Float64Array.from(new Uint16Array(bytes.buffer), float16);
   return Float64Array.from(new Float32Array((format === "float24" ? widened(bytes) : bytes).buffer));
 }
