@@ -17,6 +17,21 @@ from rnnreport.words import counted, listed
 ALPHA = 0.05  # how often, at most, any of the verdicts in which chance is in play may be a chance
 
 
+QUESTIONS = {  # of the assignment, in a few words
+    "1.1": "The RNN's gradients",
+    "1.3": "The RNN on palindromes",
+    "1.4": "Optimizers",
+    "1.5": "The LSTM's gates and parameters",
+    "1.6": "RNN against LSTM",
+    "2.1": "When the gate is open",
+    "2.2": "What the gate does to memory",
+    "2.3": "What the gate's parameters are for",
+    "3.1a": "Training on a book",
+    "3.1b": "What the network writes as it learns",
+    "3.1c": "Temperature",
+}
+
+
 def ledger(collected_file: str, only: list[str] | None = None) -> pd.DataFrame:
     """Every claim with its verdict; ``only``: those with one of these verdicts.
 
@@ -51,7 +66,7 @@ def correction(table: pd.DataFrame) -> str:
 
 
 def as_html(table: pd.DataFrame) -> str:
-    """The ledger as a table for a page: each claim with its rule, each verdict linked to its evidence.
+    """The ledger as a table for a page, by question: each claim with its rule folded, each verdict linked to its place.
 
     Above it are buttons, one per verdict and one for all; report.css shows only the rows of the chosen one.
     """
@@ -60,21 +75,27 @@ def as_html(table: pd.DataFrame) -> str:
         f'<label><input type="radio" name="verdict" value="{name}"{" checked" * (name == "all")}>{name}</label>'
         for name in found
     )
-    rows = []
-    for row in table.to_dict("records"):
-        verdict = f'<span class="verdict-name">{row["verdict"]}</span>'
-        if row["chapter"]:
-            verdict = f'<a href="{in_html(row["chapter"])}.html#claim-{row["id"]}">{verdict}</a>'
-        if row["verdict"] != "not run":
-            verdict += f'<p class="rule">by {row["decides"]}{_tested(row)}</p>'
-        claim = f'<strong>{typeset(row["claim"])}</strong><p class="rule">{typeset(row["rule"])}</p>'
-        cells = "</td><td>".join((row["section"], claim, verdict, typeset(row["evidence"])))
-        rows.append(f'<tr class="{css_class(row["verdict"])}"><td>{cells}</td></tr>')
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("question", "the report says", "verdict", "evidence"))
+    groups = "".join(
+        f'<tbody><tr class="question"><th colspan="3" scope="rowgroup">{section} {QUESTIONS[str(section)]}</th></tr>'
+        f"{''.join(map(_row, rows.to_dict('records')))}</tbody>"
+        for section, rows in table.groupby("section", sort=False)
+    )
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("the report says", "verdict", "evidence"))
     return (
         f'<fieldset class="ledger-filter"><legend>Show</legend>{buttons}</fieldset>'
-        f'<table class="ledger"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+        f'<table class="ledger claims"><thead><tr>{head}</tr></thead>{groups}</table>'
     )
+
+
+def _row(row: Mapping[Any, Any]) -> str:
+    verdict = f'<span class="verdict-name">{row["verdict"]}</span>'
+    if row["chapter"]:
+        verdict = f'<a href="{in_html(row["chapter"])}.html#claim-{row["id"]}">{verdict}</a>'
+    if row["verdict"] != "not run":
+        verdict += f'<p class="rule">by {row["decides"]}{_tested(row)}</p>'
+    rule = f'<details class="more"><summary>rule</summary><p class="rule">{typeset(row["rule"])}</p></details>'
+    cells = "</td><td>".join((f"{typeset(row['claim'])}{rule}", verdict, typeset(row["evidence"])))
+    return f'<tr class="{css_class(row["verdict"])}"><td>{cells}</td></tr>'
 
 
 def _tested(row: Mapping[Any, Any]) -> str:

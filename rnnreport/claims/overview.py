@@ -72,7 +72,8 @@ def verdicts(collected_file: str) -> HTML:
     ]
     against = [
         '<li class="verdict verdict-contradicted"><span class="verdict-name">contradicted</span>: the claim that '
-        f'<a href="{in_html(earned[name].chapter)}.html#claim-{name}">{typeset(claims()[name].claim)}</a></li>'
+        f'<a href="{in_html(earned[name].chapter)}.html#claim-{name}">{typeset(claims()[name].claim)}</a>. '
+        f"{typeset(earned[name].evidence)}</li>"
         for name in WEIGHTY
         if name in earned and earned[name].verdict == "contradicted"
     ]

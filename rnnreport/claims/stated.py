@@ -72,6 +72,8 @@ class Claim(BaseModel):
         """The margin in words."""
         if self.within:
             return f"from {self.within[0]:g} to {self.within[1]:g}"
+        if self.kind == "share":
+            return f"above {self.above:.0%}" if self.below is None else f"below {self.below:.0%}"
         return f"below {self.below:g}" if self.above is None else f"above {self.above:g}"
 
     @property
@@ -84,8 +86,8 @@ class Claim(BaseModel):
         """The rule in words, with the reason for its margin."""
         which = HOW[self.kind][1].format(seeds=self.seeds)
         return (
-            f"Measured: {self.quantity}. Reproduced if {which} is {self.margin}; in part if that is so in some of the "
-            f"cases; contradicted if in none. Why this margin: {self.because}."
+            f"Measured: {self.quantity}. Reproduced if {which} is {self.margin}, in part if in some cases only, "
+            f"contradicted if in none. The margin: {self.because}."
         )
 
     @property
