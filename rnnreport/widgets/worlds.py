@@ -48,7 +48,9 @@ class Worlds(anywidget.AnyWidget):
     claims = List(Dict(), read_only=True).tag(sync=True)  # name, what, margin, above, least
     choices = List(Dict(), read_only=True).tag(sync=True)  # name, values
     values = Unicode(read_only=True).tag(sync=True)  # int16 by claim, world and seed, in base64
-    intervals = List(read_only=True).tag(sync=True)  # [low, high] for each number of seeds and of those where it holds
+    intervals = List(List(), read_only=True).tag(
+        sync=True
+    )  # [low, high] for each number of seeds and of those where it holds
     claim = Int(0).tag(sync=True)
     world = List(Int()).tag(sync=True)
     margin = Number(0.0, min=-1, max=1).tag(sync=True)
@@ -106,10 +108,11 @@ def _by_world(values: pd.DataFrame, names: Mapping[str, Sequence[str]]) -> np.nd
     seeds = int(place.max()) + 1 if len(rows) else 0
     if not 1 <= seeds <= MAX_SEEDS:
         raise TraitError(f"values must have 1 to {MAX_SEEDS} seeds in a world, not {seeds}.")
+    for name, known in names.items():
+        if unknown := sorted(set(rows[name]) - set(known)):
+            raise TraitError(f"{name} must be one of {', '.join(known)} in each row of values, not {unknown[0]!r}.")
     index = pd.MultiIndex.from_product([*names.values(), range(seeds)])
     keyed = rows["value"].set_axis(pd.MultiIndex.from_frame(rows[[*names]].assign(place=place)))
-    if unknown := set(keyed.index.droplevel(-1)) - set(index.droplevel(-1)):
-        raise TraitError(f"values must have claims and choices that are named, not {sorted(unknown)[0]}.")
     return keyed.reindex(index).to_numpy().reshape(len(names["claim"]), -1, seeds)
 
 
