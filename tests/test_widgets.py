@@ -11,6 +11,7 @@ from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from conftest import START, Shown, in_node, settle
@@ -29,6 +30,7 @@ from rnnreport.widgets.page import HERE
 from rnnreport.widgets.palindrome_reader import PalindromeReader
 from rnnreport.widgets.temporal_gate import TemporalGate
 from rnnreport.widgets.vanishing_gradient import VanishingGradient
+from rnnreport.widgets.worlds import Worlds
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -41,6 +43,7 @@ WIDGETS = {
     "derivation.js": Derivation,
     "palindrome_reader.js": PalindromeReader,
     "character_writer.js": CharacterWriter,
+    "worlds.js": Worlds,
 }
 
 
@@ -979,6 +982,14 @@ def replay() -> GateReplay:
     return GateReplay([0, 9], [[2.0, 8.0], [3.0, 7.0]], np.zeros((2, 2)), np.full((2, 2), 0.1), length=20)
 
 
+def worlds(name: str = "it learns", seeds: int = 3) -> Worlds:
+    cases = [*product((name, "it leads"), ("low", "high"), range(seeds))]
+    rows = pd.DataFrame(cases, columns=["claim", "rate", "seed"])
+    rows["value"] = [(-1.0 if claim == "it leads" else 0.4) ** seed for claim, _, seed in cases]
+    claims = {name: (name, 0.5, True), "it leads": ("the lead", 0.0, True)}
+    return Worlds(rows, claims, {"rate": ["low", "high"]})
+
+
 EACH: dict[str, Callable[[], Any]] = {
     "gradient": lambda: network(4, steps=100),
     "derivation": lambda: Derivation(*gradients.draw(3, 1, 2, 3, 3, seed=0)),
@@ -986,6 +997,7 @@ EACH: dict[str, Callable[[], Any]] = {
     "gate": TemporalGate,
     "population": lambda: GatePopulation(units=16, length=20),
     "replay": replay,
+    "worlds": worlds,
 }
 ENDS: dict[str, Callable[[], Any]] = {
     **EACH,
@@ -1004,6 +1016,8 @@ ENDS: dict[str, Callable[[], Any]] = {
     },
     "gate of one step": lambda: TemporalGate(steps=1),
     "all periods": lambda: GatePopulation(units=16, shortest=5e-324, longest=1.7e308, length=1),
+    "a world of one seed": lambda: worlds(seeds=1),
+    "a world of many seeds": lambda: worlds(seeds=60),
     "replay of the range of floats": lambda: GateReplay(
         [-5, 1], [[1e-40], [3e38]], [[-1e30], [1e30]], [[1e-40], [1]], 1
     ),
@@ -1039,6 +1053,7 @@ def test_whatever_is_moved_to_its_ends_stays_a_number(shown: Shown, page: Page, 
 MARKUP = "<img src=x onerror=window.broken=1>&lt;_{b}"
 NAMED: dict[str, Callable[[], Any]] = {
     "reader": lambda: PalindromeReader({MARKUP: classifier("lstm", 2)}, 4, words={MARKUP: MARKUP}),
+    "worlds": lambda: worlds(MARKUP),
     "replay": lambda: GateReplay([0, 9], *([[value] * 2] * 2 for value in (2.0, 0.0, 0.1)), length=20, words=MARKUP),
 }
 

@@ -74,8 +74,9 @@ class Worlds(anywidget.AnyWidget):
         self.set_trait("choices", [{"name": name, "values": of_choice} for name, of_choice in choices.items()])
         self.set_trait("values", base64.b64encode(parts.tobytes()).decode("ascii"))
         self.set_trait("intervals", [_intervals(seeds) for seeds in range(1, found.shape[-1] + 1)])
-        start = {"claim": 0, "world": [0] * len(choices), **kwargs}
-        for name, value in {**start, "margin": asked[start["claim"]]["margin"], **kwargs}.items():
+        self.set_trait("claim", kwargs.pop("claim", 0))
+        start = {"world": [0] * len(choices), "margin": asked[self.claim]["margin"]}
+        for name, value in {**start, **kwargs}.items():
             self.set_trait(name, value)
 
     @validate("claim")
