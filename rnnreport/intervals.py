@@ -13,20 +13,18 @@ from rnnreport import words
 ROUNDING = 1e-9  # nearer than this, a mean and a threshold are equal: 0.3 - 0.1 is not below 0.2
 
 
-def interval(
-    values: Sequence[float], level: float = 0.95, *, share: bool = False, difference: bool = False
-) -> tuple[float, float, float]:
+def interval(values: Sequence[float], level: float = 0.95, *, share: bool = False) -> tuple[float, float, float]:
     """Mean, low and high: the mean and its confidence interval by Student's t, with seeds as independent draws.
 
-    A single value says nothing about the spread, so its interval is the whole line. The interval of several values is
-    cut to what is possible: for a share to 0…1, for a difference of two shares to -1…1.
+    A single value says nothing about the spread, so its interval is the whole line. The interval of several shares is
+    cut to 0…1.
     """
     mean = float(np.mean(values))
     if len(values) < 2:
         return mean, -np.inf, np.inf
     quantile = stdtrit(len(values) - 1, (1 + level) / 2)  # Student's t; importing scipy.stats takes a second
     half = float(quantile * np.std(values, ddof=1) / len(values) ** 0.5)
-    least, most = (0.0, 1.0) if share else (-1.0, 1.0) if difference else (-np.inf, np.inf)
+    least, most = (0.0, 1.0) if share else (-np.inf, np.inf)
     return mean, max(mean - half, least), min(mean + half, most)
 
 
@@ -47,16 +45,10 @@ def exceeds(values: Sequence[float], threshold: float) -> bool | None:
     return False if high < threshold - ROUNDING else None
 
 
-def in_words(
-    values: Iterable[float], *, share: bool = False, difference: bool = False, against: float | None = None
-) -> str:
-    """A mean over seeds with its interval, for a sentence; share, difference: see :func:`interval`.
-
-    against: the number to compare with; :func:`digits_beside` gives the number of digits.
-    """
-    mean, *ends = interval(list(values), share=share, difference=difference)
-    digits = digits_beside(ends, against)
-    shown = [words.share(value, digits) if share else f"{value:.{digits}f}" for value in (mean, *ends)]
+def in_words(values: Iterable[float], *, share: bool = False) -> str:
+    """A mean over seeds with its interval, for a sentence; share: see :func:`interval`."""
+    mean, *ends = interval(list(values), share=share)
+    shown = [words.share(value) if share else f"{value:.2f}" for value in (mean, *ends)]
     return shown[0] if np.isinf(ends[0]) else f"{shown[0]} ({shown[1]} to {shown[2]})"
 
 

@@ -5,7 +5,8 @@ import math
 import pandas as pd
 import pytest
 
-from rnnreport.claims.text import ON_THE_WAY, judging
+from rnnreport.claims.stated import claims
+from rnnreport.claims.text import judging
 from rnnreport.experiments import text as experiments
 from rnnreport.experiments.text_recipes import LONGER_THAN_OTHERS, RECIPES
 from rnnreport.experiments.text_recipes import REPORTED as ACCURACIES
@@ -72,8 +73,11 @@ def test_the_long_training_is_told_beside_the_report():
     )
 
 
-def test_the_way_there_is_the_report_s_but_for_the_end():
-    assert [*ON_THE_WAY.items()] == [*ACCURACIES[:-1]]
+@pytest.mark.parametrize(("step", "accuracy"), ACCURACIES)
+def test_a_claim_about_an_accuracy_is_of_the_reports_step_and_allows_two_hundredths(step, accuracy):
+    claim = claims()[f"text-{100 * accuracy:03.0f}"]
+    assert f"{step:,} steps" in claim.claim
+    assert claim.within == (pytest.approx(accuracy - 0.02), pytest.approx(accuracy + 0.02))
 
 
 def test_the_table_beside_the_report_has_its_steps_and_the_range_of_other_seeds():

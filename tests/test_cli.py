@@ -47,7 +47,7 @@ def call(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
         (["run", "09_missing"], "no chapter '09_missing'; there are 01_gradients, 01b_lstm_gradients"),
         (
             ["record", "01_gradients"],
-            "01_gradients shows no runs that this records: say 02_rnn_versus_lstm or 03_temporal_gate",
+            "01_gradients shows no runs that this records: say 01c_cell_path or 02_rnn_versus_lstm or 03",
         ),
         (
             ["record", "02_rnn_versus_lstm", "-p", "ladder", "[1]"],
@@ -416,7 +416,7 @@ def test_a_named_file_is_looked_for_where_the_caller_is_and_then_in_the_project(
     assert named == {
         "01_gradients": [],
         "01b_lstm_gradients": [],
-        "01c_cell_path": [],
+        "01c_cell_path": ["recorded_file"],
         "02_rnn_versus_lstm": ["recorded_file"],
         "03_temporal_gate": ["recorded_file"],
         "04_text_generation": ["recorded_file", "corpus", "long_folder", "short_folder"],
@@ -525,6 +525,7 @@ def test_run_and_plain_papermill_from_any_folder_make_the_same_figures(
     small |= {"test_palindromes": 100, "measured_palindromes": 3}
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "1")
+    small["recorded_file"] = ""
     given = [word for name, value in small.items() for word in ("-p", name, str(value))]
     monkeypatch.setenv("RNNREPORT_RUNS_DIR", str(tmp_path / "runs"))
     assert call("run", "01c_cell_path", *given, "-o", "ours.ipynb", monkeypatch=monkeypatch) == 0
@@ -871,3 +872,29 @@ def test_the_data_folder_is_made_absolute_at_entry(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("RNNREPORT_DATA_DIR", "books")
     call("--help", monkeypatch=monkeypatch)
     assert os.environ["RNNREPORT_DATA_DIR"] == str(tmp_path / "books")
+
+
+@pytest.mark.parametrize("says_now", ["reproduced", "in part"])
+def test_claims_are_judged_anew_and_held_against_the_book(
+    says_now: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One chapter, which judges one claim; what the book has of the others is "not run", as it is now."""
+
+    def run(wanted: Any, outputs: dict[str, Path]) -> None:
+        row = {"id": "fig1a", "verdict": says_now, "evidence": "", "exploratory": True}
+        cell = {"outputs": [{"metadata": {"rnnreport": {"verdicts": [row]}}}]}
+        for path in outputs.values():
+            path.write_text(json.dumps({"cells": [cell]}), encoding="utf-8")
+
+    monkeypatch.setattr(build, "_checked", lambda profile: {"02_rnn_versus_lstm": {}, "05_claims": {}})
+    monkeypatch.setattr(build, "_run_chapters", run)
+    monkeypatch.setattr(build.verdicts, "__defaults__", ("report", tmp_path))
+    stored = {"id": "fig1a", "verdict": "reproduced", "evidence": "", "chapter": "02_rnn_versus_lstm"}
+    (tmp_path / "collected.json").write_text(json.dumps({"verdicts": [stored]}), encoding="utf-8")
+    code = call("claims", monkeypatch=monkeypatch)
+    out, err = capsys.readouterr()
+    assert f"fig1a: {says_now}, exploratory: the claim was fixed after its runs\n" in out
+    assert "fig1b: not run\n" in out
+    differs = says_now == "in part"
+    assert code == 2 * differs
+    assert ("the built book says otherwise of fig1a (reproduced)" in err) is differs

@@ -6,7 +6,7 @@ import re
 import shutil
 from dataclasses import replace
 from functools import partial
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
@@ -214,6 +214,7 @@ def networks(in_own_store):
             "test_palindromes": 100,
             "measured_palindromes": 3,
             "backend": "torch",
+            "recorded_file": "",
         }
     )
     return p, reaches.palindrome_networks(p)
@@ -409,6 +410,60 @@ def test_every_optimizer_is_tried_at_several_rates(chapter_2, in_own_store):
     assert set(table["length"]) == {4}
     assert table["step"].max() == 2
     assert (table.loc[table["step"] > 0, "effective_rate"] > 0).all()
+
+
+def test_schedules_halve_sgds_rate_after_several_numbers_of_steps_at_two_lengths(chapter_2, in_own_store):
+    asked = [run.configuration for run in rnn_versus_lstm.schedules(chapter_2, halved_every=(1, 2))]
+    settings = [(run.length, run.recipe.decay_every, run.seed) for run in asked]
+    assert settings == [*product((2, 4), (1, 2), (0, 1))]
+    assert {(run.model, run.steps, run.encoding) for run in asked} == {("rnn", 2, "one-hot")}
+    assert {(run.recipe.optimizer, run.recipe.learning_rate, run.recipe.decay) for run in asked} == {("sgd", 0.1, 0.5)}
+
+
+@pytest.fixture(scope="module")
+def with_gradients(chapter_2, in_own_store):
+    return rnn_versus_lstm.with_gradients(chapter_2, rates=(1e-3, 1e-2))
+
+
+def test_gradients_are_compared_at_even_steps_of_sgds_training(chapter_2, with_gradients):
+    assert {run.configuration.recipe.optimizer for run in with_gradients} == {"sgd"}
+    table = rnn_versus_lstm.gradient_noise(with_gradients, batches=3)
+    assert list(table) == ["seed", "learning_rate", "step", "cosine", "test_accuracy", "run"]
+    assert [*zip(table["learning_rate"], table["seed"], table["step"])] == [*product((1e-3, 1e-2), (0, 1), range(3))]
+    assert table["cosine"].between(-1, 1).all()
+    means = tabulate(with_gradients).groupby("run")["test_accuracy"].mean()
+    assert table.groupby("run")["test_accuracy"].first().equals(means)
+
+
+def test_the_agreement_of_gradients_is_the_mean_cosine_of_their_pairs(with_gradients):
+    run = with_gradients[0]
+    network, generator = palindromes.trained_network(run, 0), palindromes.own_stream(run.configuration.seed, 4)
+    gradients = []
+    for _ in range(3):
+        digits, last = palindrome_batch(4, 3, generator)
+        network.zero_grad()
+        F.cross_entropy(network(digits), last).backward()
+        gradients.append(torch.cat([weight.grad.flatten() for weight in network.parameters()]))
+    pairs = [F.cosine_similarity(gradients[a], gradients[b], dim=0).item() for a, b in ((0, 1), (0, 2), (1, 2))]
+    found = rnn_versus_lstm.gradient_noise([run], batches=3)["cosine"]
+    assert found[0] == pytest.approx(np.mean(pairs), abs=1e-6)
+
+
+def test_the_gradients_of_one_batch_agree_with_themselves(with_gradients, monkeypatch):
+    batch = palindrome_batch(4, 3, torch.Generator().manual_seed(0))
+    monkeypatch.setattr(rnn_versus_lstm, "palindrome_batch", lambda *_: batch)
+    assert rnn_versus_lstm.gradient_noise(with_gradients[:1])["cosine"].tolist() == pytest.approx([1.0] * 3)
+
+
+def test_both_networks_have_the_better_start_at_the_second_rung(chapter_2, in_own_store):
+    p = chapter_2.model_copy(update={"far_ladder": [7, 3, 5]})
+    asked = [run.configuration for run in rnn_versus_lstm.better_start(p)]
+    start = horizon.BASES["better start"]
+    assert asked == [
+        PalindromeRun.of(model, 5, seed, 6, "torch", **p.common, **start[model]) for model in start for seed in (0, 1)
+    ]
+    assert {run.model for run in asked} == {"rnn", "lstm"}
+    assert [run.configuration.length for run in rnn_versus_lstm.better_start(chapter_2)] == [3] * 4  # its only rung
 
 
 # The memory horizon
@@ -613,8 +668,8 @@ def test_all_that_is_recorded_comes_back_with_its_origin(chapter_2, in_own_store
     table = recorded.joined(rnn_versus_lstm.record(p))
     write_table(table, tmp_path / "chapter.parquet")
     kept_table = recorded.read(str(tmp_path / "chapter.parquet"))
-    names = set(rnn_versus_lstm.record(p))
-    assert "multiverse" in names
+    names = {"rates", "optimizers", "schedules", "noise", "better start", "backends", "horizon", "farther", "decoded"}
+    names |= {"forget products", "multiverse"}
     assert set(kept_table["experiment"]) == set(kept_table.attrs["provenance"]) == names
     for name in names:
         part, before = (recorded.rows(one, name) for one in (kept_table, table))
@@ -633,10 +688,10 @@ def test_all_that_is_recorded_comes_back_with_its_origin(chapter_2, in_own_store
     assert recorded.read("") is None
 
 
-def recorded_now(experiment, seeds, value):
+def recorded_now(experiment, seeds, value, claims=()):
     part = pd.DataFrame({"seed": seeds, "value": value})
     part.attrs["provenance"] = f"recorded: seeds {seeds}"
-    return recorded.joined({experiment: lambda: part})
+    return recorded.joined({experiment: lambda: part}, dict(claims))
 
 
 def test_seeds_can_be_added_to_what_is_recorded():
@@ -650,6 +705,22 @@ def test_what_is_recorded_anew_replaces_what_was():
     both = recorded.added(recorded_now("a", [0, 1], 1.0), recorded_now("a", [0, 1], 2.0))
     assert both["value"].tolist() == [2.0, 2.0]
     assert recorded.rows(both, "a").attrs["provenance"] == "recorded: seeds [0, 1]"
+
+
+def test_digests_of_claims_stay_that_all_seeds_of_an_experiment_were_recorded_with(tmp_path):
+    first = recorded.added(
+        recorded_now("a", [0], 1.0, {"one": "x", "two": "y"}), recorded_now("b", [0], 1.0, {"one": "x"})
+    )
+    assert first.attrs["claims"] == {"a": {"one": "x", "two": "y"}, "b": {"one": "x"}}
+    both = recorded.added(first, recorded_now("a", [1], 2.0, {"one": "x", "two": "z"}))
+    assert both.attrs["claims"] == {"a": {"one": "x"}, "b": {"one": "x"}}
+    anew = recorded.added(both, recorded_now("a", [0, 1], 3.0, {"two": "z"}))
+    assert anew.attrs["claims"]["a"] == {"two": "z"}
+    write_table(anew, tmp_path / "anew.parquet")
+    assert recorded.rows(recorded.read(str(tmp_path / "anew.parquet")), "a").attrs["claims"] == {"two": "z"}
+    del both.attrs["claims"]  # of a table from before claims had digests
+    assert recorded.rows(both, "a").attrs["claims"] == {}
+    assert recorded.added(both, recorded_now("a", [2], 2.0, {"one": "x"})).attrs["claims"] == {"a": {}}
 
 
 def test_another_experiment_can_be_added():
@@ -952,7 +1023,7 @@ def test_the_record_holds_what_the_chapter_reads(chapter_3, in_own_store, tmp_pa
     write_table(recorded.joined(gate.record(chapter_3)), tmp_path / "record.parquet")
     table = recorded.read(str(tmp_path / "record.parquet"))
     chapter = (PROJECT / "book" / "03_temporal_gate.ipynb").read_text(encoding="utf-8")
-    names = set(re.findall(r'recorded\.rows\(record, \\"([^\\]+)\\"', chapter))
+    names = set(re.findall(r'recorded\.rows\(record[^,]*, \\"([^\\]+)\\"', chapter))
     assert names == set(table["experiment"])
     for name in names:
         rows = recorded.rows(table, name)

@@ -73,6 +73,7 @@ class Chapter:
             "test_palindromes": 100,
             "measured_palindromes": 2,
             "backend": "torch",
+            "recorded_file": "",
         },
     )
     palindromes: ClassVar = (
@@ -220,7 +221,7 @@ REFUSED = {
     "models": ([*LIST, ["gru"], ["lstm", "lstm"], ["LSTM"], [5], ["rnn", None], ["lstm"]], "'rnn', 'lstm'"),
     "optimizers": ([*LIST, ["adagrad"], ["adam", "adam"], [""], [5]], "'sgd'"),
     "encoding": (["onehot", "", 5, None, ["scalar"]], "'scalar' or 'one-hot'"),
-    "verdicts": ([*LIST, ["maybe"], ["not run", "not run"]], "'reproduced', 'contradicted'"),
+    "verdicts": ([*LIST, ["maybe"], ["not run", "not run"]], "'reproduced', 'in part', 'contradicted'"),
     "collected_file": ([5, None, True, ["file"], "caf\udce9"], "the name of a file, in UTF-8"),
     "corpus": (NO_TEXT, "the name of a text, in UTF-8"),
     "prompt": (NO_TEXT, "a UTF-8 text of 1 to 500 characters"),

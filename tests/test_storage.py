@@ -20,7 +20,7 @@ from conftest import ROOT, require
 
 from rnnreport import checksums, cli, locks, provenance, runs, storage
 from rnnreport.checksums import MANIFEST, DamagedError
-from rnnreport.claims import verdicts
+from rnnreport.claims import stated
 from rnnreport.errors import ReaderError
 from rnnreport.experiments import recorded, speed, text_networks
 from rnnreport.models import CharLSTM
@@ -250,7 +250,7 @@ READERS: dict[str, Any] = {
     "text-short/table.parquet": lambda path: text_networks.kept_training(str(path.parent)),
     "text-short/weights-20000.safetensors": lambda path: text_networks.kept_training(str(path.parent)),
     "text-500k/table.parquet": lambda path: text_networks.kept_training(str(path.parent)),
-    "claims.yml": lambda path: verdicts.claims.__wrapped__(),
+    "claims.yml": lambda path: stated.claims.__wrapped__(path),
     "report_samples.yml": lambda path: text_networks.report_samples(),
 }
 
@@ -260,7 +260,6 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """``data/`` in a project of its own, without its long training's checkpoints."""
     shutil.copytree(DATA, tmp_path / "data", ignore=shutil.ignore_patterns("rnn_versus*", "text_gen*"))
     monkeypatch.setattr(checksums, "DATA", tmp_path / "data")
-    monkeypatch.setattr(verdicts, "CLAIMS", tmp_path / "data" / "claims.yml")
     monkeypatch.setattr(text_networks, "SAMPLES", tmp_path / "data" / "report_samples.yml")
     return tmp_path / "data"
 
@@ -504,10 +503,10 @@ def test_tidy_takes_texts_edited_by_hand_as_they_are_and_nothing_else(
     monkeypatch.setattr(cli.build, "tidy", lambda chapter: None)
     (copied / "claims.yml").write_text((copied / "claims.yml").read_text("utf-8") + "# edited\n", "utf-8")
     (copied / "benchmarks.json").write_text("{}")
-    with pytest.raises(DamagedError, match=r"claims\.yml .*`rnnreport tidy`"):
-        verdicts.claims.__wrapped__()
+    with pytest.raises(stated.ClaimsError, match=r"claims\.yml .*`rnnreport tidy`"):
+        stated.claims.__wrapped__(copied / "claims.yml")
     cli.tidy()
-    assert len(verdicts.claims.__wrapped__()) > 5
+    assert len(stated.claims.__wrapped__(copied / "claims.yml")) > 5
     with pytest.raises(ParameterError, match=r"benchmarks\.json is not as it was written"):
         speed.read(str(copied / "benchmarks.json"))
 

@@ -491,9 +491,9 @@ def test_a_second_call_runs_only_what_is_missing_or_changed(
         ]
 
     assert ran("verdict=reproduced,contradicted") == ["contradicted", "reproduced"]
-    assert ran("verdict=contradicted,underpowered") == ["underpowered"]
+    assert ran("verdict=contradicted,cannot tell") == ["cannot tell"]
     capfd.readouterr()
-    assert ran("verdict=contradicted,underpowered") == []
+    assert ran("verdict=contradicted,cannot tell") == []
     assert capfd.readouterr().err == ""
     monkeypatch.setattr(build, "_code", lambda chapter: "other code")
     assert ran("verdict=contradicted") == ["contradicted"]

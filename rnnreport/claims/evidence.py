@@ -20,7 +20,7 @@ def at_last_step(table: pd.DataFrame, steps: int = 0) -> tuple[int, pd.DataFrame
     if table.empty:
         raise CannotTellError("This build has no such runs.")
     of_run = [name for name in RUN if name in table]
-    last = int(table.groupby(of_run)["step"].max().min() if of_run else table["step"].max())
+    last = int(table.groupby(of_run, dropna=False)["step"].max().min() if of_run else table["step"].max())
     if last < steps:
         raise CannotTellError(f"The claim is about {steps:,} steps; the shortest of these runs has {last:,}.")
     return last, table[table["step"] == last]
@@ -46,12 +46,18 @@ def choosing(table: pd.DataFrame) -> pd.Series:
 
 
 def at_chosen(table: pd.DataFrame, by: Sequence[str], setting: str = "learning_rate") -> pd.DataFrame:
-    """The judging seeds' rows at the setting that, for each ``by``, has the choosing seeds' best mean accuracy."""
+    """The judging seeds' rows at the setting that, for each ``by``, has the choosing seeds' best mean accuracy.
+
+    Raises CannotTellError if there are none, or if there is only one seed.
+    """
     chooses = choosing(table)
     means = table[chooses].groupby([*by, setting])["test_accuracy"].mean()
     best = pd.MultiIndex.from_tuples(means.groupby(list(by)).idxmax(), names=[*by, setting])
     chosen = pd.MultiIndex.from_frame(table[[*by, setting]]).isin(best)
-    return table[chosen & ~chooses.to_numpy()]
+    judging = table[chosen & ~chooses.to_numpy()]
+    if judging.empty:
+        raise CannotTellError("The seeds that judge have no run at the chosen setting.")
+    return judging
 
 
 def by_length(values: pd.Series, table: pd.DataFrame, name: str = "T = {}") -> dict[str, list[float]]:

@@ -78,7 +78,7 @@ def as_html(table: pd.DataFrame) -> str:
     groups = "".join(
         f'<tbody><tr class="question"><th colspan="3" scope="rowgroup">{section} {QUESTIONS[str(section)]}</th></tr>'
         f"{''.join(map(_row, rows.to_dict('records')))}</tbody>"
-        for section, rows in table.groupby("section", sort=False)
+        for section, rows in table.groupby("section")
     )
     head = "".join(f'<th scope="col">{name}</th>' for name in ("the report says", "verdict", "evidence"))
     return (

@@ -47,7 +47,7 @@ def sgd_schedule(table: pd.DataFrame) -> Measured:
     best = at_chosen(table, ["length"], "decay_every").groupby("length")["decay_every"].first()
     means = table[~choosing(table)].pivot_table("test_accuracy", index=["length", "seed"], columns="decay_every")
     losses = {
-        f"T = {own}": (means.loc[own, best[own]] - means.loc[own, best[other]]).tolist()
+        f"T = {own}": paired(means.loc[own, best[own]], means.loc[own, best[other]])
         for own, other in zip(lengths, reversed(lengths))
     }
     said = [f"every {every:,} steps at T = {length}" for length, every in best.items()]
@@ -162,15 +162,17 @@ def lstm_better(table: pd.DataFrame, better: pd.DataFrame) -> Measured:
     long = long.groupby(["length", "learning_rate"]).filter(lambda tried: tried["model"].nunique() == 2)
     if long.empty:
         raise CannotTellError("It takes both models at lengths beyond 15.")
-    step, last = at_last_step(long, 1_000)
-    parts = {"from the report's start": at_chosen(last, ["model", "length"])}
+    parts = {"from the report's start": at_chosen(at_last_step(long, 1_000)[1], ["model", "length"])}
     parts[f"from a better start at T = {better['length'].max()}"] = at_last_step(better)[1]
     means = {name: rows.groupby(["model", "seed"])["test_accuracy"].mean() for name, rows in parts.items()}
     if any({"rnn", "lstm"} - set(found.index.get_level_values("model")) for found in means.values()):
         raise CannotTellError("It takes both models from both starts.")
-    said = [f"LSTM {found['lstm'].mean():.2f}, RNN {found['rnn'].mean():.2f} {name}" for name, found in means.items()]
+    said = [
+        f"LSTM {found['lstm'].mean():.2f}, RNN {found['rnn'].mean():.2f} {name}, step {parts[name]['step'].iloc[0]:,}"
+        for name, found in means.items()
+    ]
     leads = {f"the LSTM's lead {name}": paired(found["lstm"], found["rnn"]) for name, found in means.items()}
-    return leads, f"Mean accuracy after {step:,} steps: {'; '.join(said)}."
+    return leads, f"Mean accuracy: {'; '.join(said)}."
 
 
 def _accuracies(last: pd.DataFrame) -> str:

@@ -54,10 +54,10 @@ class Claim(BaseModel):
         given = [self.above, self.below, self.within]
         if sum(margin is not None for margin in given) != 1:
             raise ValueError("takes one of above, below and within")
-        if (self.kind == "equivalence") > (self.within is not None) or (
-            self.within and self.within[0] >= self.within[1]
-        ):
+        if (self.kind == "equivalence" and not self.within) or (self.within and self.within[0] >= self.within[1]):
             raise ValueError("takes within, two numbers, the smaller first")
+        if self.within and self.kind in ("share", "mean"):
+            raise ValueError("takes above or below")
         return self
 
     @property

@@ -29,7 +29,7 @@ def share(holds: Sequence[float], margin: float = 0.5) -> Estimate:
     from scipy import stats  # a second
 
     test = stats.binomtest(round(sum(holds)), len(holds), margin)
-    return Estimate(test.statistic, *test.proportion_ci(LEVEL, "exact"), test.pvalue)
+    return Estimate(test.statistic, *test.proportion_ci(LEVEL, "exact"), float(test.pvalue))
 
 
 def mean(values: Sequence[float], margin: float) -> Estimate:
@@ -42,6 +42,8 @@ def mean(values: Sequence[float], margin: float) -> Estimate:
 
     found, rng = np.asarray(values, dtype=float), np.random.default_rng(0)
     low = high = float(found.mean())
+    if len(found) < 2:  # says nothing about the spread
+        return Estimate(low, -np.inf, np.inf, 1.0)
     if np.ptp(found) > 0:
         with warnings.catch_warnings():  # where too few seeds differ; the interval is then NaN and settles nothing
             warnings.simplefilter("ignore", stats.DegenerateDataWarning)
@@ -65,14 +67,14 @@ def equivalence(values: Sequence[float], least: float, most: float) -> Estimate:
     middle = float(found.mean())
     if len(found) < 2:
         return Estimate(middle, -np.inf, np.inf, 1.0)
-    low, high = stats.ttest_1samp(found, 0.0).confidence_interval(2 * LEVEL - 1)
-    above_least, below_most = (
-        stats.ttest_1samp(found, least, alternative="greater").pvalue,
-        stats.ttest_1samp(found, most, alternative="less").pvalue,
-    )
+    with warnings.catch_warnings():  # where all seeds are equal, which is no loss of precision
+        warnings.simplefilter("ignore", RuntimeWarning)
+        low, high = stats.ttest_1samp(found, 0.0).confidence_interval(2 * LEVEL - 1)
+        above_least = stats.ttest_1samp(found, least, alternative="greater").pvalue
+        below_most = stats.ttest_1samp(found, most, alternative="less").pvalue
     outside = 1 - above_least if middle < least else 1 - below_most  # the test of the other direction
     p_value = max(above_least, below_most) if least <= middle <= most else outside
-    return Estimate(middle, float(low), float(high), float(p_value))
+    return Estimate(middle, float(low), float(high), float(np.nan_to_num(p_value, nan=1.0)))  # NaN: on a bound
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

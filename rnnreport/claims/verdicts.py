@@ -74,7 +74,12 @@ def _is_recorded(table: Any) -> bool:
 
 
 def decided(claim: Claim, cases: Mapping[str, Sequence[float]], remark: str) -> tuple[VerdictName, str, float | None]:
-    """The verdict, the evidence in words, and the p-value, from what was measured in each case of the claim."""
+    """The verdict, the evidence in words, and the p-value, from what was measured in each case of the claim.
+
+    Raises CannotTellError if nothing was.
+    """
+    if not cases or not all(map(len, cases.values())):
+        raise CannotTellError("This build has no such results.")
     found = {name: _holds(claim, list(values)) for name, values in cases.items()}
     holds = {name: verdict for name, (verdict, _) in found.items()}
     tests = [estimate.p_value for _, estimate in found.values() if estimate]
@@ -89,10 +94,14 @@ def decided(claim: Claim, cases: Mapping[str, Sequence[float]], remark: str) -> 
     said = [_in_words(claim, name, list(values), found[name][1]) for name, values in cases.items()]
     evidence = f"{'; '.join(said)}; the margin is {claim.margin}."
     if verdict == "in part":
-        evidence = f"It holds for {listed([name for name in holds if holds[name]])}. {evidence}"
+        evidence = f"It holds for {listed([name for name in holds if holds[name]])}. {_capital(evidence)}"
     if verdict == "cannot tell":
         evidence += _what_could(claim, [(list(cases[name]), found[name][1]) for name in cases if holds[name] is None])
-    return verdict, f"{evidence[0].upper()}{evidence[1:]} {remark}".strip(), max(tests) if tests else None
+    return verdict, f"{_capital(evidence)} {remark}".strip(), max(tests) if tests else None
+
+
+def _capital(sentence: str) -> str:
+    return sentence[0].upper() + sentence[1:]
 
 
 def _holds(claim: Claim, values: list[float]) -> tuple[bool | None, Estimate | None]:
@@ -102,10 +111,11 @@ def _holds(claim: Claim, values: list[float]) -> tuple[bool | None, Estimate | N
     if claim.kind in ("exact", "run"):
         alike = len(set(within)) == 1 and len(values) >= claim.seeds
         return (within[0] if alike else None), None
+    margin = least if math.isinf(most) else most
     estimate = (
-        uncertainty.share(values) if claim.kind == "share"
+        uncertainty.share(values, margin) if claim.kind == "share"
         else uncertainty.equivalence(values, least, most) if claim.kind == "equivalence"
-        else uncertainty.mean(values, least if math.isinf(most) else most)
+        else uncertainty.mean(values, margin)
     )  # fmt: skip
     if len(values) < claim.seeds or not estimate.p_value < 1 - uncertainty.LEVEL:
         return None, estimate
@@ -119,10 +129,13 @@ def _in_words(claim: Claim, name: str, values: list[float], estimate: Estimate |
     before = f"{name}: " * bool(name)
     margins = [bound for bound in claim.bounds if math.isfinite(bound)]
     if not estimate:
-        digits = max(digits_beside(values, margin) for margin in margins)
+        whole = all(float(value).is_integer() for value in values)
+        digits = 0 if whole else max(digits_beside(values, margin) for margin in margins)
         return before + listed([f"{value:.{digits}f}" for value in values])
     ends = [end for end in estimate[:3] if math.isfinite(end)]
     digits = max(digits_beside(ends[1:], margin) for margin in margins)
+    while estimate.low < estimate.high and digits < 5 and f"{estimate.low:.{digits}f}" == f"{estimate.high:.{digits}f}":
+        digits += 1
     interval = f" ({estimate.low:.{digits}f} to {estimate.high:.{digits}f})" if len(ends) > 2 else " (one seed)"
     if claim.kind == "share":
         return f"{before}{round(sum(values))} of {counted(len(values), 'seed')}{interval}"
@@ -133,7 +146,7 @@ def _what_could(claim: Claim, open_cases: Sequence[tuple[list[float], Estimate |
     """How many seeds could tell, in a sentence, if the estimates stay where they are."""
     if min(len(values) for values, _ in open_cases) < claim.seeds:
         return f" The claim takes at least {counted(claim.seeds, 'seed')}."
-    needed = 0.0
+    needed = max(len(values) for values, _ in open_cases) + 1.0
     for values, estimate in open_cases:
         if not estimate:
             return " These trainings disagree."

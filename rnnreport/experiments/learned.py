@@ -98,14 +98,16 @@ def emerged(table: pd.DataFrame, book: pd.Series) -> pd.DataFrame:
     """The step from which on a band's share of the written words is at least half of its share in the book.
 
     table: columns seed, step and the bands'; book: :func:`shares` of the book. One row per seed, one column per band;
-    infinite if the share is less at the last step.
+    infinite if the share is less at the last step. It has the table's ``attrs``, which state its origin.
     """
     rows = {}
     for seed, part in table.sort_values("step").groupby("seed"):
         steps = [*part["step"], math.inf]
         last_without = {band: np.flatnonzero(part[band] < book[band] / 2).max(initial=-1) for band in BANDS}
         rows[seed] = {band: steps[place + 1] for band, place in last_without.items()}
-    return pd.DataFrame(rows).T.rename_axis("seed")
+    found = pd.DataFrame(rows).T.rename_axis("seed")
+    found.attrs = table.attrs
+    return found
 
 
 def training_blocks(windows: Windows) -> Tensor:

@@ -36,7 +36,8 @@ def joined(
         for part in parts.values()
     ]
     table = pd.concat([part.assign(experiment=name) for name, part in zip(parts, wide)], ignore_index=True)
-    table.attrs["provenance"] = {name: of_rows(part, "recorded") for name, part in parts.items()}
+    origins = {name: of_rows(part, "recorded") or "recorded, without runs of the store" for name, part in parts.items()}
+    table.attrs["provenance"] = origins
     table.attrs["claims"] = {name: dict(claims) for name in parts}
     return table
 

@@ -100,7 +100,7 @@ def gradient_noise(runs: Sequence[Run], batches: int = 8) -> pd.DataFrame:
             for _ in range(batches):
                 digits, last = palindrome_batch(c.length, c.batch_size, generator)
                 loss = torch.nn.functional.cross_entropy(network(digits), last)
-                found.append(torch.nn.utils.parameters_to_vector(torch.autograd.grad(loss, weights)))
+                found.append(torch.cat([gradient.flatten() for gradient in torch.autograd.grad(loss, weights)]))
             along = torch.nn.functional.normalize(torch.stack(found).double())
             cosine = ((along.sum(0).square().sum() - batches) / (batches * (batches - 1))).item()
             accuracy = run.table["test_accuracy"].mean()
