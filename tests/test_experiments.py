@@ -699,6 +699,14 @@ def test_seeds_can_be_added_to_what_is_recorded():
     assert origin == "recorded: seeds [0, 1] + recorded: seeds [1, 2]"
 
 
+def test_truth_values_come_back_as_such_beside_experiments_without_them():
+    found = pd.DataFrame({"seed": [0, 1], "recovered": [True, False]})
+    table = recorded.joined({"search": lambda: found, "other": lambda: pd.DataFrame({"seed": [0]})})
+    assert recorded.rows(table, "search").dtypes.astype(str).to_dict() == {
+        "seed": "int64", "recovered": "bool", "experiment": "str"
+    }  # fmt: skip
+
+
 def test_what_is_recorded_anew_replaces_what_was():
     both = recorded.added(recorded_now("a", [0, 1], 1.0), recorded_now("a", [0, 1], 2.0))
     assert both["value"].tolist() == [2.0, 2.0]
