@@ -30,7 +30,7 @@ from tqdm import tqdm
 from rnnreport import corpora, locks, site, storage, sweep, vendor
 from rnnreport.backends import Backend, in_use
 from rnnreport.claims import stated
-from rnnreport.claims.collected import METADATA, CollectedVerdict, collected
+from rnnreport.claims.collected import METADATA, CollectedVerdict, collected, not_run
 from rnnreport.parameters import ParameterError, Parameters, located
 from rnnreport.provenance import PROJECT, code_version, content_hash, libraries, machine, reads
 from rnnreport.site import BuildError
@@ -81,8 +81,7 @@ def verdicts(profile: str = "report", folder: Path = BUILD) -> list[tuple[Collec
         _run_chapters(wanted, outputs)
         anew = {row["id"]: CollectedVerdict(**row) for row in _collected(outputs, wanted).get("verdicts", [])}
     stored = {row.id: row for row in collected(str(file) if file.exists() else "").verdicts}
-    none = {id: CollectedVerdict(id=id, verdict="not run", evidence="", chapter="") for id in stated.claims()}
-    return [(stored.get(id, none[id]), anew.get(id, none[id])) for id in none]
+    return [(stored.get(id, not_run(id)), anew.get(id, not_run(id))) for id in stated.claims()]
 
 
 def _checked(profile: str) -> dict[str, dict[str, Any]]:

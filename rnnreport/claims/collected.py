@@ -25,6 +25,11 @@ class CollectedVerdict(BaseModel):
     exploratory: bool = False
 
 
+def not_run(claim: str) -> CollectedVerdict:
+    """What stands for the verdict on a claim that no chapter shows."""
+    return CollectedVerdict(id=claim, verdict="not run", evidence="", chapter="")
+
+
 class CollectedAnswer(BaseModel):
     """The answer to a question of the assignment, and the label of the figure that shows it."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from rnnreport.claims.collected import VERDICTS, CollectedVerdict, collected
+from rnnreport.claims.collected import VERDICTS, collected, not_run
 from rnnreport.claims.stated import claims
 from rnnreport.claims.uncertainty import holm
 from rnnreport.claims.verdicts import css_class
@@ -35,14 +35,14 @@ QUESTIONS = {  # of the assignment, in a few words
 def ledger(collected_file: str, only: list[str] | None = None) -> pd.DataFrame:
     """Every claim with its verdict; ``only``: those with one of these verdicts.
 
-    Columns: id, section, claim, rule, decides, then those of :class:`CollectedVerdict` (chapter "" for none), and
+    Columns: id, section, claim, rule, decides, then those of a collected verdict (chapter "" for none), and
     corrected: the p-value after Holm's correction over all claims in which chance is in play, NaN for the others.
     collected_file: the name of what a build collected from the chapters; "" for none.
     """
     earned = {verdict.id: verdict for verdict in collected(collected_file).verdicts}
     rows: list[dict[str, Any]] = []
     for name, claim in claims().items():
-        verdict = earned.get(name, CollectedVerdict(id=name, verdict="not run", evidence="", chapter=""))
+        verdict = earned.get(name, not_run(name))
         stated = {part: getattr(claim, part) for part in ("section", "claim", "rule", "decides")}
         rows.append({**stated, **verdict.model_dump()})
     table = pd.DataFrame(rows).astype({"p_value": float})

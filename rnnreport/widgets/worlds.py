@@ -30,9 +30,9 @@ class Worlds(anywidget.AnyWidget):
     A claim holds in a seed where its value is beyond the margin. The share of such seeds comes with the interval of
     :func:`rnnreport.claims.uncertainty.share`; it reproduces the claim if it is above one half, contradicts it below.
 
-    values: a table with the columns claim, seed, value (from -1 to 1) and one per choice, such as
-    :func:`rnnreport.experiments.multiverse.measured` makes; claims: by name what is measured, the margin, and whether
-    the value must lie above it; choices: by name its values, in order; none by default, for a single world.
+    values: a table with the columns claim, seed, value (from -1 to 1) and one per choice; claims: by name what is
+    measured, the margin, and whether the value must lie above it; choices: by name its values, in order; none by
+    default, for a single world.
 
     claim, from 0: which is asked; world: for each choice which of its values, from 0; margin: from -1 to 1; drawn: how
     many seeds. Any other value raises a TraitError with a clear message, here and on assignment.
