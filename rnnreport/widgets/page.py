@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import re
 from contextlib import suppress
@@ -11,8 +12,10 @@ from typing import Any
 import numpy as np
 from traitlets import Enum, Float, Int, TraitError
 
+from rnnreport import vendor
 from rnnreport.shown import brief
 
+READS = ("book/_static/vendor/kernels.wasm",)
 HERE = Path(__file__).parent
 CSS = HERE / "widgets.css"
 MAX_STEPS, MAX_UNITS = 1000, 512  # of the temporal gate's widgets
@@ -22,7 +25,8 @@ def module(name: str) -> str:
     """A module as one file, since the page has no address to import from.
 
     Each ``import … from "./other.js";`` gives way to that module, with what it imports in turn; a module that stands
-    there already is not repeated.
+    there already is not repeated. ``import NAME from "./kernels.ts";`` gives way to a constant: what the set-up has
+    compiled from that file, WebAssembly in base64, or "" where it has not.
     """
     there = set()
 
@@ -31,9 +35,12 @@ def module(name: str) -> str:
             return ""
         there.add(name)
         source = (HERE / name).read_text(encoding="utf-8")
-        return re.sub(
-            r'^import [^;]* from "\./(\w+\.js)";\n', lambda found: whole(found[1]), source, flags=re.MULTILINE
-        )
+        return re.sub(r'^import ([^;]*) from "\./(\w+\.(?:js|ts))";\n', imported, source, flags=re.MULTILINE)
+
+    def imported(found: re.Match[str]) -> str:
+        if found[2].endswith(".js"):
+            return whole(found[2])
+        return f'const {found[1]} = "{base64.b64encode(vendor.compiled()).decode("ascii")}";\n'
 
     return whole(name)
 
