@@ -58,7 +58,7 @@ TABLE = [
     ("experiments/text.py experiments/text_networks.py experiments/learned.py claims/text.py", "04", ""),
     ("baselines.py sampling.py", "04", ""),
     ("figures/text.py figures/text_tables.py", "04", ""),
-    ("widgets/character_writer.py widgets/character_writer.js", "04", ""),
+    ("widgets/character_writer.py widgets/character_writer.js widgets/writer.js widgets/shown.js", "04", ""),
     ("claims/ledger.py", "05", ""),
     ("claims/overview.py parameters/claims.py", "05 index", ""),
     ("captions.py origin.py", DRAWING, ""),
