@@ -93,7 +93,7 @@ def is_complete(vendor: Path, wanted: str | None = None) -> bool:
 
 
 def _fingerprint(root: Path) -> str:
-    """A hash of what the vendor folder depends on: the package files, the kernels, anywidget's version and this file."""
+    """A hash of what the folder depends on: the package files, the kernels, anywidget's version and this file."""
     parts = [
         (root / "package.json").read_bytes(),
         (root / "package-lock.json").read_bytes(),

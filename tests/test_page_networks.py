@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import base64
-import json
+from math import erf, exp, log
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from conftest import in_node, require
+from conftest import in_chromium, in_firefox, in_node, require
 from torch import Tensor
 from torch.nn import functional as F
 
 from rnnreport import vendor
 from rnnreport.cells import lstm_step, rnn_step, temporal_gate, temporal_gate_lstm_step
+from rnnreport.configuration import OptimizerName
+from rnnreport.sequences import Bursts
+from rnnreport.training import OPTIMIZERS
 from rnnreport.widgets.page import module
 
 ARITHMETICS = ("WebAssembly", "plain JavaScript")
+NOT_COMPILED = "the page's kernels are not compiled here"
 
 
 class Engine:
@@ -43,12 +46,42 @@ class Engine:
             export function trained(name, settings, weights, batches, recipe) {
               const net = network(arithmetic(name), settings);
               net.load(weights);
-              return [batches.map((batch) => net.step(read(batch), recipe).loss), net.weights()];
+              return [batches.map((batch) => net.step(read(batch), recipe)), net.weights()];
             }
             export function drawn(settings, options, seed) {
-              const net = network(arithmetic("WebAssembly"), settings);
+              const net = network(arithmetic("plain JavaScript"), settings);
               initialise(net, options, draws(seed));
               return net.weights();
+            }
+            /** A training from a seed: its losses, and the weights after it. */
+            export function learned(name, settings, options, recipe, steps) {
+              const draw = draws(1);
+              const net = network(arithmetic(name), settings);
+              initialise(net, options, draw);
+              const batch = () => settings.D > 1
+                ? palindromes(settings.S + 1, settings.B, "one-hot", draw)
+                : bursts(settings.S, settings.B, draw);
+              return [Array.from({ length: steps }, () => net.step(batch(), recipe).loss), net.weights()];
+            }
+            export const batchOf = (task, ...values) => ({ palindromes, bursts })[task](...values, draws(3));
+            const FUNCTIONS = { exp, ln, normal: draws(2).normal };
+            export const numbers = (name, values) => Float64Array.from(values, FUNCTIONS[name]);
+            export const everything = (trainings, asked) =>
+              [trainings.map((values) => learned(...values)), asked.map((values) => numbers(...values))];
+            /** The arrays of a kernel's arguments after the call; { units } has whole numbers. */
+            export function after(name, kernel, ...values) {
+              const kernels = arithmetic(name)(2 ** 20);
+              let end = 4096; // the kernels' constants come first
+              const taken = values.map((value) => {
+                if (typeof value === "number") return { argument: value };
+                const numbers = value.units ? Uint32Array.from(value.units) : Float32Array.from(value);
+                const array = new numbers.constructor(kernels.memory.buffer, end, numbers.length);
+                array.set(numbers);
+                end += 16 * Math.ceil(numbers.length / 4);
+                return { argument: array.byteOffset, array };
+              });
+              kernels[kernel](...taken.map(({ argument }) => argument));
+              return taken.map(({ array }) => array ?? null);
             }
             """,
         ]
@@ -58,7 +91,7 @@ class Engine:
 @pytest.fixture(scope="module", params=ARITHMETICS)
 def arithmetic(request: pytest.FixtureRequest) -> str:
     if request.param == "WebAssembly":
-        require(vendor.compiled(), "the page's kernels are not compiled here")
+        require(vendor.compiled(), NOT_COMPILED)
     return request.param
 
 
@@ -142,10 +175,11 @@ def case(model: str, H: int, B: int, steps: int, symbols: bool = True, **more: A
     )
 
 
+MODELS = ("rnn", "lstm", "temporal-gate")
 CASES = [
-    *[case(model, H, B, T) for model in ("rnn", "lstm", "temporal-gate") for H, B, T in ((5, 3, 1), (1, 1, 4), (7, 9, 12), (64, 64, 20))],
-    *[case(model, 6, 5, 9, symbols=False) for model in ("rnn", "lstm", "temporal-gate")],
-    *[case(model, 8, 4, 6, spare=5) for model in ("rnn", "lstm", "temporal-gate")],
+    *[case(model, *sizes) for model in MODELS for sizes in ((5, 3, 1), (1, 1, 4), (7, 9, 12), (64, 64, 20))],
+    *[case(model, 6, 5, 9, symbols=False) for model in MODELS],
+    *[case(model, 8, 4, 6, spare=5) for model in MODELS],
     *[case("lstm", H, 4, 7, layers=2, everyStep=True) for H in (5, 8)],
     case("rnn", 6, 5, 7, layers=3, everyStep=True),
     case("temporal-gate", 6, 5, 30, layers=2),
@@ -153,7 +187,7 @@ CASES = [
     case("temporal-gate", 8, 6, 40, dense=True),
     case("temporal-gate", 8, 6, 100, shut=6.0),
     case("temporal-gate", 4, 6, 3, shut=60.0),  # no gate opens at all
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("settings", "steps", "symbols"), CASES)
@@ -162,6 +196,12 @@ def test_loss_and_gradients_are_autograd_s_over_the_cells(
 ) -> None:
     weights, batch = weights_of(settings), batch_of(settings, steps, symbols)
     (found,) = in_node(node, Engine, "gradients", [[arithmetic, settings, plain(weights), batch]])
+    agree(found, settings, weights, batch)
+    assert len(found["norms"]) == steps
+
+
+def agree(found: Any, settings: dict[str, Any], weights: dict[str, Tensor], batch: dict[str, Any]) -> None:
+    """What the page found is what autograd finds, within float32's rounding."""
     for weight in weights.values():
         weight.requires_grad_()
     loss, accuracy = loss_of(settings, weights, batch)
@@ -173,4 +213,284 @@ def test_loss_and_gradients_are_autograd_s_over_the_cells(
         exact = weight.grad.numpy().ravel() if weight.grad is not None else np.zeros(weight.numel())
         size = np.abs(exact).max()
         assert np.abs(np.array(found["gradients"][name]) - exact).max() <= 1e-4 * size + 1e-12, name
-    assert len(found["norms"]) == steps
+
+
+def after(node: list[str], arithmetic: str, kernel: str, *values: Any) -> list[Any]:
+    """A kernel's arguments after the call. Float arrays and lists of units stand for addresses."""
+
+    def told(value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            return ["NaN" if np.isnan(number) else number for number in value.ravel().tolist()]  # JSON has no NaN
+        return {"units": value} if isinstance(value, list) else value
+
+    (found,) = in_node(node, Engine, "after", [[arithmetic, kernel, *map(told, values)]])
+    shapes = [value.shape if isinstance(value, np.ndarray) else None for value in values]
+    return [shape and np.array(array, dtype=float).reshape(shape) for array, shape in zip(found, shapes)]
+
+
+def test_activations_err_by_a_millionth_at_most_and_nan_stays_nan(node: list[str], arithmetic: str) -> None:
+    x = np.r_[np.linspace(-100, 100, 4001), np.linspace(-2, 2, 4001), -3e38, 3e38, 1e-30, -1e-7, 0, np.nan]
+    x = x.astype(np.float32).astype(float)
+    nothing, gates = np.zeros(len(x)), np.tile(x, (4, 1))
+    _, _, _, tanh, _ = after(node, arithmetic, "rnn", 1, len(x) // 4, x, nothing, nothing)
+    _, _, _, _, gates, *_ = after(
+        node, arithmetic, "lstm", 1, len(x), [0], np.zeros(1), gates, nothing, nothing, np.zeros((3, len(x)))
+    )
+    with np.errstate(over="ignore"):
+        sigmoid = 1 / (1 + np.exp(-x))
+    for found, exact in ((tanh, np.tanh(x)), *zip(gates, (sigmoid, sigmoid, np.tanh(x), sigmoid))):
+        np.testing.assert_allclose(found, exact, rtol=0, atol=1e-6)  # NaN equals NaN here, and nothing else
+
+
+def test_probabilities_err_by_a_millionth_at_most_and_nan_stays_nan(node: list[str], arithmetic: str) -> None:
+    K, B = 7, 400
+    logits = np.random.default_rng(0).normal(size=(K, B)) * np.logspace(-2, 2, B)
+    logits[:, :3] = [[100, -100, 0]] * K
+    logits[0, 0], logits[1, 3] = -100, np.nan
+    logits = logits.astype(np.float32).astype(float)
+    scale = 0.25
+    _, _, shares, highest, total, _ = after(node, arithmetic, "softmax", K, B, logits, np.zeros(B), np.zeros(B), scale)
+    exact = np.exp(logits - logits.max(0))
+    np.testing.assert_allclose(shares, scale * exact / exact.sum(0), rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(highest, logits.max(0))
+    np.testing.assert_allclose(total, exact.sum(0), rtol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "units", "R", "B"),
+    [(1, [0], 4, 4), (5, [0, 2, 3], 12, 20), (7, [6], 20, 8), (3, [0, 1, 2], 36, 12), (3, [], 8, 4)],
+)
+def test_products_are_numpy_s_in_the_listed_blocks(
+    node: list[str], arithmetic: str, blocks: int, units: list[int], R: int, B: int
+) -> None:
+    n, draw = len(units), np.random.default_rng(0)
+    W, dW, x, dx, da = (
+        draw.normal(size=shape).astype(np.float32).astype(float)
+        for shape in ((blocks, 4, R), (blocks, 4, R), (R, B), (R, B), (n, 4, B))
+    )
+    near = {"rtol": 1e-5, "atol": 1e-5}  # sums of up to 36 float32 products of numbers near 1
+
+    *_, found = after(node, arithmetic, "product", n, B, R, units, W, x, np.full((n, 4, B), 7.0))
+    np.testing.assert_allclose(found, W[units] @ x, **near)
+
+    *_, found = after(node, arithmetic, "outer", n, B, R, units, da, x.T, dW)
+    expected = dW.copy()
+    expected[units] += da @ x.T
+    np.testing.assert_allclose(found, expected, **near)
+
+    rows = R - 4 if R > 4 else R
+    *_, found = after(node, arithmetic, "back", n, B, R, rows, units, W, da, dx)
+    expected = dx.copy()
+    expected[:rows] += np.einsum("nrR,nrb->Rb", W[units], da)[:rows]
+    np.testing.assert_allclose(found, expected, **near)
+
+    *_, found = after(node, arithmetic, "transpose", R, B, x, np.zeros((B, R)))
+    np.testing.assert_array_equal(found, x.T)
+
+
+@pytest.mark.parametrize(("N", "K"), [(32, 1), (96, 13)])
+def test_the_product_of_a_single_sequence_is_numpy_s(node: list[str], arithmetic: str, N: int, K: int) -> None:
+    draw = np.random.default_rng(0)
+    x, W, y = (draw.normal(size=shape).astype(np.float32).astype(float) for shape in (K, (K, N), N))
+    panels = W.reshape(K, N // 32, 32).swapaxes(0, 1)
+    *_, found = after(node, arithmetic, "panels", N, K, x, panels, y)
+    np.testing.assert_allclose(found, y + x @ W, rtol=1e-5, atol=1e-5)
+
+
+STEPS = 20
+
+
+@pytest.mark.parametrize("clip", [0.05, 1e9], ids=["clipped", "unclipped"])
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"model": "rnn", "H": 8, "B": 6, "S": 7, "D": 10, "K": 10},
+        {"model": "lstm", "H": 8, "B": 6, "S": 7, "D": 10, "K": 10, "layers": 2, "everyStep": True},
+        {"model": "temporal-gate", "H": 8, "B": 6, "S": 20, "D": 10, "K": 10},
+    ],
+    ids=lambda settings: settings["model"],
+)
+def test_twenty_steps_of_training_follow_torch_s_optimizers(
+    node: list[str], arithmetic: str, settings: dict[str, Any], optimizer: OptimizerName, clip: float
+) -> None:
+    """Against float64, with the optimizers of :mod:`rnnreport.training`.
+
+    A weight is rounded to float32 at each step, and may be a ten-thousandth of the largest move off besides: a step
+    divides a gradient by its size, so that small ones, of which rounding takes a larger part, move a weight as far as
+    large ones do. Longer trainings, in which openings come and go, drift apart further.
+    """
+    weights = weights_of(settings)
+    first = {name: weight.clone() for name, weight in weights.items()}
+    batches = [batch_of(settings, settings["S"], True, seed) for seed in range(STEPS)]
+    recipe = {"optimizer": optimizer, "rate": 1e-3, "clip": clip}
+    ((steps, trained),) = in_node(node, Engine, "trained", [[arithmetic, settings, plain(weights), batches, recipe]])
+    for weight in weights.values():
+        weight.requires_grad_()
+    stepping = OPTIMIZERS[optimizer](weights.values(), lr=recipe["rate"])
+    for step, batch in zip(steps, batches, strict=True):
+        stepping.zero_grad(set_to_none=False)  # a weight without a gradient is moved too
+        loss, _ = loss_of(settings, weights, batch)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(weights.values(), clip).item()
+        stepping.step()
+        assert (step["loss"], step["norm"]) == pytest.approx((loss.item(), norm), rel=1e-5)
+        assert (norm > clip) == (clip < 1)
+    for name, weight in weights.items():
+        exact = weight.detach()
+        allowed = STEPS * 2**-24 * exact.abs() + 1e-4 * (exact - first[name]).abs().max()
+        error = (torch.tensor(trained[name]).view_as(exact) - exact).abs()
+        assert (error <= allowed).all(), name
+
+
+GATED = {"model": "temporal-gate", "H": 64, "B": 4, "S": 4, "D": 10, "K": 10}
+GATE = {"from": 2, "to": 200, "r_on": 0.05}
+
+
+def drawn(node: list[str], settings: dict[str, Any], **options: Any) -> dict[str, np.ndarray]:
+    """A network's first weights, in float64."""
+    (found,) = in_node(node, Engine, "drawn", [[settings, options, 5]])
+    return {name: np.array(values) for name, values in found.items()}
+
+
+def is_uniform(values: np.ndarray, low: float, high: float) -> None:
+    """From low to high and, by Kolmogorov and Smirnov's distance, evenly between: one seed in a million fails."""
+    assert low <= values.min() <= values.max() <= high
+    ranks = np.arange(len(values)) / len(values)
+    assert np.abs((np.sort(values) - low) / (high - low) - ranks).max() < 2.7 / len(values) ** 0.5
+
+
+def test_weights_are_drawn_uniformly_as_torch_nn_does(node: list[str]) -> None:
+    weights = drawn(node, GATED, memory=1, gate=GATE)
+    bias = weights.pop("bias_l0").reshape(4, 64)
+    bias[1] -= 1  # of the forget gate
+    for values in (bias.ravel(), *(weights[name] for name in ("weight_ih_l0", "weight_hh_l0", "head_weight"))):
+        is_uniform(values, -1 / 8, 1 / 8)
+    assert not weights["head_bias"].any()
+
+
+def test_all_weights_are_drawn_from_the_report_s_normal_distribution(node: list[str]) -> None:
+    for model, gates in (("rnn", 1), ("lstm", 4)):
+        weights = drawn(node, {**GATED, "model": model}, initialisation="normal")
+        assert {name: len(values) for name, values in weights.items()} == {
+            "weight_ih_l0": gates * 640,
+            "weight_hh_l0": gates * 4096,
+            "bias_l0": gates * 64,
+            "head_weight": 640,
+            "head_bias": 10,
+        }
+        z = np.concatenate([*weights.values()]) / 0.1
+        share = np.array([(1 + erf(value / 2**0.5)) / 2 for value in z])
+        is_uniform(share, 0, 1)
+        assert z.std() == pytest.approx(1, abs=5 / (2 * len(z)) ** 0.5)
+
+
+@pytest.mark.parametrize(("model", "gates"), [("rnn", 1), ("lstm", 4)])
+def test_the_recurrent_matrix_of_each_gate_is_orthogonal_or_the_identity(
+    node: list[str], model: str, gates: int
+) -> None:
+    settings = {**GATED, "model": model}
+    for kind in ("orthogonal", "identity"):
+        weights = drawn(node, settings, initialisation=kind)
+        matrices = weights["weight_hh_l0"].reshape(gates, 64, 64)
+        np.testing.assert_allclose(matrices @ matrices.swapaxes(1, 2), [np.eye(64)] * gates, rtol=0, atol=1e-6)
+        assert all((matrix == np.eye(64)).all() == (kind == "identity") for matrix in matrices)
+        is_uniform(weights["weight_ih_l0"], -1 / 8, 1 / 8)
+    assert len({matrix.tobytes() for matrix in drawn(node, settings)["weight_hh_l0"].reshape(gates, 64, 64)}) == gates
+
+
+def test_chrono_draws_memories_of_all_lengths(node: list[str]) -> None:
+    settings = {**GATED, "model": "lstm", "H": 256}
+    for longest in (3, 100):
+        bias = drawn(node, settings, memory="chrono", longest=longest)["bias_l0"].reshape(4, 256)
+        np.testing.assert_array_equal(bias[0], -bias[1])
+        is_uniform(np.exp(bias[1]), 1 - 1e-6, longest - 1 + 1e-5)
+        is_uniform(bias[2:].ravel(), -1 / 16, 1 / 16)
+
+
+def test_gates_have_periods_log_uniform_shifts_within_them_and_one_open_ratio(node: list[str]) -> None:
+    settings = {**GATED, "H": 256}
+    weights = drawn(node, settings, gate=GATE)
+    is_uniform(weights["log_tau_l0"], np.log(2) - 1e-6, np.log(200) + 1e-6)
+    is_uniform(weights["s_l0"] / np.exp(weights["log_tau_l0"]), 0, 1 + 1e-6)
+    np.testing.assert_allclose(1 / (1 + np.exp(-weights["logit_r_on_l0"])), 0.05, rtol=1e-6)
+    still = drawn(node, settings, gate={**GATE, "s": 3, "r_on": 1})
+    assert set(still["s_l0"]) == {3}
+    assert (1 / (1 + np.exp(-still["logit_r_on_l0"]))).min() > 1 - 1e-6  # 1 itself has no logit
+
+
+def test_exp_and_ln_are_python_s(node: list[str]) -> None:
+    values = np.r_[np.linspace(-699, 699, 3001), np.linspace(-1, 1, 1001), 1e-300, -1e-17].tolist()
+    powers, logarithms = in_node(
+        node, Engine, "numbers", [["exp", values], ["ln", positive := [abs(value) for value in values if value]]]
+    )
+    assert powers == pytest.approx([*map(exp, values)], rel=1e-15, abs=0)
+    assert logarithms == pytest.approx([*map(log, positive)], rel=1e-15, abs=0)
+    ends = in_node(node, Engine, "numbers", [["exp", [-1e9, 1e9]], ["ln", [0, 1, -1]]])
+    assert ends == [[0, None], [None, 0, None]]  # JSON has neither infinity nor NaN
+
+
+@pytest.mark.parametrize("T", [2, 5, 20])
+def test_palindromes_are_palindromes(node: list[str], T: int) -> None:
+    B = 2_000
+    one_hot, scalar = in_node(node, Engine, "batchOf", [["palindromes", T, B, kind] for kind in ("one-hot", "scalar")])
+    assert one_hot == scalar
+    digits = np.array(one_hot["inputs"] + one_hot["targets"]).reshape(T, B)
+    np.testing.assert_array_equal(digits, digits[::-1])
+    assert one_hot["steps"] == T - 1
+    counts = np.array([[(row == digit).sum() for digit in range(10)] for row in digits[: (T + 1) // 2]])
+    assert np.abs(counts - B / 10).max() < 6 * (B * 0.09) ** 0.5  # six standard deviations
+
+
+def test_bursts_are_distributed_as_the_book_s(node: list[str]) -> None:
+    T, B = 50, 4_000
+    (found,) = in_node(node, Engine, "batchOf", [["bursts", T, B]])
+    theirs, up = np.array(found["inputs"]).reshape(T, B), np.array(found["targets"])
+    (sequences, label) = Bursts(length=T).batch(B, torch.Generator().manual_seed(0))
+    ours = sequences.x.squeeze(-1).numpy()
+    assert found["steps"] == T
+    assert up.mean() == pytest.approx(0.5, abs=6 * 0.5 / B**0.5)
+    for a, b in ((theirs[:, up == 1], ours[:, label == 1]), (theirs[:, up == 0], ours[:, label == 0])):
+        size = min(a.shape[1], b.shape[1])
+        deviations = b.std(1)
+        assert (np.abs(a.mean(1) - b.mean(1)) < 6 * deviations * (2 / size) ** 0.5).all()
+        assert (np.abs(a.std(1) / deviations - 1) < 6 / size**0.5).all()
+
+
+LEARNING = [
+    ({"model": "rnn", "H": 13, "S": 9, "D": 10, "K": 10}, {"initialisation": "orthogonal"}, "rmsprop"),
+    ({"model": "lstm", "H": 16, "S": 9, "D": 10, "K": 10}, {"memory": "chrono", "longest": 10}, "adam"),
+    ({"model": "temporal-gate", "H": 16, "S": 60, "D": 1, "K": 2, "leak": 0.001}, {"gate": GATE, "memory": 1}, "adam"),
+]
+TRAININGS = [
+    ["WebAssembly", {**settings, "B": 24}, options, {"optimizer": optimizer, "rate": 1e-2, "clip": 1}, 50]
+    for settings, options, optimizer in LEARNING
+]
+NUMBERS = [[name, np.linspace(1e-3, 600, 2_000).tolist()] for name in ("exp", "ln", "normal")]
+
+
+@pytest.fixture(scope="module")
+def of_node(node: list[str]) -> list[Any]:
+    """Fifty steps of each network in node, and numbers that chance takes."""
+    require(vendor.compiled(), NOT_COMPILED)
+    found = in_node(node, Engine, "everything", [[TRAININGS, NUMBERS]])
+    for losses, weights in found[0][0]:
+        assert np.isfinite([*losses, *(value for values in weights.values() for value in values)]).all()
+        assert np.mean(losses[-10:]) < np.mean(losses[:10])
+    return found
+
+
+def test_chromium_learns_the_same_to_the_bit(of_node: list[Any], browser: Any) -> None:
+    assert in_chromium(browser, Engine, "everything", [[TRAININGS, NUMBERS]]) == of_node
+
+
+def test_firefox_learns_the_same_to_the_bit(of_node: list[Any], firefox: str) -> None:
+    assert in_firefox(firefox, Engine, "everything", [[TRAININGS, NUMBERS]]) == of_node
+
+
+def test_in_chromium_too_loss_and_gradients_are_autograd_s(browser: Any, arithmetic: str) -> None:
+    some = [case.values for case in CASES if case.values[0]["H"] in (5, 6, 8)]
+    asked = [(settings, weights_of(settings), batch_of(settings, steps, symbols)) for settings, steps, symbols in some]
+    lists = [[arithmetic, settings, plain(weights), batch] for settings, weights, batch in asked]
+    for found, (settings, weights, batch) in zip(in_chromium(browser, Engine, "gradients", lists), asked, strict=True):
+        agree(found, settings, weights, batch)
