@@ -59,6 +59,7 @@ TABLE = [
     ("baselines.py sampling.py", "04", ""),
     ("figures/text.py figures/text_tables.py", "04", ""),
     ("widgets/character_writer.py widgets/character_writer.js widgets/writer.js widgets/shown.js", "04", ""),
+    ("widgets/text_trainer.py widgets/text_trainer.js widgets/text_training.js widgets/safetensors.js", "04", ""),
     ("claims/ledger.py", "05", ""),
     ("claims/overview.py parameters/claims.py", "05 index", ""),
     ("captions.py origin.py", DRAWING, ""),

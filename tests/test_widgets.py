@@ -29,6 +29,7 @@ from rnnreport.widgets.gate_replay import GateReplay
 from rnnreport.widgets.page import HERE
 from rnnreport.widgets.palindrome_reader import PalindromeReader
 from rnnreport.widgets.temporal_gate import TemporalGate
+from rnnreport.widgets.text_trainer import TextTrainer
 from rnnreport.widgets.vanishing_gradient import VanishingGradient
 from rnnreport.widgets.worlds import Worlds
 
@@ -44,6 +45,7 @@ WIDGETS = {
     "palindrome_reader.js": PalindromeReader,
     "character_writer.js": CharacterWriter,
     "worlds.js": Worlds,
+    "text_trainer.js": TextTrainer,
 }
 
 
@@ -59,7 +61,8 @@ def test_modules_stand_alone(name: str) -> None:
 
 
 SHARED = {"page.js", "weights.js", "gate.js", "gate_map.js", "writer.js", "shown.js"}
-SHARED |= {"network.js", "chance.js", "plain.js", "tasks.js"}  # what learns in the page
+SHARED |= {"network.js", "chance.js", "plain.js", "tasks.js", "trainer.js"}  # what learns in the page
+SHARED |= {"text_training.js", "safetensors.js"}
 COMPILED = 'const KERNELS = "'
 
 
