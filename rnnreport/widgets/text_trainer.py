@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 from traitlets import Dict, TraitError, Unicode, validate
 
+from rnnreport import storage
 from rnnreport.widgets.page import CSS, Choice, Integer, Number, module
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class TextTrainer(anywidget.AnyWidget):
             raise ValueError("weights must be there, and no network has been trained and stopped yet.")
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "weights.safetensors")
-            file.write_bytes(base64.b64decode(self.weights))
+            storage.write(file, base64.b64decode(self.weights))
             return opened(file)
 
 
