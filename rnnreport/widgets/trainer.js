@@ -40,6 +40,10 @@ export function serve(open) {
   self.onmessage = ({ data }) => receive(data);
 }
 
+/** A module as a classic script: to a page from file:// Chromium refuses a worker that is a module. */
+const asScript = (source) =>
+  `(() => { "use strict";\n${source.replace(/^export default .*$/gm, "").replace(/^export /gm, "")}\n})();`;
+
 /**
  * A place for trainings, of which it runs one at a time: { send(message), end() }. onNews hears what they say.
  *
@@ -54,8 +58,8 @@ export function trainer(source, open, onNews) {
     for (const message of unheard) local(message);
   };
   try {
-    const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
-    worker = new Worker(address, { type: "module" });
+    const address = URL.createObjectURL(new Blob([asScript(source)], { type: "text/javascript" }));
+    worker = new Worker(address);
     worker.onmessage = ({ data }) => {
       unheard = undefined;
       URL.revokeObjectURL(address);
