@@ -487,8 +487,9 @@ def test_weights_are_saved_and_opened(shown: Shown, page: Page, tmp_path: Path) 
     assert other.get_by_role("status").inner_text().startswith("These weights are open. A character costs it ")
     assert other.locator(".key").last.inner_text() == (
         f"The network has one layer of 64 units and knows {len(vocabulary)} characters; it learns in this page"
-        f"{'' if vendor.compiled() else ', in plain JavaScript, about ten times slower'}. "
-        "It leaves out of the text what it does not know: “é”."
+        f"{'' if vendor.compiled() else ', in plain JavaScript, about ten times slower'}, from windows of 40 "
+        "characters and a zero state. Held-out text it reads in one go, which can cost less at first. It leaves out of "
+        "the text what it does not know: “é”."
     )
     press(other, "Train on")
     until(page, "running", 1)

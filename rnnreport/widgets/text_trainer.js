@@ -134,11 +134,12 @@ function textField(onText) {
     if (file.size > LARGEST) return say(`${visible(file.name)} is larger than 5 MB.`);
     let words;
     try {
-      words = decoded(await file.arrayBuffer());
+      words = unix(decoded(await file.arrayBuffer()));
     } catch {
       return say(`${visible(file.name)} is no text in UTF-8.`);
     }
-    take(unix(words), file.name);
+    await new Promise((resolve) => setTimeout(resolve)); // the page may draw in between
+    take(words, file.name);
   }
   picker.addEventListener("change", () => {
     if (picker.files[0]) read(picker.files[0]);
@@ -377,7 +378,9 @@ function notes({ shape, unknown = [], kernels }) {
   const more = unknown.length > LISTED ? [`${unknown.length - LISTED} more`] : [];
   const out = unknown.length ? ` It leaves out of the text what it does not know: ${[...unknown.slice(0, LISTED).map(called), ...more].join(", ")}.` : "";
   const layers = shape.L === 1 ? "one layer" : `${shape.L} layers`;
-  return `The network has ${layers} of ${shape.H} units and knows ${shape.V} characters; it learns in this page${slowly({ name: kernels })}.${out}`;
+  const how = `it learns in this page${slowly({ name: kernels })}, from windows of 40 characters and a zero state`;
+  const held = "Held-out text it reads in one go, which can cost less at first.";
+  return `The network has ${layers} of ${shape.H} units and knows ${shape.V} characters; ${how}. ${held}${out}`;
 }
 
 /** Bytes in base64, a piece at a time, since a call takes only so many arguments. */
