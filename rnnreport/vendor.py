@@ -76,7 +76,9 @@ def compiled(root: Path = PROJECT) -> bytes:
     """The kernels of ``root`` as WebAssembly; nothing where the set-up could not compile them, or has not yet."""
     try:
         stamp = json.loads((root / VENDOR / STAMP).read_text("utf-8"))
-        return (root / VENDOR / COMPILED).read_bytes() if stamp["of"] == _fingerprint(root) else b""
+        content = (root / VENDOR / COMPILED).read_bytes()
+        # A file that the stamp does not know is left from a time when these, or other, kernels could be compiled.
+        return content if (stamp["of"], stamp["files"][COMPILED]) == (_fingerprint(root), _sha256(content)) else b""
     except (OSError, ValueError, KeyError, TypeError):
         return b""
 
@@ -137,14 +139,14 @@ def _install(root: Path, folder: Path) -> Path:
 
 def _compile(source: Path, modules: Path) -> dict[str, bytes]:
     """The compiled kernels, by their name; none if that fails, which is said: the pages have slower ones besides."""
-    options = ["-O3", "--runtime", "stub", "--enable", "simd", "--noAssert"]
     target = modules / COMPILED
-    try:
-        _run([*_node("node"), str(modules / COMPILER), str(source), "-o", str(target), *options], "compiled kernels")
+    command = [*_node("node"), str(modules / COMPILER), str(source), "-o", str(target)]
+    said = _said([*command, "-O3", "--runtime", "stub", "--enable", "simd", "--noAssert"])
+    if said is None:
         return {COMPILED: target.read_bytes()}
-    except (VendorError, OSError) as error:
-        print(f"Networks will learn in the pages by plain JavaScript, ten times slower: {error}", flush=True)
-        return {}
+    slower = "networks learn in the pages by plain JavaScript, ten times slower"
+    print(f"Could not compile {source.name}, so that {slower}: {_reason(said)}.", flush=True)
+    return {}
 
 
 def _node(name: str) -> list[str]:
@@ -161,20 +163,26 @@ def _node(name: str) -> list[str]:
 
 def _run(command: list[str], what: str, cwd: Path | None = None) -> None:
     """Run the command. If it fails, raise VendorError with a sentence that ``what`` was not fetched, and why."""
-    try:
-        done = subprocess.run(command, cwd=cwd, text=True, capture_output=True, encoding="utf-8", errors="replace")
-        if done.returncode == 0:
-            return
-        said = done.stderr
-    except OSError as error:
-        said = f"error: {error}"
+    said = _said(command, cwd)
+    if said is None:
+        return
     if "EINTEGRITY" in said:
         raise VendorError(
             f"Refused {what}: a file that came does not have the hash package-lock.json gives (EINTEGRITY)."
         )
-    reason = next(
-        (line.strip().rstrip(".") for line in said.splitlines() if "error" in line.lower()), "no reason given"
-    )
-    raise VendorError(
-        f"Could not fetch {what}: {reason}. It is needed once; connect to the network and run the same command again."
-    )
+    again = "It is needed once; connect to the network and run the same command again."
+    raise VendorError(f"Could not fetch {what}: {_reason(said)}. {again}")
+
+
+def _said(command: list[str], cwd: Path | None = None) -> str | None:
+    """Run the command. If it fails, return what it said; else None."""
+    try:
+        done = subprocess.run(command, cwd=cwd, text=True, capture_output=True, encoding="utf-8", errors="replace")
+        return done.stderr if done.returncode else None
+    except OSError as error:
+        return f"error: {error}"
+
+
+def _reason(said: str) -> str:
+    """The first line on an error."""
+    return next((line.strip().rstrip(".") for line in said.splitlines() if "error" in line.lower()), "no reason given")

@@ -21,6 +21,7 @@ from rnnreport.experiments.text_training import TextRun, train_text
 from rnnreport.provenance import PLUMBING
 from rnnreport.runs import key_of
 from rnnreport.sequences import MarkedDigit
+from rnnreport.widgets import page
 
 RUNS = {
     "palindromes": (train_palindromes, PalindromeRun.of("lstm", length=5, seed=0)),
@@ -75,7 +76,8 @@ TABLE = [
     ("experiments/recorded.py", "01c 02 03 04 06", ""),
     ("widgets/weights.js", "02 03 04", ""),
     ("widgets/temporal_gate.py widgets/temporal_gate.js widgets/gate.js", "03 index", ""),
-    ("widgets/page.py widgets/page.js widgets/widgets.css", "01 02 03 04 index", ""),
+    ("widgets/page.py widgets/page.js widgets/widgets.css vendor.py", "01 02 03 04 index", ""),
+    ("widgets/network.js widgets/kernels.ts widgets/plain.js widgets/chance.js widgets/tasks.js", "", ""),
     ("claims/evidence.py", "02 03 04", ""),
     ("claims/verdicts.py", "01 01c 02 03 04 05", ""),
     ("claims/stated.py", "01 01c 02 03 04 05 index", ""),
@@ -98,7 +100,7 @@ TABLE = [
     ("parameters/__init__.py errors.py provenance.py shown.py", ALL, ""),
     ("locks.py outputs.py values.py grid.py", "", ""),
     # What builds and shows the book; and kernels, whose sources are in what a run says of its backend.
-    ("build.py site.py pdf.py serve.py vendor.py environment.py cli.py __main__.py", "", ""),
+    ("build.py site.py pdf.py serve.py environment.py cli.py __main__.py", "", ""),
     ("claims/__init__.py experiments/__init__.py widgets/__init__.py", "", ""),
     ("native/__init__.py native/library.py native/kernels.h native/lstm.cpp native/sampling.cpp", "", ""),
     ("native/autograd.py native/gate.cpp native/rnn.cpp native/sparse_sequences.cpp native/sparse_gate.cpp", "", ""),
@@ -115,9 +117,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     copy = tmp_path_factory.mktemp("project")
     for name in ("rnnreport", "book"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "_static"))
-    for name in ("requirements.lock", "data/claims.yml", "data/report_samples.yml"):
-        (copy / name).parent.mkdir(exist_ok=True)
-        shutil.copy(ROOT / name, copy / name)
+    for name in ("requirements.lock", "data/claims.yml", "data/report_samples.yml", page.READS[0]):
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / name).exists():  # the page's kernels may not be compiled here
+            shutil.copy(ROOT / name, copy / name)
     with pytest.MonkeyPatch.context() as patch:
         look_at(copy, patch)
         yield copy

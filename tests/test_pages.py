@@ -838,8 +838,9 @@ def checkout(tmp_path: Path) -> Path:
         vendor.fetch(ROOT)
     except vendor.VendorError as error:
         require(False, str(error))
-    for name in ("_config.yml", "package.json", "package-lock.json"):
-        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / vendor.KERNELS).parent.mkdir(parents=True)
+    for name in ("_config.yml", "package.json", "package-lock.json", vendor.KERNELS):
+        shutil.copy(ROOT / name, tmp_path / name)
     for name in ("_ext", "_static", "_templates"):
         shutil.copytree(ROOT / "book" / name, tmp_path / "book" / name)
     (tmp_path / "book" / "references.bib").touch()

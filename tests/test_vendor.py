@@ -1,4 +1,4 @@
-"""Fetching the pages' JavaScript, without a network: npm is played by a function."""
+"""Fetching the pages' JavaScript and compiling their kernels, without a network: a function plays npm and compiler."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, require
 
 from rnnreport import vendor
 
@@ -26,14 +26,19 @@ FONT_AGAIN = "@jupyter-widgets/0a.woff2"
 
 
 class Npm:
-    """Stands for ``subprocess.run``: installs what is expected, or fails as told."""
+    """Stands for ``subprocess.run``: installs what is expected and compiles, or fails as told."""
 
     def __init__(self) -> None:
         self.commands: list[list[str]] = []
-        self.says = ""
+        self.says = self.compiler_says = ""
         self.leaves_out: set[str] = set()
 
     def __call__(self, command: list[str], cwd: Path | None = None, **_: Any) -> subprocess.CompletedProcess[str]:
+        if "-o" in command:
+            source, target = (Path(command[command.index("-o") + at]) for at in (-1, 1))
+            if not self.compiler_says:
+                target.write_bytes(b"compiled from " + source.read_bytes())
+            return subprocess.CompletedProcess(command, int(self.compiler_says != ""), "", self.compiler_says)
         self.commands.append(command)
         if self.says:
             return subprocess.CompletedProcess(command, 1, "", self.says)
@@ -56,7 +61,8 @@ def npm(monkeypatch: pytest.MonkeyPatch) -> Npm:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    for name in ("package.json", "package-lock.json"):
+    for name in ("package.json", "package-lock.json", vendor.KERNELS):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     return tmp_path
 
@@ -68,7 +74,7 @@ def fetched(root: Path) -> set[str]:
 
 def test_everything_is_brought_and_nothing_else_is_left(root: Path, npm: Npm) -> None:
     vendor.fetch(root)
-    assert fetched(root) == EXPECTED | {FONT_AGAIN, "anywidget.js", vendor.STAMP}
+    assert fetched(root) == EXPECTED | {FONT_AGAIN, "anywidget.js", "kernels.wasm", vendor.STAMP}
     assert (root / vendor.VENDOR / "requirejs/require.js").read_text() == "// requirejs/require.js"
     assert b"anywidget" in (root / vendor.VENDOR / "anywidget.js").read_bytes()
     assert list((root / "_build").iterdir()) == []
@@ -112,6 +118,39 @@ def test_a_file_that_is_gone_or_damaged_is_fetched_again(root: Path, npm: Npm, c
     assert vendor.is_complete(root / vendor.VENDOR)
 
 
+def test_kernels_that_changed_are_compiled_again_and_the_old_ones_not_used_meanwhile(root: Path, npm: Npm) -> None:
+    assert vendor.compiled(root) == b""
+    vendor.fetch(root)
+    source = root / vendor.KERNELS
+    assert vendor.compiled(root) == b"compiled from " + source.read_bytes()
+    source.write_text("// others")
+    assert vendor.compiled(root) == b""
+    vendor.fetch(root)
+    assert vendor.compiled(root) == b"compiled from // others"
+    (root / vendor.VENDOR / vendor.COMPILED).write_bytes(b"damaged")
+    assert vendor.compiled(root) == b""
+
+
+@pytest.mark.parametrize("earlier", [False, True], ids=["first", "again"])
+def test_where_nothing_compiles_all_else_is_fetched_and_one_sentence_says_so(
+    root: Path, npm: Npm, capsys: pytest.CaptureFixture[str], earlier: bool
+) -> None:
+    """Also where older kernels could be compiled, which are still there."""
+    if earlier:
+        vendor.fetch(root)
+        (root / vendor.KERNELS).write_text("// others")
+    capsys.readouterr()
+    npm.compiler_says = "asc.js:1\n  x ??= 1\nSyntaxError: Unexpected token '??='\n"
+    vendor.fetch(root)
+    assert vendor.compiled(root) == b""
+    assert vendor.is_complete(root / vendor.VENDOR)
+    assert fetched(root) - {"kernels.wasm"} == EXPECTED | {FONT_AGAIN, "anywidget.js", vendor.STAMP}
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "Could not compile kernels.ts, so that networks learn in the pages by plain JavaScript, ten times slower: "
+        "SyntaxError: Unexpected token '??='."
+    ]
+
+
 @pytest.mark.parametrize("stamp", ["", "{", "[]", '{"of": "x"}', '"text"'])
 def test_a_stamp_that_says_nothing_counts_as_none(root: Path, npm: Npm, stamp: str) -> None:
     vendor.fetch(root)
@@ -119,7 +158,7 @@ def test_a_stamp_that_says_nothing_counts_as_none(root: Path, npm: Npm, stamp: s
     assert not vendor.is_complete(root / vendor.VENDOR)
 
 
-@pytest.mark.parametrize("at", range(len(EXPECTED) + 3))
+@pytest.mark.parametrize("at", range(len(EXPECTED) + 4))
 def test_an_interrupted_fetch_is_done_again(root: Path, npm: Npm, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
     """Cut before each file in turn, with an older complete set in place."""
     vendor.fetch(root)
@@ -141,7 +180,7 @@ def test_an_interrupted_fetch_is_done_again(root: Path, npm: Npm, monkeypatch: p
     assert not vendor.is_complete(root / vendor.VENDOR)
     vendor.fetch(root)
     assert vendor.is_complete(root / vendor.VENDOR)
-    assert fetched(root) == EXPECTED | {FONT_AGAIN, "anywidget.js", vendor.STAMP}
+    assert fetched(root) == EXPECTED | {FONT_AGAIN, "anywidget.js", "kernels.wasm", vendor.STAMP}
 
 
 def test_without_a_network_one_sentence_says_so(root: Path, npm: Npm) -> None:
@@ -149,7 +188,7 @@ def test_without_a_network_one_sentence_says_so(root: Path, npm: Npm) -> None:
     with pytest.raises(vendor.VendorError) as caught:
         vendor.fetch(root)
     assert str(caught.value) == (
-        "Could not fetch the pages' JavaScript (@jupyter-widgets/html-manager, mathjax, requirejs): "
+        "Could not fetch the pages' JavaScript (@jupyter-widgets/html-manager, assemblyscript, mathjax, requirejs): "
         "npm error code ENOTFOUND. It is needed once; connect to the network and run the same command again."
     )
     assert not vendor.is_complete(root / vendor.VENDOR)
@@ -173,7 +212,7 @@ class TestWithoutNpm:
     @pytest.fixture(autouse=True)
     def nothing_on_the_path(self, npm: Npm, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("shutil.which", lambda name: None)
-        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: npm.commands or None)  # pip's comes first
 
     def test_it_is_installed_pinned_and_used(self, root: Path, npm: Npm) -> None:
         vendor.fetch(root)
@@ -213,3 +252,14 @@ def test_the_lock_is_exact_hashed_and_names_no_registry() -> None:
     for name, package in packages.items():
         assert package["integrity"].startswith("sha512-"), name
         assert "resolved" not in package, name
+
+
+@pytest.mark.slow
+def test_the_kernels_compile_to_the_same_bytes_in_another_folder(root: Path) -> None:
+    """By the real npm and compiler."""
+    require(vendor.compiled(), "the page's kernels are not compiled here")
+    try:
+        vendor.fetch(root)
+    except vendor.VendorError as error:
+        require(False, str(error))
+    assert vendor.compiled(root) == vendor.compiled()

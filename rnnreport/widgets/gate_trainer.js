@@ -1,7 +1,7 @@
 // LSTMs behind a temporal gate that learn while the reader watches: periods, shifts and open ratios that the reader sets,
 // the map of open units, and what becomes of the gates when they are learned.
 
-import { lesson, pair, pick } from "./lesson.js";
+import { lesson, pair, pick, SEED } from "./lesson.js";
 import { exp, ln } from "./chance.js";
 import { openness } from "./network.js";
 import { html, lay, line, number, percent, ratioStops, slider, svgNode, text } from "./page.js";
@@ -11,11 +11,13 @@ import { axes } from "./trainings.js";
 
 serve(training);
 
-const SETTINGS = [
-  ...["task", "length", "tau_from", "tau_to", "shifts", "s", "r_on", "leak", "learned", "beside"],
-  ...["learning_rate", "seed"],
-];
 const RATES = [0.0003, 0.001, 0.003, 0.01, 0.03, 0.1];
+const LEAKS = [0, 0.001, 0.003, 0.01, 0.03, 0.1];
+const ALLOWED = {
+  ...{ task: ["palindromes", "bursts"], length: { min: 10, max: 300, whole: true }, tau_from: { min: 1, max: 1000 } },
+  ...{ tau_to: { min: 1, max: 1000 }, shifts: ["drawn", "same"], s: { min: 0, max: 100 }, r_on: { min: 0.01, max: 1 } },
+  ...{ leak: LEAKS, learned: [true, false], beside: [true, false], learning_rate: RATES, seed: SEED },
+};
 const PERIOD = 20; // of the bursts
 const LOUD = 16; // steps of it
 
@@ -71,7 +73,7 @@ function gateControls(set) {
     tau_to: slider(italic("τ", "", ", to"), { name: "tau_to", stops: periods, unit: "steps" }, onInput),
     s: slider(italic("s", "", ", shift"), { name: "s", min: 0, max: 100, step: 1, unit: "steps" }, onInput),
     r_on: slider(italic("r", "on", ", open ratio"), { name: "r_on", stops: ratioStops(0.01, 1, 2), unit: "" }, onInput),
-    leak: slider(italic("α", "", ", leak"), { name: "leak", stops: [0, 0.001, 0.003, 0.01, 0.03, 0.1], unit: "" }, onInput),
+    leak: slider(italic("α", "", ", leak"), { name: "leak", stops: LEAKS, unit: "" }, onInput),
     learning_rate: slider(["learning rate"], { name: "learning_rate", stops: RATES, unit: "" }, onInput),
   };
   const truth = { true: "yes", false: "no" };
@@ -111,7 +113,7 @@ export function moved(first, now) {
     return Math.min(by, 1 - by);
   });
   const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
-  return `Half of the periods have moved by less than ${percent(median(shares))}, half of the shifts by less than ${percent(median(phases))} of a period.`;
+  return `Periods have moved by ${percent(median(shares))}, shifts by ${percent(median(phases))} of a period (medians).`;
 }
 
 /** The map of open units, and the way of every gate: { nodes, draw }. */
@@ -205,7 +207,8 @@ const GATE_INTRODUCTION =
 
 function render({ model, el }) {
   return lesson({ model, el }, {
-    names: SETTINGS,
+    name: "learn-behind-a-gate",
+    allowed: ALLOWED,
     fixed: ["batch_size", "hidden_size", "train_steps"],
     presets: PRESETS,
     introduction: GATE_INTRODUCTION,

@@ -12,10 +12,10 @@ class GateTrainer(Lesson):
     """An LSTM behind a temporal gate (12)-(16) that learns in the page, beside one without a gate if asked.
 
     task: "palindromes", of digits one-hot, or "bursts", as :class:`rnnreport.sequences.Bursts`; length, T, from 10 to
-    300. The periods are drawn log-uniformly from tau_from to tau_to, in steps; shifts: "drawn" from 0 to each period, or
-    the "same", s, for all; r_on: open ratio; leak: alpha, while training; learned: whether tau, s and r_on are. beside:
-    whether an LSTM without a gate learns too. hidden_size and batch_size; and the settings of a :class:`Lesson`. Any
-    other value raises a TraitError with a clear message, here and on assignment.
+    300. The periods are drawn log-uniformly from tau_from to tau_to, in steps; shifts: "drawn" from 0 to each period,
+    or the "same", s, for all; r_on: open ratio; leak: alpha, while training; learned: whether tau, s and r_on are;
+    beside: whether an LSTM without a gate learns too; hidden_size, batch_size; and the settings of a :class:`Lesson`.
+    Any other value raises a TraitError with a clear message, here and on assignment.
 
     >>> GateTrainer(task="bursts", length=200, tau_from=20, tau_to=20, shifts="same", s=4).learned = True
     """

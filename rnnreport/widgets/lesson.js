@@ -30,6 +30,30 @@ export function toldTogether(runs) {
   return `${ended.length} of ${runs.length} have ended; ${solved.length} of them solved T = ${runs[0].settings.T}${spread}.`;
 }
 
+export const SEED = { min: 0, max: 2 ** 32 - 1, whole: true };
+
+/**
+ * The settings in a link to this page, such as "#learn-palindromes:length=15&seed=3": { values, refused }.
+ *
+ * name: the widget's. allowed: by setting, a list of values, or { min, max, whole }. refused: names of those not allowed.
+ */
+export function linked(hash, name, allowed) {
+  const [values, refused] = [{}, []];
+  if (!hash.startsWith(`#${name}:`)) return { values, refused };
+  for (const [setting, given] of new URLSearchParams(hash.slice(name.length + 2))) {
+    const rule = Object.hasOwn(allowed, setting) ? allowed[setting] : [];
+    const number = given.trim() ? Number(given) : NaN;
+    const isWithin = number >= rule.min && number <= rule.max && (!rule.whole || Number.isInteger(number));
+    const value = Array.isArray(rule) ? rule.find((each) => String(each) === given) : isWithin ? number : undefined;
+    if (value === undefined) refused.push(setting.slice(0, 20));
+    else values[setting] = value;
+  }
+  return { values, refused };
+}
+
+/** The same settings as such a link. */
+export const link = (name, settings) => `#${name}:${new URLSearchParams(settings)}`;
+
 const PLAIN =
   "This browser does not let the page use WebAssembly, so the networks learn by plain JavaScript, some ten times slower; " +
   "it rounds otherwise, so that a seed draws another curve than elsewhere.";
@@ -37,14 +61,18 @@ const PLAIN =
 /**
  * A widget in which networks learn: presets, controls, buttons, a sentence, the curve of accuracy, and what `below` adds.
  *
- * names: of the traits that are settings; fixed: of those that no control changes. presets: { name, watch, set, ... }; set:
- * settings that it starts from. controls(set): { nodes, show(settings) }. plan(settings, preset): the trainings, as
+ * name: in links to the settings; allowed: of every trait that is a setting, see `linked`; fixed: the names of those that
+ * no control changes. presets: { name, watch, set, ... }; set: settings that it starts from. controls(set): { nodes, show(settings) }. plan(settings, preset): the trainings, as
  * trainings.js starts them. below(all): { nodes, draw(runs, settings, width) }. Returns a stop function.
  */
-export function lesson({ model, el }, { names, fixed, presets, introduction, controls, plan, below }) {
+export function lesson({ model, el }, { name, allowed, fixed, presets, introduction, controls, plan, below }) {
+  const names = Object.keys(allowed);
   const { state, set, reset } = traits(model, names);
+  const { values, refused } = linked(location.hash, name, allowed);
+  if (Object.keys(values).length) set(values);
   const settings = () => ({ ...traits(model, fixed).state(), ...state() });
-  let [by, said, watched, width, frame] = ["step", -CALM, "", 640, undefined];
+  const notTaken = refused.length ? `The link asks for what cannot be set, and was not followed in: ${refused.join(", ")}.` : "";
+  let [by, said, watched, width, frame] = ["step", -CALM, notTaken, 640, undefined];
   const all = trainings(model.get("_esm"), (isTold) => {
     if (isTold) report();
     again(isTold);
@@ -77,6 +105,7 @@ export function lesson({ model, el }, { names, fixed, presets, introduction, con
     begin();
   });
   const seed = html("span", { className: "caption" });
+  const here = html("a", { className: "caption" }, "link to these settings");
   const tries = presets.map((preset) => button(preset.name, () => begin(preset)));
   const own = controls(set);
   const further = below(all);
@@ -90,9 +119,9 @@ export function lesson({ model, el }, { names, fixed, presets, introduction, con
   const curves = svgNode("svg", { role: "img", height: TALL });
   const nodes = [
     html("p", { className: "key" }, introduction),
-    html("div", { className: "buttons presets" }, html("span", {}, "Try:"), ...tries),
+    ...(tries.length ? [html("div", { className: "buttons presets" }, html("span", {}, "Try:"), ...tries)] : []),
     ...own.nodes,
-    html("div", { className: "buttons" }, train, pause, stop, next, clear, reset, seed),
+    html("div", { className: "buttons" }, train, pause, stop, next, clear, reset, seed, here),
     ...[watch, sentence, curves, axis.node, ...further.nodes, note],
   ];
 
@@ -110,6 +139,7 @@ export function lesson({ model, el }, { names, fixed, presets, introduction, con
     own.show(now);
     axis.show(by);
     seed.textContent = `seed ${now.seed}`;
+    here.href = link(name, state());
     train.textContent = current.length ? "Train anew" : "Train";
     pause.textContent = all.isPaused ? "Go on" : "Pause";
     pause.disabled = stop.disabled = !running;

@@ -1,7 +1,7 @@
 // Networks that learn palindromes while the reader watches: settings, presets, curves of accuracy on fresh palindromes,
 // how far back the gradient reaches, and what the trained networks answer at other lengths.
 
-import { lesson, pair, pick } from "./lesson.js";
+import { lesson, pair, pick, SEED } from "./lesson.js";
 import { button, html, percent, slider, svgNode } from "./page.js";
 import { serve } from "./trainer.js";
 import { training } from "./training.js";
@@ -12,10 +12,12 @@ serve(training);
 const NETWORKS = { rnn: "RNN", lstm: "LSTM" };
 const RATES = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1];
 const CLIPS = [0.1, 0.3, 1, 3, 10, 30, 100];
-const SETTINGS = [
-  ...["networks", "length", "hidden_size", "encoding", "initialisation", "forget_bias"],
-  ...["optimizer", "learning_rate", "clip_norm", "seed"],
-];
+const ALLOWED = {
+  ...{ networks: ["rnn", "lstm", "both"], length: { min: 3, max: 100, whole: true }, hidden_size: [32, 64, 128] },
+  ...{ encoding: ["scalar", "one-hot"], initialisation: ["normal", "uniform", "orthogonal", "identity"] },
+  ...{ forget_bias: ["0", "1", "2", "chrono"], optimizer: ["rmsprop", "adam"], learning_rate: RATES, clip_norm: CLIPS },
+  seed: SEED,
+};
 
 const QUICK = { encoding: "one-hot", hidden_size: 64, optimizer: "adam", initialisation: "uniform", clip_norm: 10 };
 
@@ -85,8 +87,8 @@ const INTRODUCTION = {
     "Press Train: the networks read palindromes without the last digit, which they must name, and learn in this page. " +
     "Make T longer until one of them fails, then give it a better start; earlier curves stay, pale.",
   compact:
-    "Press the question: three LSTMs learn, in this page, to name the last digit of a palindrome, which is its first. " +
-    "Then make T longer, and train again.",
+    "Press Train: three LSTMs, which differ only in the bias of their forget gates, learn in this page to name the last " +
+    "digit of a palindrome. Then make T longer, and train again.",
 };
 
 /** The controls of the settings: { nodes, show }. isCompact: only T. */
@@ -154,15 +156,19 @@ export function reachInWords(runs) {
 export const lengthsInWords = (runs) =>
   runs.map(({ label, answers }) => `${label}: ${answers.map(({ T, accuracy }) => `T = ${T} ${percent(accuracy)}`).join(", ")}`).join(". ");
 
+/** The first comparison at the length and the seed that are set. */
+export const compared = (state) => planned({ ...state, ...PRESETS[0].set, length: state.length, seed: state.seed }, PRESETS[0]);
+
 function render({ model, el }) {
   const isCompact = model.get("compact");
   return lesson({ model, el }, {
-    names: SETTINGS,
+    name: "learn-palindromes",
+    allowed: ALLOWED,
     fixed: ["batch_size", "train_steps"],
-    presets: isCompact ? PRESETS.slice(0, 1) : PRESETS,
+    presets: isCompact ? [] : PRESETS,
     introduction: isCompact ? INTRODUCTION.compact : INTRODUCTION.whole,
     controls: (set) => controls(set, isCompact),
-    plan: planned,
+    plan: isCompact ? compared : planned,
     below,
   });
 }

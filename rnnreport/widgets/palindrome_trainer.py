@@ -17,8 +17,8 @@ class PalindromeTrainer(Lesson):
 
     The settings start as the report's: networks, "rnn", "lstm" or "both"; length, T from 3 to 100; hidden_size and
     batch_size; encoding; initialisation; forget_bias, "0", "1", "2" or "chrono"; optimizer, "rmsprop" or "adam";
-    clip_norm; and those of a :class:`Lesson`. compact: only the first comparison and T can be chosen. Any other value
-    raises a TraitError with a clear message, here and on assignment.
+    clip_norm; and those of a :class:`Lesson`. compact: three LSTMs with forget biases 0, 1 and 2, and only T to choose.
+    Any other value raises a TraitError with a clear message, here and on assignment.
 
     >>> PalindromeTrainer(networks="lstm", length=15, forget_bias="2").progress
     {}
