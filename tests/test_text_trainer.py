@@ -616,6 +616,33 @@ def test_where_a_page_may_not_have_these_it_learns_all_the_same(shown: Shown, pa
     assert is_enabled(widget, "Train on")
 
 
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+def test_the_picture_and_the_sentence_change_at_a_calm_pace(stopped: Shown, page: Page, motion: Any) -> None:
+    """The sentence is read out. A training goes on in its worker while the clock of the page stands still."""
+    page.emulate_media(reduced_motion=motion)
+    widget = stopped(trainer())
+    says, drawing = widget.get_by_role("status"), widget.get_by_role("img")
+
+    def later(milliseconds: int) -> tuple[str, str]:
+        """What is shown once there is news, and so much time has passed."""
+        step = progress(page).get("step", -1)
+        eventually(lambda: progress(page).get("step", -1) > step + 10)
+        page.clock.run_for(milliseconds)
+        return says.inner_text(), drawing.inner_html()
+
+    press(widget, "Train")
+    said, drawn = later(100)
+    assert said.startswith("Step ")
+    again, drawn_again = later(100)
+    assert again == said
+    assert (drawn_again == drawn) == (motion == "reduce")
+    page.clock.run_for(5000)
+    now, drawn_now = later(100)
+    assert now != said
+    assert drawn_now != drawn
+    page.evaluate("window.stop()")
+
+
 def test_by_keyboard_alone(shown: Shown, page: Page) -> None:
     widget, keyboard = shown(trainer()), page.keyboard
     keyboard.press("Tab")
