@@ -327,12 +327,18 @@ def test_it_answers_with_a_sample_or_its_weights(node: list[str]) -> None:
     assert kept["answer"] == {"file": kept["file"]}
 
 
-def test_a_training_that_breaks_down_says_so(node: list[str], tmp_path: Path) -> None:
-    network = model(EXERCISE_CHARACTERS := "".join(sorted(set(EXERCISE))))
+def wild(folder: Path) -> bytes:
+    """Weights so large that the first loss is no number."""
+    vocabulary = "".join(sorted(set(EXERCISE)))
+    network = model(vocabulary)
     with torch.no_grad():
         network.head.bias.fill_(3e38)
         network.head.weight.fill_(3e38)
-    found = learned(node, "plain JavaScript", file=list(saved(tmp_path, network, EXERCISE_CHARACTERS)))
+    return saved(folder, network, vocabulary)
+
+
+def test_a_training_that_breaks_down_says_so(node: list[str], tmp_path: Path) -> None:
+    found = learned(node, "plain JavaScript", file=list(wild(tmp_path)))
     assert found["failed"].startswith("The training broke down at step 1: its loss became ")
 
 
@@ -515,6 +521,19 @@ def test_a_damaged_file_of_weights_changes_nothing(shown: Shown, page: Page, tmp
     assert (widget.locator("img").count(), page.evaluate("window.broken")) == (0, None)
     step = progress(page)["step"]
     until(page, "running", step + 1)
+    page.evaluate("window.stop()")
+
+
+def test_what_has_broken_down_starts_anew(shown: Shown, page: Page, tmp_path: Path) -> None:
+    widget = shown(trainer(text=EXERCISE))
+    content = {"name": "wild.safetensors", "mimeType": "", "buffer": wild(tmp_path)}
+    widget.locator("input[type=file]").nth(1).set_input_files(content)
+    until(page, "opened")
+    press(widget, "Train on")
+    until(page, "failed")
+    eventually(lambda: widget.get_by_role("status").inner_text().startswith("The training broke down at step 1: "))
+    press(widget, "Start anew")
+    until(page, "running", 10)
     page.evaluate("window.stop()")
 
 

@@ -134,7 +134,7 @@ function begun({ text, H: units, seed, temperature, steps, file, before = {}, is
       if (t % SLICE === 0) yield;
     }
     const end = Array.from(read.slice(-END), (symbol) => vocabulary[symbol]).join("");
-    return { sample: { step, end, written: sample }, bits: read.length > 1 ? bits / (read.length - 1) : undefined };
+    return { sample: { step, end, written: sample }, bits: bits / (read.length - 1) };
   }
 
   const now = () => ({ step, seconds, kernels: kernels.name, shape: { V, H, L }, chance, unknown: [...unknown] });
@@ -147,7 +147,7 @@ function begun({ text, H: units, seed, temperature, steps, file, before = {}, is
         if (job) {
           const { done, value } = job.next();
           if (done) {
-            if (value.bits !== undefined) news.heldOut.push({ step, bits: value.bits });
+            if (Number.isFinite(value.bits)) news.heldOut.push({ step, bits: value.bits });
             news.sample = value.sample;
             [job, looked] = [undefined, seconds];
           }
