@@ -426,7 +426,9 @@ def sample_of(widget: Locator) -> str:
 
 def until(page: Page, state: str, step: int = 0) -> None:
     """Until the page has told Python so."""
-    page.wait_for_function("([s, n]) => window.saved?.progress?.state === s && saved.progress.step >= n", arg=[state, step])
+    page.wait_for_function(
+        "([s, n]) => window.saved?.progress?.state === s && saved.progress.step >= n", arg=[state, step]
+    )
 
 
 def test_it_learns_pauses_stops_and_goes_on(shown: Shown, page: Page) -> None:
