@@ -72,10 +72,7 @@ function curves({ points, heldOut, chance }, width) {
   for (const step of roundSteps(most))
     nodes.push(line("tick", x(step), bottom, x(step), bottom + 4), text(x(step), bottom + 17, "middle", count(step)));
   nodes.push(text(0, 12, "start", "bits per character"), text(right, TALL - 4, "end", "training steps"));
-  if (chance) {
-    nodes.push(line("guide", left, y(chance.none), right, y(chance.none)));
-    nodes.push(text(right, y(chance.none) + (chance.none > highest - 0.4 ? 14 : -5), "end", "a blind guess"));
-  }
+  if (chance) nodes.push(line("guide", left, y(chance.none), right, y(chance.none)));
   const path = (kind, places) => {
     const d = places.map(({ step, bits }, i) => `${i ? "L" : "M"}${x(step).toFixed(1)},${y(bits).toFixed(1)}`).join("");
     return svgNode("path", { class: `curve ${kind}`, d });
@@ -84,6 +81,7 @@ function curves({ points, heldOut, chance }, width) {
   if (heldOut.length) nodes.push(path("rnn", heldOut));
   for (const { step, bits } of heldOut.length < 2 ? heldOut : [])
     nodes.push(svgNode("circle", { class: "open rnn", cx: x(step), cy: y(bits), r: 3.5 }));
+  if (chance) nodes.push(text(right, y(chance.none) + 14, "end", "a blind guess")); // with its halo, over the curves
   return nodes;
 }
 
