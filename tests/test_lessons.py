@@ -308,8 +308,9 @@ def test_from_a_file_each_network_learns_in_a_worker_of_its_own(browser: Browser
     page.get_by_role("button", name="Train", exact=True).click()
     page.wait_for_function("/RNN: step [1-9]/.test(document.querySelector('[role=status]').textContent)")
     assert len(page.workers) == 2
-    page.evaluate("window.stop.then ? window.stop.then((stop) => stop()) : window.stop()")
-    eventually(lambda: page.workers == [])
+    page.evaluate("window.stop()")
+    while page.workers:
+        page.wait_for_timeout(50)
     page.close()
 
 

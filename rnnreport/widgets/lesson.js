@@ -63,9 +63,10 @@ const PLAIN =
  *
  * name: in links to the settings; allowed: of every trait that is a setting, see `linked`; fixed: the names of those that
  * no control changes. presets: { name, watch, set, ... }; set: settings that it starts from. controls(set): { nodes, show(settings) }. plan(settings, preset): the trainings, as
- * trainings.js starts them. below(all): { nodes, draw(runs, settings, width) }. Returns a stop function.
+ * trainings.js starts them. below(all): { nodes, draw(runs, settings, width) }. isCompact: without what a first look does
+ * not need. Returns a stop function.
  */
-export function lesson({ model, el }, { name, allowed, fixed, presets, introduction, controls, plan, below }) {
+export function lesson({ model, el }, { name, allowed, fixed, presets, introduction, controls, plan, below, isCompact }) {
   const names = Object.keys(allowed);
   const { state, set, reset } = traits(model, names);
   const { values, refused } = linked(location.hash, name, allowed);
@@ -121,8 +122,8 @@ export function lesson({ model, el }, { name, allowed, fixed, presets, introduct
     html("p", { className: "key" }, introduction),
     ...(tries.length ? [html("div", { className: "buttons presets" }, html("span", {}, "Try:"), ...tries)] : []),
     ...own.nodes,
-    html("div", { className: "buttons" }, train, pause, stop, next, clear, reset, seed, here),
-    ...[watch, sentence, curves, axis.node, ...further.nodes, note],
+    html("div", { className: "buttons" }, train, pause, stop, next, clear, ...(isCompact ? [] : [reset]), seed, here),
+    ...[watch, sentence, curves, ...(isCompact ? [] : [axis.node]), ...further.nodes, note],
   ];
 
   /** Draws soon, at most once a frame; isTold: the sentence changes at once, and not only at a calm pace. */
@@ -180,12 +181,12 @@ export function packed(weights) {
   return Object.fromEntries(Object.entries(weights).map(([name, values]) => [name, coded(values)]));
 }
 
-/** Two drawings beside each other where there is room: { node, widths(whole) }. */
+/** Two drawings, beside each other where there is room: { node, fit }. */
 export function pair(...drawings) {
   const node = html("div", { className: "pairs" }, ...drawings);
-  /** The width that each of them has. */
-  const fit = (whole) => {
-    const isWide = whole >= 560;
+  /** The width that each of them has; isSingle: only one of them is shown. */
+  const fit = (whole, isSingle = false) => {
+    const isWide = whole >= 560 && !isSingle;
     node.style.gridTemplateColumns = isWide ? "repeat(2, minmax(0, 1fr))" : "minmax(0, 1fr)";
     return isWide ? (whole - 24) / 2 : whole;
   };

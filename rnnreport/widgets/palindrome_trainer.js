@@ -122,7 +122,7 @@ function controls(set, isCompact) {
 const HEIGHT = 190;
 
 /** How far back the gradient reaches, and what the trained networks answer at other lengths: { nodes, draw }. */
-function below(all) {
+function below(all, isCompact) {
   const [reach, lengths] = [0, 0].map(() => svgNode("svg", { role: "img", height: HEIGHT }));
   const { node, fit } = pair(reach, lengths);
   const ask = button("Ask it other lengths", () => {
@@ -130,18 +130,18 @@ function below(all) {
     all.ask({ lengths: Array.from({ length: 11 }, (_, place) => T - 5 + place).filter((asked) => asked >= 2) });
   });
   const draw = (runs, now, whole) => {
-    const width = fit(whole);
+    const answered = runs.filter(({ answers }) => answers);
+    const width = fit(whole, !answered.length);
     for (const svg of [reach, lengths]) svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
     const T = runs[0]?.settings.T ?? now.length;
     reach.replaceChildren(...reachCurves(runs.slice(-4), { width, height: HEIGHT, steps: T - 1 }));
     reach.setAttribute("aria-label", reachInWords(runs));
-    const answered = runs.filter(({ answers }) => answers);
     lengths.style.display = answered.length ? "" : "none";
     if (answered.length) lengths.replaceChildren(...lengthCurves(answered, { width, height: HEIGHT, T }));
     lengths.setAttribute("aria-label", lengthsInWords(answered));
     ask.disabled = all.isRunning() || !runs.some(({ state, failed }) => state === "done" && !failed);
   };
-  return { nodes: [node, html("div", { className: "buttons" }, ask)], draw };
+  return { nodes: isCompact ? [node] : [node, html("div", { className: "buttons" }, ask)], draw };
 }
 
 /** How far back the gradient reaches, for readers who do not see the drawing. */
@@ -169,7 +169,8 @@ function render({ model, el }) {
     introduction: isCompact ? INTRODUCTION.compact : INTRODUCTION.whole,
     controls: (set) => controls(set, isCompact),
     plan: isCompact ? compared : planned,
-    below,
+    below: (all) => below(all, isCompact),
+    isCompact,
   });
 }
 

@@ -143,23 +143,25 @@ export function accuracyCurves(runs, { width, height, by, chance }) {
   return [...nodes, ...(labels.length <= 4 ? names(beside) : [])];
 }
 
-const DECADES = { least: -8, most: 1.2 }; // the ends of the drawing of gradients
+const MOST_DECADES = { above: 1.2, below: -8 }; // of the drawing of gradients
 
 /** How much of the loss's gradient reaches the state at each step, as a share of that at the last step. */
 export function reachCurves(runs, { width, height, steps }) {
-  const yTicks = [0, -2, -4, -6, -8].map((decade) => [decade, decade === 0 ? "1" : tenTo(decade)]);
+  const measured = runs.filter(({ norms }) => norms?.at(-1));
+  const within = (decade) => Math.max(MOST_DECADES.below, Math.min(MOST_DECADES.above, decade));
+  const curves = measured.map(({ norms }) => Array.from(norms, (norm) => within(Math.log10(norm / norms.at(-1)))));
+  const least = Math.min(-2, ...curves.flat().map((decade) => 2 * Math.floor(decade / 2)));
+  const decades = Array.from({ length: 1 - least / 2 }, (_, place) => -2 * place);
   const { nodes, x, y } = axes({
-    ...{ width, height, xFrom: 1, xTo: steps, yFrom: DECADES.least, yTo: DECADES.most, yTicks },
+    ...{ width, height, xFrom: 1, xTo: steps, yFrom: least, yTo: MOST_DECADES.above },
+    yTicks: decades.map((decade) => [decade, decade === 0 ? "1" : tenTo(decade)]),
     xTicks: [...new Set([1, Math.round((steps + 1) / 2), steps])],
-    title: "gradient that reaches step t, of the last step's",
-    below: "step t of the palindrome",
+    title: "gradient of the loss by h(t), of that at the last step",
+    below: "step t of the palindrome; the first digit is at 1",
   });
-  for (const { norms, tint } of runs) {
-    const last = norms?.at(-1);
-    if (!last) continue;
-    const decades = [...norms].map((norm) => Math.max(DECADES.least, Math.min(DECADES.most, Math.log10(norm / last))));
-    nodes.push(path(`curve ${tint}`, decades.map((decade, t) => [x(t + 1), y(decade)])));
-  }
+  measured.forEach(({ tint }, place) => {
+    nodes.push(path(`curve ${tint}`, curves[place].map((decade, t) => [x(t + 1), y(decade)])));
+  });
   return nodes;
 }
 
