@@ -58,7 +58,7 @@ def test_modules_stand_alone(name: str) -> None:
     assert "export default { render }" in source
 
 
-SHARED = {"page.js", "weights.js", "gate.js", "gate_map.js"}
+SHARED = {"page.js", "weights.js", "gate.js", "gate_map.js", "network.js", "plain.js", "chance.js", "tasks.js"}
 
 
 def lines(name: str) -> list[str]:
