@@ -320,7 +320,7 @@ PAGE = """<style>body {{ margin: 8px }} {css}</style><div class="cell_output"></
 START = """async ([source, state]) => {
   const listeners = {};
   const model = {
-    get: (name) => state[name],
+    get: (name) => (name === "_esm" ? source : state[name]),
     set: (name, value) => {
       if (state[name] === value) return;
       state[name] = value;

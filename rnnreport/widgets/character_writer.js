@@ -1,124 +1,25 @@
 // A text that one or two trained character models continue, side by side: LSTMs that run in the page, one character at
 // a time, with their state carried. The weights come with the page; a network's are decoded when it is first used.
 
-import { button, choice, generator, html, mount, sigmoid, slider, svgNode, text, traits } from "./page.js";
+import { chosenKernels, slowly } from "./network.js";
+import { button, choice, generator, html, mount, slider, svgNode, text, traits } from "./page.js";
+import { called, NAMES, visible } from "./shown.js";
 import { decode } from "./weights.js";
+import { choose, distribution, surprise, writer } from "./writer.js";
 
-/**
- * A network as it comes with the page, with its weights as numbers, in the order of pack in character_writer.py.
- * table: for every character what it adds to the first layer's gates, bias included. A matrix is four arrays, one with
- * the rows of each gate.
- */
-export function unpack({ units, layers, format, weights }, characters) {
+/** A network's weights by the names of network.js, from what pack in character_writer.py made of them. */
+export function unpack({ units: H, layers, format, weights }, characters) {
   const numbers = decode(weights, format);
   let at = 0;
   const take = (count) => numbers.subarray(at, (at += count));
-  const table = take(characters * 4 * units);
-  const [biases, matrices] = [[], []];
-  for (let layer = 0; layer < layers; layer++) {
-    biases.push(take(4 * units));
-    const inputs = layer ? 2 * units : units;
-    matrices.push(["i", "f", "g", "o"].map(() => take(units * inputs)));
+  const named = {};
+  for (let l = 0; l < layers; l++) {
+    named[`weight_ih_l${l}`] = take(4 * H * (l ? H : characters));
+    named[`weight_hh_l${l}`] = take(4 * H * H);
+    named[`bias_l${l}`] = take(4 * H);
   }
-  table.forEach((_, entry) => (table[entry] += biases[0][entry % (4 * units)]));
-  return { units, table, biases, matrices, W_p: take(characters * units), b_p: take(characters) };
+  return { ...named, head_weight: take(characters * H), head_bias: take(characters) };
 }
-
-/** A state of zeros, and room for a step's results. The layers' h are side by side: x is those that a layer reads. */
-export function zeros({ units, matrices, b_p }) {
-  const h = new Float64Array(matrices.length * units);
-  const layers = matrices.map((_, layer) => ({
-    x: h.subarray(Math.max(layer - 1, 0) * units, (layer + 1) * units),
-    h: h.subarray(layer * units, (layer + 1) * units),
-    c: new Float64Array(units),
-    next: new Float64Array(units),
-  }));
-  return { layers, logits: new Float64Array(b_p.length) };
-}
-
-/** Reads a character: updates the state, and the logits of the character after it. Allocates nothing. */
-export function step({ units, table, biases, matrices, W_p, b_p }, { layers, logits }, symbol) {
-  for (let layer = 0; layer < layers.length; layer++) {
-    if (layer === 0) advance(layers[0], matrices[0], table, 4 * units * symbol);
-    else advance(layers[layer], matrices[layer], biases[layer], 0);
-  }
-  const { h } = layers[layers.length - 1];
-  for (let row = 0, at = 0; row < logits.length; row++) {
-    let sum = b_p[row];
-    for (let unit = 0; unit < units; unit++, at++) sum += W_p[at] * h[unit];
-    logits[row] = sum;
-  }
-}
-
-/** One layer by equations (4) to (9), all four gates of a unit in one pass; `added` from `start` on is their bias. */
-function advance({ x, h, c, next }, [W_i, W_f, W_g, W_o], added, start) {
-  const units = h.length;
-  for (let unit = 0, at = 0; unit < units; unit++) {
-    let i = added[start + unit];
-    let f = added[start + units + unit];
-    let g = added[start + 2 * units + unit];
-    let o = added[start + 3 * units + unit];
-    for (let input = 0; input < x.length; input++, at++) {
-      i += W_i[at] * x[input];
-      f += W_f[at] * x[input];
-      g += W_g[at] * x[input];
-      o += W_o[at] * x[input];
-    }
-    c[unit] = Math.tanh(g) * sigmoid(i) + c[unit] * sigmoid(f);
-    next[unit] = Math.tanh(c[unit]) * sigmoid(o);
-  }
-  h.set(next); // not earlier, since x holds the old h
-}
-
-/**
- * The probability of each character: the softmax of logits / temperature over the top_k largest (0: over all). At
- * temperature 0 the first of the largest has probability 1. Among equal logits the first count as larger.
- */
-export function distribution(logits, temperature, top_k, shares = new Float64Array(logits.length)) {
-  const kept = temperature === 0 ? 1 : top_k || logits.length;
-  const largest = logits.reduce((most, logit) => Math.max(most, logit));
-  let least = -Infinity;
-  let equal = 0; // how many of the logits equal to the least one are kept
-  if (kept < logits.length) {
-    const sorted = new Float64Array(logits).sort();
-    least = sorted.at(-kept);
-    equal = kept - (sorted.length - 1 - sorted.lastIndexOf(least));
-  }
-  let sum = 0;
-  for (let symbol = 0; symbol < logits.length; symbol++) {
-    const logit = logits[symbol];
-    const isKept = logit > least || (logit === least && equal-- > 0);
-    shares[symbol] = isKept ? Math.exp((logit - largest) / (temperature || 1)) : 0;
-    sum += shares[symbol];
-  }
-  for (let symbol = 0; symbol < shares.length; symbol++) shares[symbol] /= sum;
-  return shares;
-}
-
-/** The first symbol whose cumulated share reaches u, in (0, 1]. */
-export function choose(shares, u) {
-  let [symbol, cumulated] = [0, 0];
-  for (let next = 0; next < shares.length && cumulated < u; next++) {
-    if (shares[next] > 0) symbol = next; // the last one if rounding keeps the sum below u
-    cumulated += shares[next];
-  }
-  return symbol;
-}
-
-const HIDDEN =
-  /[\0-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\p{NChar}]/gu;
-
-/** A text with a sign for each invisible character, as in rnnreport.shown.visible. */
-export const visible = (characters) =>
-  characters.replace(HIDDEN, (hidden) => {
-    const number = hidden.codePointAt(0);
-    if (number < 0x20) return hidden === "\n" ? "⏎" : String.fromCharCode(0x2400 + number);
-    return number === 0x7f ? "␡" : `⟨U+${number.toString(16).toUpperCase().padStart(4, "0")}⟩`;
-  });
-
-/** What a character is called: its name if it leaves no mark. */
-export const called = (character) => NAMES[character] ?? `“${visible(character)}”`;
-const NAMES = { "\n": "newline", " ": "space", "\t": "tab", "\u00a0": "no-break space" };
 
 const MAX_PROMPT = 500;
 const LISTED = 12; // unknown characters that are named
@@ -181,22 +82,23 @@ const LEVELS = 8; // of the background, so that equal neighbours can share an el
 /** The level of the background of a character with this surprise in bits. */
 export const level = (bits) => Math.round((LEVELS * Math.min(bits, MOST_BITS)) / MOST_BITS);
 
-/** A text that a network continues with its state carried. Call start first. */
+/** A text that a network continues with its state carried, each a writer of writer.js. Call start first. */
 function session(vocabulary) {
   const places = new Map(vocabulary.map((character, symbol) => [character, symbol]));
   const shares = new Float64Array(vocabulary.length);
-  let network, state, draw, symbols, surprises, read, written; // surprises in bits
+  let network, draw, symbols, surprises, read, written; // surprises in bits
   const follow = (symbol) => {
     const isFirst = !symbols.length; // nothing was expected before it
-    surprises.push(isFirst ? 0 : -Math.log2(distribution(state.logits, 1, 0, shares)[symbol]));
+    surprises.push(isFirst ? 0 : surprise(network.logits, symbol));
     symbols.push(symbol);
     if (symbols.length > 2 * KEPT) [symbols, surprises] = [symbols.slice(-KEPT), surprises.slice(-KEPT)];
-    step(network, state, symbol);
+    network.read(symbol);
   };
   return {
     /** Reads the prompt from a state of zeros. */
     start(chosen, prompt, seed) {
-      [network, state, draw, written] = [chosen, zeros(chosen), generator(seed), 0];
+      [network, draw, written] = [chosen, generator(seed), 0];
+      network.reset();
       [symbols, surprises] = [[], []];
       const characters = [...prompt];
       for (const character of characters) follow(places.get(character));
@@ -204,18 +106,19 @@ function session(vocabulary) {
     },
     /** Another network reads the text so far, from a state of zeros. */
     hand(chosen) {
-      [network, state] = [chosen, zeros(chosen)];
+      network = chosen;
+      network.reset();
       const again = symbols.slice(-KEPT);
       [symbols, surprises] = [[], []];
       for (const symbol of again) follow(symbol);
     },
     /** Writes a character. */
     write(temperature, top_k) {
-      follow(choose(distribution(state.logits, temperature, top_k, shares), draw()));
+      follow(choose(distribution(network.logits, temperature, top_k, shares), draw()));
       written += 1;
     },
     /** The probability that each character is next. */
-    next: (temperature, top_k) => distribution(state.logits, temperature, top_k, shares),
+    next: (temperature, top_k) => distribution(network.logits, temperature, top_k, shares),
     /** How much was read and written, and the mean and greatest surprise, in bits, of the written text that is kept. */
     counts() {
       const from = Math.max(0, symbols.length - Math.min(written, KEPT));
@@ -343,16 +246,17 @@ function typist(write, show) {
   };
   const go = (now) => {
     frame = requestAnimationFrame(go);
-    if (isFast) {
-      const until = performance.now() + BUDGET;
+    const between = matchMedia("(prefers-reduced-motion: reduce)").matches ? CALM : isFast ? FLICKER : 0;
+    const isDue = now - shown >= between;
+    if (isFast && !isDue) {
+      const until = performance.now() + BUDGET; // not in a frame that draws
       do write();
       while (performance.now() < until);
-    } else {
+    } else if (!isFast) {
       for (due += (Math.min(now - last, 200) * PACE) / 1000; due >= 1; due--) write(); // hidden pages get no frames
     }
     last = now;
-    const between = matchMedia("(prefers-reduced-motion: reduce)").matches ? CALM : isFast ? FLICKER : 0;
-    if (now - shown < between) return;
+    if (!isDue) return;
     shown = now;
     show();
   };
@@ -370,9 +274,18 @@ function typist(write, show) {
   return { button: node, speed: speed.node, isWriting: () => frame !== undefined, pause };
 }
 
-/** One network on the page, its text and what comes next: { node, writer, fit, show }. */
-function panel(vocabulary) {
-  const writer = session(vocabulary);
+/** One network on the page, its text and what comes next: { node, writing, open, fit, show }. */
+function panel(vocabulary, { make }) {
+  const writing = session(vocabulary);
+  const networks = new Map(); // those used so far: each holds a state, so that no other panel can use it
+  const open = (packed) => {
+    if (!networks.has(packed)) {
+      const network = writer(make, { V: vocabulary.length, H: packed.units, L: packed.layers });
+      network.load(unpack(packed, vocabulary.length));
+      networks.set(packed, network);
+    }
+    return networks.get(packed);
+  };
   const box = textBox();
   const chart = svgNode("svg", { role: "img", height: BAR.height * (Math.min(ROWS, vocabulary.length) + 1) });
   const title = html("b", {});
@@ -389,17 +302,17 @@ function panel(vocabulary) {
   };
   /** Shows the text as it is now, and returns its description. */
   const show = ({ name, words }, { temperature, top_k }) => {
-    const next = ranked(writer.next(temperature, top_k), vocabulary);
+    const next = ranked(writing.next(temperature, top_k), vocabulary);
     node.setAttribute("aria-label", name);
     title.textContent = name;
     box.node.setAttribute("aria-label", `The text of ${name}`);
     said.textContent = words;
-    box.show(writer.text());
+    box.show(writing.text());
     chart.replaceChildren(...bars(next, width));
     chart.setAttribute("aria-label", describeBars(next));
-    return describe(name, writer.counts(), next);
+    return describe(name, writing.counts(), next);
   };
-  return { node, writer, fit, show };
+  return { node, writing, open, fit, show };
 }
 
 const options = (keys, words) => Object.fromEntries(keys.map((key) => [key, words(key)]));
@@ -408,19 +321,16 @@ function render({ model, el }) {
   const data = traits(model, ["models", "vocabulary"]).state();
   const vocabulary = [...data.vocabulary];
   const packed = new Map(data.models.map((each) => [each.name, each]));
-  const unpacked = new Map(); // the networks used so far
-  const network = (name) => {
-    if (!unpacked.has(name)) unpacked.set(name, unpack(packed.get(name), vocabulary.length));
-    return unpacked.get(name);
-  };
+  const kernels = chosenKernels();
   const names = ["prompt", "temperature", "top_k", "checkpoint", "beside", "seed"];
   const { state, set, reset } = traits(model, names);
   let now = state();
 
-  const panels = [panel(vocabulary), panel(vocabulary)];
+  const panels = [panel(vocabulary, kernels), panel(vocabulary, kernels)];
   /** The panels in use, each with the name of its network. */
   const inUse = ({ checkpoint, beside }) => [checkpoint, beside].flatMap((name, at) => (name ? [[panels[at], name]] : []));
-  const start = () => inUse(now).forEach(([{ writer }, name]) => writer.start(network(name), now.prompt, now.seed));
+  const start = () => 
+    inUse(now).forEach(([{ writing, open }, name]) => writing.start(open(packed.get(name)), now.prompt, now.seed));
   const restart = () => {
     start();
     show();
@@ -436,7 +346,7 @@ function render({ model, el }) {
       sentence.textContent = said.join(" ");
     }
   };
-  const write = () => inUse(now).forEach(([{ writer }]) => writer.write(now.temperature, now.top_k));
+  const write = () => inUse(now).forEach(([{ writing }]) => writing.write(now.temperature, now.top_k));
   const typing = typist(write, show);
 
   const field = promptField(vocabulary, state, (prompt) => {
@@ -478,9 +388,9 @@ function render({ model, el }) {
   const seed = html("span", { className: "caption" });
   for (const act of [typing.pause, field.settle, restart]) reset.addEventListener("click", act);
   const explanation =
-    "The networks run in this page. Bold is the prompt, which they read first, from a state of zeros. A network that is " +
-    `chosen later reads the text so far, at most its last ${counted(KEPT)} characters, from a state of zeros before it ` +
-    "writes on. The same prompt, settings and seed give the same text, and two networks get the same random numbers. " +
+    `The networks run in this page${slowly(kernels)}. Bold is the prompt, which they read first, from a state of ` +
+    `zeros. A network that is chosen later reads the text so far, at most its last ${counted(KEPT)} characters, from a ` +
+    "state of zeros before it writes on. The same prompt, settings and seed give the same text, and two networks get the same random numbers. " +
     "The more bits a character cost the network, its surprise, the stronger its ground and its underline.";
 
   const rows = html("div", { className: "networks" });
@@ -500,8 +410,9 @@ function render({ model, el }) {
     now = state();
     if (now.prompt !== shown.prompt || now.seed !== shown.seed || (now.beside && !shown.beside)) start();
     else {
-      if (now.checkpoint !== shown.checkpoint) panels[0].writer.hand(network(now.checkpoint));
-      if (now.beside && now.beside !== shown.beside) panels[1].writer.hand(network(now.beside));
+      const hand = ({ writing, open }, name) => writing.hand(open(packed.get(name)));
+      if (now.checkpoint !== shown.checkpoint) hand(panels[0], now.checkpoint);
+      if (now.beside && now.beside !== shown.beside) hand(panels[1], now.beside);
     }
     shown = now;
     const columns = now.beside && whole >= 560 ? 2 : 1;

@@ -32,7 +32,7 @@ class CharacterWriter(anywidget.AnyWidget):
     models: by the names that the page shows, such as the steps they were trained for, each a
     :class:`rnnreport.models.CharLSTM` of at most 256 units and 2 layers. Their weights travel as :func:`float24`,
     993 kB in base64 for two layers of 128 units and 79 characters; :meth:`rounded` gives the model that the page
-    computes with, in float64. (Half precision, a third smaller, moves some logits by 0.1 after long training.)
+    computes with, in float32. (Half precision, a third smaller, moves some logits by 0.1 after long training.)
     vocabulary: the characters in the order of the models' symbols, at most 200; words: by name, a remark on that model.
 
     prompt: what is read first, 1 to 500 characters of the vocabulary; temperature: logits are divided by it before the
@@ -137,9 +137,9 @@ def float24(numbers: np.ndarray) -> np.ndarray:
 def pack(name: str, model: CharLSTM, characters: int, format: Format = "float24") -> dict[str, Any]:
     """The model as the page gets it: units, layers, format, and its weights in base64 in the order of reading.
 
-    V characters, H units: what each character adds to the gates of the first layer, (V, 4 H); for each layer its bias,
-    (4 H,), and its matrix, (4 H, H) in the first, (4 H, 2 H) in another, which reads the h below and then its own; the
-    output layer's weights, (V, H), and bias, (V,). Gates are in torch.nn's order, i, f, g, o.
+    V characters, H units: for each layer its weights for what it reads, (4 H, V) in the first and (4 H, H) in another,
+    those for its own h, (4 H, H), and its bias, (4 H,); the output layer's weights, (V, H), and bias, (V,). Gates are
+    in torch.nn's order, i, f, g, o.
     Raises a TraitError for a model that the page cannot run; its message uses ``name``.
     """
     from rnnreport.models import CharLSTM  # torch is imported only with a model
@@ -156,12 +156,8 @@ def pack(name: str, model: CharLSTM, characters: int, format: Format = "float24"
 
     parts: dict[str, np.ndarray] = {}
     for layer in range(layers):
-        weight_ih, weight_hh, bias = (weight.detach().cpu().numpy() for weight in model.lstm.weights(layer))
-        if layer == 0:
-            parts["input weights"], matrix = weight_ih.T, weight_hh
-        else:
-            matrix = np.concatenate([weight_ih, weight_hh], axis=1)
-        parts |= {f"bias of layer {layer}": bias, f"weights of layer {layer}": matrix}
+        names = (f"{kind} of layer {layer}" for kind in ("input weights", "recurrent weights", "bias"))
+        parts |= zip(names, (weight.detach().cpu().numpy() for weight in model.lstm.weights(layer)))
     head = (weight.detach().cpu().numpy() for weight in (model.head.weight, model.head.bias))
     parts |= zip(("output weights", "output bias"), head)
     largest = np.finfo(np.float32).max / 2  # up to here rounding cannot give infinity

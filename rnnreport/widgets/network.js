@@ -9,7 +9,8 @@ import { exp, ln } from "./chance.js";
 import KERNELS from "./kernels.ts";
 import { plainKernels } from "./plain.js";
 
-const up = (n, multiple = 4) => Math.ceil(n / multiple) * multiple;
+/** n, or the next multiple above it. */
+export const up = (n, multiple = 4) => Math.ceil(n / multiple) * multiple;
 
 /** The kernels for this page: { make: bytes => kernels, name }. compiled: kernels.ts as WebAssembly, in base64. */
 export function chosenKernels(compiled = KERNELS) {
@@ -26,6 +27,9 @@ export function chosenKernels(compiled = KERNELS) {
     return { make: plainKernels, name: "plain JavaScript" }; // not compiled, not allowed, or without SIMD
   }
 }
+
+/** What a reader is told where a page has the slow kernels only. */
+export const slowly = ({ name }) => (name === "WebAssembly" ? "" : ", in plain JavaScript, about ten times slower");
 
 /**
  * A network of some layers and a linear output layer, (2) or (10), with all weights zero: see `initialise`.

@@ -88,11 +88,11 @@ class Integer(_Clear, Int):
 
 
 class Choice(_Clear, Enum):
-    """One of some words."""
+    """One of some words or numbers."""
 
     def info(self) -> str:
         """What is allowed."""
-        return f"one of {', '.join(self.values or ())}"
+        return f"one of {', '.join(map(str, self.values or ()))}"
 
 
 def checked(proposal: Any, allowed: str, holds: Any) -> Any:

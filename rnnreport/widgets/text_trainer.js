@@ -1,0 +1,394 @@
+// An LSTM that learns a text of the reader's while the reader watches: the bits that a character costs, on training windows
+// and on held-out text, and what the network writes. The text stays in the page.
+
+import { slowly } from "./network.js";
+import { button, choice, html, line, mount, slider, svgNode, swatch, text, traits } from "./page.js";
+import { called, visible } from "./shown.js";
+import { problem, textTraining } from "./text_training.js";
+import { serve, trainer } from "./trainer.js";
+
+serve(textTraining);
+
+const STEPS = 20_000; // a training ends here, if it is not stopped
+const LONG = 20_000; // characters; of a longer text the box shows the beginning
+const BEGINNING = 1_000;
+const LARGEST = 5_000_000; // bytes of a file, of a text or of weights
+const PACE = 5_000; // milliseconds between two sentences that a screen reader reads out
+const CALM = 1_200; // between two changes of the picture, if the reader has asked for less motion
+const TALL = 220;
+const SIDE = { left: 34, right: 14, top: 26, bottom: 38 };
+const LISTED = 8; // unknown characters that are named
+
+const count = (value) => value.toLocaleString("en");
+const inBits = (bits) => bits.toFixed(2);
+
+/** How far a training is, in words; points: of training windows, or of held-out text, { step, bits } each. */
+export function stage({ points, heldOut, chance }) {
+  const [bits, held] = [points.at(-1)?.bits, heldOut.at(-1)?.bits];
+  if (bits === undefined || bits > (chance.none + chance.alone) / 2) return "It knows next to nothing of the text yet.";
+  const best = heldOut.reduce((least, point) => (point.bits < least.bits ? point : least), { bits: Infinity });
+  if (held > best.bits + 0.15)
+    return `It learns its windows by heart: held-out text cost least, ${inBits(best.bits)} bits, at step ${count(best.step)}.`;
+  if (bits > 0.97 * chance.alone) return "It knows how common each character is.";
+  if (bits > chance.afterOne) return "It learns which character likes to follow which.";
+  return "It spells: a look at one character before would not get so far.";
+}
+
+/** What has come of a training, in sentences. */
+export function told(run, state) {
+  if (run.failed) return run.failed;
+  const { points, heldOut, step, seconds, chance, shape } = run;
+  if (!shape) return state === "running" ? "It reads the text." : "Nothing is trained yet.";
+  const how = { paused: "Paused at step", done: "Stopped at step", running: "Step" }[state];
+  const begins = state === "opened" ? "These weights are open." : `${how} ${count(step)}, ${Math.round(seconds)} s.`;
+  const costs = [];
+  if (points.length) costs.push(`${inBits(points.at(-1).bits)} bits in its training windows`);
+  if (heldOut.length) costs.push(`${inBits(heldOut.at(-1).bits)} bits in held-out text`);
+  const cost = costs.length ? ` A character costs it ${costs.join(" and ")}; a blind guess costs ${inBits(chance.none)}.` : "";
+  return `${begins}${cost}${state === "opened" ? "" : ` ${stage(run)}`}`;
+}
+
+/** Round numbers for an axis from 0, at most five. */
+function roundSteps(most) {
+  const rough = most / 4;
+  const decade = 10 ** Math.floor(Math.log10(rough));
+  const size = [1, 2, 5, 10].map((factor) => factor * decade).find((one) => one >= rough);
+  return Array.from({ length: Math.floor(most / size) + 1 }, (_, place) => place * size);
+}
+
+/** The curves of a training as the children of an <svg>. */
+function curves({ points, heldOut, chance }, width) {
+  const [left, right, top, bottom] = [SIDE.left, width - SIDE.right, SIDE.top, TALL - SIDE.bottom];
+  const none = chance?.none ?? 6;
+  const highest = Math.max(1, Math.ceil(Math.max(none, ...heldOut.map(({ bits }) => Math.min(bits, 2 * none)))));
+  const most = Math.max(100, points.at(-1)?.step ?? 0);
+  const x = (step) => left + (step / most) * (right - left);
+  const y = (bits) => bottom - (Math.min(bits, highest) / highest) * (bottom - top);
+  const nodes = Array.from({ length: highest + 1 }, (_, bits) => [
+    line("grid", left, y(bits), right, y(bits)),
+    text(left - 6, y(bits) + 4, "end", String(bits)),
+  ]).flat();
+  nodes.push(line("axis", left, bottom, right, bottom));
+  for (const step of roundSteps(most))
+    nodes.push(line("tick", x(step), bottom, x(step), bottom + 4), text(x(step), bottom + 17, "middle", count(step)));
+  nodes.push(text(0, 12, "start", "bits per character"), text(right, TALL - 4, "end", "training steps"));
+  if (chance) {
+    nodes.push(line("guide", left, y(chance.none), right, y(chance.none)));
+    nodes.push(text(right, y(chance.none) + (chance.none > highest - 0.4 ? 14 : -5), "end", "a blind guess"));
+  }
+  const path = (kind, places) =>
+    svgNode("path", { class: `curve ${kind}`, d: places.map(({ step, bits }, i) => `${i ? "L" : "M"}${x(step).toFixed(1)},${y(bits).toFixed(1)}`).join("") });
+  if (points.length) nodes.push(path("lstm", points));
+  if (heldOut.length) nodes.push(path("rnn", heldOut));
+  for (const { step, bits } of heldOut.length < 2 ? heldOut : [])
+    nodes.push(svgNode("circle", { class: "open rnn", cx: x(step), cy: y(bits), r: 3.5 }));
+  return nodes;
+}
+
+/** The two curves' names, apart from the drawing, where nothing can cover them. */
+function legend() {
+  const item = (kind, words) => html("span", {}, swatch(`curve ${kind}`), words);
+  return html("div", { className: "kinds" }, item("lstm", "training windows"), item("rnn", "held-out text"));
+}
+
+/** A file's bytes as a text; a text as it is learned, with newlines as in Unix. */
+const decoded = (bytes) => new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+const unix = (words) => words.replace(/\r\n?/g, "\n");
+
+/** The text to learn, typed, pasted, dropped or opened: { nodes, value, show }. onText is called with one that can be learned. */
+function textField(onText) {
+  let [current, isLong] = ["", false];
+  const box = html("textarea", { rows: 6, spellcheck: false, autocomplete: "off" });
+  const note = html("span", { className: "note" });
+  note.setAttribute("aria-live", "polite");
+  const about = html("span", { className: "caption" });
+  const picker = html("input", { type: "file", accept: ".txt,.md,.tex,text/*", hidden: true });
+  const open = button("Open a text", () => picker.click());
+  const type = button("Type one instead", () => {
+    show("");
+    box.focus();
+  });
+  const say = (wrong) => (note.textContent = wrong);
+  const check = () => {
+    const wrong = problem(current);
+    say(wrong && `The text ${wrong}`);
+    return !wrong;
+  };
+  function show(words, name = "") {
+    current = words;
+    isLong = name !== "" || words.length > LONG;
+    box.value = isLong ? [...words.slice(0, BEGINNING)].join("") + (words.length > BEGINNING ? " …" : "") : words;
+    box.readOnly = isLong;
+    type.hidden = !isLong;
+    about.textContent = isLong ? `${visible(name) || "a long text"}: ${count(words.length)} characters` : "";
+    say("");
+  }
+  /** Takes a text that came whole. */
+  function take(words, name) {
+    const wrong = problem(words);
+    if (wrong) return say(`${name ? visible(name) : "The text"} ${wrong}`);
+    show(words, name);
+    onText(words);
+  }
+  async function read(file) {
+    if (file.size > LARGEST) return say(`${visible(file.name)} is larger than 5 MB.`);
+    let words;
+    try {
+      words = decoded(await file.arrayBuffer());
+    } catch {
+      return say(`${visible(file.name)} is no text in UTF-8.`);
+    }
+    take(unix(words), file.name);
+  }
+  picker.addEventListener("change", () => {
+    if (picker.files[0]) read(picker.files[0]);
+    picker.value = ""; // so that the same file can be opened again
+  });
+  box.addEventListener("input", () => {
+    current = box.value;
+    if (note.textContent) check();
+  });
+  box.addEventListener("change", () => {
+    if (!isLong && check()) onText(current);
+  });
+  box.addEventListener("paste", (event) => {
+    const words = event.clipboardData?.getData("text/plain") ?? "";
+    if (words.length <= LONG || isLong) return;
+    event.preventDefault(); // a box with a whole book in it makes a page slow
+    take(unix(words), "the pasted text");
+  });
+  box.addEventListener("dragover", (event) => event.preventDefault());
+  box.addEventListener("drop", (event) => {
+    const [file] = event.dataTransfer.files;
+    if (!file) return; // words dragged from elsewhere
+    event.preventDefault();
+    read(file);
+  });
+  const label = html("label", {}, html("span", {}, "text to learn"), box);
+  const nodes = [html("div", { className: "typed learned" }, label), html("div", { className: "buttons" }, open, type, about, picker), note];
+  return { nodes, show, check, value: () => current };
+}
+
+function render({ model, el }) {
+  const names = ["text", "hidden_size", "temperature"];
+  const { state, set } = traits(model, names);
+  let run = { points: [], heldOut: [] }; // all that was heard of a training
+  let phase = "idle"; // idle, running, paused, done, opened
+  let place, file, frame, shownText, asked; // file: the weights, once they stand still; asked: the temperature
+  let [width, said, drawn, isSaving, isGone] = [640, -PACE, -CALM, false, false];
+
+  /** Sends a training, from a file of weights if there is one, to a place of its own. onNews hears what it says. */
+  function sent(settings, onNews) {
+    const mine = trainer(model.get("_esm"), textTraining, (news) => isGone || mine.isOver || onNews(news, mine));
+    asked = state().temperature;
+    const common = { text: field.value(), H: state().hidden_size, seed: model.get("seed"), temperature: asked };
+    mine.send({ start: { ...common, ...settings } });
+    return mine;
+  }
+
+  /** From now on this place is heard, and no other. */
+  function adopt(mine) {
+    if (place) place.isOver = true;
+    place?.end();
+    place = mine;
+  }
+
+  /** Trains the text in the box: a new network, or the one that stands still. */
+  function begin(goesOn) {
+    refuse("");
+    if (!field.check()) return;
+    set({ text: field.value() });
+    const { points, heldOut, step, seconds } = run;
+    adopt(undefined);
+    run = goesOn ? { points, heldOut } : { points: [], heldOut: [] };
+    if (!goesOn) file = undefined;
+    phase = "running";
+    const settings = goesOn ? { file, before: { step, seconds } } : {};
+    place = sent({ ...settings, steps: STEPS }, (news) => hear(news, "done"));
+    again(true);
+  }
+
+  /** Looks at a file of weights; a training in progress gives way only to one that can be read. */
+  async function openWeights(chosen) {
+    refuse("");
+    if (chosen.size > LARGEST) return refuse(`${visible(chosen.name)} is larger than 5 MB.`);
+    const bytes = new Uint8Array(await chosen.arrayBuffer());
+    sent({ file: bytes, steps: 0 }, (news, mine) => {
+      if (news.failed) {
+        mine.end();
+        return refuse(`${visible(chosen.name)} is not opened. ${news.failed}`);
+      }
+      if (mine !== place) {
+        adopt(mine);
+        [run, phase] = [{ points: [], heldOut: [] }, "running"];
+      }
+      hear(news, "opened");
+    });
+  }
+
+  function hear({ points = [], heldOut = [], answer, done, ...news }, ended) {
+    const isFirst = !run.shape;
+    if (answer?.sample) run.sample = answer.sample;
+    if (answer?.file) {
+      file = answer.file;
+      if (isSaving) keep(file);
+      isSaving = false;
+    }
+    run.points.push(...points);
+    run.heldOut.push(...heldOut);
+    Object.assign(run, news);
+    if (news.file) file = news.file;
+    if (done) phase = run.failed ? "idle" : ended;
+    if (heldOut.length || done || answer?.file) report();
+    again(isFirst || Boolean(done || answer?.file));
+  }
+
+  /** Tells Python how far it is, and the weights once they stand still. */
+  function report() {
+    const { step = 0, seconds = 0, points, heldOut, failed } = run;
+    const bits = { bits: points.at(-1)?.bits ?? null, held_out_bits: heldOut.at(-1)?.bits ?? null };
+    model.set("progress", { state: failed ? "failed" : phase, step, seconds, ...bits });
+    if (phase !== "running" && file) model.set("weights", base64(file));
+    model.save_changes();
+  }
+
+  /** Offers the weights as a file to be kept. */
+  function keep(bytes) {
+    const address = URL.createObjectURL(new Blob([bytes], { type: "application/octet-stream" }));
+    html("a", { href: address, download: "weights.safetensors" }).click();
+    setTimeout(() => URL.revokeObjectURL(address), 60_000);
+  }
+
+  const refuse = (words) => (opening.textContent = words);
+  const field = textField((words) => set({ text: words }));
+  const units = choice("units", { short: "units", long: "How many units the layer has" }, { 64: "64", 128: "128", 256: "256" }, (value) =>
+    set({ hidden_size: Number(value) }),
+  );
+  const temperature = slider(
+    ["temperature"],
+    { name: "temperature", min: 0, max: 1.5, step: 0.05, unit: "" },
+    (_, value) => set({ temperature: value }),
+  );
+  const isLive = () => phase === "running" || phase === "paused";
+  const train = button("Train", () => begin(Boolean(file)));
+  train.classList.add("primary");
+  const pause = button("Pause", () => {
+    phase = phase === "paused" ? "running" : "paused";
+    place.pause(phase === "paused");
+    if (phase === "paused") place.send({ ask: { save: true } }); // for Python
+    again(true);
+  });
+  const stop = button("Stop", () => {
+    place.pause(false);
+    place.send({ stop: true });
+  });
+  const anew = button("Start anew", () => begin(false));
+  const save = button("Save the weights", () => {
+    if (!isLive()) return keep(file);
+    isSaving = true;
+    place.send({ ask: { save: true } });
+  });
+  const picker = html("input", { type: "file", accept: ".safetensors", hidden: true });
+  picker.addEventListener("change", () => {
+    if (picker.files[0]) openWeights(picker.files[0]);
+    picker.value = "";
+  });
+  const open = button("Open weights", () => picker.click());
+  const opening = html("span", { className: "note" });
+  opening.setAttribute("aria-live", "polite");
+
+  const sentence = html("p", { role: "status" });
+  const chart = svgNode("svg", { role: "img", height: TALL });
+  const [before, sample] = [html("strong", {}), html("span", {})];
+  const box = html("div", { className: "written taught", tabIndex: 0 }, before, sample);
+  box.setAttribute("role", "group");
+  box.setAttribute("aria-live", "off");
+  box.setAttribute("aria-label", "What the network writes");
+  const heading = html("p", { className: "key" });
+  const note = html("p", { className: "key" });
+  const nodes = [
+    html("p", { className: "key" }, INTRODUCTION),
+    ...field.nodes,
+    units.node,
+    html("div", { className: "buttons" }, train, pause, stop, anew, save, open, picker),
+    ...[opening, sentence, legend(), chart],
+    html("div", { className: "controls" }, ...temperature.row),
+    ...[heading, box, note],
+  ];
+
+  /** Draws soon, at most once a frame; isTold: the sentence changes at once, and not only at a calm pace. */
+  function again(isTold = false) {
+    if (isTold) [said, drawn] = [-PACE, -CALM];
+    frame ??= requestAnimationFrame(() => {
+      frame = undefined;
+      draw();
+    });
+  }
+
+  function draw() {
+    const [now, time] = [state(), performance.now()];
+    units.show(String(now.hidden_size));
+    temperature.show(now.temperature);
+    train.textContent = file && !isLive() ? "Train on" : "Train";
+    pause.textContent = phase === "paused" ? "Go on" : "Pause";
+    train.disabled = isLive();
+    pause.disabled = stop.disabled = !isLive();
+    anew.disabled = save.disabled = !run.shape || Boolean(run.failed);
+    if (time - said >= PACE) {
+      said = time;
+      sentence.textContent = told(run, phase);
+      note.textContent = notes(run);
+    }
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    if (calm && time - drawn < CALM) return;
+    drawn = time;
+    chart.setAttribute("viewBox", `0 0 ${width} ${TALL}`);
+    chart.replaceChildren(...curves(run, width));
+    chart.setAttribute("aria-label", `Bits per character over the steps. ${told(run, phase)}`);
+    const { step, end = "", written = "" } = run.sample ?? {};
+    const reads = end ? "it reads the end of the text, in bold, and writes on:" : "it writes:";
+    heading.textContent = run.sample ? `At step ${count(step)} ${reads}` : "What it writes comes here.";
+    before.textContent = lines(end);
+    sample.textContent = lines(written);
+  }
+
+  const stopShowing = mount({ model, el }, names, nodes, (whole) => {
+    width = whole;
+    const now = state();
+    if (now.text !== shownText && now.text !== field.value()) field.show(now.text); // set from Python
+    shownText = now.text;
+    if (place && asked !== now.temperature) place.send({ ask: { temperature: (asked = now.temperature) } });
+    [said, drawn] = [-PACE, -CALM];
+    draw();
+  });
+  return () => {
+    isGone = true;
+    cancelAnimationFrame(frame);
+    place?.end();
+    stopShowing();
+  };
+}
+
+const lines = (words) => visible(words).replaceAll("⏎", "⏎\n");
+
+/** What else there is to say of a network: what it leaves out, and how slow its arithmetic is. */
+function notes({ shape, unknown = [], kernels }) {
+  if (!shape) return "";
+  const more = unknown.length > LISTED ? [`${unknown.length - LISTED} more`] : [];
+  const out = unknown.length ? ` It leaves out of the text what it does not know: ${[...unknown.slice(0, LISTED).map(called), ...more].join(", ")}.` : "";
+  const layers = shape.L === 1 ? "one layer" : `${shape.L} layers`;
+  return `The network has ${layers} of ${shape.H} units and knows ${shape.V} characters; it learns in this page${slowly({ name: kernels })}.${out}`;
+}
+
+/** Bytes in base64, a piece at a time, since a call takes only so many arguments. */
+function base64(bytes) {
+  let all = "";
+  for (let at = 0; at < bytes.length; at += 0x8000) all += String.fromCharCode(...bytes.subarray(at, at + 0x8000));
+  return btoa(all);
+}
+
+const INTRODUCTION =
+  "Paste a text, drop a file on the box or open one: it is learned in this page and goes nowhere else. The last tenth " +
+  "is held out. A short text is soon known by heart; longer ones, from 50,000 characters on, teach more.";
+
+export default { render };

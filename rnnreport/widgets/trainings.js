@@ -1,0 +1,183 @@
+// Several trainings at a time, each in a worker of its own, and how their curves are drawn.
+
+import { line, number, svgNode, tenTo, text } from "./page.js";
+import { trainer } from "./trainer.js";
+import { training } from "./training.js";
+
+const MOST = Math.max(2, Math.min(4, (globalThis.navigator?.hardwareConcurrency ?? 2) - 1)); // at a time
+const ALIVE = 3; // of a batch this small the networks stay, to be asked
+const TINTS = ["lstm", "rnn", "gated", "other"];
+
+/**
+ * The trainings of a widget: { runs, start, pause, stop, clear, ask, end, isRunning, isPaused }.
+ *
+ * start(list): of { label, settings }; what ran before stays as `earlier`. A run is { label, settings, tint, points,
+ * step, seconds, norms, gate, solved, failed, weights, answers, state, isEarlier }; state: "waiting", "running", "done".
+ * changed(isCalm) is called when any of it has changed; with true when a run has started, ended or answered.
+ */
+export function trainings(source, changed) {
+  const all = { runs: [], isPaused: false };
+  const current = () => all.runs.filter((run) => !run.isEarlier);
+
+  function pump() {
+    const running = all.runs.filter(({ state }) => state === "running").length;
+    const next = all.runs.filter(({ state }) => state === "waiting").slice(0, Math.max(0, MOST - running));
+    for (const run of next) {
+      run.state = "running";
+      run.trainer = trainer(source, training, (news) => hear(run, news));
+      run.trainer.send({ start: run.settings });
+      if (all.isPaused) run.trainer.pause(true);
+    }
+  }
+
+  function hear(run, { points = [], answer, done, ...news }) {
+    if (answer) run.answers = answer;
+    else Object.assign(run, news);
+    run.points.push(...points);
+    if (done && run.state === "running") {
+      run.state = "done";
+      if (current().length > ALIVE || run.failed) run.trainer.end();
+      pump();
+    }
+    changed(Boolean(done || answer));
+  }
+
+  const finish = (run) => {
+    run.trainer?.end();
+    run.trainer = undefined;
+    if (run.state !== "done") run.state = run.points.length ? "done" : "gone";
+  };
+
+  return Object.assign(all, {
+    start(list) {
+      for (const run of all.runs) finish(run), (run.isEarlier = true), delete run.weights;
+      const ofModel = (model) => list.filter(({ settings }) => settings.model === model).length;
+      const own = { rnn: "rnn", lstm: "lstm", "temporal-gate": "gated" };
+      list.forEach(({ label, settings }, place) => {
+        const tint = ofModel(settings.model) > 1 ? TINTS[place % TINTS.length] : own[settings.model];
+        all.runs.push({ label, settings, tint, points: [], step: 0, seconds: 0, state: "waiting", isEarlier: false });
+      });
+      all.runs = all.runs.filter(({ state }) => state !== "gone");
+      all.isPaused = false;
+      pump();
+      changed(true);
+    },
+    pause(isPaused) {
+      all.isPaused = isPaused;
+      for (const { trainer, state } of all.runs) if (state === "running") trainer.pause(isPaused);
+      changed(true);
+    },
+    /** Ends what runs, after it has said how far it came; what waits is not started. */
+    stop() {
+      all.runs = all.runs.filter(({ state }) => state !== "waiting");
+      all.isPaused = false;
+      for (const { trainer, state } of all.runs) if (state === "running") trainer.send({ stop: true });
+    },
+    clear() {
+      all.runs.forEach(finish);
+      all.runs = [];
+      changed(true);
+    },
+    ask: (question) => current().forEach(({ trainer, state }) => state === "done" && trainer?.send({ ask: question })),
+    end: () => all.runs.forEach(finish),
+    current,
+    isRunning: () => all.runs.some(({ state }) => state === "running" || state === "waiting"),
+  });
+}
+
+const SIDE = { left: 34, right: 14, top: 26, bottom: 38 };
+
+/** Round numbers for an axis from 0 to `most`, at most five. */
+function ticks(most) {
+  const rough = most / 4;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough);
+  return Array.from({ length: Math.floor(most / step + 1e-9) + 1 }, (_, place) => place * step);
+}
+
+/** Axes of a drawing, and the scales: { nodes, x, y }. yTicks: [value, words]. */
+export function axes({ width, height, xFrom = 0, xTo, xTicks = ticks(xTo), yFrom = 0, yTo = 1, yTicks, title, below }) {
+  const [left, right, top, bottom] = [SIDE.left, width - SIDE.right, SIDE.top, height - SIDE.bottom];
+  const x = (value) => left + ((value - xFrom) / (xTo - xFrom || 1)) * (right - left);
+  const y = (value) => bottom - ((value - yFrom) / (yTo - yFrom)) * (bottom - top);
+  const nodes = yTicks.flatMap(([value, words]) => [
+    line("grid", left, y(value), right, y(value)),
+    text(left - 6, y(value) + 4, "end", words),
+  ]);
+  nodes.push(line("axis", left, bottom, right, bottom));
+  for (const value of xTicks)
+    nodes.push(line("tick", x(value), bottom, x(value), bottom + 4), text(x(value), bottom + 17, "middle", number(value)));
+  nodes.push(text(0, 12, "start", title), text(right, height - 4, "end", below));
+  return { nodes, x, y };
+}
+
+export const path = (kind, places) =>
+  svgNode("path", { class: kind, d: places.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)},${y.toFixed(1)}`).join("") });
+
+/** Names at the ends of curves, moved apart where they would cover each other; places: [{ x, y, words, kind }]. */
+function names(places, gap = 15) {
+  const sorted = [...places].sort((a, b) => a.y - b.y);
+  sorted.forEach((place, i) => (place.at = i ? Math.max(place.y, sorted[i - 1].at + gap) : place.y));
+  return sorted.map(({ x, at, words, kind }) => {
+    const node = text(x, at + 4, x < 140 ? "start" : "end", words);
+    node.setAttribute("class", `label ${kind}`);
+    return node;
+  });
+}
+
+/** Accuracy on fresh sequences over steps, or seconds; what ran earlier is pale. chance: of a right answer. */
+export function accuracyCurves(runs, { width, height, by, chance }) {
+  const most = Math.max(...runs.map(({ points }) => points.at(-1)?.[by] ?? 0), by === "step" ? 100 : 1);
+  const yTicks = [0, 0.5, 1].map((share) => [share, String(share)]);
+  const below = by === "step" ? "training steps" : "seconds of computing";
+  const { nodes, x, y } = axes({ width, height, xTo: most, yTicks, title: "accuracy on fresh sequences", below });
+  nodes.push(line("guide", x(0), y(chance), x(most), y(chance)), text(x(0) + 4, y(chance) - 5, "start", "chance"));
+  const shown = [...runs.filter((run) => run.isEarlier), ...runs.filter((run) => !run.isEarlier)];
+  const labels = [];
+  for (const { points, tint, label, isEarlier } of shown) {
+    if (!points.length) continue;
+    nodes.push(path(`curve ${tint} ${isEarlier ? "earlier" : ""}`, points.map((point) => [x(point[by]), y(point.accuracy)])));
+    if (!isEarlier) labels.push({ y: y(points.at(-1).accuracy), words: label, kind: tint, x: x(points.at(-1)[by]) });
+  }
+  const beside = labels.map((place) => ({ ...place, y: place.y + (place.y < 60 ? 14 : -10) }));
+  return [...nodes, ...(labels.length <= 4 ? names(beside) : [])];
+}
+
+const DECADES = { least: -8, most: 1.2 }; // the ends of the drawing of gradients
+
+/** How much of the loss's gradient reaches the state at each step, as a share of that at the last step. */
+export function reachCurves(runs, { width, height, steps }) {
+  const yTicks = [0, -2, -4, -6, -8].map((decade) => [decade, decade === 0 ? "1" : tenTo(decade)]);
+  const { nodes, x, y } = axes({
+    ...{ width, height, xFrom: 1, xTo: steps, yFrom: DECADES.least, yTo: DECADES.most, yTicks },
+    xTicks: [...new Set([1, Math.round((steps + 1) / 2), steps])],
+    title: "gradient that reaches step t, of the last step's",
+    below: "step t of the palindrome",
+  });
+  for (const { norms, tint } of runs) {
+    const last = norms?.at(-1);
+    if (!last) continue;
+    const decades = [...norms].map((norm) => Math.max(DECADES.least, Math.min(DECADES.most, Math.log10(norm / last))));
+    nodes.push(path(`curve ${tint}`, decades.map((decade, t) => [x(t + 1), y(decade)])));
+  }
+  return nodes;
+}
+
+/** The accuracy of trained networks at other lengths than that they were trained at. */
+export function lengthCurves(runs, { width, height, T }) {
+  const asked = runs.filter(({ answers }) => answers);
+  const lengths = asked[0]?.answers.map((answer) => answer.T) ?? [T - 1, T + 1];
+  const yTicks = [0, 0.5, 1].map((share) => [share, String(share)]);
+  const { nodes, x, y } = axes({
+    ...{ width, height, xFrom: lengths[0], xTo: lengths.at(-1), xTicks: lengths, yTicks },
+    title: "accuracy when asked other lengths",
+    below: "T of the palindromes it is asked",
+  });
+  nodes.push(line("guide", x(T), y(0), x(T), y(1)));
+  for (const { answers, tint } of asked) {
+    const places = answers.map((answer) => [x(answer.T), y(answer.accuracy)]);
+    nodes.push(path(`curve ${tint}`, places));
+    for (const [cx, cy] of places) nodes.push(svgNode("circle", { class: `open ${tint}`, cx, cy, r: 3.5 }));
+  }
+  return nodes;
+}
