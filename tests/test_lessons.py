@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from conftest import Shown, eventually, in_node
-from playwright.sync_api import Page
+from conftest import PAGE, START, Shown, eventually, in_node, in_page, new_page
+from playwright.sync_api import Browser, Page
 from traitlets import TraitError
 
 from rnnreport.palindromes import palindrome_batch
@@ -294,6 +295,22 @@ def test_a_page_that_is_opened_by_such_a_link_is_set_so(shown: Shown, page: Page
     assert drawing.get_by_text("seed 7").count() == 1
     assert drawing.get_by_text("cannot be set, and was not followed in: optimizer.").count() == 1
     assert "length=33" in (drawing.get_by_role("link").get_attribute("href") or "")
+
+
+def test_from_a_file_each_network_learns_in_a_worker_of_its_own(browser: Browser, tmp_path: Path) -> None:
+    """Chromium takes no worker that is a module there, and an open tab trains on its own thread without a word."""
+    widget = PalindromeTrainer(length=100, train_steps=100_000)
+    place = tmp_path / "page.html"
+    place.write_text(PAGE.format(css=""), encoding="utf-8")
+    page = new_page(browser)
+    page.goto(place.as_uri())
+    page.evaluate(START, [widget._esm, in_page(widget)])
+    page.get_by_role("button", name="Train", exact=True).click()
+    page.wait_for_function("/RNN: step [1-9]/.test(document.querySelector('[role=status]').textContent)")
+    assert len(page.workers) == 2
+    page.evaluate("window.stop.then ? window.stop.then((stop) => stop()) : window.stop()")
+    eventually(lambda: page.workers == [])
+    page.close()
 
 
 @pytest.mark.parametrize("without", ["Worker", "WebAssembly"])

@@ -327,12 +327,18 @@ def test_it_answers_with_a_sample_or_its_weights(node: list[str]) -> None:
     assert kept["answer"] == {"file": kept["file"]}
 
 
-def test_a_training_that_breaks_down_says_so(node: list[str], tmp_path: Path) -> None:
-    network = model(EXERCISE_CHARACTERS := "".join(sorted(set(EXERCISE))))
+def wild(folder: Path) -> bytes:
+    """Weights so large that the first loss is no number."""
+    vocabulary = "".join(sorted(set(EXERCISE)))
+    network = model(vocabulary)
     with torch.no_grad():
         network.head.bias.fill_(3e38)
         network.head.weight.fill_(3e38)
-    found = learned(node, "plain JavaScript", file=list(saved(tmp_path, network, EXERCISE_CHARACTERS)))
+    return saved(folder, network, vocabulary)
+
+
+def test_a_training_that_breaks_down_says_so(node: list[str], tmp_path: Path) -> None:
+    found = learned(node, "plain JavaScript", file=list(wild(tmp_path)))
     assert found["failed"].startswith("The training broke down at step 1: its loss became ")
 
 
@@ -420,7 +426,9 @@ def sample_of(widget: Locator) -> str:
 
 def until(page: Page, state: str, step: int = 0) -> None:
     """Until the page has told Python so."""
-    page.wait_for_function("([s, n]) => saved?.progress?.state === s && saved.progress.step >= n", arg=[state, step])
+    page.wait_for_function(
+        "([s, n]) => window.saved?.progress?.state === s && saved.progress.step >= n", arg=[state, step]
+    )
 
 
 def test_it_learns_pauses_stops_and_goes_on(shown: Shown, page: Page) -> None:
@@ -487,8 +495,9 @@ def test_weights_are_saved_and_opened(shown: Shown, page: Page, tmp_path: Path) 
     assert other.get_by_role("status").inner_text().startswith("These weights are open. A character costs it ")
     assert other.locator(".key").last.inner_text() == (
         f"The network has one layer of 64 units and knows {len(vocabulary)} characters; it learns in this page"
-        f"{'' if vendor.compiled() else ', in plain JavaScript, about ten times slower'}. "
-        "It leaves out of the text what it does not know: “é”."
+        f"{'' if vendor.compiled() else ', in plain JavaScript, about ten times slower'}, from windows of 40 "
+        "characters and a zero state. Held-out text it reads in one go, which can cost less at first. It leaves out of "
+        "the text what it does not know: “é”."
     )
     press(other, "Train on")
     until(page, "running", 1)
@@ -514,6 +523,19 @@ def test_a_damaged_file_of_weights_changes_nothing(shown: Shown, page: Page, tmp
     assert (widget.locator("img").count(), page.evaluate("window.broken")) == (0, None)
     step = progress(page)["step"]
     until(page, "running", step + 1)
+    page.evaluate("window.stop()")
+
+
+def test_what_has_broken_down_starts_anew(shown: Shown, page: Page, tmp_path: Path) -> None:
+    widget = shown(trainer(text=EXERCISE))
+    content = {"name": "wild.safetensors", "mimeType": "", "buffer": wild(tmp_path)}
+    widget.locator("input[type=file]").nth(1).set_input_files(content)
+    until(page, "opened")
+    press(widget, "Train on")
+    until(page, "failed")
+    eventually(lambda: widget.get_by_role("status").inner_text().startswith("The training broke down at step 1: "))
+    press(widget, "Start anew")
+    until(page, "running", 10)
     page.evaluate("window.stop()")
 
 
@@ -613,6 +635,33 @@ def test_where_a_page_may_not_have_these_it_learns_all_the_same(shown: Shown, pa
     press(widget, "Stop")
     until(page, "done")
     assert is_enabled(widget, "Train on")
+
+
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+def test_the_picture_and_the_sentence_change_at_a_calm_pace(stopped: Shown, page: Page, motion: Any) -> None:
+    """The sentence is read out. A training goes on in its worker while the clock of the page stands still."""
+    page.emulate_media(reduced_motion=motion)
+    widget = stopped(trainer())
+    says, drawing = widget.get_by_role("status"), widget.get_by_role("img")
+
+    def later(milliseconds: int) -> tuple[str, str]:
+        """What is shown once there is news, and so much time has passed."""
+        step = progress(page).get("step", -1)
+        eventually(lambda: progress(page).get("step", -1) > step + 10)
+        page.clock.run_for(milliseconds)
+        return says.inner_text(), drawing.inner_html()
+
+    press(widget, "Train")
+    said, drawn = later(100)
+    assert said.startswith("Step ")
+    again, drawn_again = later(100)
+    assert again == said
+    assert (drawn_again == drawn) == (motion == "reduce")
+    page.clock.run_for(5000)
+    now, drawn_now = later(100)
+    assert now != said
+    assert drawn_now != drawn
+    page.evaluate("window.stop()")
 
 
 def test_by_keyboard_alone(shown: Shown, page: Page) -> None:

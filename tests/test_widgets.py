@@ -26,8 +26,10 @@ from rnnreport.widgets.character_writer import CharacterWriter
 from rnnreport.widgets.derivation import FLIPS, Derivation
 from rnnreport.widgets.gate_population import GatePopulation
 from rnnreport.widgets.gate_replay import GateReplay
+from rnnreport.widgets.gate_trainer import GateTrainer
 from rnnreport.widgets.page import HERE
 from rnnreport.widgets.palindrome_reader import PalindromeReader
+from rnnreport.widgets.palindrome_trainer import PalindromeTrainer
 from rnnreport.widgets.temporal_gate import TemporalGate
 from rnnreport.widgets.text_trainer import TextTrainer
 from rnnreport.widgets.vanishing_gradient import VanishingGradient
@@ -45,6 +47,8 @@ WIDGETS = {
     "palindrome_reader.js": PalindromeReader,
     "character_writer.js": CharacterWriter,
     "worlds.js": Worlds,
+    "palindrome_trainer.js": PalindromeTrainer,
+    "gate_trainer.js": GateTrainer,
     "text_trainer.js": TextTrainer,
 }
 
@@ -62,7 +66,7 @@ def test_modules_stand_alone(name: str) -> None:
 
 SHARED = {"page.js", "weights.js", "gate.js", "gate_map.js", "writer.js", "shown.js"}
 SHARED |= {"network.js", "chance.js", "plain.js", "tasks.js", "trainer.js"}  # what learns in the page
-SHARED |= {"text_training.js", "safetensors.js"}
+SHARED |= {"training.js", "trainings.js", "lesson.js", "text_training.js", "safetensors.js"}
 COMPILED = 'const KERNELS = "'
 
 
@@ -78,7 +82,7 @@ def test_the_page_gets_the_whole_module_and_each_that_it_needs_once(name: str) -
     found = [line for line in source.splitlines() if not line.startswith(COMPILED)]
     needed = {other for other in SHARED if lines(other)[0] in found}
     assert "page.js" in needed
-    assert ("gate.js" in needed) == ("gate" in name)
+    assert ("gate.js" in needed) == ("gate" in name and "trainer" not in name)
     assert ("network.js" in needed) == (len(found) < len(source.splitlines()))
     assert sorted(found) == sorted(line for one in {name, *needed} for line in lines(one))
 

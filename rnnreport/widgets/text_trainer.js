@@ -72,16 +72,16 @@ function curves({ points, heldOut, chance }, width) {
   for (const step of roundSteps(most))
     nodes.push(line("tick", x(step), bottom, x(step), bottom + 4), text(x(step), bottom + 17, "middle", count(step)));
   nodes.push(text(0, 12, "start", "bits per character"), text(right, TALL - 4, "end", "training steps"));
-  if (chance) {
-    nodes.push(line("guide", left, y(chance.none), right, y(chance.none)));
-    nodes.push(text(right, y(chance.none) + (chance.none > highest - 0.4 ? 14 : -5), "end", "a blind guess"));
-  }
-  const path = (kind, places) =>
-    svgNode("path", { class: `curve ${kind}`, d: places.map(({ step, bits }, i) => `${i ? "L" : "M"}${x(step).toFixed(1)},${y(bits).toFixed(1)}`).join("") });
+  if (chance) nodes.push(line("guide", left, y(chance.none), right, y(chance.none)));
+  const path = (kind, places) => {
+    const d = places.map(({ step, bits }, i) => `${i ? "L" : "M"}${x(step).toFixed(1)},${y(bits).toFixed(1)}`).join("");
+    return svgNode("path", { class: `curve ${kind}`, d });
+  };
   if (points.length) nodes.push(path("lstm", points));
   if (heldOut.length) nodes.push(path("rnn", heldOut));
   for (const { step, bits } of heldOut.length < 2 ? heldOut : [])
     nodes.push(svgNode("circle", { class: "open rnn", cx: x(step), cy: y(bits), r: 3.5 }));
+  if (chance) nodes.push(text(right, y(chance.none) + 14, "end", "a blind guess")); // with its halo, over the curves
   return nodes;
 }
 
@@ -134,11 +134,12 @@ function textField(onText) {
     if (file.size > LARGEST) return say(`${visible(file.name)} is larger than 5 MB.`);
     let words;
     try {
-      words = decoded(await file.arrayBuffer());
+      words = unix(decoded(await file.arrayBuffer()));
     } catch {
       return say(`${visible(file.name)} is no text in UTF-8.`);
     }
-    take(unix(words), file.name);
+    await new Promise((resolve) => setTimeout(resolve)); // the page may draw in between
+    take(words, file.name);
   }
   picker.addEventListener("change", () => {
     if (picker.files[0]) read(picker.files[0]);
@@ -165,7 +166,8 @@ function textField(onText) {
     read(file);
   });
   const label = html("label", {}, html("span", {}, "text to learn"), box);
-  const nodes = [html("div", { className: "typed learned" }, label), html("div", { className: "buttons" }, open, type, about, picker), note];
+  const buttons = html("div", { className: "buttons" }, open, type, about, picker);
+  const nodes = [html("div", { className: "typed learned" }, label), buttons, note];
   return { nodes, show, check, value: () => current };
 }
 
@@ -261,9 +263,9 @@ function render({ model, el }) {
 
   const refuse = (words) => (opening.textContent = words);
   const field = textField((words) => set({ text: words }));
-  const units = choice("units", { short: "units", long: "How many units the layer has" }, { 64: "64", 128: "128", 256: "256" }, (value) =>
-    set({ hidden_size: Number(value) }),
-  );
+  const label = { short: "units", long: "How many units the layer has" };
+  const sizes = { 64: "64", 128: "128", 256: "256" };
+  const units = choice("units", label, sizes, (value) => set({ hidden_size: Number(value) }));
   const temperature = slider(
     ["temperature"],
     { name: "temperature", min: 0, max: 1.5, step: 0.05, unit: "" },
@@ -333,7 +335,8 @@ function render({ model, el }) {
     pause.textContent = phase === "paused" ? "Go on" : "Pause";
     train.disabled = isLive();
     pause.disabled = stop.disabled = !isLive();
-    anew.disabled = save.disabled = !run.shape || Boolean(run.failed);
+    anew.disabled = !run.shape && !run.failed;
+    save.disabled = isLive() ? !run.shape : !file;
     if (time - said >= PACE) {
       said = time;
       sentence.textContent = told(run, phase);
@@ -375,9 +378,12 @@ const lines = (words) => visible(words).replaceAll("⏎", "⏎\n");
 function notes({ shape, unknown = [], kernels }) {
   if (!shape) return "";
   const more = unknown.length > LISTED ? [`${unknown.length - LISTED} more`] : [];
-  const out = unknown.length ? ` It leaves out of the text what it does not know: ${[...unknown.slice(0, LISTED).map(called), ...more].join(", ")}.` : "";
+  const listed = [...unknown.slice(0, LISTED).map(called), ...more].join(", ");
+  const out = listed && ` It leaves out of the text what it does not know: ${listed}.`;
   const layers = shape.L === 1 ? "one layer" : `${shape.L} layers`;
-  return `The network has ${layers} of ${shape.H} units and knows ${shape.V} characters; it learns in this page${slowly({ name: kernels })}.${out}`;
+  const how = `it learns in this page${slowly({ name: kernels })}, from windows of 40 characters and a zero state`;
+  const held = "Held-out text it reads in one go, which can cost less at first.";
+  return `The network has ${layers} of ${shape.H} units and knows ${shape.V} characters; ${how}. ${held}${out}`;
 }
 
 /** Bytes in base64, a piece at a time, since a call takes only so many arguments. */

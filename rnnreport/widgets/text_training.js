@@ -81,13 +81,14 @@ function begun({ text, H: units, seed, temperature, steps, file, before = {}, is
   const { V, H, L } = from ?? { V: vocabulary.length, H: units, L: 1 };
   const places = new Map(vocabulary.map((character, symbol) => [character, symbol]));
   const unknown = new Set();
-  const symbols = Uint8Array.from(known());
-  function* known() {
-    for (const character of text) {
-      if (places.has(character)) yield places.get(character);
-      else unknown.add(character);
-    }
+  const all = new Uint8Array(text.length);
+  let count = 0;
+  for (const character of text) {
+    const symbol = places.get(character);
+    if (symbol === undefined) unknown.add(character);
+    else all[count++] = symbol;
   }
+  const symbols = all.subarray(0, count);
   if (steps && symbols.length < LEAST_CHARACTERS)
     throw new Refused(`Of this text the network knows ${symbols.length} characters, fewer than ${LEAST_CHARACTERS}.`);
   const learned = symbols.subarray(0, Math.floor(0.9 * symbols.length));
@@ -133,7 +134,7 @@ function begun({ text, H: units, seed, temperature, steps, file, before = {}, is
       if (t % SLICE === 0) yield;
     }
     const end = Array.from(read.slice(-END), (symbol) => vocabulary[symbol]).join("");
-    return { sample: { step, end, written: sample }, bits: read.length > 1 ? bits / (read.length - 1) : undefined };
+    return { sample: { step, end, written: sample }, bits: bits / (read.length - 1) };
   }
 
   const now = () => ({ step, seconds, kernels: kernels.name, shape: { V, H, L }, chance, unknown: [...unknown] });
@@ -146,7 +147,7 @@ function begun({ text, H: units, seed, temperature, steps, file, before = {}, is
         if (job) {
           const { done, value } = job.next();
           if (done) {
-            if (value.bits !== undefined) news.heldOut.push({ step, bits: value.bits });
+            if (Number.isFinite(value.bits)) news.heldOut.push({ step, bits: value.bits });
             news.sample = value.sample;
             [job, looked] = [undefined, seconds];
           }
