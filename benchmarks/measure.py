@@ -11,12 +11,18 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from rnnreport.backends import in_use
 from rnnreport.provenance import code_version, libraries, machine
+
+
+class Elsewhere(NamedTuple):
+    """What a call returns whose work another process did and timed."""
+
+    seconds: float
 
 
 def interleaved(
@@ -27,7 +33,7 @@ def interleaved(
     seconds: the rounds' budget; there are at least ``least`` of them and at most ``most``. turn: seconds of a
     contender's turn, which is as many calls as fit in, at least one.
     Returns for each name its ``rounds`` (in each round the median of its calls' times, milliseconds) and ``cores``, the
-    processor time of all threads over the time passed.
+    processor time of all threads of this process over the time passed.
     """
     repeats = {}
     for name, call in calls.items():
@@ -62,8 +68,8 @@ def interleaved(
 def seconds_of(call: Callable[[], object]) -> float:
     """How long a call takes."""
     start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
+    did = call()
+    return did.seconds if isinstance(did, Elsewhere) else time.perf_counter() - start
 
 
 def conditions() -> dict[str, Any]:

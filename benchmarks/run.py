@@ -30,10 +30,17 @@ from rnnreport.parameters import ParameterError
 from rnnreport.sampling import probabilities, sample
 from rnnreport.training import use_one_thread
 
-SECONDS = {"C": 20.0, "P": 6.0, "gate": 6.0, "sampling": 10.0}  # a comparison's rounds may take, for each part
+SECONDS = {
+    "C": 20.0,
+    "P": 6.0,
+    "gate": 6.0,
+    "sampling": 10.0,
+    "page": 3.0,
+}  # a comparison's rounds may take, for each part
 CELLS: tuple[ModelName, ...] = ("lstm", "rnn")
 LENGTHS = (5, 10, 30, 100, 200)
 GATE_LENGTHS, OPEN_RATIOS = (100, 300, 1000), (0.02, 0.05, 0.1, 0.3, 1.0)
+PAGE_LENGTHS, PAGE_SIZES = (5, 10, 20, 50, 100), (64, 128)
 
 
 class LeftOutError(RuntimeError):
@@ -56,12 +63,12 @@ class Comparison:
 def run(only: str | None = None, quick: bool = False) -> speed.Record:
     """Measure the named tasks, all of them by default, and return the record.
 
-    only: names among C, P, gate and sampling, with commas between. quick: tiny networks and two rounds, for tests.
+    only: names of tasks, with commas between. quick: tiny networks and two rounds, for tests.
     What falls short of an aim is profiled. Raises ParameterError.
     """
     chosen = tasks_named(only)
     use_one_thread()
-    record: speed.Record = {"conditions": conditions() | {"quick": quick}, "comparisons": []}
+    record: speed.Record = {"conditions": conditions() | {"quick": quick}, "apart": {}, "comparisons": []}
     started, done = time.monotonic(), {}
     for comparison in comparisons(chosen, quick):
         entries = measured(comparison, quick)
@@ -116,6 +123,11 @@ def comparisons(tasks: list[str], quick: bool = False) -> Iterator[Comparison]:
         yield Comparison(
             "sampling", "lstm", length, speed.TORCH_NN, samplers(characters, length), details={"characters": length}
         )
+    if "page" in tasks:
+        cells: tuple[ModelName, ...] = ("rnn", "lstm", "temporal-gate")
+        for cell, size, length in product(cells, (8,) if quick else PAGE_SIZES, (5,) if quick else PAGE_LENGTHS):
+            task = Palindromes(cell, length, size, batch_size=4 if quick else 64, optimizer="adam")
+            yield Comparison("page", cell, length, speed.TORCH_NN, in_page(task), details={"hidden_size": size})
 
 
 def contenders(task: Task) -> dict[str, Callable[[], Parts]]:
@@ -148,6 +160,17 @@ def gated(task: Palindromes, open_ratio: float) -> dict[str, Callable[[], Parts]
         speed.DENSE: training(lambda: "dense"),
         speed.SPARSE: training(lambda: "torch"),
         speed.SPARSE_NATIVE: training(lambda: _native()),
+    }
+
+
+def in_page(task: Palindromes) -> dict[str, Callable[[], Parts]]:
+    """The page's network and torch.nn's, which for the gate is an LSTM without one. Gates stay as set, see gated()."""
+    if task.cell == "temporal-gate":
+        task = replace(task, learning_rate=1e-9)
+    theirs = task if task.cell == "rnn" else replace(task, cell="lstm")
+    return {
+        speed.TORCH_NN: lambda: {speed.FULL_STEP: Training(theirs, TorchNN(theirs.network()), theirs.batches()).step},
+        speed.PAGE: lambda: _page(task),
     }
 
 
@@ -232,11 +255,21 @@ def profile(call: Callable[[], object], quick: bool = False, most: int = 8) -> l
     ]
 
 
-def write(record: dict[str, Any], path: Path) -> None:
+def merged(record: speed.Record, before: speed.Record) -> speed.Record:
+    """The record, and what one before has of other tasks. The conditions of the record are then those of its tasks."""
+    tasks = {comparison["task"] for comparison in record["comparisons"]}
+    kept = [comparison for comparison in before["comparisons"] if comparison["task"] not in tasks]
+    if not kept:
+        return record
+    apart = before["apart"] | {task: record["conditions"] for task in speed.TASKS if task in tasks}
+    return {"conditions": before["conditions"], "apart": apart, "comparisons": kept + record["comparisons"]}
+
+
+def write(record: speed.Record, path: Path) -> None:
     """The record as JSON, a comparison a line; whole or not at all."""
-    conditions_line = json.dumps(record["conditions"])
+    head = "".join(f"{json.dumps(name)}: {json.dumps(record[name])},\n" for name in ("conditions", "apart"))
     lines = ",\n".join(json.dumps(comparison) for comparison in record["comparisons"])
-    checksums.write(path, f'{{"conditions": {conditions_line},\n"comparisons": [\n{lines}\n]}}\n')
+    checksums.write(path, f'{{{head}"comparisons": [\n{lines}\n]}}\n')
 
 
 def _native(backend: Backend = "native") -> Backend:
@@ -255,6 +288,15 @@ def _jax(task: Task) -> Parts:
     except ImportError as error:
         raise LeftOutError(f"JAX is not installed ({error}); .venv/bin/pip install -e '.[bench]' adds it") from error
     return lax.Training(task).parts()
+
+
+def _page(task: Palindromes) -> Parts:
+    from benchmarks import page
+
+    try:
+        return page.training(task)
+    except RuntimeError as error:
+        raise LeftOutError(str(error)) from error
 
 
 def _report(entries: list[dict[str, Any]], seconds: float) -> None:

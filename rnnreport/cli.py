@@ -445,7 +445,10 @@ def test(
 
 @app.command()
 def bench(
-    only: Annotated[str | None, typer.Option(help="Tasks among C, P, gate, sampling, with commas between.")] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(help="Tasks among C, P, gate, sampling, page, with commas between; a record keeps its others."),
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Tiny networks, to try the command.")] = False,
     profile: Annotated[bool, typer.Option("--profile", help="Print where our time goes and record nothing.")] = False,
     learning: Annotated[bool, typer.Option("--learning", help="Train by both backends, compare the losses.")] = False,
@@ -484,8 +487,9 @@ def bench(
     if learning:
         runs.write_table(speed.compare_backends(), file)
     else:
+        before = speed.read(str(file)) if only and file.exists() and file.stat().st_size else None
         record = benchmarks.run(only, quick)
-        benchmarks.write(record, file)
+        benchmarks.write(benchmarks.merged(record, before) if before else record, file)
         print(speed.aims(record).to_string(index=False))
     name = "learning_file" if learning else "benchmarks_file"
     print(f"Recorded: {file}\n`rnnreport run 06_speed -p {name} {shlex.quote(str(file))}` shows it")

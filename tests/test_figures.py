@@ -429,6 +429,7 @@ DRAWINGS = {
     "speed of contenders": lambda: speed.speed_of_contenders(speeds()),
     "speed by length": lambda: speed.speed_by_length(speeds()),
     "speed of gate": lambda: speed.speed_of_gate(speeds()),
+    "speed in the page": lambda: speed.speed_in_page(speeds().assign(hidden_size=64)),
     "accuracy by rate": lambda: memory.accuracy_by_rate(runs(("rnn", "lstm"), (5, 10), (1e-3, 1e-2))),
     "accuracy by rate, more than colours": lambda: memory.accuracy_by_rate(runs(lengths=range(2, 14))),
     "accuracy by one rate, one seed": lambda: memory.accuracy_by_rate(runs(seeds=(0,))),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import erf, exp, log
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -132,8 +132,10 @@ def batch_of(settings: dict[str, Any], steps: int, symbols: bool, seed: int = 0)
     }
 
 
-def loss_of(settings: dict[str, Any], weights: dict[str, Tensor], batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
-    """Loss and accuracy by the cells, step by step."""
+def loss_of(
+    settings: dict[str, Any], weights: dict[str, Tensor], batch: dict[str, Any]
+) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """Loss, accuracy and the last layer's h(1)…h(T), by the cells, step by step."""
     model, H, B, D = (settings[name] for name in ("model", "H", "B", "D"))
     steps, every = batch["steps"], settings.get("everyStep", False)
     inputs = torch.tensor(batch["inputs"], dtype=torch.float64)
@@ -160,19 +162,27 @@ def loss_of(settings: dict[str, Any], weights: dict[str, Tensor], batch: dict[st
     logits = (x if every else x[-1]) @ weights["head_weight"].T + weights["head_bias"]
     targets = torch.tensor(batch["targets"])
     flat = logits.flatten(0, -2)
-    return F.cross_entropy(flat, targets), (flat.argmax(-1) == targets).double().mean()
+    return F.cross_entropy(flat, targets), (flat.argmax(-1) == targets).double().mean(), outputs
 
 
 def plain(weights: dict[str, Tensor]) -> dict[str, list[float]]:
     return {name: value.detach().flatten().tolist() for name, value in weights.items()}
 
 
-def case(model: str, H: int, B: int, steps: int, symbols: bool = True, **more: Any) -> Any:
+class Case(NamedTuple):
+    """A network, and the batch that it reads."""
+
+    id: str
+    settings: dict[str, Any]
+    steps: int
+    symbols: bool
+
+
+def case(model: str, H: int, B: int, steps: int, symbols: bool = True, **more: Any) -> Case:
     settings = {"model": model, "H": H, "B": B, "S": steps + more.pop("spare", 0), "D": 10 if symbols else 1, "K": 10}
-    named = "-".join(f"{key}{value}" for key, value in more.items())
-    return pytest.param(
-        settings | more, steps, symbols, id=f"{model}-H{H}-B{B}-T{steps}-{'digits' if symbols else 'number'}-{named}"
-    )
+    named = [model, f"H{H}", f"B{B}", f"T{steps}", "digits" if symbols else "number"]
+    named += [f"{key}{value}" for key, value in {"S": settings["S"], **more}.items()]
+    return Case("-".join(named), settings | more, steps, symbols)
 
 
 MODELS = ("rnn", "lstm", "temporal-gate")
@@ -190,21 +200,33 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("settings", "steps", "symbols"), CASES)
-def test_loss_and_gradients_are_autograd_s_over_the_cells(
-    node: list[str], arithmetic: str, settings: dict[str, Any], steps: int, symbols: bool
-) -> None:
-    weights, batch = weights_of(settings), batch_of(settings, steps, symbols)
-    (found,) = in_node(node, Engine, "gradients", [[arithmetic, settings, plain(weights), batch]])
-    agree(found, settings, weights, batch)
-    assert len(found["norms"]) == steps
+def asked(arithmetic: str, cases: list[Case]) -> list[list[Any]]:
+    """What ``gradients`` is asked in these cases."""
+    return [
+        [arithmetic, settings, plain(weights_of(settings)), batch_of(settings, steps, symbols)]
+        for _, settings, steps, symbols in cases
+    ]
 
 
-def agree(found: Any, settings: dict[str, Any], weights: dict[str, Tensor], batch: dict[str, Any]) -> None:
+@pytest.fixture(scope="module")
+def found(node: list[str], arithmetic: str) -> dict[str, Any]:
+    """Losses and gradients of all cases, by their names."""
+    return dict(zip((case.id for case in CASES), in_node(node, Engine, "gradients", asked(arithmetic, CASES))))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_loss_and_gradients_are_autograd_s_over_the_cells(found: dict[str, Any], case: Case) -> None:
+    agree(found[case.id], case)
+
+
+def agree(found: Any, case: Case) -> None:
     """What the page found is what autograd finds, within float32's rounding."""
+    weights, batch = weights_of(case.settings), batch_of(case.settings, case.steps, case.symbols)
     for weight in weights.values():
         weight.requires_grad_()
-    loss, accuracy = loss_of(settings, weights, batch)
+    loss, accuracy, states = loss_of(case.settings, weights, batch)
+    for h in states:
+        h.retain_grad()
     loss.backward()
     assert found["loss"] == pytest.approx(loss.item(), rel=1e-5)
     assert found["accuracy"] == pytest.approx(accuracy.item())
@@ -213,6 +235,7 @@ def agree(found: Any, settings: dict[str, Any], weights: dict[str, Tensor], batc
         exact = weight.grad.numpy().ravel() if weight.grad is not None else np.zeros(weight.numel())
         size = np.abs(exact).max()
         assert np.abs(np.array(found["gradients"][name]) - exact).max() <= 1e-4 * size + 1e-12, name
+    assert found["norms"] == pytest.approx([h.grad.norm().item() for h in states], rel=1e-4, abs=1e-12)
 
 
 def after(node: list[str], arithmetic: str, kernel: str, *values: Any) -> list[Any]:
@@ -330,7 +353,7 @@ def test_twenty_steps_of_training_follow_torch_s_optimizers(
     stepping = OPTIMIZERS[optimizer](weights.values(), lr=recipe["rate"])
     for step, batch in zip(steps, batches, strict=True):
         stepping.zero_grad(set_to_none=False)  # a weight without a gradient is moved too
-        loss, _ = loss_of(settings, weights, batch)
+        loss, *_ = loss_of(settings, weights, batch)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(weights.values(), clip).item()
         stepping.step()
@@ -489,8 +512,6 @@ def test_firefox_learns_the_same_to_the_bit(of_node: list[Any], firefox: str) ->
 
 
 def test_in_chromium_too_loss_and_gradients_are_autograd_s(browser: Any, arithmetic: str) -> None:
-    some = [case.values for case in CASES if case.values[0]["H"] in (5, 6, 8)]
-    asked = [(settings, weights_of(settings), batch_of(settings, steps, symbols)) for settings, steps, symbols in some]
-    lists = [[arithmetic, settings, plain(weights), batch] for settings, weights, batch in asked]
-    for found, (settings, weights, batch) in zip(in_chromium(browser, Engine, "gradients", lists), asked, strict=True):
-        agree(found, settings, weights, batch)
+    some = [case for case in CASES if case.settings["H"] in (5, 6, 8)]
+    for found, case in zip(in_chromium(browser, Engine, "gradients", asked(arithmetic, some)), some, strict=True):
+        agree(found, case)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,13 +19,14 @@ from rnnreport.experiments.text_training import train_text
 from rnnreport.parameters import ParameterError
 from rnnreport.parameters.speed import Comparison, Record, read
 from rnnreport.runs import RunError, provenance, run_all, tabulate
-from rnnreport.words import counted, listed
+from rnnreport.words import NAMES, counted, listed
 
 # A record's names for the timed parts of a training, and for the contenders.
 FORWARD_BACKWARD, FULL_STEP, SAMPLING = "forward + backward", "full step", "sampling"
 OURS, MEDIUM, NATIVE, NATIVE_BF16 = "ours", "ours, medium", "ours, native", "ours, native-bf16"
 TORCH_NN, BFLOAT16, NAIVE, JAX, FLOOR = "torch.nn", "torch.nn, bfloat16", "naive", "JAX", "matrix products"
 DENSE, SPARSE, SPARSE_NATIVE = "dense", "sparse", "sparse, native"
+PAGE = "page"
 # The page's names for contenders, where they are not the record's.
 CALLED = {
     OURS: "our torch code",
@@ -37,8 +38,15 @@ CALLED = {
     DENSE: "dense torch code",
     SPARSE: "sparse torch code",
     SPARSE_NATIVE: "sparse C++",
+    PAGE: "the page",
 }
-TASKS = {"C": "characters", "P": "palindromes", "gate": "temporal gate", "sampling": "sampling"}
+TASKS = {
+    "C": "characters",
+    "P": "palindromes",
+    "gate": "temporal gate",
+    "sampling": "sampling",
+    "page": "palindromes in the page",
+}
 PRODUCTS = ("aten::mm", "aten::addmm")  # their operations
 VERDICTS = ("✓ met", "✗ missed at T = ", "✗ missed", "not measured")  # on an aim
 BACKENDS: tuple[Backend, ...] = ("torch", "native-bf16")
@@ -60,7 +68,8 @@ class Spread(NamedTuple):
 class Aim:
     """A contender should be ``least`` times as fast as another at a task, or write that many characters per second.
 
-    shortest: the aim holds from this T on. open_ratio: for the gate, the aim holds at this r_on.
+    shortest: the aim holds from this T on. open_ratio: for the gate, the aim holds at this r_on. hidden_size: it holds
+    for this many units.
     """
 
     contender: str
@@ -70,6 +79,7 @@ class Aim:
     cell: str = "lstm"
     shortest: int = 0
     open_ratio: float | None = None
+    hidden_size: int | None = None
 
     def __str__(self) -> str:
         if self.against:
@@ -84,6 +94,7 @@ class Aim:
             and comparison["part"] in (FULL_STEP, SAMPLING)
             and comparison["length"] >= self.shortest
             and self.open_ratio in (None, comparison["open_ratio"])
+            and self.hidden_size in (None, comparison.get("hidden_size"))
         )
 
     def measured(self, comparison: Comparison) -> Spread | None:
@@ -114,6 +125,9 @@ AIMS = (
     Aim(NATIVE_BF16, 2.2, BFLOAT16, "C"),
     Aim(SPARSE_NATIVE, 12.0, DENSE, "gate", "temporal-gate", shortest=1_000, open_ratio=0.05),
     Aim(NATIVE, 40_000, "", "sampling"),
+    Aim(PAGE, 1.0, TORCH_NN, "page", "rnn", hidden_size=64),
+    Aim(PAGE, 0.45, TORCH_NN, "page", "lstm", hidden_size=64),
+    Aim(PAGE, 5.0, TORCH_NN, "page", "temporal-gate", shortest=100, hidden_size=64),
 )
 
 
@@ -160,10 +174,11 @@ def characters_a_second(comparison: Comparison, contender: str) -> Spread:
 def tabulated(record: Record) -> pd.DataFrame:
     """One row per contender of each comparison: its time, and how many times as fast as the baseline it is.
 
-    Columns: task, cell, length, open_ratio, part, contender, milliseconds (median), ratio, low, high (quartiles),
-    rounds, and ``words``: the ratio with its quartiles, or the milliseconds for the baseline.
+    Columns: task, cell, length, open_ratio, hidden_size (of the page's networks), part, contender, milliseconds
+    (median), ratio, low, high (quartiles), rounds, and ``words``: the ratio with its quartiles, or the milliseconds for
+    the baseline.
     """
-    columns = ["task", "cell", "length", "open_ratio", "part"]
+    columns = ["task", "cell", "length", "open_ratio", "hidden_size", "part"]
     rows = []
     for comparison in record["comparisons"]:
         for name, times in comparison["contenders"].items():
@@ -171,10 +186,10 @@ def tabulated(record: Record) -> pd.DataFrame:
             spread = ratio(comparison, name, comparison["baseline"])
             time = f"{milliseconds:,.0f} ms" if milliseconds >= 100 else f"{milliseconds:.3g} ms"
             words = time if name == comparison["baseline"] else str(spread)
-            where = [comparison[column] for column in columns]
+            where = [comparison.get(column) for column in columns]
             rows.append((*where, called(name), milliseconds, *spread, len(times["rounds"]), words))
     columns += ["contender", "milliseconds", "ratio", "low", "high", "rounds", "words"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=columns).astype({"hidden_size": "Int64"})  # not float, though others have none
 
 
 def side_by_side(table: pd.DataFrame, rows: list[str], column: str) -> pd.DataFrame:
@@ -195,6 +210,13 @@ def by_open_ratio(table: pd.DataFrame) -> pd.DataFrame:
     rows = table[table["task"] == "gate"]
     named = rows.assign(r_on=rows["open_ratio"].map("{:g}".format)).rename(columns={"length": "T"})
     return side_by_side(named, ["T", "contender"], "r_on")
+
+
+def in_page(table: pd.DataFrame) -> pd.DataFrame:
+    """The page's networks: one row per cell, number of units and contender, one column per T."""
+    rows = table[table["task"] == "page"]
+    named = rows.assign(T="T = " + rows["length"].astype(str), cell=rows["cell"].map(NAMES), units=rows["hidden_size"])
+    return side_by_side(named, ["cell", "units", "contender"], "T")
 
 
 def checked(record: Record) -> list[Checked]:
@@ -256,10 +278,15 @@ def conditions(record: Record) -> str:
         dict.fromkeys(called(name) for comparison in record["comparisons"] for name in comparison["left_out"])
     )
     left_out = f" Not measured there: {missing}." * bool(missing)
-    return (
-        f"{quick * c['quick']}Measured on {c['machine']}, with {counted(c['threads'], 'thread')}, {c['date']}; the "
-        f"machine's load just before was {c['load']}{', so it was not idle' * (c['load'] > 1)}.{left_out}"
+    apart = "".join(
+        f" {TASKS[task].capitalize()}: on {c['machine']}, {c['date']}{_load(c)}." for task, c in record["apart"].items()
     )
+    where = f"Measured on {c['machine']}, with {counted(c['threads'], 'thread')}, {c['date']}{_load(c)}."
+    return f"{quick * c['quick']}{where}{apart}{left_out}"
+
+
+def _load(c: dict[str, Any]) -> str:
+    return f"; the machine's load just before was {c['load']}{', so it was not idle' * (c['load'] > 1)}"
 
 
 def sampled(record: Record) -> pd.DataFrame:
@@ -281,15 +308,17 @@ def _sampling(comparison: Comparison, contender: str) -> tuple[float, str, str]:
 
 def subject(task: str, cell: str) -> str:
     """A task in words; for palindromes, which are run with several cells, with the cell."""
-    return f"{TASKS[task]}, {cell.upper()}" if task == "P" else TASKS[task]
+    return f"{TASKS[task]}, {NAMES[cell]}" if task in ("P", "page") else TASKS[task]
 
 
 def detail(comparison: Comparison) -> str:
     """What distinguishes a comparison from the others of its task."""
-    if comparison["task"] not in ("P", "gate"):
+    if comparison["task"] not in ("P", "gate", "page"):
         return ""
-    length, open_ratio = f"T = {comparison['length']}", comparison["open_ratio"]
-    return length if open_ratio is None else f"{length}, r_on = {open_ratio:g}"
+    open_ratio, units = comparison["open_ratio"], comparison.get("hidden_size")
+    of_the_gate = "" if open_ratio is None else f", r_on = {open_ratio:g}"
+    of_the_page = "" if units is None else f", {units} units"
+    return f"T = {comparison['length']}{of_the_gate}{of_the_page}"
 
 
 def name_of(comparison: Comparison) -> str:
@@ -297,13 +326,13 @@ def name_of(comparison: Comparison) -> str:
     return ", ".join(filter(None, [subject(comparison["task"], comparison["cell"]), detail(comparison)]))
 
 
-def where_measured(record: Record) -> str:
-    """One line on the conditions of a record, for below a figure."""
-    c = record["conditions"]
+def where_measured(record: Record, task: str = "") -> str:
+    """One line on the conditions of a record, or of that task of it, for below a figure."""
+    c = record["apart"].get(task, record["conditions"])
     settings = [f"{name} {value}" for name, value in c["allocator"].items() if value and name != "libc"]
     versions = [f"{name} {version}" for name, version in c["libraries"].items()]
     parts = [
-        f"recorded result: make bench{' --quick' if c['quick'] else ''}, {c['date']}",
+        f"recorded result: make bench{' --quick' * c['quick']}, {c['date']}",
         f"{c['threads']} thread, denormals {c['denormals']}, load before {c['load']}",
         f"malloc of {', '.join([c['allocator']['libc'], *settings])}",
         f"{', '.join(versions)}; code {c['code']}",

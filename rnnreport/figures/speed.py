@@ -54,7 +54,12 @@ def ratios(rows: pd.DataFrame, figure: str, part: str) -> HTML:
 
 
 def answers(
-    characters: pd.DataFrame, palindromes: pd.DataFrame, gate: pd.DataFrame, sampled: pd.DataFrame, aims: str
+    characters: pd.DataFrame,
+    palindromes: pd.DataFrame,
+    gate: pd.DataFrame,
+    sampled: pd.DataFrame,
+    page: pd.DataFrame,
+    aims: str,
 ) -> HTML:
     """The page's answers, without those that the record has no rows for; aims: how many are met."""
     found = [
@@ -69,6 +74,7 @@ def answers(
                 "Figure 6.3",
             ),
             ("What writes fastest?", most_characters, sampled, "Table 6.1"),
+            ("And in the page?", page_against_torch, page, "Figure 6.4"),
         )
         if len(rows)
     ]
@@ -207,6 +213,29 @@ def most_characters(table: pd.DataFrame) -> str:
         f"The fastest is {best['contender']} with {best['median']:,.0f} characters per second, "
         f"{best['times torch.nn']} times as many as torch.nn."
     )
+
+
+@chart("One line per number of units, medians and quartiles; dotted: as fast as torch.nn")
+def speed_in_page(table: pd.DataFrame) -> Figure:
+    """How many times as fast as torch.nn the page's networks are over T: a panel for each, a line for each size."""
+    sizes = sorted(table["hidden_size"].unique())
+    figure, axes = panels(grouped(table, "cell"), 2.5, 3.2, 0, NAMES.__getitem__, ylabel="times as fast as torch.nn")
+    for ax, _, rows in axes:
+        _speed_lines(ax, rows, "hidden_size", "length", dict(zip(sizes, SEQUENCE)))
+        ax.set(xlabel="palindrome length T", yscale="log")
+        log_ticks(ax.yaxis)
+    legend_below(figure, len(sizes), title="units")
+    return figure
+
+
+def page_against_torch(table: pd.DataFrame) -> str:
+    """Between which ratios to torch.nn the page's networks lie over T, for the fewest units."""
+    least = table["hidden_size"].min()
+    found = [
+        f"the {called('cell', cell)} {rows['ratio'].min():.2g}–{rows['ratio'].max():.2g}"
+        for cell, rows in grouped(table[table["hidden_size"] == least], "cell")
+    ]
+    return f"With {least:g} units a page trains {listed(found)} times as fast as torch.nn."
 
 
 def _speed_lines(ax: Axes, table: pd.DataFrame, by: str, over: str, colours: Mapping[Any, str]) -> None:

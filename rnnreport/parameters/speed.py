@@ -10,7 +10,7 @@ from rnnreport.experiments import recorded
 from rnnreport.parameters import FileName, ParameterError, Parameters, located
 
 Comparison = dict[str, Any]  # contenders that did the same work in turns: an entry of the record
-Record = dict[str, Any]  # ``conditions`` and ``comparisons``
+Record = dict[str, Any]  # ``comparisons``, their ``conditions``, and ``apart``, those of tasks that have their own
 
 
 class SpeedParameters(Parameters, chapter="06_speed"):
@@ -30,7 +30,11 @@ def read(file: str) -> Record:
     """A record of ``make bench``, by its path, as :func:`located`. Raises ParameterError where there is none."""
     try:
         record = json.loads(checksums.verify(located(file)).read_text(encoding="utf-8"))
-        return {"conditions": record["conditions"], "comparisons": record["comparisons"]}
+        return {
+            "conditions": record["conditions"],
+            "apart": record.get("apart", {}),
+            "comparisons": record["comparisons"],
+        }
     except checksums.DamagedError as error:
         raise ParameterError(f"benchmarks_file: {error}") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
