@@ -27,7 +27,7 @@ const PRESETS = [
     name: "What does a forget bias do?",
     watch: "Three LSTMs, alike but for the bias of their forget gates. Which of them finds the first digit again?",
     set: { ...QUICK, networks: "lstm", length: 15, learning_rate: 0.003, seed: 0 },
-    vary: [{ forget_bias: "0" }, { forget_bias: "1" }, { forget_bias: "2" }],
+    vary: [{ forget_bias: "2" }, { forget_bias: "1" }, { forget_bias: "0" }], // the soonest first, where two learn at a time
     label: ({ forget_bias }) => `forget bias ${forget_bias}`,
   },
   {
