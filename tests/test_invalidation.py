@@ -79,7 +79,7 @@ TABLE = [
     ("widgets/temporal_gate.py widgets/temporal_gate.js widgets/gate.js", "03", ""),
     ("widgets/page.py widgets/page.js widgets/widgets.css vendor.py", "01 02 03 04 index", ""),
     ("widgets/network.js widgets/kernels.ts widgets/plain.js widgets/chance.js", "02 03 04 index", ""),
-    ("widgets/trainer.js", "02 03 04 index", ""),
+    ("widgets/trainer.js widgets/curves.js", "02 03 04 index", ""),
     ("widgets/training.js widgets/trainings.js widgets/tasks.js", "02 03 index", ""),
     ("widgets/lesson.py widgets/lesson.js", "02 03 index", ""),
     ("widgets/palindrome_trainer.py widgets/palindrome_trainer.js", "02 index", ""),

@@ -338,3 +338,18 @@ def test_the_page_stays_at_ease_while_it_trains_on_its_own_thread(shown: Shown, 
     drawing.get_by_role("button", name="Train", exact=True).click()
     page.wait_for_function("/RNN (solved|:)/.test(document.querySelector('[role=status]').textContent)")
     assert page.evaluate("window.clicks") > 0
+
+
+def test_who_asked_for_less_motion_sees_a_picture_at_a_calm_pace(shown: Shown, page: Page) -> None:
+    page.emulate_media(reduced_motion="reduce")
+    drawing = shown(PalindromeTrainer(networks="rnn", train_steps=400))
+    page.evaluate("""() => {
+      window.drawings = 0;
+      const watched = document.querySelector("svg[role=img]");
+      new MutationObserver(() => (window.drawings += 1)).observe(watched, { childList: true });
+    }""")
+    began = page.evaluate("performance.now()")
+    drawing.get_by_role("button", name="Train", exact=True).click()
+    page.wait_for_function("/RNN (solved|: .* is chance)/.test(document.querySelector('[role=status]').textContent)")
+    drawings, seconds = page.evaluate("[window.drawings, performance.now()]")
+    assert 2 <= drawings <= 3 + (seconds - began) / 1500

@@ -1,13 +1,13 @@
 // LSTMs behind a temporal gate that learn while the reader watches: periods, shifts and open ratios that the reader sets,
 // the map of open units, and what becomes of the gates when they are learned.
 
+import { axes } from "./curves.js";
 import { lesson, pair, pick, SEED } from "./lesson.js";
 import { exp, ln } from "./chance.js";
 import { openness } from "./network.js";
 import { html, lay, line, number, percent, ratioStops, slider, svgNode, text } from "./page.js";
 import { serve } from "./trainer.js";
 import { training } from "./training.js";
-import { axes } from "./trainings.js";
 
 serve(training);
 

@@ -3,7 +3,8 @@
 import { button, choice, html, mount, number, svgNode, traits } from "./page.js";
 import { accuracyCurves, trainings } from "./trainings.js";
 
-const CALM = 1500; // milliseconds between two sentences, which a screen reader reads out
+const CALM = 1500; // milliseconds between two sentences, which a screen reader reads out, and between two drawings
+// if the reader has asked for less motion
 const TALL = 230;
 
 const percentOf = (accuracy) => `${(100 * accuracy).toFixed(accuracy > 0.99 && accuracy < 1 ? 1 : 0)}%`;
@@ -73,7 +74,7 @@ export function lesson({ model, el }, { name, allowed, fixed, presets, introduct
   if (Object.keys(values).length) set(values);
   const settings = () => ({ ...traits(model, fixed).state(), ...state() });
   const notTaken = refused.length ? `The link asks for what cannot be set, and was not followed in: ${refused.join(", ")}.` : "";
-  let [by, said, watched, width, frame] = ["step", -CALM, notTaken, 640, undefined];
+  let [by, said, drawn, watched, width, frame] = ["step", -CALM, -CALM, notTaken, 640, undefined];
   const all = trainings(model.get("_esm"), (isTold) => {
     if (isTold) report();
     again(isTold);
@@ -128,7 +129,7 @@ export function lesson({ model, el }, { name, allowed, fixed, presets, introduct
 
   /** Draws soon, at most once a frame; isTold: the sentence changes at once, and not only at a calm pace. */
   function again(isTold = false) {
-    if (isTold) said = -CALM;
+    if (isTold) [said, drawn] = [-CALM, -CALM];
     frame ??= requestAnimationFrame(() => {
       frame = undefined;
       draw();
@@ -152,6 +153,8 @@ export function lesson({ model, el }, { name, allowed, fixed, presets, introduct
       said = time;
       sentence.textContent = current.length ? (all.isPaused ? "Paused. " : "") + toldTogether(current) : "Nothing is trained yet.";
     }
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches && time - drawn < CALM) return;
+    drawn = time;
     const isBursts = (current[0]?.settings.task ?? now.task) === "bursts";
     curves.setAttribute("viewBox", `0 0 ${width} ${TALL}`);
     curves.replaceChildren(...accuracyCurves(all.runs, { width, height: TALL, by, chance: isBursts ? 0.5 : 0.1 }));
@@ -162,6 +165,7 @@ export function lesson({ model, el }, { name, allowed, fixed, presets, introduct
 
   const stopShowing = mount({ model, el }, names, nodes, (whole) => {
     width = whole;
+    drawn = -CALM;
     draw();
   });
   return () => {

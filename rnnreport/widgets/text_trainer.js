@@ -1,6 +1,7 @@
 // An LSTM that learns a text of the reader's while the reader watches: the bits that a character costs, on training windows
 // and on held-out text, and what the network writes. The text stays in the page.
 
+import { axes, path } from "./curves.js";
 import { slowly } from "./network.js";
 import { button, choice, html, line, mount, slider, svgNode, swatch, text, traits } from "./page.js";
 import { called, visible } from "./shown.js";
@@ -16,7 +17,6 @@ const LARGEST = 5_000_000; // bytes of a file, of a text or of weights
 const PACE = 5_000; // milliseconds between two sentences that a screen reader reads out
 const CALM = 1_200; // between two changes of the picture, if the reader has asked for less motion
 const TALL = 220;
-const SIDE = { left: 34, right: 14, top: 26, bottom: 38 };
 const LISTED = 8; // unknown characters that are named
 
 const count = (value) => value.toLocaleString("en");
@@ -48,40 +48,21 @@ export function told(run, state) {
   return `${begins}${cost}${state === "opened" ? "" : ` ${stage(run)}`}`;
 }
 
-/** Round numbers for an axis from 0, at most five. */
-function roundSteps(most) {
-  const rough = most / 4;
-  const decade = 10 ** Math.floor(Math.log10(rough));
-  const size = [1, 2, 5, 10].map((factor) => factor * decade).find((one) => one >= rough);
-  return Array.from({ length: Math.floor(most / size) + 1 }, (_, place) => place * size);
-}
-
 /** The curves of a training as the children of an <svg>. */
 function curves({ points, heldOut, chance }, width) {
-  const [left, right, top, bottom] = [SIDE.left, width - SIDE.right, SIDE.top, TALL - SIDE.bottom];
   const none = chance?.none ?? 6;
   const highest = Math.max(1, Math.ceil(Math.max(none, ...heldOut.map(({ bits }) => Math.min(bits, 2 * none)))));
   const most = Math.max(100, points.at(-1)?.step ?? 0);
-  const x = (step) => left + (step / most) * (right - left);
-  const y = (bits) => bottom - (Math.min(bits, highest) / highest) * (bottom - top);
-  const nodes = Array.from({ length: highest + 1 }, (_, bits) => [
-    line("grid", left, y(bits), right, y(bits)),
-    text(left - 6, y(bits) + 4, "end", String(bits)),
-  ]).flat();
-  nodes.push(line("axis", left, bottom, right, bottom));
-  for (const step of roundSteps(most))
-    nodes.push(line("tick", x(step), bottom, x(step), bottom + 4), text(x(step), bottom + 17, "middle", count(step)));
-  nodes.push(text(0, 12, "start", "bits per character"), text(right, TALL - 4, "end", "training steps"));
-  if (chance) nodes.push(line("guide", left, y(chance.none), right, y(chance.none)));
-  const path = (kind, places) => {
-    const d = places.map(({ step, bits }, i) => `${i ? "L" : "M"}${x(step).toFixed(1)},${y(bits).toFixed(1)}`).join("");
-    return svgNode("path", { class: `curve ${kind}`, d });
-  };
-  if (points.length) nodes.push(path("lstm", points));
-  if (heldOut.length) nodes.push(path("rnn", heldOut));
+  const yTicks = Array.from({ length: highest + 1 }, (_, bits) => [bits, String(bits)]);
+  const names = { title: "bits per character", below: "training steps" };
+  const { nodes, x, y } = axes({ width, height: TALL, xTo: most, yTo: highest, yTicks, ...names });
+  const drawn = (kind, curve) => path(`curve ${kind}`, curve.map(({ step, bits }) => [x(step), y(Math.min(bits, highest))]));
+  if (chance) nodes.push(line("guide", x(0), y(none), x(most), y(none)));
+  if (points.length) nodes.push(drawn("lstm", points));
+  if (heldOut.length) nodes.push(drawn("rnn", heldOut));
   for (const { step, bits } of heldOut.length < 2 ? heldOut : [])
     nodes.push(svgNode("circle", { class: "open rnn", cx: x(step), cy: y(bits), r: 3.5 }));
-  if (chance) nodes.push(text(right, y(chance.none) + 14, "end", "a blind guess")); // with its halo, over the curves
+  if (chance) nodes.push(text(x(most), y(none) + 14, "end", "a blind guess")); // with its halo, over the curves
   return nodes;
 }
 

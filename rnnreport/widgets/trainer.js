@@ -78,16 +78,19 @@ export function trainer(source, open, onNews) {
     unheard?.push(message);
     worker?.postMessage(message);
   };
-  const [seen, left] = [() => send({ rest: document.hidden || isPaused }), () => end()];
   let isPaused = false;
+  const seen = () => send({ rest: document.hidden || isPaused });
+  const left = (event) => (event.persisted ? send({ rest: true }) : end()); // to a kept page the reader may come back
   document.addEventListener("visibilitychange", seen);
   window.addEventListener("pagehide", left);
+  window.addEventListener("pageshow", seen);
   function end() {
     local?.({ stop: true });
     worker?.terminate();
     [worker, local, unheard] = [undefined, undefined, undefined];
     document.removeEventListener("visibilitychange", seen);
     window.removeEventListener("pagehide", left);
+    window.removeEventListener("pageshow", seen);
   }
   const pause = (paused) => {
     isPaused = paused;
