@@ -182,7 +182,7 @@ def node() -> list[str]:
 CALLED = """async ([source, name, lists]) => {
   const module = await import("data:text/javascript," + encodeURIComponent(source));
   const plain = (_, value) => (ArrayBuffer.isView(value) ? [...value] : value);
-  return JSON.stringify(lists.map((values) => module[name](...values)), plain);
+  return JSON.stringify(await Promise.all(lists.map((values) => module[name](...values))), plain);
 }"""
 
 

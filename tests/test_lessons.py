@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import PAGE, START, Shown, eventually, in_node, in_page, new_page
+from conftest import PAGE, START, Shown, eventually, in_firefox, in_node, in_page, new_page
 from playwright.sync_api import Browser, Page
 from traitlets import TraitError
 
@@ -338,6 +338,34 @@ def test_the_page_stays_at_ease_while_it_trains_on_its_own_thread(shown: Shown, 
     drawing.get_by_role("button", name="Train", exact=True).click()
     page.wait_for_function("/RNN (solved|:)/.test(document.querySelector('[role=status]').textContent)")
     assert page.evaluate("window.clicks") > 0
+
+
+class InFirefox:
+    """The widget with a function that draws it, presses Train, and waits for the end of all trainings."""
+
+    _esm = f"""{PalindromeTrainer._esm}
+        export async function pressed(source, state) {{
+          document.body.append(document.createElement("div"));
+          const started = [];
+          window.Worker = class extends window.Worker {{
+            constructor(...all) {{ super(...all), started.push(this); }}
+          }};
+          await ({START})([source, state]);
+          [...document.querySelectorAll("button")].find((button) => button.textContent === "Train").click();
+          const isOver = () => window.saved?.trained.length === 2;
+          while (!isOver()) await new Promise((resolve) => setTimeout(resolve, 50));
+          const weights = window.saved.trained.map((each) => each.weights.head_bias);
+          return [started.length, window.saved.progress, weights];
+        }}"""
+
+
+def test_firefox_trains_the_same_networks_in_workers(firefox: str, taught: Callable[..., Any]) -> None:
+    widget = PalindromeTrainer(seed=5, **QUICK)
+    workers, progress, weights = in_firefox(firefox, InFirefox, "pressed", [[str(widget._esm), in_page(widget)]])[0]
+    here = taught(widget)
+    assert workers == 2
+    assert all(each["accuracy"] > 0.99 for each in progress.values())
+    assert weights == [each["weights"]["head_bias"] for each in here.trained]
 
 
 def test_who_asked_for_less_motion_sees_a_picture_at_a_calm_pace(shown: Shown, page: Page) -> None:
