@@ -713,6 +713,15 @@ def test_what_is_recorded_anew_replaces_what_was():
     assert recorded.rows(both, "a").attrs["provenance"] == "recorded: seeds [0, 1]"
 
 
+@pytest.mark.parametrize("is_setting", [True, False], ids=["of a training", "what came out"])
+def test_a_period_tells_rows_apart_where_it_was_set(is_setting):
+    more = {"hidden_size": 8} if is_setting else {}
+    table, anew = (
+        recorded.joined({"a": lambda tau=tau: pd.DataFrame({"seed": [0], "tau": [tau], **more})}) for tau in (1.0, 2.0)
+    )
+    assert recorded.added(table, anew)["tau"].tolist() == ([1.0, 2.0] if is_setting else [2.0])
+
+
 def test_digests_of_claims_stay_that_all_seeds_of_an_experiment_were_recorded_with(tmp_path):
     first = recorded.added(
         recorded_now("a", [0], 1.0, {"one": "x", "two": "y"}), recorded_now("b", [0], 1.0, {"one": "x"})

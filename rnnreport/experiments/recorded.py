@@ -51,7 +51,7 @@ def added(table: pd.DataFrame, more: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     settings = [name for name in SETTINGS if name in table and name in more]
-    keys = [pd.MultiIndex.from_frame(part[settings].astype(str)) for part in (table, more)]
+    keys = [pd.MultiIndex.from_frame(_set(part)[settings].astype(str)) for part in (table, more)]
     kept = table[~keys[0].isin(keys[1])]
     both = pd.concat([kept, more], ignore_index=True)
     origins = [part.attrs["provenance"] for part in (table, more)]
@@ -62,6 +62,13 @@ def added(table: pd.DataFrame, more: pd.DataFrame) -> pd.DataFrame:
     same = {name: dict(claims[0].get(name, {}).items() & claims[1].get(name, {}).items()) for name in in_both}
     both.attrs["claims"] = {**claims[0], **claims[1], **same}
     return both
+
+
+def _set(table: pd.DataFrame) -> pd.DataFrame:
+    """The table without tau where it is what came out, in rows that are not of a training."""
+    if not {"tau", "hidden_size"} <= set(table):
+        return table.assign(tau=None) if "tau" in table else table
+    return table.assign(tau=table["tau"].where(table["hidden_size"].notna()))
 
 
 def rows(table: pd.DataFrame | None, name: str, train: Callable[[], pd.DataFrame] | None = None) -> pd.DataFrame:
