@@ -9,12 +9,11 @@ import pandas as pd
 
 from rnnreport.claims.collected import VERDICTS, collected, not_run
 from rnnreport.claims.stated import claims
-from rnnreport.claims.uncertainty import holm
+from rnnreport.claims.uncertainty import ALPHA, holm
 from rnnreport.claims.verdicts import css_class
 from rnnreport.shown import in_html, typeset
 from rnnreport.words import counted, listed
 
-ALPHA = 0.05  # how often, at most, any of the verdicts in which chance is in play may be a chance
 
 
 QUESTIONS = {  # of the assignment, in a few words

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-LEVEL = 0.95
+ALPHA = 0.05  # how often, at most, a verdict in which chance is in play may be a chance
+LEVEL = 1 - ALPHA  # of intervals
 RESAMPLES = 9_999
 
 

@@ -118,7 +118,7 @@ def _holds(claim: Claim, values: list[float]) -> tuple[bool | None, Estimate | N
         else uncertainty.equivalence(values, least, most) if claim.kind == "equivalence"
         else uncertainty.mean(values, margin)
     )  # fmt: skip
-    if len(values) < claim.seeds or not estimate.p_value < 1 - uncertainty.LEVEL:
+    if len(values) < claim.seeds or not estimate.p_value < uncertainty.ALPHA:
         return None, estimate
     if least < estimate.low and estimate.high < most:
         return True, estimate
