@@ -14,8 +14,6 @@ from rnnreport.claims.verdicts import css_class
 from rnnreport.shown import in_html, typeset
 from rnnreport.words import counted, listed
 
-
-
 QUESTIONS = {  # of the assignment, in a few words
     "1.1": "The RNN's gradients",
     "1.3": "The RNN on palindromes",
