@@ -13,13 +13,13 @@ const MORE = 5; // how much longer palindromes can be that a trained network is 
  * Opens a training, as trainer.js runs it.
  *
  * settings: { task: "palindromes" | "bursts", model, T, H, B, encoding, initialisation, memory, optimizer, rate, clip,
- * steps, seed, gate: { from, to, s, r_on, leak, isLearned }, isPlain }. What turn() returns: { points, step, seconds,
+ * steps, seed, gate: { from, to, s, r_on, leak, isLearned } }. What turn() returns: { points, step, seconds,
  * norms, gate, kernels, done, failed, weights }; a point is { step, seconds, accuracy, loss } on fresh sequences.
  */
 export function training(settings) {
   const { task, model, T, H, B, encoding, memory, seed, gate, steps } = settings;
   const ofBursts = task === "bursts";
-  const kernels = chosenKernels(settings.isPlain ? "" : undefined);
+  const kernels = chosenKernels();
   const S = ofBursts ? T : T - 1 + MORE;
   const D = ofBursts || encoding === "scalar" ? 1 : 10;
   const net = network(kernels.make, { model, H, B, S, D, K: ofBursts ? 2 : 10, leak: gate?.leak });
