@@ -29,6 +29,7 @@ STAMP = "stamp"
 KERNELS = Path("rnnreport", "widgets", "kernels.ts")
 COMPILED = "kernels.wasm"
 COMPILER = "assemblyscript/bin/asc.js"
+SLOW = "networks learn in the pages by plain JavaScript, ten times slower"
 
 # Files from node_modules, at the same paths in the vendor folder.
 FILES = (
@@ -54,6 +55,8 @@ def fetch(root: Path) -> None:
     vendor = root / VENDOR
     wanted = _fingerprint(root)
     if is_complete(vendor, wanted):
+        if not compiled(root):
+            print(f"Note: {SLOW}. `make clean` and the same command compile their kernels, if node can.", flush=True)
         return
     print("Fetching the pages' JavaScript (once)", flush=True)
     (vendor / STAMP).unlink(missing_ok=True)
@@ -142,10 +145,9 @@ def _compile(source: Path, modules: Path) -> dict[str, bytes]:
     target = modules / COMPILED
     compiler = [*command("node"), str(modules / COMPILER), str(source), "-o", str(target)]
     said = _said([*compiler, "-O3", "--runtime", "stub", "--enable", "simd", "--noAssert"])
-    if said is None:
+    if said is None and target.is_file():
         return {COMPILED: target.read_bytes()}
-    slower = "networks learn in the pages by plain JavaScript, ten times slower"
-    print(f"Could not compile {source.name}, so that {slower}: {_reason(said)}.", flush=True)
+    print(f"Could not compile {source.name}, so that {SLOW}: {_reason(said or '')}.", flush=True)
     return {}
 
 

@@ -124,18 +124,16 @@ function gateBelow() {
   const map = html("div", { className: "heat" }, canvas, frame);
   const { node, fit } = pair(map, ways);
   const said = html("p", { className: "key" });
-  let first;
 
   function draw(runs, now, whole) {
     const width = fit(whole);
     const planned = gatePlan(now)[0].settings;
     const run = runs.find(({ settings }) => settings.model === "temporal-gate");
-    if (run?.gate && run !== first?.run) first = { run, gate: run.gate };
     const { T, task } = run?.settings ?? planned;
     const steps = task === "bursts" ? T : T - 1;
     drawMap(run?.gate, { width, steps, isBursts: task === "bursts" });
-    drawWays(run && first?.gate, run?.gate, width);
-    said.textContent = run?.gate ? moved(first.gate, run.gate) : "The map of open units appears with the first training.";
+    drawWays(run?.first, run?.gate, width);
+    said.textContent = run?.gate ? moved(run.first, run.gate) : "The map of open units appears with the first training.";
   }
 
   function drawMap(gate, { width, steps, isBursts }) {

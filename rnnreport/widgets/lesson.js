@@ -12,7 +12,7 @@ const percentOf = (accuracy) => `${(100 * accuracy).toFixed(accuracy > 0.99 && a
 /** What a run has come to, in a sentence. */
 export function told({ label, settings, points, step, seconds, solved, failed, state }) {
   const name = label[0].toUpperCase() + label.slice(1);
-  if (failed) return `${name}: ${failed}. The learning rate is too high for it; its curve stays.`;
+  if (failed) return `${name}: ${failed}`;
   if (state === "waiting" || !points.length) return `${name}: waiting for its turn.`;
   const right = percentOf(points.at(-1).accuracy);
   if (state === "running") return `${name}: step ${step}, ${right} right.`;
@@ -70,15 +70,20 @@ const PLAIN =
 export function lesson({ model, el }, { name, allowed, fixed, presets, introduction, controls, plan, below, isCompact }) {
   const names = Object.keys(allowed);
   const { state, set, reset } = traits(model, names);
-  const { values, refused } = linked(location.hash, name, allowed);
-  if (Object.keys(values).length) set(values);
   const settings = () => ({ ...traits(model, fixed).state(), ...state() });
-  const notTaken = refused.length ? `The link asks for what cannot be set, and was not followed in: ${refused.join(", ")}.` : "";
-  let [by, said, drawn, watched, width, frame] = ["step", -CALM, -CALM, notTaken, 640, undefined];
+  let [by, said, drawn, watched, width, frame] = ["step", -CALM, -CALM, "", 640, undefined];
   const all = trainings(model.get("_esm"), (isTold) => {
     if (isTold) report();
     again(isTold);
   });
+
+  /** Takes over the settings of a link to this page, if it is one. */
+  function follow() {
+    const { values, refused } = linked(location.hash, name, allowed);
+    watched = refused.length ? `The link asks for what cannot be set, and was not followed in: ${refused.join(", ")}.` : "";
+    if (Object.keys(values).length) set(values);
+    again(true);
+  }
 
   function begin(preset) {
     watched = preset?.watch ?? "";
@@ -168,7 +173,10 @@ export function lesson({ model, el }, { name, allowed, fixed, presets, introduct
     drawn = -CALM;
     draw();
   });
+  window.addEventListener("hashchange", follow);
+  follow();
   return () => {
+    window.removeEventListener("hashchange", follow);
     cancelAnimationFrame(frame);
     all.end();
     stopShowing();

@@ -150,15 +150,20 @@ export function network(make, { model, H, B, S, D, K, layers: L = 1, everyStep =
     const answers = everyStep ? steps : 1;
     const scale = 1 / (answers * B);
     let [loss, right] = [0, 0];
-    const asked = new Float64Array(B); // the targets' logits
+    const [asked, firsts] = [new Float64Array(B), new Uint8Array(B)]; // the targets' logits; whether none before is equal
     for (let answer = 0; answer < answers; answer++) {
       const place = 4 * heads.blocks * P * answer;
-      for (let b = 0; b < B; b++) asked[b] = heads.logits.values[place + targets[answer * B + b] * P + b];
+      for (let b = 0; b < B; b++) {
+        const target = targets[answer * B + b];
+        asked[b] = heads.logits.values[place + target * P + b];
+        firsts[b] = 1; // of equal logits only the first counts, as in argmax
+        for (let k = 0; k < target; k++) if (heads.logits.values[place + k * P + b] === asked[b]) firsts[b] = 0;
+      }
       kernels.softmax(K, P, at(heads.logits, place), at(highest), at(total), scale);
       for (let b = 0; b < B; b++) {
         heads.logits.values[place + targets[answer * B + b] * P + b] -= scale;
         loss += highest.values[b] - asked[b] + ln(total.values[b]);
-        right += asked[b] === highest.values[b];
+        right += asked[b] === highest.values[b] && firsts[b];
       }
       for (let k = 0; k < K; k++) heads.logits.values.fill(0, place + k * P + B, place + (k + 1) * P);
     }

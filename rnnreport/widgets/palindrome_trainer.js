@@ -139,7 +139,7 @@ function below(all, isCompact) {
     lengths.style.display = answered.length ? "" : "none";
     if (answered.length) lengths.replaceChildren(...lengthCurves(answered, { width, height: HEIGHT, T }));
     lengths.setAttribute("aria-label", lengthsInWords(answered));
-    ask.disabled = all.isRunning() || !runs.some(({ state, failed }) => state === "done" && !failed);
+    ask.disabled = all.isRunning() || !runs.some(({ state, failed, trainer }) => state === "done" && !failed && trainer);
   };
   return { nodes: isCompact ? [node] : [node, html("div", { className: "buttons" }, ask)], draw };
 }

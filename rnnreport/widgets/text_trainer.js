@@ -183,7 +183,8 @@ function render({ model, el }) {
     set({ text: field.value() });
     const { points, heldOut, step, seconds } = run;
     adopt(undefined);
-    run = goesOn ? { points, heldOut } : { points: [], heldOut: [] };
+    run = goesOn ? { points, heldOut, step, seconds } : { points: [], heldOut: [] };
+    isSaving = false;
     if (!goesOn) file = undefined;
     phase = "running";
     const settings = goesOn ? { file, before: { step, seconds } } : {};

@@ -104,7 +104,7 @@ function begun({ text, H: units, seed, temperature, steps, file, before = {}, is
   const chance = { none: Math.log2(V), ...entropies(learned, V) };
 
   let { step = 0, seconds = 0 } = before;
-  let [sum, looked, last] = [0, seconds, step + steps];
+  let [sum, summed, looked, last] = [0, 0, seconds, step + steps];
   let job = look();
 
   function train() {
@@ -147,7 +147,7 @@ function begun({ text, H: units, seed, temperature, steps, file, before = {}, is
         if (job) {
           const { done, value } = job.next();
           if (done) {
-            if (Number.isFinite(value.bits)) news.heldOut.push({ step, bits: value.bits });
+            if (heldOut.length > 1 && Number.isFinite(value.bits)) news.heldOut.push({ step, bits: value.bits });
             news.sample = value.sample;
             [job, looked] = [undefined, seconds];
           }
@@ -157,7 +157,11 @@ function begun({ text, H: units, seed, temperature, steps, file, before = {}, is
           if (!Number.isFinite(loss + norm))
             return { ...news, ...now(), failed: `The training broke down at step ${step}: its loss became ${loss}.`, done: true };
           sum += loss / Math.LN2;
-          if (step % EVERY === 0) news.points.push({ step, bits: sum / EVERY }), (sum = 0);
+          summed++;
+          if (step % EVERY === 0) {
+            news.points.push({ step, bits: sum / summed });
+            [sum, summed] = [0, 0];
+          }
           seconds = before + (performance.now() - begun) / 1000;
           if (seconds - looked > LOOK || step >= last) job = look();
         }

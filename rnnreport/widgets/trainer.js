@@ -8,11 +8,16 @@
 const IN_WORKER = 50; // milliseconds of a turn, after which the page hears of it
 const ON_PAGE = 8;
 
-/** Runs one training after the other: receive(message), of { start: settings }, { rest }, { ask } and { stop }. */
+/** Runs one training after the other: receive(message), of { start: settings }, { rest }, { ask }, { stop } and { close }. */
 function host(open, post, milliseconds) {
   let [training, rests, run] = [undefined, false, 0];
   const pause = (time) => new Promise((resolve) => setTimeout(resolve, time)); // in which messages come in
-  return async (message) => {
+  function close() {
+    run++;
+    training = undefined;
+  }
+  async function receive(message) {
+    if ("close" in message) return close();
     if ("rest" in message) rests = message.rest;
     if ("ask" in message && training) post({ answer: training.ask(message.ask) });
     if ("stop" in message && training) {
@@ -21,16 +26,21 @@ function host(open, post, milliseconds) {
     }
     if (!("start" in message)) return;
     const mine = ++run;
-    rests = false;
     training = open(message.start);
-    while (mine === run) {
+    do {
+      while (rests && mine === run) await pause(IN_WORKER);
+      if (mine !== run) return;
       const news = training.turn(milliseconds);
       post(news);
       if (news.done) return;
-      do await pause(rests ? IN_WORKER : 0);
-      while (rests && mine === run);
-    }
-  };
+      await pause(0);
+    } while (mine === run);
+  }
+  return (message) =>
+    receive(message).catch((error) => {
+      close();
+      post({ failed: `The computation ended: ${error.message}.`, done: true });
+    });
 }
 
 /** In a worker, serves the page that made it; elsewhere does nothing. open: settings => training. */
@@ -51,14 +61,15 @@ const asScript = (source) =>
  */
 export function trainer(source, open, onNews) {
   let [worker, local, unheard] = [undefined, undefined, []];
+  const address = URL.createObjectURL(new Blob([asScript(source)], { type: "text/javascript" }));
   const onPage = () => {
     worker?.terminate();
     worker = undefined;
+    URL.revokeObjectURL(address);
     local = host(open, onNews, ON_PAGE);
     for (const message of unheard) local(message);
   };
   try {
-    const address = URL.createObjectURL(new Blob([asScript(source)], { type: "text/javascript" }));
     worker = new Worker(address);
     worker.onmessage = ({ data }) => {
       unheard = undefined;
@@ -68,7 +79,7 @@ export function trainer(source, open, onNews) {
     worker.onerror = (event) => {
       event.preventDefault();
       if (unheard) onPage(); // it never came to life
-      else onNews({ failed: `the worker ended: ${event.message}`, done: true });
+      else onNews({ failed: `The computation ended: ${event.message}.`, done: true });
     };
   } catch {
     onPage();
@@ -85,8 +96,9 @@ export function trainer(source, open, onNews) {
   window.addEventListener("pagehide", left);
   window.addEventListener("pageshow", seen);
   function end() {
-    local?.({ stop: true });
+    local?.({ close: true });
     worker?.terminate();
+    URL.revokeObjectURL(address);
     [worker, local, unheard] = [undefined, undefined, undefined];
     document.removeEventListener("visibilitychange", seen);
     window.removeEventListener("pagehide", left);
@@ -96,5 +108,6 @@ export function trainer(source, open, onNews) {
     isPaused = paused;
     seen();
   };
+  if (document.hidden) seen();
   return { send, pause, end };
 }

@@ -37,11 +37,15 @@ export function training(settings) {
   }
 
   let [step, seconds, good, solved] = [0, 0, 0, undefined];
-  const now = () => ({ step, seconds, solved, kernels: kernels.name, ...(model === "temporal-gate" && { gate: shown() }) });
   function shown() {
     const { log_tau_l0: log_tau, s_l0: s, logit_r_on_l0: logit_r_on } = net.weights();
     return { tau: log_tau.map(exp), s, r_on: logit_r_on.map((value) => 1 / (1 + exp(-value))) };
   }
+  const first = model === "temporal-gate" ? shown() : undefined;
+  const now = () => ({
+    ...{ step, seconds, kernels: kernels.name, solved: good >= ENOUGH.tests ? solved : undefined },
+    ...(first && { first, gate: shown() }),
+  });
   const end = () => ({ points: [], ...now(), weights: net.weights() });
 
   return {
@@ -63,7 +67,8 @@ export function training(settings) {
         step++;
         if (!Number.isFinite(loss + norm)) {
           const what = Number.isFinite(loss) ? ["gradient", norm] : ["loss", loss];
-          return { points, ...now(), failed: `the ${what[0]} became ${what[1]} at step ${step}`, done: true };
+          const failed = `the ${what[0]} became ${what[1]} at step ${step}. The learning rate is too high for it; its curve stays.`;
+          return { points, ...now(), failed, done: true };
         }
         found.forEach((value, t) => (norms[t] += value));
         count++;

@@ -24,6 +24,7 @@ export function trainings(source, changed) {
     const running = all.runs.filter(({ state }) => state === "running").length;
     const next = all.runs.filter(({ state }) => state === "waiting").slice(0, Math.max(0, MOST - running));
     for (const run of next) {
+      if (run.state !== "waiting") continue; // one that ended at once has started it
       run.state = "running";
       run.trainer = trainer(source, training, (news) => hear(run, news));
       run.trainer.send({ start: run.settings });
@@ -37,7 +38,10 @@ export function trainings(source, changed) {
     run.points.push(...points);
     if (done && run.state === "running") {
       run.state = "done";
-      if (current().length > ALIVE || run.failed) run.trainer.end();
+      if (current().length > ALIVE || run.failed) {
+        run.trainer.end();
+        run.trainer = undefined;
+      }
       pump();
     }
     changed(Boolean(done || answer));
@@ -65,18 +69,18 @@ export function trainings(source, changed) {
     },
     pause(isPaused) {
       all.isPaused = isPaused;
-      for (const { trainer, state } of all.runs) if (state === "running") trainer.pause(isPaused);
+      for (const { trainer, state } of all.runs) if (state === "running") trainer?.pause(isPaused);
       changed(true);
     },
     /** Ends what runs, after it has said how far it came; what waits is not started. */
     stop() {
       all.runs = all.runs.filter(({ state }) => state !== "waiting");
       all.isPaused = false;
-      for (const { trainer, state } of all.runs) if (state === "running") trainer.send({ stop: true });
+      for (const { trainer, state } of all.runs) if (state === "running") trainer?.send({ stop: true });
     },
     clear() {
       all.runs.forEach(finish);
-      all.runs = [];
+      Object.assign(all, { runs: [], isPaused: false });
       changed(true);
     },
     ask: (question) => current().forEach(({ trainer, state }) => state === "done" && trainer?.send({ ask: question })),
