@@ -189,7 +189,7 @@ def with_header(content: bytes, edit: Any) -> bytes:
     return len(written).to_bytes(8, "little") + written + content[end:]
 
 
-NOT_WHOLE = "This is no whole safetensors file."
+NOT_WHOLE = "It is not a complete safetensors file."
 NO_HEADER = "This file has no header with a vocabulary, as a character model's has."
 NO_LSTM = "This file holds no LSTM that a page can train, of at most 2 layers of 256 units and 200 characters."
 CHANGED = "This file was changed after it was written: its content has another hash."
@@ -513,8 +513,8 @@ def test_a_damaged_file_of_weights_changes_nothing(shown: Shown, page: Page, tmp
     large = tmp_path / "large.safetensors"
     large.write_bytes(b"\0" * 5_000_001)
     for name, damaged, says in (
-        ("cut.safetensors", content[:-1], "cut.safetensors is not opened. This file is not whole: its end is missing."),
-        ("<img src=x onerror=broken=1>", b"no", f"<img src=x onerror=broken=1> is not opened. {NOT_WHOLE}"),
+        ("cut.safetensors", content[:-1], "cut.safetensors could not be opened. This file is not whole: its end is missing."),
+        ("<img src=x onerror=broken=1>", b"no", f"<img src=x onerror=broken=1> could not be opened. {NOT_WHOLE}"),
     ):
         weights.set_input_files({"name": name, "mimeType": "", "buffer": damaged})
         eventually(lambda: says in widget.locator(".note").all_inner_texts())  # noqa: B023
@@ -552,7 +552,7 @@ def test_bad_texts_start_nothing(shown: Shown, page: Page) -> None:
         assert note.inner_text() == says
     files = widget.locator("input[type=file]").first
     for name, content, says in (
-        ("photo.png", b"\x89PNG\r\n\x1a\n\xff\xfe" * 90, "photo.png is no text in UTF-8."),
+        ("photo.png", b"\x89PNG\r\n\x1a\n\xff\xfe" * 90, "photo.png is not a UTF-8 text file."),
         ("zeros.bin", b"a\0" * 200, "zeros.bin must be text, and holds a NUL character."),
         ("empty.txt", b"", "empty.txt must be 200 to 5,000,000 characters long, not 0."),
         ("large.txt", b"ab" * 2_500_001, "large.txt is larger than 5 MB."),

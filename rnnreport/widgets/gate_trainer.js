@@ -34,7 +34,7 @@ const PRESETS = [
   },
   {
     name: "Listen to the noise",
-    watch: "A weak signal is up or down, but bursts of noise cover it for 16 of every 20 steps. All gates open in the noise, and stay so.",
+    watch: "A weak signal is up or down, but bursts of noise cover it for 16 of every 20 steps. Every gate opens during the noise, and training may not move it.",
     set: { ...SET_TO_BURSTS, s: 4, learned: false, beside: false, learning_rate: 0.003, seed: 0 },
   },
   {
@@ -44,7 +44,7 @@ const PRESETS = [
   },
   {
     name: "Let it learn when to listen",
-    watch: "The gates start in the noise, and are learned. In the map the stripes tilt: periods drift from 20, and units come out of the noise.",
+    watch: "The gates start in the noise, and are learned. In the map the stripes tilt: periods drift from 20, and some units come out of the noise.",
     set: { ...SET_TO_BURSTS, s: 4, learned: true, beside: false, learning_rate: 0.01, seed: 0 },
   },
 ];
@@ -59,7 +59,7 @@ export function gatePlan(state) {
   const [from, to] = [Math.min(state.tau_from, state.tau_to), Math.max(state.tau_from, state.tau_to)];
   const s = state.shifts === "same" ? state.s : undefined;
   const gate = { from, to, s, r_on: state.r_on, leak: state.leak, isLearned: state.learned };
-  const gated = { label: "LSTM behind a gate", settings: { ...shared, model: "temporal-gate", gate } };
+  const gated = { label: "gated LSTM", settings: { ...shared, model: "temporal-gate", gate } };
   return state.beside ? [gated, { label: "LSTM", settings: { ...shared, model: "lstm" } }] : [gated];
 }
 
@@ -80,7 +80,7 @@ function gateControls(set) {
   const tasks = { palindromes: "palindromes", bursts: "a signal under bursts of noise" };
   const picks = {
     task: pick(set, "task", "task", "What the network learns", tasks),
-    shifts: pick(set, "shifts", "shifts", "Whether all units have the same shift", { drawn: "drawn from 0 to τ", same: "all s" }),
+    shifts: pick(set, "shifts", "shifts", "Whether all units have the same shift", { drawn: "drawn from 0 to τ", same: "the same for all, s" }),
     learned: pick(set, "learned", "gates are learned", "Whether periods, shifts and open ratios are learned", truth, (value) => value === "true"),
     beside: pick(set, "beside", "an LSTM without a gate beside it", "Whether an LSTM without a gate learns too", truth, (value) => value === "true"),
   };
@@ -133,11 +133,11 @@ function gateBelow() {
     const steps = task === "bursts" ? T : T - 1;
     drawMap(run?.gate, { width, steps, isBursts: task === "bursts" });
     drawWays(run?.first, run?.gate, width);
-    said.textContent = run?.gate ? moved(run.first, run.gate) : "The map of open units appears with the first training.";
+    said.textContent = run?.gate ? (run.settings.gate.isLearned ? `${moved(run.first, run.gate)} A grey line starts where the unit did.` : "The gates are fixed.") : "The map of open units appears with the first training.";
   }
 
   function drawMap(gate, { width, steps, isBursts }) {
-    const title = isBursts ? "when units are open; grey: bursts of noise" : "when units are open";
+    const title = isBursts ? "when each unit, a row, is open; grey: noise" : "when each unit, a row, is open; long periods below";
     const { nodes, x, y } = axes({
       ...{ width, height: MAP, xFrom: 1, xTo: steps + 1, yTicks: [] },
       xTicks: [...new Set([1, Math.round(steps / 2), steps])],

@@ -13,7 +13,7 @@ const percentOf = (accuracy) => `${(100 * accuracy).toFixed(accuracy > 0.99 && a
 export function told({ label, settings, points, step, seconds, solved, failed, state }) {
   const name = label[0].toUpperCase() + label.slice(1);
   if (failed) return `${name}: ${failed}`;
-  if (state === "waiting" || !points.length) return `${name}: waiting for its turn.`;
+  if (!points.length) return `${name}: ${state === "waiting" ? "waiting for its turn" : "starting"}.`;
   const right = percentOf(points.at(-1).accuracy);
   if (state === "running") return `${name}: step ${step}, ${right} right.`;
   if (solved !== undefined) return `${name} solved T = ${settings.T} after ${solved} steps, ${number(seconds)} s.`;
@@ -72,6 +72,7 @@ export function lesson({ model, el }, { name, allowed, fixed, presets, introduct
   const { state, set, reset } = traits(model, names);
   const settings = () => ({ ...traits(model, fixed).state(), ...state() });
   let [by, said, drawn, watched, width, frame] = ["step", -CALM, -CALM, "", 640, undefined];
+  let isLinked = true; // whether a link to the settings says all of what was trained
   const all = trainings(model.get("_esm"), (isTold) => {
     if (isTold) report();
     again(isTold);
@@ -81,12 +82,17 @@ export function lesson({ model, el }, { name, allowed, fixed, presets, introduct
   function follow() {
     const { values, refused } = linked(location.hash, name, allowed);
     watched = refused.length ? `The link asks for what cannot be set, and was not followed in: ${refused.join(", ")}.` : "";
-    if (Object.keys(values).length) set(values);
+    if (Object.keys(values).length) {
+      set(values);
+      for (const node of own.nodes) if (node.tagName === "DETAILS") node.open = true;
+      el.scrollIntoView?.();
+    }
     again(true);
   }
 
   function begin(preset) {
     watched = preset?.watch ?? "";
+    isLinked = !preset?.vary;
     if (preset) set(preset.set);
     all.start(plan(settings(), preset));
   }
@@ -111,6 +117,7 @@ export function lesson({ model, el }, { name, allowed, fixed, presets, introduct
     set({ seed: (state().seed + 1) % 2 ** 32 });
     begin();
   });
+  reset.addEventListener("click", () => (watched = ""));
   const seed = html("span", { className: "caption" });
   const here = html("a", { className: "caption" }, "link to these settings");
   const tries = presets.map((preset) => button(preset.name, () => begin(preset)));
@@ -125,7 +132,7 @@ export function lesson({ model, el }, { name, allowed, fixed, presets, introduct
   const note = html("p", { className: "key" }, PLAIN);
   const curves = svgNode("svg", { role: "img", height: TALL });
   const nodes = [
-    html("p", { className: "key" }, introduction),
+    ...(introduction ? [html("p", { className: "key" }, introduction)] : []),
     ...(tries.length ? [html("div", { className: "buttons presets" }, html("span", {}, "Try:"), ...tries)] : []),
     ...own.nodes,
     html("div", { className: "buttons" }, train, pause, stop, next, clear, ...(isCompact ? [] : [reset]), seed, here),
@@ -149,12 +156,18 @@ export function lesson({ model, el }, { name, allowed, fixed, presets, introduct
     here.href = link(name, state());
     train.textContent = current.length ? "Train anew" : "Train";
     pause.textContent = all.isPaused ? "Go on" : "Pause";
-    pause.disabled = stop.disabled = !running;
-    clear.disabled = !all.runs.length;
+    for (const [node, isOff] of [[pause, !running], [stop, !running], [clear, !all.runs.length]]) {
+      if (isOff && node === document.activeElement) train.focus(); // else the focus would be nowhere
+      node.disabled = isOff;
+    }
+    here.hidden = isCompact || !isLinked;
     watch.textContent = watched;
     watch.hidden = !watched;
     const time = performance.now();
     if (time - said >= CALM) {
+      // What is read out: how it starts and each end; in between only what one sees goes on.
+      if (running && said !== -CALM) sentence.setAttribute("aria-live", "off");
+      else sentence.removeAttribute("aria-live");
       said = time;
       sentence.textContent = current.length ? (all.isPaused ? "Paused. " : "") + toldTogether(current) : "Nothing is trained yet.";
     }

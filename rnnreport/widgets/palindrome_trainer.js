@@ -2,7 +2,7 @@
 // how far back the gradient reaches, and what the trained networks answer at other lengths.
 
 import { lesson, pair, pick, SEED } from "./lesson.js";
-import { button, html, percent, slider, svgNode } from "./page.js";
+import { button, html, percent, power, slider, svgNode } from "./page.js";
 import { serve } from "./trainer.js";
 import { training } from "./training.js";
 import { lengthCurves, reachCurves } from "./trainings.js";
@@ -21,18 +21,22 @@ const ALLOWED = {
 
 const QUICK = { encoding: "one-hot", hidden_size: 64, optimizer: "adam", initialisation: "uniform", clip_norm: 10 };
 
+const FORGETS =
+  "Three LSTMs, alike but for the bias of their forget gates. Untrained, a gate keeps about 50%, 73% or 88% of the cell " +
+  "per step with a bias of 0, 1 or 2. Which of them remembers the first digit, and how much gradient reaches it?";
+
 /** Comparisons that take one click: what to watch for, and the settings of every network. */
 const PRESETS = [
   {
     name: "What does a forget bias do?",
-    watch: "Three LSTMs, alike but for the bias of their forget gates. Which of them finds the first digit again?",
+    watch: FORGETS,
     set: { ...QUICK, networks: "lstm", length: 15, learning_rate: 0.003, seed: 0 },
     vary: [{ forget_bias: "2" }, { forget_bias: "1" }, { forget_bias: "0" }], // the soonest first, where two learn at a time
     label: ({ forget_bias }) => `forget bias ${forget_bias}`,
   },
   {
     name: "The report's figure 2, at T = 20",
-    watch: "Both networks with the report's settings: one number per digit, weights from N(0, 0.1), RMSprop at 0.001.",
+    watch: "Both networks with the report's settings and one seed: one number per digit, weights from N(0, 0.1), RMSprop at 0.001. Does either get there?",
     set: {
       ...{ networks: "both", length: 20, encoding: "scalar", hidden_size: 128, initialisation: "normal", forget_bias: "0" },
       ...{ optimizer: "rmsprop", learning_rate: 0.001, clip_norm: 10, seed: 0 },
@@ -40,14 +44,14 @@ const PRESETS = [
   },
   {
     name: "Orthogonal or normal?",
-    watch: "Two RNNs at T = 20. The gradient of the one with orthogonal weights reaches the first digit from the start.",
-    set: { ...QUICK, networks: "rnn", length: 20, learning_rate: 0.001, seed: 0, forget_bias: "0" },
+    watch: "Two RNNs at T = 20, one with orthogonal recurrent weights. Pause within a second: whose gradient reaches the first digit?",
+    set: { ...QUICK, networks: "rnn", length: 20, learning_rate: 0.001, seed: 0, forget_bias: "0", initialisation: "orthogonal" },
     vary: [{ initialisation: "normal" }, { initialisation: "orthogonal" }],
     label: ({ initialisation }) => initialisation,
   },
   {
     name: "Does it know one length only?",
-    watch: "An RNN learns T = 10. Then ask it other lengths: has it learned to remember the first digit, or to count?",
+    watch: "An RNN learns T = 10. Then ask it other lengths, below: has it learned to remember the first digit, or to count?",
     set: { ...QUICK, networks: "rnn", length: 10, initialisation: "orthogonal", learning_rate: 0.001, seed: 0, forget_bias: "0" },
   },
   {
@@ -85,10 +89,9 @@ const WEIGHTS = { normal: "N(0, 0.1)", uniform: "uniform", orthogonal: "orthogon
 const INTRODUCTION = {
   whole:
     "Press Train: the networks read palindromes without the last digit, which they must name, and learn in this page. " +
-    "Make T longer until one of them fails, then give it a better start; earlier curves stay, pale.",
-  compact:
-    "Press Train: three LSTMs, which differ only in the bias of their forget gates, learn in this page to name the last " +
-    "digit of a palindrome. Then make T longer, and train again.",
+    "Make T longer until one of them fails, then give it a better start; earlier curves stay, pale. Solved means 99% " +
+    "right in five tests in a row.",
+  compact: "",
 };
 
 /** The controls of the settings: { nodes, show }. isCompact: only T. */
@@ -125,6 +128,8 @@ const HEIGHT = 190;
 function below(all, isCompact) {
   const [reach, lengths] = [0, 0].map(() => svgNode("svg", { role: "img", height: HEIGHT }));
   const { node, fit } = pair(reach, lengths);
+  const heard = html("p", { className: "key" });
+  heard.setAttribute("aria-live", "polite");
   const ask = button("Ask it other lengths", () => {
     const { T } = all.current()[0].settings;
     all.ask({ lengths: Array.from({ length: 11 }, (_, place) => T - 5 + place).filter((asked) => asked >= 2) });
@@ -135,22 +140,31 @@ function below(all, isCompact) {
     for (const svg of [reach, lengths]) svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
     const T = runs[0]?.settings.T ?? now.length;
     reach.replaceChildren(...reachCurves(runs.slice(-4), { width, height: HEIGHT, steps: T - 1 }));
-    reach.setAttribute("aria-label", reachInWords(runs));
+    reach.setAttribute("aria-label", reachInWords(runs.slice(-4)));
     lengths.style.display = answered.length ? "" : "none";
     if (answered.length) lengths.replaceChildren(...lengthCurves(answered, { width, height: HEIGHT, T }));
     lengths.setAttribute("aria-label", lengthsInWords(answered));
+    heard.textContent = answered.map(answeredInWords).join(" ");
     ask.disabled = all.isRunning() || !runs.some(({ state, failed, trainer }) => state === "done" && !failed && trainer);
   };
-  return { nodes: isCompact ? [node] : [node, html("div", { className: "buttons" }, ask)], draw };
+  return { nodes: isCompact ? [node] : [node, html("div", { className: "buttons" }, ask), heard], draw };
 }
 
 /** How far back the gradient reaches, for readers who do not see the drawing. */
 export function reachInWords(runs) {
   const measured = runs.filter(({ norms }) => norms?.at(-1));
-  const shares = measured.map(({ label, norms }) => `${label}: ${(norms[0] / norms.at(-1)).toExponential(0)}`);
+  const shares = measured.map(({ label, norms }) => `${label}: ${power(Math.log(norms[0] / norms.at(-1)), 1)}`);
   return shares.length
     ? `Of the gradient at the last step, what reaches the first: ${shares.join(", ")}.`
     : "How far back the gradient reaches: nothing is trained yet.";
+}
+
+/** What a network answers at the length it was trained at, and at best elsewhere. */
+export function answeredInWords({ label, answers, settings }) {
+  const [own, others] = [true, false].map((isOwn) =>
+    Math.max(...answers.filter(({ T }) => (T === settings.T) === isOwn).map(({ accuracy }) => accuracy)),
+  );
+  return `${label}: ${percent(own)} right at T = ${settings.T}, ${percent(others)} at most at the other lengths.`;
 }
 
 export const lengthsInWords = (runs) =>

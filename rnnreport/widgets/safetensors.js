@@ -40,7 +40,7 @@ export function written(weights, vocabulary) {
 /** What such a file holds: { vocabulary, weights, V, H, L }. Throws Refused for any other, and for a changed one. */
 export function opened(file) {
   const isWhole = file.length > 8 && 8 + lengthOf(file) <= file.length;
-  if (!isWhole) throw new Refused("This is no whole safetensors file.");
+  if (!isWhole) throw new Refused("It is not a complete safetensors file.");
   const start = 8 + lengthOf(file);
   let head, words, vocabulary;
   try {

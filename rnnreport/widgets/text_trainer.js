@@ -52,7 +52,7 @@ export function told(run, state) {
 function curves({ points, heldOut, chance }, width) {
   const none = chance?.none ?? 6;
   const highest = Math.max(1, Math.ceil(Math.max(none, ...heldOut.map(({ bits }) => Math.min(bits, 2 * none)))));
-  const most = Math.max(100, points.at(-1)?.step ?? 0);
+  const most = Math.max(100, points.at(-1)?.step ?? 0, heldOut.at(-1)?.step ?? 0);
   const yTicks = Array.from({ length: highest + 1 }, (_, bits) => [bits, String(bits)]);
   const names = { title: "bits per character", below: "training steps" };
   const { nodes, x, y } = axes({ width, height: TALL, xTo: most, yTo: highest, yTicks, ...names });
@@ -61,8 +61,8 @@ function curves({ points, heldOut, chance }, width) {
   if (points.length) nodes.push(drawn("lstm", points));
   if (heldOut.length) nodes.push(drawn("rnn", heldOut));
   for (const { step, bits } of heldOut.length < 2 ? heldOut : [])
-    nodes.push(svgNode("circle", { class: "open rnn", cx: x(step), cy: y(bits), r: 3.5 }));
-  if (chance) nodes.push(text(x(most), y(none) + 14, "end", "a blind guess")); // with its halo, over the curves
+    nodes.push(svgNode("circle", { class: "open rnn", cx: x(step), cy: y(Math.min(bits, highest)), r: 3.5 }));
+  if (chance) nodes.push(text(x(0) + 4, y(none) + 14, "start", "a blind guess")); // with its halo, over the curves
   return nodes;
 }
 
@@ -117,7 +117,7 @@ function textField(onText) {
     try {
       words = unix(decoded(await file.arrayBuffer()));
     } catch {
-      return say(`${visible(file.name)} is no text in UTF-8.`);
+      return say(`${visible(file.name)} is not a UTF-8 text file.`);
     }
     await new Promise((resolve) => setTimeout(resolve)); // the page may draw in between
     take(words, file.name);
@@ -158,6 +158,7 @@ function render({ model, el }) {
   let run = { points: [], heldOut: [] }; // all that was heard of a training
   let phase = "idle"; // idle, running, paused, done, opened
   let place, file, frame, shownText, asked; // file: the weights, once they stand still; asked: the temperature
+  let taught; // the text of the last training
   let [width, said, drawn, isSaving, isGone] = [640, -PACE, -CALM, false, false];
 
   /** Sends a training, from a file of weights if there is one, to a place of its own. onNews hears what it says. */
@@ -180,7 +181,7 @@ function render({ model, el }) {
   function begin(goesOn) {
     refuse("");
     if (!field.check()) return;
-    set({ text: field.value() });
+    set({ text: (taught = field.value()) });
     const { points, heldOut, step, seconds } = run;
     adopt(undefined);
     run = goesOn ? { points, heldOut, step, seconds } : { points: [], heldOut: [] };
@@ -200,7 +201,7 @@ function render({ model, el }) {
     sent({ file: bytes, steps: 0 }, (news, mine) => {
       if (news.failed) {
         mine.end();
-        return refuse(`${visible(chosen.name)} is not opened. ${news.failed}`);
+        return refuse(`${visible(chosen.name)} could not be opened. ${news.failed}`);
       }
       if (mine !== place) {
         adopt(mine);
@@ -281,6 +282,7 @@ function render({ model, el }) {
   const opening = html("span", { className: "note" });
   opening.setAttribute("aria-live", "polite");
 
+  const changed = html("p", { className: "key" }, CHANGED);
   const sentence = html("p", { role: "status" });
   const chart = svgNode("svg", { role: "img", height: TALL });
   const [before, sample] = [html("strong", {}), html("span", {})];
@@ -295,7 +297,7 @@ function render({ model, el }) {
     ...field.nodes,
     units.node,
     html("div", { className: "buttons" }, train, pause, stop, anew, save, open, picker),
-    ...[opening, sentence, legend(), chart],
+    ...[changed, opening, sentence, legend(), chart],
     html("div", { className: "controls" }, ...temperature.row),
     ...[heading, box, note],
   ];
@@ -319,6 +321,7 @@ function render({ model, el }) {
     pause.disabled = stop.disabled = !isLive();
     anew.disabled = !run.shape && !run.failed;
     save.disabled = isLive() ? !run.shape : !file;
+    changed.hidden = !file || isLive() || phase === "opened" || field.value() === taught;
     if (time - said >= PACE) {
       said = time;
       sentence.textContent = told(run, phase);
@@ -374,6 +377,9 @@ function base64(bytes) {
   for (let at = 0; at < bytes.length; at += 0x8000) all += String.fromCharCode(...bytes.subarray(at, at + 0x8000));
   return btoa(all);
 }
+
+const CHANGED =
+  "The text has changed. Train on keeps this network and the characters that it knows; Start anew learns the text from scratch.";
 
 const INTRODUCTION =
   "Paste a text, drop a file on the box or open one: it is learned in this page and goes nowhere else. The last tenth " +

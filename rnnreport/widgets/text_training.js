@@ -91,6 +91,10 @@ function begun({ text, H: units, seed, temperature, steps, file, before = {}, is
   const symbols = all.subarray(0, count);
   if (steps && symbols.length < LEAST_CHARACTERS)
     throw new Refused(`Of this text the network knows ${symbols.length} characters, fewer than ${LEAST_CHARACTERS}.`);
+  if (steps && 2 * count < [...text].length) {
+    const known = new Set(symbols).size;
+    throw new Refused(`This network knows only ${known} of the ${known + unknown.size} characters in the text. Start anew to learn it.`);
+  }
   const learned = symbols.subarray(0, Math.floor(0.9 * symbols.length));
   const heldOut = symbols.subarray(learned.length).slice(-HELD_OUT);
 

@@ -59,7 +59,8 @@ export function trainings(source, changed) {
       const ofModel = (model) => list.filter(({ settings }) => settings.model === model).length;
       const own = { rnn: "rnn", lstm: "lstm", "temporal-gate": "gated" };
       list.forEach(({ label, settings }, place) => {
-        const tint = ofModel(settings.model) > 1 ? TINTS[place % TINTS.length] : own[settings.model];
+        const isOne = ofModel(settings.model) === 1 || list.length > TINTS.length;
+        const tint = isOne ? own[settings.model] : TINTS[place];
         all.runs.push({ label, settings, tint, points: [], step: 0, seconds: 0, state: "waiting", isEarlier: false });
       });
       all.runs = all.runs.filter(({ state }) => state !== "gone");
@@ -107,7 +108,7 @@ export function accuracyCurves(runs, { width, height, by, chance }) {
   const yTicks = [0, 0.5, 1].map((share) => [share, String(share)]);
   const below = by === "step" ? "training steps" : "seconds of computing";
   const { nodes, x, y } = axes({ width, height, xTo: most, yTicks, title: "accuracy on fresh sequences", below });
-  nodes.push(line("guide", x(0), y(chance), x(most), y(chance)), text(x(0) + 4, y(chance) - 5, "start", "chance"));
+  nodes.push(line("guide", x(0), y(chance), x(most), y(chance)), text(x(most), y(chance) - 5, "end", "chance"));
   const shown = [...runs.filter((run) => run.isEarlier), ...runs.filter((run) => !run.isEarlier)];
   const labels = [];
   for (const { points, tint, label, isEarlier } of shown) {
@@ -119,7 +120,7 @@ export function accuracyCurves(runs, { width, height, by, chance }) {
   return [...nodes, ...(labels.length <= 4 ? names(beside) : [])];
 }
 
-const MOST_DECADES = { above: 1.2, below: -8 }; // of the drawing of gradients
+const MOST_DECADES = { above: 6, below: -12 }; // of the drawing of gradients
 
 /** How much of the loss's gradient reaches the state at each step, as a share of that at the last step. */
 export function reachCurves(runs, { width, height, steps }) {
@@ -127,18 +128,20 @@ export function reachCurves(runs, { width, height, steps }) {
   const within = (decade) => Math.max(MOST_DECADES.below, Math.min(MOST_DECADES.above, decade));
   const curves = measured.map(({ norms }) => Array.from(norms, (norm) => within(Math.log10(norm / norms.at(-1)))));
   const least = Math.min(-2, ...curves.flat().map((decade) => 2 * Math.floor(decade / 2)));
-  const decades = Array.from({ length: 1 - least / 2 }, (_, place) => -2 * place);
+  const most = Math.max(0, ...curves.flat().map((decade) => 2 * Math.ceil(decade / 2)));
+  const decades = Array.from({ length: 1 + (most - least) / 2 }, (_, place) => least + 2 * place);
   const { nodes, x, y } = axes({
-    ...{ width, height, xFrom: 1, xTo: steps, yFrom: least, yTo: MOST_DECADES.above },
+    ...{ width, height, xFrom: 1, xTo: steps, yFrom: least, yTo: most + 0.3 },
     yTicks: decades.map((decade) => [decade, decade === 0 ? "1" : tenTo(decade)]),
     xTicks: [...new Set([1, Math.round((steps + 1) / 2), steps])],
-    title: "gradient of the loss by h(t), of that at the last step",
+    title: "how much of the gradient reaches step t (1: as much as the last step)",
     below: "step t of the palindrome; the first digit is at 1",
   });
   measured.forEach(({ tint }, place) => {
     nodes.push(path(`curve ${tint}`, curves[place].map((decade, t) => [x(t + 1), y(decade)])));
   });
-  return nodes;
+  const starts = measured.map(({ label, tint }, place) => ({ x: x(1) + 6, y: y(curves[place][0]) - 8, words: label, kind: tint }));
+  return [...nodes, ...names(starts)];
 }
 
 /** The accuracy of trained networks at other lengths than that they were trained at. */
