@@ -189,6 +189,7 @@ def with_header(content: bytes, edit: Any) -> bytes:
     return len(written).to_bytes(8, "little") + written + content[end:]
 
 
+REFUSED = "could not be opened."
 NOT_WHOLE = "It is not a complete safetensors file."
 NO_HEADER = "This file has no header with a vocabulary, as a character model's has."
 NO_LSTM = "This file holds no LSTM that a page can train, of at most 2 layers of 256 units and 200 characters."
@@ -513,8 +514,8 @@ def test_a_damaged_file_of_weights_changes_nothing(shown: Shown, page: Page, tmp
     large = tmp_path / "large.safetensors"
     large.write_bytes(b"\0" * 5_000_001)
     for name, damaged, says in (
-        ("cut.safetensors", content[:-1], "cut.safetensors could not be opened. This file is not whole: its end is missing."),
-        ("<img src=x onerror=broken=1>", b"no", f"<img src=x onerror=broken=1> could not be opened. {NOT_WHOLE}"),
+        ("cut.safetensors", content[:-1], f"cut.safetensors {REFUSED} This file is not whole: its end is missing."),
+        ("<img src=x onerror=broken=1>", b"no", f"<img src=x onerror=broken=1> {REFUSED} {NOT_WHOLE}"),
     ):
         weights.set_input_files({"name": name, "mimeType": "", "buffer": damaged})
         eventually(lambda: says in widget.locator(".note").all_inner_texts())  # noqa: B023
