@@ -213,10 +213,10 @@ def by_open_ratio(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def in_page(table: pd.DataFrame) -> pd.DataFrame:
-    """The page's networks: one row per cell, number of units and contender, one column per T."""
+    """The page's networks: one row per cell and T, one column per contender and number of units."""
     rows = table[table["task"] == "page"]
-    named = rows.assign(T="T = " + rows["length"].astype(str), cell=rows["cell"].map(NAMES), units=rows["hidden_size"])
-    return side_by_side(named, ["cell", "units", "contender"], "T")
+    what = rows["contender"] + ", " + rows["hidden_size"].astype(str) + " units"
+    return side_by_side(rows.assign(T=rows["length"], cell=rows["cell"].map(NAMES), what=what), ["cell", "T"], "what")
 
 
 def checked(record: Record) -> list[Checked]:

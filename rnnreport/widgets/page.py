@@ -15,7 +15,7 @@ from traitlets import Enum, Float, Int, TraitError
 from rnnreport import vendor
 from rnnreport.shown import brief
 
-READS = ("book/_static/vendor/kernels.wasm",)
+READS = ("book/_static/vendor/kernels.wasm", "book/_static/vendor/stamp", "package.json", "package-lock.json")
 HERE = Path(__file__).parent
 CSS = HERE / "widgets.css"
 MAX_STEPS, MAX_UNITS = 1000, 512  # of the temporal gate's widgets
