@@ -21,7 +21,7 @@ from rnnreport.experiments.text_training import TextRun, train_text
 from rnnreport.provenance import PLUMBING
 from rnnreport.runs import key_of
 from rnnreport.sequences import MarkedDigit
-from rnnreport.widgets import page
+from rnnreport.widgets import kernels
 
 RUNS = {
     "palindromes": (train_palindromes, PalindromeRun.of("lstm", length=5, seed=0)),
@@ -77,7 +77,8 @@ TABLE = [
     ("experiments/recorded.py", "01c 02 03 04 06", ""),
     ("widgets/weights.js", "02 03 04", ""),
     ("widgets/temporal_gate.py widgets/temporal_gate.js widgets/gate.js", "03", ""),
-    ("widgets/page.py widgets/page.js widgets/widgets.css vendor.py", "01 02 03 04 index", ""),
+    ("widgets/page.py widgets/page.js widgets/widgets.css", "01 02 03 04 index", ""),
+    ("widgets/kernels.py vendor.py", "02 03 04 index", ""),
     ("widgets/network.js widgets/kernels.ts widgets/plain.js widgets/chance.js", "02 03 04 index", ""),
     ("widgets/trainer.js widgets/curves.js", "02 03 04 index", ""),
     ("widgets/training.js widgets/trainings.js widgets/tasks.js", "02 03 index", ""),
@@ -123,7 +124,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     copy = tmp_path_factory.mktemp("project")
     for name in ("rnnreport", "book"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "_static"))
-    for name in ("requirements.lock", "data/claims.yml", "data/report_samples.yml", page.READS[0]):
+    for name in ("requirements.lock", "data/claims.yml", "data/report_samples.yml", *kernels.READS):
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         if (ROOT / name).exists():  # the page's kernels may not be compiled here
             shutil.copy(ROOT / name, copy / name)

@@ -17,6 +17,7 @@ from rnnreport.cells import lstm_step, rnn_step, temporal_gate, temporal_gate_ls
 from rnnreport.configuration import OptimizerName
 from rnnreport.sequences import Bursts
 from rnnreport.training import OPTIMIZERS
+from rnnreport.widgets.kernels import computing
 from rnnreport.widgets.page import module
 
 ARITHMETICS = ("WebAssembly", "plain JavaScript")
@@ -28,7 +29,7 @@ class Engine:
 
     _esm = "\n".join(
         [
-            module("network.js"),
+            computing("network.js"),
             module("tasks.js"),
             """
             const arithmetic = (name) => {

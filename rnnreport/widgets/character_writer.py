@@ -11,7 +11,8 @@ import numpy as np
 from traitlets import Dict, Int, List, TraitError, Unicode, validate
 
 from rnnreport.shown import brief, first_few
-from rnnreport.widgets.page import CSS, Integer, Number, array, checked, module
+from rnnreport.widgets.kernels import computing
+from rnnreport.widgets.page import CSS, Integer, Number, array, checked
 
 if TYPE_CHECKING:
     from rnnreport.models import CharLSTM
@@ -46,7 +47,7 @@ class CharacterWriter(anywidget.AnyWidget):
     >>> CharacterWriter(models, "ab ", "ab", words={"as well": "nor is this one"}).temperature = 0.5
     """
 
-    _esm = module("character_writer.js")
+    _esm = computing("character_writer.js")
     _css = CSS
 
     models = List(Dict(), read_only=True).tag(sync=True)  # name, units, layers, words, format, weights

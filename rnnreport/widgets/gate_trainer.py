@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from traitlets import Bool
 
+from rnnreport.widgets.kernels import computing
 from rnnreport.widgets.lesson import Lesson
-from rnnreport.widgets.page import CSS, Choice, Integer, Number, module
+from rnnreport.widgets.page import CSS, Choice, Integer, Number
 
 
 class GateTrainer(Lesson):
@@ -20,7 +21,7 @@ class GateTrainer(Lesson):
     >>> GateTrainer(task="bursts", length=200, tau_from=20, tau_to=20, shifts="same", s=4).learned = True
     """
 
-    _esm = module("gate_trainer.js")
+    _esm = computing("gate_trainer.js")
     _css = CSS
 
     task = Choice(("palindromes", "bursts"), "palindromes").tag(sync=True)

@@ -12,21 +12,19 @@ from typing import Any
 import numpy as np
 from traitlets import Enum, Float, Int, TraitError
 
-from rnnreport import vendor
 from rnnreport.shown import brief
 
-READS = ("book/_static/vendor/kernels.wasm", "book/_static/vendor/stamp", "package.json", "package-lock.json")
 HERE = Path(__file__).parent
 CSS = HERE / "widgets.css"
 MAX_STEPS, MAX_UNITS = 1000, 512  # of the temporal gate's widgets
 
 
-def module(name: str) -> str:
+def module(name: str, kernels: bytes = b"") -> str:
     """A module as one file, since the page has no address to import from.
 
     Each ``import … from "./other.js";`` gives way to that module, with what it imports in turn; a module that stands
-    there already is not repeated. ``import NAME from "./kernels.ts";`` gives way to a constant: what the set-up has
-    compiled from that file, WebAssembly in base64, or "" where it has not.
+    there already is not repeated. ``import NAME from "./kernels.ts";`` gives way to a constant: ``kernels``, what that
+    file is compiled to, in base64.
     """
     there = set()
 
@@ -40,7 +38,7 @@ def module(name: str) -> str:
     def imported(found: re.Match[str]) -> str:
         if found[2].endswith(".js"):
             return whole(found[2])
-        return f'const {found[1]} = "{base64.b64encode(vendor.compiled()).decode("ascii")}";\n'
+        return f'const {found[1]} = "{base64.b64encode(kernels).decode("ascii")}";\n'
 
     return whole(name)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from traitlets import Bool
 
 from rnnreport.configuration import Encoding, Initialisation
+from rnnreport.widgets.kernels import computing
 from rnnreport.widgets.lesson import Lesson
-from rnnreport.widgets.page import CSS, Choice, Integer, Number, module
+from rnnreport.widgets.page import CSS, Choice, Integer, Number
 
 ENCODINGS: tuple[Encoding, ...] = ("scalar", "one-hot")
 INITIALISATIONS: tuple[Initialisation, ...] = ("normal", "uniform", "orthogonal", "identity")
@@ -24,7 +25,7 @@ class PalindromeTrainer(Lesson):
     {}
     """
 
-    _esm = module("palindrome_trainer.js")
+    _esm = computing("palindrome_trainer.js")
     _css = CSS
 
     networks = Choice(("rnn", "lstm", "both"), "both").tag(sync=True)

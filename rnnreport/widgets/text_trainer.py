@@ -12,7 +12,8 @@ import anywidget
 from traitlets import Dict, TraitError, Unicode, validate
 
 from rnnreport import storage
-from rnnreport.widgets.page import CSS, Choice, Integer, Number, module
+from rnnreport.widgets.kernels import computing
+from rnnreport.widgets.page import CSS, Choice, Integer, Number
 
 if TYPE_CHECKING:
     from rnnreport.models import CharLSTM
@@ -57,7 +58,7 @@ class TextTrainer(anywidget.AnyWidget):
     {}
     """
 
-    _esm = module("text_trainer.js")
+    _esm = computing("text_trainer.js")
     _css = CSS
 
     text = Unicode(TEXT).tag(sync=True)
