@@ -12,6 +12,7 @@ from benchmarks.networks import Parts
 from benchmarks.tasks import Palindromes
 from rnnreport import vendor
 from rnnreport.experiments.speed import FULL_STEP
+from rnnreport.widgets.kernels import computing
 from rnnreport.widgets.page import module
 
 OPEN_RATIO = 0.05  # of the gates, with periods log-uniform in 1…2T
@@ -73,5 +74,5 @@ def _node() -> subprocess.Popen[str]:
     command = [*vendor.command("node"), "--input-type=module", "--eval", SCRIPT]
     node = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8")
     assert node.stdin
-    print(json.dumps(module("network.js") + module("tasks.js")), file=node.stdin, flush=True)
+    print(json.dumps(computing("network.js") + module("tasks.js")), file=node.stdin, flush=True)
     return node

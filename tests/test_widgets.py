@@ -66,7 +66,7 @@ def test_modules_stand_alone(name: str) -> None:
 
 SHARED = {"page.js", "weights.js", "gate.js", "gate_map.js", "writer.js", "shown.js"}
 SHARED |= {"network.js", "chance.js", "plain.js", "tasks.js", "trainer.js"}  # what learns in the page
-SHARED |= {"training.js", "trainings.js", "lesson.js", "text_training.js", "safetensors.js"}
+SHARED |= {"training.js", "curves.js", "trainings.js", "lesson.js", "text_training.js", "safetensors.js"}
 COMPILED = 'const KERNELS = "'
 
 
