@@ -1,6 +1,6 @@
 // What the widgets share in which the reader trains networks: presets and buttons, the curve, and what is told in words.
 
-import { button, choice, html, mount, number, svgNode, traits } from "./page.js";
+import { base64, button, choice, html, mount, number, svgNode, traits } from "./page.js";
 import { accuracyCurves, trainings } from "./trainings.js";
 
 const CALM = 1500; // milliseconds between two sentences, which a screen reader reads out, and between two drawings
@@ -63,8 +63,9 @@ const PLAIN =
  * A widget in which networks learn: presets, controls, buttons, a sentence, the curve of accuracy, and what `below` adds.
  *
  * name: in links to the settings; allowed: of every trait that is a setting, see `linked`; fixed: the names of those that
- * no control changes. presets: { name, watch, set, ... }; set: settings that it starts from. controls(set): { nodes, show(settings) }. plan(settings, preset): the trainings, as
- * trainings.js starts them. below(all): { nodes, draw(runs, settings, width) }. isCompact: without what a first look does
+ * no control changes. presets: { name, watch, set, ... }; set: settings that it starts from. controls(set): { nodes,
+ * show(settings) }. plan(settings, preset): the trainings, as trainings.js starts them. below(all): { nodes, draw(runs,
+ * settings, width) }. isCompact: without what a first look does
  * not need. Returns a stop function.
  */
 export function lesson({ model, el }, { name, allowed, fixed, presets, introduction, controls, plan, below, isCompact }) {
@@ -198,12 +199,8 @@ export function lesson({ model, el }, { name, allowed, fixed, presets, introduct
 
 /** Weights for Python: by name, float32 in base64. */
 export function packed(weights) {
-  const coded = (values) => {
-    let bytes = "";
-    for (const byte of new Uint8Array(values.buffer, values.byteOffset, values.byteLength)) bytes += String.fromCharCode(byte);
-    return btoa(bytes);
-  };
-  return Object.fromEntries(Object.entries(weights).map(([name, values]) => [name, coded(values)]));
+  const bytes = (values) => new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  return Object.fromEntries(Object.entries(weights).map(([name, values]) => [name, base64(bytes(values))]));
 }
 
 /** Two drawings, beside each other where there is room: { node, fit }. */

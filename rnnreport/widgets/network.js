@@ -274,8 +274,6 @@ export function network(make, { model, H, B, S, D, K, layers: L = 1, everyStep =
       forward(batch, 0);
       return measure(batch);
     },
-    /** How far the units of the first layer are open at the steps 1…S, (S, H). */
-    openness: () => openness(w.values.subarray(layers[0].gate, layers[0].gate + 3 * H), S).k,
   };
 }
 

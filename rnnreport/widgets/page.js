@@ -43,6 +43,13 @@ export function generator(seed) {
   };
 }
 
+/** Bytes in base64, a piece at a time, since a call takes only so many arguments. */
+export function base64(bytes) {
+  let all = "";
+  for (let at = 0; at < bytes.length; at += 0x8000) all += String.fromCharCode(...bytes.subarray(at, at + 0x8000));
+  return btoa(all);
+}
+
 const SVG = "http://www.w3.org/2000/svg";
 
 export function svgNode(name, attributes, ...children) {

@@ -3,7 +3,7 @@
 
 import { axes, path } from "./curves.js";
 import { slowly } from "./network.js";
-import { button, choice, html, line, mount, slider, svgNode, swatch, text, traits } from "./page.js";
+import { base64, button, choice, html, line, mount, slider, svgNode, swatch, text, traits } from "./page.js";
 import { called, visible } from "./shown.js";
 import { problem, textTraining } from "./text_training.js";
 import { serve, trainer } from "./trainer.js";
@@ -369,13 +369,6 @@ function notes({ shape, unknown = [], kernels }) {
   const how = `it learns in this page${slowly({ name: kernels })}, from windows of 40 characters and a zero state`;
   const held = "Held-out text it reads in one go, which can cost less at first.";
   return `The network has ${layers} of ${shape.H} units and knows ${shape.V} characters; ${how}. ${held}${out}`;
-}
-
-/** Bytes in base64, a piece at a time, since a call takes only so many arguments. */
-function base64(bytes) {
-  let all = "";
-  for (let at = 0; at < bytes.length; at += 0x8000) all += String.fromCharCode(...bytes.subarray(at, at + 0x8000));
-  return btoa(all);
 }
 
 const CHANGED =

@@ -14,7 +14,7 @@ const TINTS = ["lstm", "rnn", "gated", "other"];
  *
  * start(list): of { label, settings }; what ran before stays as `earlier`. A run is { label, settings, tint, points,
  * step, seconds, norms, gate, solved, failed, weights, answers, state, isEarlier }; state: "waiting", "running", "done".
- * changed(isCalm) is called when any of it has changed; with true when a run has started, ended or answered.
+ * changed(isTold) is called when any of it has changed; with true when a run has started, ended or answered.
  */
 export function trainings(source, changed) {
   const all = { runs: [], isPaused: false };
