@@ -322,12 +322,16 @@ def test_a_training_pauses_goes_on_stops_and_is_cleared(shown: Shown, page: Page
     eventually(lambda: drawing.get_by_role("status").inner_text() == "Nothing is trained yet.")
 
 
-def test_earlier_curves_stay_pale(taught: Callable[..., Any], page: Page) -> None:
+def test_earlier_curves_stay_pale_and_say_what_they_were(taught: Callable[..., Any], page: Page) -> None:
     taught(PalindromeTrainer(networks="rnn", **QUICK))
     page.get_by_role("button", name="Next seed").click()
     page.wait_for_function("document.querySelectorAll('.curve.earlier').length === 1")
     page.wait_for_function("document.querySelector('[role=status]').textContent.includes('RNN solved')")
-    assert page.get_by_text("seed 1").count() == 1
+    assert page.get_by_text("seed 1", exact=True).count() == 1
+    assert page.locator("svg text.label.earlier").all_text_contents() == ["RNN, seed 0"]  # what tells it from the other
+    pale = page.locator(".curve.earlier title").text_content()
+    assert pale.startswith("RNN, T = 5, 64 units, ")
+    assert pale.endswith(", seed 0")
 
 
 def test_trained_networks_answer_other_lengths(taught: Callable[..., Any], page: Page) -> None:

@@ -591,6 +591,13 @@ def test_the_keys_of_a_widget_stay_in_it(visit: Visit) -> None:
         reset.click()
 
 
+# Words of a widget's drawing of which more sticks out than the empty edge of a line of text.
+CUT = """() => [...document.querySelectorAll(".rnnreport-widget svg text")].filter((words) => {
+  const [box, all] = [words, words.ownerSVGElement].map((node) => node.getBoundingClientRect());
+  return box.width && (box.right > all.right + 4 || box.left < all.left - 4);
+}).map((words) => words.textContent)"""
+
+
 def test_it_fits_and_can_be_read_in_light_and_dark_wide_and_narrow(visit: Visit) -> None:
     visit.page.add_style_tag(content="* { transition: none !important }")  # no sliding about after a change of size
     for theme, width in product(("light", "dark"), (1280, 320)):  # 320: also a laptop's window at 400%
@@ -598,6 +605,7 @@ def test_it_fits_and_can_be_read_in_light_and_dark_wide_and_narrow(visit: Visit)
         visit.page.set_viewport_size({"width": width, "height": 900})
         visit.page.evaluate("() => new Promise(requestAnimationFrame)")
         assert visit.page.evaluate("document.documentElement.scrollWidth") <= width, f"wider than {width} px"
+        assert visit.page.evaluate(CUT) == [], f"words of a drawing are cut off at {width} px"
         contrast, element = visit.page.evaluate(CONTRAST, TEXT)
         assert contrast >= 4.5, f"hard to read, {theme}: {contrast:.1f} {element}"
         for figure in visit.page.locator(".report-figure img").all():

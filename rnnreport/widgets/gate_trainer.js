@@ -137,7 +137,7 @@ function gateBelow() {
   }
 
   function drawMap(gate, { width, steps, isBursts }) {
-    const title = isBursts ? "when each unit, a row, is open; grey: noise" : "when each unit, a row, is open; long periods below";
+    const title = isBursts ? "when each unit, a row, is open; grey: noise" : "when each unit, a row, is open, by period";
     const { nodes, x, y } = axes({
       ...{ width, height: MAP, xFrom: 1, xTo: steps + 1, yTicks: [] },
       xTicks: [...new Set([1, Math.round(steps / 2), steps])],
@@ -166,12 +166,12 @@ function gateBelow() {
   function drawWays(from, to, width) {
     const periods = to ? [...from.tau, ...to.tau] : [1, 100];
     const [low, high] = [Math.log10(Math.min(...periods)) - 0.1, Math.log10(Math.max(...periods)) + 0.1];
-    const decades = [0.1, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000].filter((tau) => Math.log10(tau) >= low && Math.log10(tau) <= high);
+    const marks = [0.1, 1, 2, 5, 10, 15, 20, 30, 50, 100, 200, 500, 1000].filter((tau) => Math.log10(tau) >= low && Math.log10(tau) <= high);
     const { nodes, x, y } = axes({
       ...{ width, height: MAP, xFrom: low, xTo: high, xTicks: [], yTicks: [0, 0.5, 1].map((share) => [share, String(share)]) },
       ...{ title: "shift of each unit, in periods", below: "period τ" },
     });
-    for (const tau of decades.filter((_, place) => decades.length < 6 || place % 2)) nodes.push(text(x(Math.log10(tau)), y(0) + 17, "middle", number(tau)));
+    for (const tau of marks.filter((_, place) => place % Math.ceil(marks.length / 5) === 0)) nodes.push(text(x(Math.log10(tau)), y(0) + 17, "middle", number(tau)));
     to?.tau.forEach((tau, unit) => {
       const [x0, y0] = [x(Math.log10(from.tau[unit])), y(phase(from.tau[unit], from.s[unit]))];
       const [cx, cy] = [x(Math.log10(tau)), y(phase(tau, to.s[unit]))];

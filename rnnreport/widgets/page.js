@@ -144,6 +144,7 @@ export function choice(name, label, options, onChange) {
   const node = html("div", { className: "switches" }, html("span", {}, `${label.short}:`), ...labels);
   node.setAttribute("role", "radiogroup");
   node.setAttribute("aria-label", label.long);
+  node.title = label.long;
   const show = (value) => {
     for (const radio of radios) radio.checked = radio.value === value;
   };

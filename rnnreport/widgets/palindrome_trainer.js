@@ -102,7 +102,7 @@ function controls(set, isCompact) {
   const clip = slider(["gradient clipped at"], { name: "clip_norm", stops: CLIPS, unit: "" }, onInput);
   const picks = {
     networks: pick(set, "networks", "network", "Which network learns", { ...NETWORKS, both: "both" }),
-    forget_bias: pick(set, "forget_bias", "forget bias", "What is added to the forget gate's bias", FORGET_BIASES),
+    forget_bias: pick(set, "forget_bias", "forget bias", "What is added to the forget gate's bias: the larger, the more of the cell is kept", FORGET_BIASES),
     encoding: pick(set, "encoding", "digits", "How a digit is read", { scalar: "one number", "one-hot": "one-hot" }),
     hidden_size: pick(set, "hidden_size", "units", "How many units", { 32: "32", 64: "64", 128: "128" }, Number),
     initialisation: pick(set, "initialisation", "first weights", "How the first weights are drawn", WEIGHTS),

@@ -80,8 +80,9 @@ const unix = (words) => words.replace(/\r\n?/g, "\n");
 function textField(onText) {
   let [current, isLong] = ["", false];
   const box = html("textarea", { rows: 6, spellcheck: false, autocomplete: "off" });
-  const note = html("span", { className: "note" });
+  const note = html("span", { className: "note", id: `text-${Math.random().toString(36).slice(2)}` });
   note.setAttribute("aria-live", "polite");
+  box.setAttribute("aria-describedby", note.id);
   const about = html("span", { className: "caption" });
   const picker = html("input", { type: "file", accept: ".txt,.md,.tex,text/*", hidden: true });
   const open = button("Open a text", () => picker.click());
@@ -148,7 +149,7 @@ function textField(onText) {
   });
   const label = html("label", {}, html("span", {}, "text to learn"), box);
   const buttons = html("div", { className: "buttons" }, open, type, about, picker);
-  const nodes = [html("div", { className: "typed learned" }, label), buttons, note];
+  const nodes = [html("div", { className: "typed learned" }, label), note, buttons];
   return { nodes, show, check, value: () => current };
 }
 

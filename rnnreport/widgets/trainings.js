@@ -102,6 +102,25 @@ function names(places, gap = 15) {
   });
 }
 
+const SETTINGS = {
+  T: (value) => `T = ${value}`,
+  H: (value) => `${value} units`,
+  memory: (value) => (value === "chrono" ? "chrono" : `forget bias ${value}`),
+  encoding: (value) => value,
+  initialisation: (value) => `${value} weights`,
+  optimizer: (value) => value,
+  rate: (value) => `learning rate ${value}`,
+  clip: (value) => `clipped at ${value}`,
+  seed: (value) => `seed ${value}`,
+};
+
+/** A run's name and, in words, its settings; only those that differ from another run's, if there is one. */
+export function named({ label, settings }, other) {
+  const has = (name) => settings[name] !== undefined && (name !== "memory" || settings.model !== "rnn");
+  const told = Object.keys(SETTINGS).filter((name) => has(name) && settings[name] !== other?.settings[name]);
+  return [label, ...told.map((name) => SETTINGS[name](settings[name]))].join(", ");
+}
+
 /** Accuracy on fresh sequences over steps, or seconds; what ran earlier is pale. chance: of a right answer. */
 export function accuracyCurves(runs, { width, height, by, chance }) {
   const most = Math.max(...runs.map(({ points }) => points.at(-1)?.[by] ?? 0), by === "step" ? 100 : 1);
@@ -111,10 +130,15 @@ export function accuracyCurves(runs, { width, height, by, chance }) {
   nodes.push(line("guide", x(0), y(chance), x(most), y(chance)), text(x(most), y(chance) - 5, "end", "chance"));
   const shown = [...runs.filter((run) => run.isEarlier), ...runs.filter((run) => !run.isEarlier)];
   const labels = [];
-  for (const { points, tint, label, isEarlier } of shown) {
+  const alike = ({ label }) => runs.findLast((run) => run.label === label && !run.isEarlier) ?? runs.at(-1);
+  for (const run of shown) {
+    const { points, tint, label, isEarlier } = run;
     if (!points.length) continue;
-    nodes.push(path(`curve ${tint} ${isEarlier ? "earlier" : ""}`, points.map((point) => [x(point[by]), y(point.accuracy)])));
-    if (!isEarlier) labels.push({ y: y(points.at(-1).accuracy), words: label, kind: tint, x: x(points.at(-1)[by]) });
+    const curve = path(`curve ${tint} ${isEarlier ? "earlier" : ""}`, points.map((point) => [x(point[by]), y(point.accuracy)]));
+    curve.append(svgNode("title", {}, named(run)));
+    nodes.push(curve);
+    const words = isEarlier ? named(run, alike(run)) : label;
+    labels.push({ y: y(points.at(-1).accuracy), words, kind: isEarlier ? `${tint} earlier` : tint, x: x(points.at(-1)[by]) });
   }
   const beside = labels.map((place) => ({ ...place, y: place.y + (place.y < 60 ? 14 : -10) }));
   return [...nodes, ...(labels.length <= 4 ? names(beside) : [])];
@@ -134,8 +158,8 @@ export function reachCurves(runs, { width, height, steps }) {
     ...{ width, height, xFrom: 1, xTo: steps, yFrom: least, yTo: most + 0.3 },
     yTicks: decades.map((decade) => [decade, decade === 0 ? "1" : tenTo(decade)]),
     xTicks: [...new Set([1, Math.round((steps + 1) / 2), steps])],
-    title: "how much of the gradient reaches step t (1: as much as the last step)",
-    below: "step t of the palindrome; the first digit is at 1",
+    title: "gradient at step t, relative to the last step",
+    below: "step t; the first digit is at 1",
   });
   measured.forEach(({ tint }, place) => {
     nodes.push(path(`curve ${tint}`, curves[place].map((decade, t) => [x(t + 1), y(decade)])));

@@ -281,7 +281,7 @@ function drawing({ logNorms, norm, steepest }, lstm, { spectral_radius, length }
     nodes.push(line(decade ? "grid" : "axis", left, at, right, at));
     nodes.push(text(left - 6, at + 4, "end", decade ? tenTo(decade) : "1"));
   }
-  nodes.push(text(4, 12, "start", "how much of a small change in the state survives"), text(right, HEIGHT - 6, "end", "lag T − t, in steps"));
+  nodes.push(text(4, 12, "start", "what survives of a small change"), text(right, HEIGHT - 6, "end", "lag T − t, in steps"));
   for (const [log, words] of [
     [FLOAT32.smallest, "smallest normal float32 number"],
     [FLOAT32.largest, "largest float32 number"],

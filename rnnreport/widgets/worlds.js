@@ -109,7 +109,7 @@ function settling(steps, known, width) {
   for (let drawn = between; drawn <= known; drawn += between) {
     nodes.push(line("tick", x(drawn), bottom, x(drawn), bottom + 4), text(x(drawn), bottom + 17, "middle", String(drawn)));
   }
-  nodes.push(text(left, 16, "start", "share of seeds in which it holds, and its interval"));
+  nodes.push(text(left, 16, "start", "share in which it holds, with its interval"));
   nodes.push(text(right, HEIGHTS.shares - 5, "end", "seeds drawn"));
   return nodes;
 }
