@@ -124,6 +124,7 @@ function gateBelow() {
   const map = html("div", { className: "heat" }, canvas, frame);
   const { node, fit } = pair(map, ways);
   const said = html("p", { className: "key" });
+  let drawn; // the gates, their task and the width that stand in the drawings
 
   function draw(runs, now, whole) {
     const width = fit(whole);
@@ -131,6 +132,9 @@ function gateBelow() {
     const run = runs.find(({ settings }) => settings.model === "temporal-gate");
     const { T, task } = run?.settings ?? planned;
     const steps = task === "bursts" ? T : T - 1;
+    const asked = [run?.gate, T, task, width, colourOf(canvas).join()];
+    if (asked.every((value, place) => value === drawn?.[place])) return; // most frames bring no new gates
+    drawn = asked;
     drawMap(run?.gate, { width, steps, isBursts: task === "bursts" });
     drawWays(run?.first, run?.gate, width);
     said.textContent = run?.gate ? (run.settings.gate.isLearned ? `${moved(run.first, run.gate)} A grey line starts where the unit did.` : "The gates are fixed.") : "The map of open units appears with the first training.";
@@ -148,17 +152,20 @@ function gateBelow() {
         nodes.unshift(svgNode("rect", { class: "loud", x: x(Math.max(1, start)), y: y(1), width: x(Math.min(start + LOUD, steps + 1)) - x(Math.max(1, start)), height: y(0) - y(1) }));
     frame.setAttribute("viewBox", `0 0 ${width} ${MAP}`);
     frame.replaceChildren(...nodes);
-    frame.setAttribute("aria-label", gate ? `Open units over ${steps} steps: ${percent(openShare(gate, steps))} of all are open.` : "Open units.");
     lay(canvas, { left: x(1), top: y(1), width: x(steps + 1) - x(1), height: y(0) - y(1) }, { width, height: MAP });
     const H = gate?.tau.length ?? 1;
     [canvas.width, canvas.height] = [steps, H];
+    frame.setAttribute("aria-label", "Open units.");
     if (!gate) return;
     const order = [...gate.tau.keys()].sort((a, b) => gate.tau[a] - gate.tau[b] || a - b);
     const { k } = openness(stored(gate), steps);
+    frame.setAttribute("aria-label", `Open units over ${steps} steps: ${percent(openShare(k))} of all are open.`);
     const image = new ImageData(steps, H);
-    const ink = colourOf(canvas);
+    const [red, green, blue] = colourOf(canvas);
+    const pixels = new Uint32Array(image.data.buffer); // little-endian: alpha, blue, green, red
     order.forEach((unit, row) => {
-      for (let t = 0; t < steps; t++) image.data.set([...ink, 255 * Math.sqrt(k[t * H + unit])], 4 * (row * steps + t));
+      for (let t = 0; t < steps; t++)
+        pixels[row * steps + t] = (Math.round(255 * Math.sqrt(k[t * H + unit])) << 24) | (blue << 16) | (green << 8) | red;
     });
     canvas.getContext("2d").putImageData(image, 0, 0);
   }
@@ -186,11 +193,8 @@ function gateBelow() {
   return { nodes: [node, said], draw };
 }
 
-/** Which share of all units at all steps is open. */
-export function openShare(gate, steps) {
-  const { k } = openness(stored(gate), steps);
-  return k.reduce((count, value) => count + (value > 0), 0) / k.length;
-}
+/** Which share of all units at all steps is open; k: their openness. */
+const openShare = (k) => k.reduce((count, value) => count + (value > 0), 0) / k.length;
 
 /** The widget's colour of the gate, as [red, green, blue]. */
 function colourOf(node) {
