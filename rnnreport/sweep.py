@@ -216,6 +216,15 @@ class _Place:
             with suppress(Exception):
                 cluster.close(timeout=5)
 
+    def refill(self, found: int) -> None:
+        """Start the processes of this machine that are missing: dask gives one up that dies while it starts."""
+        cluster = self._client.cluster if self._client else None
+        if cluster and not self.slurm and found < self._processes():
+            cluster.scale(self._processes())
+
+    def _processes(self) -> int:
+        return self.workers or cores()
+
     def _start(self) -> Client:
         import distributed
 
@@ -231,7 +240,7 @@ class _Place:
         from distributed import LocalCluster
 
         return LocalCluster(
-            n_workers=self.workers or cores(),
+            n_workers=self._processes(),
             threads_per_worker=1,
             host="127.0.0.1",
             scheduler_kwargs=NO_DASHBOARD,
@@ -349,6 +358,7 @@ class _Sweep:
                 f"workers must have one thread (`dask worker --nthreads 1`); {self.place} has one of {max(threads)}"
             )
         self.threads, self.asked = len(threads), now
+        self.place.refill(self.threads)
         if threads:
             self.seen = now
         elif now - self.seen > self.place.wait:

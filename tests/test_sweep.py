@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import dask
 import nbformat
 import pandas as pd
 import psutil
@@ -202,6 +203,18 @@ def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(store: Path, un
         run_all(train_palindromes, MANY)
     assert killed.result() < len(MANY)
     assert contents(store, MANY) == undisturbed
+
+
+@pytest.mark.slow
+def test_a_worker_that_dask_gives_up_is_replaced(tmp_path: Path) -> None:
+    """As one that dies before dask has noted that it is there, or that takes longer to start again than dask waits."""
+    with sweep.on(workers=1, wait=60), dask.config.set({"distributed.deploy.lost-worker-timeout": "100ms"}):
+        assert not sweep.run({"first": (tmp_path / "first").touch}, "first")
+        cluster = sweep._places[-1].client().cluster
+        cluster.sync(next(iter(cluster.workers.values())).close)
+        eventually(lambda: not cluster.workers)
+        assert not sweep.run({"next": (tmp_path / "next").touch}, "next")
+    assert (tmp_path / "next").exists()
 
 
 @pytest.mark.slow
