@@ -36,19 +36,24 @@ class Change(BaseModel):
     after: str
 
 
-class Bug(BaseModel):
-    """One exhibit: a mistake, where it is made, what shows it and which test finds it."""
+class Patch(BaseModel):
+    """How a mistake is made in a copy of this library, and the experiment of ``experiments.museum`` that shows it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     id: Said
+    file: Said  # below rnnreport/
+    changes: Annotated[tuple[Change, ...], Field(min_length=1)]
+    symptom: Said
+
+
+class Bug(Patch):
+    """One exhibit: a mistake, and what is said of it."""
+
     name: Said  # what the reader guesses
     what: Said  # what the wrong code does, and why one writes it
     shows: Said  # what the curves show
     seen: Literal["in public solutions of this assignment", "in public ports of the Phased LSTM"] | None = None
-    file: Said  # below rnnreport/
-    changes: Annotated[tuple[Change, ...], Field(min_length=1)]
-    symptom: Said  # of rnnreport.experiments.museum
     test: Said  # of pytest: it passes here, and fails where the mistake is made
 
     @property
@@ -90,8 +95,8 @@ def patched(source: str, changes: Sequence[Change]) -> str:
     return source
 
 
-def copy_with(file: str, changes: Sequence[Change], folder: Path) -> None:
-    """Copy this library into the folder and make the mistake there; a Python started in that folder imports it."""
+def copy_with(patch: Patch, folder: Path) -> None:
+    """Copy this library into the folder and make the mistake there. Raises BugsError as :func:`patched`."""
     shutil.copytree(PROJECT / "rnnreport", folder / "rnnreport", ignore=shutil.ignore_patterns("__pycache__"))
-    place = folder / "rnnreport" / file
-    storage.write(place, patched(place.read_text("utf-8"), changes))
+    place = folder / "rnnreport" / patch.file
+    storage.write(place, patched(place.read_text("utf-8"), patch.changes))

@@ -17,7 +17,7 @@ from conftest import ROOT, Shown, in_node, in_page
 from traitlets import TraitError
 
 from rnnreport import provenance
-from rnnreport.bugs import BUGS, Bug, BugsError, bugs, copy_with, patched
+from rnnreport.bugs import BUGS, Bug, BugsError, Patch, bugs, copy_with, patched
 from rnnreport.experiments.museum import SYMPTOMS, MuseumRun, exhibits, measure
 from rnnreport.figures import museum as drawn
 from rnnreport.runs import RunError
@@ -28,6 +28,13 @@ if TYPE_CHECKING:
 
 ALL = list(bugs().values())
 each_bug = pytest.mark.parametrize("bug", ALL, ids=lambda bug: bug.id)
+
+
+def unchanged(bug: Bug, **to: str) -> Patch:
+    """The mistake's patch without the mistake, or with something else in its place."""
+    changes = [change.model_copy(update={"after": to.get("to", change.before)}) for change in bug.changes]
+    return Patch(id=bug.id, file=bug.file, changes=tuple(changes), symptom=bug.symptom)
+
 
 # In one process, since torch takes long to import: for each folder the outcomes of its tests, and whose library it was.
 TESTED = """
@@ -59,8 +66,7 @@ def tested(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """For the library as it is ("") and for each mistake: which file was imported, and the outcomes of named tests."""
     folders = {"": tmp_path_factory.mktemp("right"), **{bug.id: tmp_path_factory.mktemp("wrong") for bug in ALL}}
     for name, folder in folders.items():
-        bug = bugs().get(name)
-        copy_with(bug.file if bug else "cells.py", bug.changes if bug else (), folder)
+        copy_with(bugs().get(name, unchanged(ALL[0])), folder)
         (folder / "tests").mkdir()
         for file in {"conftest.py", *(Path(one.test.partition("::")[0]).name for one in ALL)}:
             shutil.copy(ROOT / "tests" / file, folder / "tests")
@@ -137,26 +143,27 @@ def test_a_file_that_cannot_be_used_is_one_clear_sentence(tmp_path: Path, change
 # What it shows
 
 
-def asked(name: str, steps: int = 10, **changes: Any) -> MuseumRun:
-    return MuseumRun.of_settings(steps, 0, symptom=name, **changes)
+def measured(folder: Path, *patches: Patch) -> dict[str, list[list[float]]]:
+    """The right curves and the wrong ones."""
+    table = measure(MuseumRun.of_settings(10, 0, patches=patches), folder)
+    return {version: rows[["x", "y"]].to_numpy().tolist() for version, rows in table.groupby("version")}
 
 
-def test_a_curve_is_that_of_the_copy(tmp_path: Path) -> None:
-    bug = bugs()["derivative-of-mod"]
-    right = measure(asked(bug.symptom), tmp_path)
-    wrong = measure(asked(bug.symptom, file=bug.file, changes=bug.changes), tmp_path)
-    assert right["x"].tolist() == wrong["x"].tolist()
-    assert right["y"].abs().max() > 5 * wrong["y"].abs().max()
-    harmless = [change.model_copy(update={"after": change.before}) for change in bug.changes]
-    same = measure(asked(bug.symptom, file=bug.file, changes=harmless), tmp_path)
-    pd.testing.assert_frame_equal(right[["x", "y"]], same[["x", "y"]])
+def test_a_wrong_curve_is_that_of_the_copy(tmp_path: Path) -> None:
+    """One after the other in one process, and nothing of a mistake is left for the next."""
+    bug, more = bugs()["derivative-of-mod"], bugs()["temperature-after-softmax"]
+    found = measured(tmp_path, *(Patch(**one.model_dump(include={*Patch.model_fields})) for one in (bug, more)))
+    same = measured(tmp_path, unchanged(bug), unchanged(more))
+    assert same["right"] == same["wrong"] == found["right"]
+    assert len(found["wrong"]) == len(found["right"]) == 112
+    assert all(x == there for (x, _), (there, _) in zip(found["right"], found["wrong"]))
+    assert max(abs(y) for _, y in found["right"][:100]) > 3 * max(abs(y) for _, y in found["wrong"][:100])
+    assert len({y for _, y in found["wrong"][100:]}) == 1
 
 
 def test_a_copy_that_ends_in_an_error_is_told(tmp_path: Path) -> None:
-    bug = bugs()["derivative-of-mod"]
-    broken = [change.model_copy(update={"after": "1 / 0"}) for change in bug.changes]
-    with pytest.raises(RunError, match=r"^gradient-by-the-period with the mistake in cells.py failed: ZeroDivisionErr"):
-        measure(asked(bug.symptom, file=bug.file, changes=broken), tmp_path)
+    with pytest.raises(RunError, match=r"^an experiment with a mistake failed: ZeroDivisionError: division by zero$"):
+        measured(tmp_path, unchanged(bugs()["derivative-of-mod"], to="1 / 0"))
 
 
 @pytest.fixture(scope="module")
@@ -241,7 +248,7 @@ def test_guesses_are_counted(node: list[str]) -> None:
     none, half = [-1] * 12, [right[0], (right[1] + 1) % 4, *[-1] * 10]
     said = in_node(node, BugMuseum, "score", [[given, picked] for picked in (none, half, right)])
     assert said == ["0 of 0 guessed right.", "1 of 2 guessed right.", "12 of 12 guessed right."]
-    before, after = in_node(node, BugMuseum, "told", [[given[0], -1], [given[0], right[0]]])
+    before, after = in_node(node, BugMuseum, "answered", [[given[0], -1], [given[0], right[0]]])
     assert before.startswith("One untrained LSTM")
     assert after.startswith("Right: uninitialised initial state. ")
     assert after.endswith(" Seen in public solutions of this assignment.")
@@ -249,20 +256,25 @@ def test_guesses_are_counted(node: list[str]) -> None:
 
 def test_a_guess_is_told_with_the_fix(shown: Shown, page: Page) -> None:
     drawing, keyboard = shown(widget()), page.keyboard
-    says, group = drawing.get_by_role("status"), drawing.get_by_role("radiogroup")
-    assert group.count() == 1
-    assert group.get_by_role("radio").count() == 4
+    says, names = (
+        drawing.get_by_role("status"),
+        drawing.get_by_role("group", name="Which mistake").get_by_role("button"),
+    )
+    assert names.all_inner_texts() == widget().exhibits[0]["options"]
     assert not drawing.locator("pre").is_visible()
     wrong = next(name for name in widget().exhibits[0]["options"] if name != ALL[0].name)
-    group.get_by_role("radio", name=wrong).check()
+    names.filter(has_text=wrong).click()
     assert says.inner_text().startswith(f"Not that one: {ALL[0].name}. ")
+    assert {f"✗ {wrong}", f"✓ {ALL[0].name}"} <= {*names.all_inner_texts()}
     assert drawing.locator("pre").inner_text() == ALL[0].fix
     assert f"found by {ALL[0].test}" in drawing.inner_text()
-    assert group.get_by_role("radio", disabled=True).count() == 4
+    names.filter(has_text=ALL[0].name).click()
+    assert says.inner_text().startswith("Not that one: "), "the first guess counts"
     drawing.get_by_role("button", name="Next exhibit").focus()
     keyboard.press("Enter")
     assert not drawing.locator("pre").is_visible()
-    drawing.get_by_role("radiogroup").get_by_role("radio", name=ALL[1].name).check()
+    names.filter(has_text=ALL[1].name).focus()
+    keyboard.press("Enter")
     assert says.inner_text().startswith(f"Right: {ALL[1].name}. ")
     assert "1 of 2 guessed right." in drawing.inner_text()
     place = drawing.get_by_role("slider", name="exhibit")
@@ -270,9 +282,9 @@ def test_a_guess_is_told_with_the_fix(shown: Shown, page: Page) -> None:
     place.press("End")
     drawing.get_by_role("button", name="Next exhibit").click()
     assert page.evaluate("window.saved.exhibit") == 0
-    assert group.get_by_role("radio", disabled=True).count() == 4
+    assert drawing.locator("pre").is_visible()
     drawing.get_by_role("button", name="Reset").click()
     assert "0 of 0 guessed right." in drawing.inner_text()
-    assert group.get_by_role("radio", disabled=True).count() == 0
+    assert names.all_inner_texts() == widget().exhibits[0]["options"]
     page.set_viewport_size({"width": 320, "height": 900})
     assert drawing.evaluate("widget => widget.scrollWidth <= widget.clientWidth")
