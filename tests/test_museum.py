@@ -268,6 +268,8 @@ def test_a_guess_is_told_with_the_fix(shown: Shown, page: Page) -> None:
     assert {f"✗ {wrong}", f"✓ {ALL[0].name}"} <= {*names.all_inner_texts()}
     assert drawing.locator("pre").inner_text() == ALL[0].fix
     assert f"found by {ALL[0].test}" in drawing.inner_text()
+    page.set_viewport_size({"width": 320, "height": 900})
+    assert drawing.evaluate("widget => widget.scrollWidth <= widget.clientWidth")
     names.filter(has_text=ALL[0].name).click()
     assert says.inner_text().startswith("Not that one: "), "the first guess counts"
     drawing.get_by_role("button", name="Next exhibit").focus()
@@ -286,5 +288,3 @@ def test_a_guess_is_told_with_the_fix(shown: Shown, page: Page) -> None:
     drawing.get_by_role("button", name="Reset").click()
     assert "0 of 0 guessed right." in drawing.inner_text()
     assert names.all_inner_texts() == widget().exhibits[0]["options"]
-    page.set_viewport_size({"width": 320, "height": 900})
-    assert drawing.evaluate("widget => widget.scrollWidth <= widget.clientWidth")

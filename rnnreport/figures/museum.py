@@ -17,7 +17,7 @@ from rnnreport.figures import GUIDE, RNN, chart, legend_below, new
 VISIBLE = 0.1  # of a panel's height
 
 
-@chart("dashed: this library, solid: the mistake; one line per seed; each panel has a scale of its own")
+@chart("Dashed: this library, solid: the mistake; one line per seed; each panel has a scale of its own")
 def gallery(table: pd.DataFrame, bugs: Mapping[str, Bug], axes: Mapping[str, Any]) -> Figure:
     """A panel for each mistake: its curve and the right one.
 
@@ -30,7 +30,9 @@ def gallery(table: pd.DataFrame, bugs: Mapping[str, Bug], axes: Mapping[str, Any
             ax.plot(curve["x"], curve["y"], label=version, **look)
         shown = axes[bug.symptom]
         ax.set_title("\n".join(textwrap.wrap(f"{number}. {bug.name}", 34)), fontsize=9, loc="left")
-        ax.annotate(f"{shown.y}\nby {shown.x}", (0.5, -0.3), xycoords="axes fraction", ha="center", fontsize=8)
+        ax.annotate(
+            f"{shown.y}\nby {shown.x}", (0.5, -0.16), xycoords="axes fraction", ha="center", va="top", fontsize=8
+        )
         ax.tick_params(labelsize=8)
     for ax in panels.flat[len(bugs) :]:
         ax.remove()
