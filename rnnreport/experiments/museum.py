@@ -96,8 +96,8 @@ def _curves(asked: Iterable[tuple[str, str, int, int]]) -> list[Curve]:
     """In a process of its own: for each folder the curve of this experiment in the copy of this library there."""
     curves, path = [], sys.path[:]
     for folder, name, seed, steps in asked:
-        for module in [name for name in sys.modules if name.partition(".")[0] == "rnnreport"]:
-            del sys.modules[module]
+        for loaded in [module for module in sys.modules if module.partition(".")[0] == "rnnreport"]:
+            del sys.modules[loaded]
         sys.path[:] = [folder, *path]
         copy = import_module("rnnreport.experiments.museum")
         curves.append(copy.SYMPTOMS[name].run(seed, steps))
