@@ -423,6 +423,7 @@ def test_a_named_file_is_looked_for_where_the_caller_is_and_then_in_the_project(
         "index": ["collected_file"],
         "05_claims": ["collected_file"],
         "06_speed": ["benchmarks_file", "learning_file"],
+        "07_bug_museum": [],
     }
     for chapter, names in named.items():
         for name in names:

@@ -32,7 +32,7 @@ Again = Callable[[dict[Path, str]], tuple[set[str], set[str]]]
 ALL_RUNS = "palindromes sequences text"
 
 # Chapters: those that train, those that draw or show a figure, and every page.
-TRAINING, DRAWING = "01c 02 03 04 06", "01 01b 01c 02 03 04 06"
+TRAINING, DRAWING = "01c 02 03 04 06 07", "01 01b 01c 02 03 04 06 07"
 ALL = f"{DRAWING} 05 index"
 
 # Files of the library, the chapters that depend on them, and the trainings whose numbers they decide.
@@ -57,7 +57,7 @@ TABLE = [
     ("widgets/gate_population.js widgets/gate_replay.js widgets/gate_map.js", "03", ""),
     ("parameters/text.py experiments/text_recipes.py", "04", ""),
     ("experiments/text.py experiments/text_networks.py experiments/learned.py claims/text.py", "04", ""),
-    ("baselines.py sampling.py", "04", ""),
+    ("baselines.py", "04", ""),
     ("figures/text.py figures/text_tables.py", "04", ""),
     ("widgets/character_writer.py widgets/character_writer.js widgets/writer.js widgets/shown.js", "04", ""),
     ("widgets/gate_trainer.py widgets/gate_trainer.js", "03", ""),
@@ -66,7 +66,10 @@ TABLE = [
     ("claims/overview.py parameters/claims.py", "05 index", ""),
     ("captions.py origin.py", DRAWING, ""),
     ("parameters/speed.py experiments/speed.py figures/speed.py", "06", ""),
+    ("bugs.py parameters/museum.py experiments/museum.py figures/museum.py", "07", ""),
+    ("widgets/bug_museum.py widgets/bug_museum.js", "07", ""),
     # What chapters share. It decides no training's numbers.
+    ("sampling.py", "04 07", ""),
     ("gradients/proof.py gradients/symbolic.py", "01 01b", ""),
     ("gradients/__init__.py gradients/judges.py gradients/printed.py", "01 01b 01c 02", ""),
     ("gradients/rnn.py gradients/lstm.py", "01 01b 01c 02", ""),
@@ -77,10 +80,11 @@ TABLE = [
     ("experiments/recorded.py", "01c 02 03 04 06", ""),
     ("widgets/weights.js", "02 03 04", ""),
     ("widgets/temporal_gate.py widgets/temporal_gate.js widgets/gate.js", "03", ""),
-    ("widgets/page.py widgets/page.js widgets/widgets.css", "01 02 03 04 index", ""),
+    ("widgets/page.py widgets/page.js widgets/widgets.css", "01 02 03 04 07 index", ""),
     ("widgets/kernels.py vendor.py", "02 03 04 index", ""),
     ("widgets/network.js widgets/kernels.ts widgets/plain.js widgets/chance.js", "02 03 04 index", ""),
-    ("widgets/trainer.js widgets/curves.js", "02 03 04 index", ""),
+    ("widgets/trainer.js", "02 03 04 index", ""),
+    ("widgets/curves.js", "02 03 04 07 index", ""),
     ("widgets/training.js widgets/trainings.js widgets/tasks.js", "02 03 index", ""),
     ("widgets/lesson.py widgets/lesson.js", "02 03 index", ""),
     ("widgets/palindrome_trainer.py widgets/palindrome_trainer.js", "02 index", ""),
@@ -92,14 +96,16 @@ TABLE = [
     ("figures/__init__.py", DRAWING, ""),
     ("words.py intervals.py", ALL, ""),
     # What decides the numbers of trainings.
-    ("experiments/palindromes.py palindromes.py", "01c 02 03", "palindromes sequences"),
+    ("experiments/palindromes.py", "01c 02 03", "palindromes sequences"),
+    ("palindromes.py", "01c 02 03 07", "palindromes sequences"),
     ("experiments/sequences.py sequences.py", "03", "sequences"),
-    ("experiments/text_training.py experiments/text_run.py corpora.py windows.py", "04 06", "text"),
+    ("experiments/text_training.py experiments/text_run.py corpora.py", "04 06", "text"),
+    ("windows.py", "04 06 07", "text"),
     ("models.py", f"{TRAINING} index", ALL_RUNS),
     ("training.py", TRAINING, ALL_RUNS),
     ("configuration.py", f"{TRAINING} index", ALL_RUNS),
-    ("recurrence.py backward.py", "01b 01c 02 03 04 06 index", ALL_RUNS),
-    ("backends.py", "01b 01c 02 03 04 06 index", ALL_RUNS),
+    ("recurrence.py backward.py", "01b 01c 02 03 04 06 07 index", ALL_RUNS),
+    ("backends.py", "01b 01c 02 03 04 06 07 index", ALL_RUNS),
     ("cells.py", f"{DRAWING} index", ALL_RUNS),
     # What schedules, stores and says: nothing is trained anew.
     ("runs.py sweep.py", TRAINING, ""),
@@ -124,7 +130,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     copy = tmp_path_factory.mktemp("project")
     for name in ("rnnreport", "book"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "_static"))
-    for name in ("requirements.lock", "data/claims.yml", "data/report_samples.yml", *kernels.READS):
+    for name in ("requirements.lock", "data/claims.yml", "data/bugs.yml", "data/report_samples.yml", *kernels.READS):
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         if (ROOT / name).exists():  # the page's kernels may not be compiled here
             shutil.copy(ROOT / name, copy / name)

@@ -497,6 +497,16 @@ def test_a_sequence_in_two_parts_equals_one_go(kind):
 
 
 @pytest.mark.parametrize("kind", MODELS)
+def test_without_a_given_state_all_start_from_zero(kind):
+    """Whatever memory held before: here torch fills all that nobody sets with NaN."""
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)
+    states = kind(D, H, 2).initial_state(None, B)
+    torch.use_deterministic_algorithms(deterministic)
+    assert all(torch.equal(state, torch.zeros(2, B, H)) for state in states)
+
+
+@pytest.mark.parametrize("kind", MODELS)
 def test_without_bias_there_is_none(kind):
     net = network(kind, D, H, bias=False)
     assert not any("bias" in name for name, _ in net.named_parameters())
@@ -874,6 +884,14 @@ def test_the_palindrome_classifier_is_a_recurrence_and_an_output_layer(model, en
     assert logits.shape == (2, 10)
     same(logits, output[-1] @ net.W_ph.T + net.b_p)
     assert type(net.recurrence) is RECURRENCES[model]
+
+
+@pytest.mark.parametrize("model", RECURRENCES)
+def test_what_was_read_before_changes_no_answer(model):
+    net = PalindromeClassifier(model, H, encoding="one-hot")
+    digits = torch.tensor([[1, 9], [0, 4], [7, 7]])
+    first, _, again = net(digits), net(digits.flip(0)), net(digits)
+    assert torch.equal(first, again)
 
 
 def test_the_reports_initialisation_has_a_standard_deviation_of_a_tenth():

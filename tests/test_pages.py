@@ -36,9 +36,14 @@ if TYPE_CHECKING:
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 CHAPTERS = [TOC["root"], *(page["file"] for entry in TOC["chapters"] for page in (entry, *entry.get("sections", [])))]
 PAGES = [*CHAPTERS, "search", "genindex"]
-WITH_WIDGETS = [
-    f"book/{name}" for name in ("index", "01_gradients", "02_rnn_versus_lstm", "03_temporal_gate", "04_text_generation")
-]
+MOVING = (
+    "01_gradients",
+    "02_rnn_versus_lstm",
+    "03_temporal_gate",
+    "04_text_generation",
+    "07_bug_museum",
+)
+WITH_WIDGETS = [f"book/{name}" for name in ("index", *MOVING)]
 VISITS = [*product(["file"], PAGES), *product(["http"], [TOC["root"], "book/03_temporal_gate", "search"])]
 
 # Opens the folds in which a widget stands.

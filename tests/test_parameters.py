@@ -14,6 +14,7 @@ from rnnreport.parameters.cell_path import CellPathParameters
 from rnnreport.parameters.claims import ClaimsParameters
 from rnnreport.parameters.gradients import GradientParameters
 from rnnreport.parameters.lstm_gradients import LSTMGradientParameters
+from rnnreport.parameters.museum import MuseumParameters
 from rnnreport.parameters.rnn_versus_lstm import RNNVersusLSTMParameters
 from rnnreport.parameters.speed import SpeedParameters
 from rnnreport.parameters.temporal_gate import TemporalGateParameters
@@ -147,6 +148,7 @@ class Chapter:
             "collected_file": "",
         },
     )
+    museum: ClassVar = (MuseumParameters, {"seeds": [0, 1], "train_steps": 20})
 
 
 CHAPTERS = [
@@ -157,6 +159,7 @@ CHAPTERS = [
     Chapter.gate,
     Chapter.text,
     Chapter.claims,
+    Chapter.museum,
 ]
 
 # Kinds of parameters: what each refuses, and what the sentence must say is allowed.

@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Callable
 from itertools import pairwise, product
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,10 +19,11 @@ from conftest import START, Shown, in_node, settle
 from conftest import in_page as page_state
 from traitlets import TraitError
 
-from rnnreport import cell_path, gradients
+from rnnreport import bugs, cell_path, gradients
 from rnnreport.models import Encoding, ModelName, PalindromeClassifier
 from rnnreport.palindromes import palindrome_batch
 from rnnreport.training import Recipe, train
+from rnnreport.widgets.bug_museum import BugMuseum
 from rnnreport.widgets.character_writer import CharacterWriter
 from rnnreport.widgets.derivation import FLIPS, Derivation
 from rnnreport.widgets.gate_population import GatePopulation
@@ -47,6 +49,7 @@ WIDGETS = {
     "palindrome_reader.js": PalindromeReader,
     "character_writer.js": CharacterWriter,
     "worlds.js": Worlds,
+    "bug_museum.js": BugMuseum,
     "palindrome_trainer.js": PalindromeTrainer,
     "gate_trainer.js": GateTrainer,
     "text_trainer.js": TextTrainer,
@@ -1001,6 +1004,14 @@ def worlds(name: str = "it learns", seeds: int = 3) -> Worlds:
     return Worlds(rows, claims, {"rate": ["low", "high"]})
 
 
+def museum(name: str = "it is wrong", values: tuple[float, ...] = (0.5, 2.0)) -> BugMuseum:
+    known = {bug.id: bug.model_copy(update={"name": bug.name + name}) for bug in bugs.bugs().values()}
+    cases = [*product(known, ("right", "wrong"), enumerate(values))]
+    rows = [(bug, version, 0, x, value * (1 + (version == "wrong"))) for bug, version, (x, value) in cases]
+    axes = {bug.symptom: SimpleNamespace(x="step", y="loss") for bug in known.values()}
+    return BugMuseum(known, pd.DataFrame(rows, columns=["bug", "version", "seed", "x", "y"]), axes)
+
+
 EACH: dict[str, Callable[[], Any]] = {
     "gradient": lambda: network(4, steps=100),
     "derivation": lambda: Derivation(*gradients.draw(3, 1, 2, 3, 3, seed=0)),
@@ -1009,6 +1020,7 @@ EACH: dict[str, Callable[[], Any]] = {
     "population": lambda: GatePopulation(units=16, length=20),
     "replay": replay,
     "worlds": worlds,
+    "museum": museum,
 }
 ENDS: dict[str, Callable[[], Any]] = {
     **EACH,
@@ -1027,6 +1039,8 @@ ENDS: dict[str, Callable[[], Any]] = {
     },
     "gate of one step": lambda: TemporalGate(steps=1),
     "all periods": lambda: GatePopulation(units=16, shortest=5e-324, longest=1.7e308, length=1),
+    "a museum of nothing": lambda: museum(values=(0.0,)),
+    "a museum of the range of floats": lambda: museum(values=(-1e300, 1e-300, 8e299, math.nan)),
     "a world of one seed": lambda: worlds(seeds=1),
     "a world of many seeds": lambda: worlds(seeds=60),
     "replay of the range of floats": lambda: GateReplay(
@@ -1065,6 +1079,7 @@ MARKUP = "<img src=x onerror=window.broken=1>&lt;_{b}"
 NAMED: dict[str, Callable[[], Any]] = {
     "reader": lambda: PalindromeReader({MARKUP: classifier("lstm", 2)}, 4, words={MARKUP: MARKUP}),
     "worlds": lambda: worlds(MARKUP),
+    "museum": lambda: museum(MARKUP),
     "replay": lambda: GateReplay([0, 9], *([[value] * 2] * 2 for value in (2.0, 0.0, 0.1)), length=20, words=MARKUP),
 }
 

@@ -5,7 +5,7 @@ import { line, svgNode, text } from "./page.js";
 const SIDE = { left: 34, right: 14, top: 26, bottom: 38 };
 
 /** Round numbers for an axis from 0 to `most`, at most five. */
-function ticks(most) {
+export function ticks(most) {
   const rough = most / 4;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough);
