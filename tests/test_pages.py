@@ -41,6 +41,10 @@ WITH_WIDGETS = [
 ]
 VISITS = [*product(["file"], PAGES), *product(["http"], [TOC["root"], "book/03_temporal_gate", "search"])]
 
+# Makes a complaint of whatever a page's policy refuses. (Chromium says so itself, but not of all that it refuses.)
+REFUSED = """addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI }) =>
+  console.error(`refused by ${violatedDirective}: ${blockedURI}`))"""
+
 # Opens the folds in which a widget stands.
 UNFOLD = """() => {
   for (const fold of document.querySelectorAll("details:has(script[type$='widget-view+json'])")) fold.open = true;
@@ -139,6 +143,7 @@ def start(request: pytest.FixtureRequest, browser: Browser, homes: dict[str, str
 def opened(browser: Browser, name: str, home: str) -> Visit:
     page = new_page(browser, viewport={"width": 1280, "height": 900}, color_scheme="light")
     visit = Visit(name, home, page)
+    page.add_init_script(REFUSED)
     page.on("request", lambda request: visit.requests.append(request.url))
     page.on("requestfailed", lambda request: visit.problems.extend(failure(request)))
     page.on("response", lambda got: visit.problems.append(f"{got.status}: {got.url}") if got.status >= 400 else None)
@@ -850,6 +855,93 @@ def test_the_folder_s_index_leads_to_the_first_page(start: Visit) -> None:
     start.page.goto(f"{start.home}index.html")
     start.page.wait_for_url(f"{start.home}{TOC['root']}.html")
     assert (start.external, start.problems) == ([], [])
+
+
+# Below: the policy of each page, book/_ext/policy.py. The tests above complain of whatever it refuses.
+
+POLICY = re.compile(r'<meta charset="utf-8" />(<meta http-equiv="Content-Security-Policy" content="([^"]*)" />)')
+
+
+def test_every_page_begins_with_its_policy(site: Path) -> None:
+    for name in [*PAGES, "index"]:
+        text = (site / f"{name}.html").read_text("utf-8")
+        ((_, policy),) = POLICY.findall(text)
+        rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+        assert text.index(policy) < min(text.find(part) % len(text) for part in ("<script", "<link", "<style"))
+        assert rules["default-src"] == rules["connect-src"] == rules["base-uri"] == "'none'"
+        assert not {"'unsafe-inline'", "'unsafe-eval'", "data:", "*"} & set(rules["script-src"].split())
+        assert ("blob:" in rules["script-src"]) == (name in WITH_WIDGETS)
+        learns = [name in WITH_WIDGETS and name != "book/01_gradients"]
+        assert ["worker-src" in rules, "'wasm-unsafe-eval'" in rules["script-src"]] == 2 * learns
+
+
+@pytest.mark.parametrize("start", ["http"], indirect=True)
+def test_served_pages_keep_to_it_too(start: Visit) -> None:
+    for name in PAGES:
+        start.go(f"{name}.html")
+    assert (start.external, start.problems) == ([], [])
+
+
+@BOTH
+@pytest.mark.parametrize("name", WITH_WIDGETS[2:])
+def test_networks_learn_under_it(start: Visit, name: str) -> None:
+    start.go(f"{name}.html")
+    train = start.page.get_by_role("button", name="Train", exact=True)
+    widget = start.page.locator(".rnnreport-widget", has=train).first
+    widget.get_by_role("button", name="Train", exact=True).click()
+    widget.get_by_role("status").get_by_text(re.compile("step [1-9]")).wait_for()
+    assert not widget.get_by_text("plain JavaScript").is_visible()
+    if name.endswith("text_generation"):
+        with start.page.expect_download() as coming:
+            widget.get_by_role("button", name="Save the weights").click()
+        assert coming.value.suggested_filename == "weights.safetensors"
+    widget.get_by_role("button", name="Stop").click()
+    assert (start.external, start.problems) == ([], [])
+
+
+INJECTED = (
+    "<script>window.ran = 'script'</script>",
+    "<img src=nothing onerror=\"window.ran = 'handler'\">",
+    "<iframe srcdoc=\"<script>parent.ran = 'frame'</script>\"></iframe>",
+    "<script src=\"data:text/javascript,window.ran = 'data'\"></script>",
+)
+
+
+@pytest.mark.parametrize("markup", INJECTED)
+def test_markup_that_got_into_a_page_runs_nothing(browser: Browser, site: Path, tmp_path: Path, markup: str) -> None:
+    """Neither in the browser nor in the build, which allows what stands around a page's text."""
+    page, text = new_page(browser), (site / "genindex.html").read_text("utf-8")
+    injected, runs = text.replace("</article>", f"{markup}</article>"), []
+    for content in (injected, POLICY.sub("", injected)):
+        (tmp_path / "page.html").write_text(content, "utf-8")
+        page.goto((tmp_path / "page.html").as_uri(), wait_until="load")
+        runs.append(page.evaluate("window.ran"))
+    page.close()
+    assert runs[0] is None
+    assert runs[1] is not None, "without the policy it would"
+
+
+def test_the_policy_knows_what_a_page_s_text_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "book" / "_ext"))
+    policy = importlib.import_module("policy").policy
+    page = '<head><script>a()</script></head><button id=b onclick="c(&quot;d&quot;)"></button><article>{}</article>'
+    assert policy(page.format("")).count("'sha256-") == 2
+    for text in (*INJECTED, f"</article>{INJECTED[0]}"):
+        assert policy(page.format(text)) == policy(page.format(""))
+
+
+@BOTH
+def test_a_page_asks_nobody(start: Visit) -> None:
+    start.go("genindex.html")
+    ways = {
+        "connect-src": "fetch('searchindex.js').then(() => 'came', () => 'refused')",
+        "img-src": "new Promise((tell) => Object.assign(new Image(), "
+        "{ src: 'http://127.0.0.1:9/', onload: () => tell('came'), onerror: () => tell('refused') }))",
+        "worker-src": "new Promise((tell) => new Worker('_static/doctools.js').onerror = () => tell('refused'))",
+    }
+    for rule, ask in ways.items():
+        assert start.page.evaluate(ask) == "refused"
+        assert any(f"refused by {rule}" in problem for problem in start.problems)
 
 
 @pytest.fixture

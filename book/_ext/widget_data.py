@@ -1,11 +1,13 @@
-"""What comes with a page for its widgets stays data, whatever a reader's text or prompt holds.
+"""What comes with a page for its widgets is the same in each build, and stays data, whatever a reader's text holds.
 
 MyST-NB writes the widgets' state as JSON into a ``<script>``, where it escapes ``</script>`` in this spelling alone:
-``</SCRIPT>``, ``</script >`` or ``<!--`` in a string would end it early, and what follows would be markup.
+``</SCRIPT>``, ``</script >`` or ``<!--`` in a string would end it early, and what follows would be markup. The
+kernel draws the widgets' names at random; in a page they are numbers.
 """
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from sphinx.application import Sphinx
@@ -13,8 +15,19 @@ from sphinx.application import Sphinx
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
-    app.connect("html-page-context", escape, priority=900)  # after MyST-NB's own
+    app.connect("html-page-context", number, priority=890)  # after MyST-NB's own
+    app.connect("html-page-context", escape, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def number(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Give the page's widgets, in the order in which they were made, numbers of as many digits as their names."""
+    for script in context.get("script_files", []):
+        attributes = getattr(script, "attributes", {})
+        if attributes.get("type") == "application/vnd.jupyter.widget-state+json":
+            for place, name in enumerate(json.loads(attributes["body"])["state"], 1):
+                for holder in (attributes, context):
+                    holder["body"] = holder["body"].replace(name, f"{place:032x}")
 
 
 def escape(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
