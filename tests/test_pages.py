@@ -8,11 +8,13 @@ complained of nothing.
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import shutil
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from html import unescape
@@ -21,11 +23,11 @@ from itertools import product
 from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 import yaml
-from conftest import CONTRAST, ROOT, new_page, require, stop_clock
+from conftest import CONTRAST, FIREFOX_SETTINGS, ROOT, eventually, new_page, require, stop_clock
 from docutils import nodes
 
 from rnnreport.pdf import DRAWN, TYPESET
@@ -882,6 +884,9 @@ def test_served_pages_keep_to_it_too(start: Visit) -> None:
     assert (start.external, start.problems) == ([], [])
 
 
+LEARNS = re.compile("[Ss]tep [1-9]|solved")  # says a network that learns
+
+
 @BOTH
 @pytest.mark.parametrize("name", WITH_WIDGETS[2:])
 def test_networks_learn_under_it(start: Visit, name: str) -> None:
@@ -889,14 +894,77 @@ def test_networks_learn_under_it(start: Visit, name: str) -> None:
     train = start.page.get_by_role("button", name="Train", exact=True)
     widget = start.page.locator(".rnnreport-widget", has=train).first
     widget.get_by_role("button", name="Train", exact=True).click()
-    widget.get_by_role("status").get_by_text(re.compile("step [1-9]")).wait_for()
-    assert not widget.get_by_text("plain JavaScript").is_visible()
+    widget.get_by_role("status").filter(has_text=LEARNS).wait_for()
+    assert widget.get_by_text("plain JavaScript").filter(visible=True).count() == 0
     if name.endswith("text_generation"):
         with start.page.expect_download() as coming:
             widget.get_by_role("button", name="Save the weights").click()
         assert coming.value.suggested_filename == "weights.safetensors"
-    widget.get_by_role("button", name="Stop").click()
     assert (start.external, start.problems) == ([], [])
+
+
+TRAIN = "[...document.querySelectorAll('.rnnreport-widget button')].find((node) => /^Train/.test(node.textContent))"
+Fox = Callable[..., Any]
+
+
+@pytest.fixture
+def fox(firefox: str, tmp_path: Path) -> Iterator[Fox]:
+    """Has Firefox obey a command of its Marionette, which speaks JSON with its length before it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        place = free.getsockname()
+    settings = {**FIREFOX_SETTINGS, "marionette.port": place[1]}
+    lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in settings.items()]
+    (tmp_path / "user.js").write_text("\n".join(lines), "utf-8")
+    options = ["--headless", "--no-remote", "--marionette", "--remote-allow-system-access", "--profile", str(tmp_path)]
+    with (
+        subprocess.Popen([firefox, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process,
+        socket.socket() as wire,
+        wire.makefile("rwb") as file,
+    ):
+
+        def heard() -> Any:
+            length = b""
+            while not length.endswith(b":"):
+                length += file.read(1)
+            return json.loads(file.read(int(length[:-1])))
+
+        def obey(command: str, **values: Any) -> Any:
+            message = json.dumps([0, 0, command, values]).encode()
+            file.write(b"%d:%s" % (len(message), message))
+            file.flush()
+            _, _, error, answer = heard()
+            assert error is None, error
+            return answer
+
+        try:
+            eventually(lambda: wire.connect_ex(place) == 0)
+            heard()  # its greeting
+            obey("WebDriver:NewSession")
+            yield obey
+        finally:
+            process.terminate()
+
+
+def test_firefox_refuses_nothing_that_a_page_does(fox: Fox, site: Path) -> None:
+    def said(script: str, context: str = "content") -> Any:
+        fox("Marionette:SetContext", value=context)
+        return fox("WebDriver:ExecuteScript", script=script, args=[])["value"]
+
+    def refused() -> list[str]:
+        messages = said("return Services.console.getMessageArray().map(({ message }) => message)", "chrome")
+        return [message for message in messages if "Content-Security-Policy" in message]
+
+    for name in PAGES:
+        fox("Marionette:SetContext", value="content")
+        fox("WebDriver:Navigate", url=f"{site.as_uri()}/{name}.html")
+        eventually(lambda: said(f"return {DRAWN}"))
+        if name in WITH_WIDGETS[2:]:
+            said(f"({UNFOLD})(); {TRAIN}.click()")
+            eventually(lambda: LEARNS.search(said(f"return {TRAIN}.closest('.cell_output').textContent")))
+    assert refused() == []
+    said("fetch('searchindex.js').catch(() => 0)")
+    eventually(refused)
 
 
 INJECTED = (
