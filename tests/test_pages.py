@@ -625,7 +625,7 @@ def test_it_fits_and_can_be_read_in_light_and_dark_wide_and_narrow(visit: Visit)
 def choose(page: Page, theme: str) -> None:
     """The system's choice, light or dark, of which the page hears in its own time: later it would undo another one."""
     page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
-    page.wait_for_function(f"document.documentElement.dataset.theme === '{theme}'")
+    page.wait_for_function(f"() => document.documentElement.dataset.theme === '{theme}'")
 
 
 # What stands on paper, beside the text above.
@@ -645,7 +645,7 @@ def test_a_page_in_dark_is_printed_in_light(visit: Visit, chosen: str) -> None:
         is_right_on_paper(page)
     finally:  # the next test reads the page on a screen
         page.emulate_media(media="screen")
-    page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+    page.wait_for_function("() => document.documentElement.dataset.theme === 'dark'")
     if chosen == "by the reader":
         page.evaluate("document.documentElement.dataset.theme = 'light'")
     choose(page, "light")
@@ -653,7 +653,7 @@ def test_a_page_in_dark_is_printed_in_light(visit: Visit, chosen: str) -> None:
 
 
 def is_right_on_paper(page: Page) -> None:
-    page.wait_for_function("document.documentElement.dataset.theme === 'light'")
+    page.wait_for_function("() => document.documentElement.dataset.theme === 'light'")
     assert page.evaluate("document.documentElement.scrollWidth") <= 718
     contrast, element = page.evaluate(CONTRAST, INK)
     assert contrast >= 4.5, f"pale on paper: {contrast:.1f} {element}"
@@ -958,7 +958,7 @@ def test_firefox_refuses_nothing_that_a_page_does(fox: Fox, site: Path) -> None:
     for name in PAGES:
         fox("Marionette:SetContext", value="content")
         fox("WebDriver:Navigate", url=f"{site.as_uri()}/{name}.html")
-        eventually(lambda: said(f"return {DRAWN}"))
+        eventually(lambda: said(f"return ({DRAWN})()"))
         if name in WITH_WIDGETS[2:]:
             said(f"({UNFOLD})(); {TRAIN}.click()")
             eventually(lambda: LEARNS.search(said(f"return {TRAIN}.closest('.cell_output').textContent")))

@@ -8,9 +8,13 @@ kernel draws the widgets' names at random; in a page they are numbers.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from sphinx.application import Sphinx
+
+VIEW = re.compile('"model_id": "([0-9a-f]{32})"')
+PART = re.compile("IPY_MODEL_([0-9a-f]{32})")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -21,11 +25,18 @@ def setup(app: Sphinx) -> dict[str, Any]:
 
 
 def number(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """Give the page's widgets, in the order in which they were made, numbers of as many digits as their names."""
+    """Number the page's widgets, and what they refer to, in its order; a number has as many digits as a name."""
     for script in context.get("script_files", []):
         attributes = getattr(script, "attributes", {})
         if attributes.get("type") == "application/vnd.jupyter.widget-state+json":
-            for place, name in enumerate(json.loads(attributes["body"])["state"], 1):
+            data = json.loads(attributes["body"])
+            state = data["state"]
+            names = [name for name in dict.fromkeys(VIEW.findall(context["body"])) if name in state]
+            for name in names:  # it grows
+                names += [part for part in dict.fromkeys(PART.findall(json.dumps(state[name]))) if part not in names]
+            names += [name for name in state if name not in names]
+            attributes["body"] = json.dumps({**data, "state": {name: state[name] for name in names}})
+            for place, name in enumerate(names, 1):
                 for holder in (attributes, context):
                     holder["body"] = holder["body"].replace(name, f"{place:032x}")
 
