@@ -41,20 +41,23 @@ def of_rows(rows: pd.DataFrame, how: str = "trained live") -> str:
 
 
 def line(how: str, seeds: Sequence[int], origins: Sequence[Mapping[str, Any]]) -> str:
-    """The number of runs, their seeds, and everything that any of them came from."""
+    """The number of runs, their seeds, and everything that any of them came from.
+
+    Only what is recorded says how long it took and when: the clock of a build would make each page another one.
+    """
 
     def each(name: str) -> str:
         return " and ".join(dict.fromkeys(str(origin[name]) for origin in origins))
 
-    seconds = sum(origin["seconds"] for origin in origins)
     runs = f"{len(origins)} run{'s' * (len(origins) > 1)}"
     different = f"seed{'s' * (len(set(seeds)) > 1)} {', '.join(map(str, sorted(set(seeds))))}"
     days = sorted({origin["finished"][:10] for origin in origins})
     libraries = dict.fromkeys(
         f"{name} {version}" for origin in origins for name, version in origin["libraries"].items()
     )
+    seconds = sum(origin["seconds"] for origin in origins)
+    cost = f"{seconds:,.0f} s of one core, {' to '.join(dict.fromkeys((days[0], days[-1])))}; "
     return (
-        f"{how}: {runs}, {different}; "
-        f"{seconds:,.0f} s of one core, {' to '.join(dict.fromkeys((days[0], days[-1])))}; {each('function')} at code "
+        f"{how}: {runs}, {different}; {'' if 'live' in how else cost}{each('function')} at code "
         f"{each('code')}, backend {each('backend')}; {', '.join(libraries)}; {each('machine')}"
     )

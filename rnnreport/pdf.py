@@ -47,8 +47,9 @@ CONTENTS = """<!doctype html><html lang="en"><title>Contents</title>
 behind each ✓. All else that they fold away is printed. What moves on the screen stands here as it does when a page is
 opened.</p>
 """
-# True once all widgets of a page are drawn. Playwright awaits no promise here, so TYPESET waits for the mathematics.
-DRAWN = """[...document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]')].every(
+# True once all widgets of a page are drawn: a function, since a page's policy refuses to evaluate a text. Playwright
+# awaits no promise here, so TYPESET waits for the mathematics.
+DRAWN = """() => [...document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]')].every(
   (view) => view.parentElement.querySelector(".rnnreport-widget"))"""
 TYPESET = "window.MathJax?.startup?.promise"
 # Prepares a page for paper and returns level, id and text of its headings. Chromium records the position of an id only

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -97,9 +98,11 @@ def _staged(book: Path, chapters: Sequence[Path], stage: Path) -> Path:
 def _jupyter_book(stage: Path, log: Path) -> Path:
     """Build the pages and return their folder. Raises BuildError."""
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(stage)]
+    environment = {**os.environ}
+    environment.pop("SOURCE_DATE_EPOCH", None)  # Sphinx would put its year into the copyright; a page has no other date
     with log.open("w", encoding="utf-8") as said:
         failed = subprocess.run(
-            [*command, "-W", "-n", "--keep-going"], stdout=said, stderr=subprocess.STDOUT
+            [*command, "-W", "-n", "--keep-going"], stdout=said, stderr=subprocess.STDOUT, env=environment
         ).returncode
     if failed:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()  # they end in a traceback

@@ -12,6 +12,7 @@ import hashlib
 import importlib
 import importlib.util
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -31,10 +32,14 @@ COMPILED = "kernels.wasm"
 COMPILER = "assemblyscript/bin/asc.js"
 SLOW = "networks learn in the pages by plain JavaScript, ten times slower"
 
+MANAGER = "@jupyter-widgets/html-manager/dist/embed-amd.js"
+# Where it makes the two checkers of the widgets' state, by `eval`, which no page allows. The state is our own.
+CHECKERS = re.compile(rb"=new\(\w+\(\)\)(?=[;,][\w$=]*\.compile\()")
+
 # Files from node_modules, at the same paths in the vendor folder.
 FILES = (
     "requirejs/require.js",
-    "@jupyter-widgets/html-manager/dist/embed-amd.js",
+    MANAGER,
     "@jupyter-widgets/html-manager/dist/*.woff2",  # its icon fonts
     "mathjax/LICENSE",
     "mathjax/es5/tex-svg.js",
@@ -65,6 +70,9 @@ def fetch(root: Path) -> None:
         modules = _install(root, Path(folder))
         files = {file.relative_to(modules).as_posix(): file.read_bytes() for file in _chosen(modules)}
         files |= _compile(root / KERNELS, modules)
+    files[MANAGER], checkers = CHECKERS.subn(b"={compile:()=>()=>!0}", files[MANAGER])
+    if checkers != 2:
+        raise VendorError(f"{MANAGER} is not as rnnreport/vendor.py expects it: it checks state {checkers} times.")
     # embed-amd.js looks for its fonts beside the page's last script: usually itself, sometimes one in @jupyter-widgets.
     files |= {f"@jupyter-widgets/{Path(name).name}": font for name, font in files.items() if name.endswith(".woff2")}
     files["anywidget.js"] = _anywidget().read_bytes()

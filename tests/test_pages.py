@@ -8,11 +8,13 @@ complained of nothing.
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import shutil
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from html import unescape
@@ -21,11 +23,11 @@ from itertools import product
 from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 import yaml
-from conftest import CONTRAST, ROOT, new_page, require, stop_clock
+from conftest import CONTRAST, FIREFOX_SETTINGS, ROOT, eventually, new_page, require, stop_clock
 from docutils import nodes
 
 from rnnreport.pdf import DRAWN, TYPESET
@@ -45,6 +47,10 @@ MOVING = (
 )
 WITH_WIDGETS = [f"book/{name}" for name in ("index", *MOVING)]
 VISITS = [*product(["file"], PAGES), *product(["http"], [TOC["root"], "book/03_temporal_gate", "search"])]
+
+# Makes a complaint of whatever a page's policy refuses. (Chromium says so itself, but not of all that it refuses.)
+REFUSED = """addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI }) =>
+  console.error(`refused by ${violatedDirective}: ${blockedURI}`))"""
 
 # Opens the folds in which a widget stands.
 UNFOLD = """() => {
@@ -144,6 +150,7 @@ def start(request: pytest.FixtureRequest, browser: Browser, homes: dict[str, str
 def opened(browser: Browser, name: str, home: str) -> Visit:
     page = new_page(browser, viewport={"width": 1280, "height": 900}, color_scheme="light")
     visit = Visit(name, home, page)
+    page.add_init_script(REFUSED)
     page.on("request", lambda request: visit.requests.append(request.url))
     page.on("requestfailed", lambda request: visit.problems.extend(failure(request)))
     page.on("response", lambda got: visit.problems.append(f"{got.status}: {got.url}") if got.status >= 400 else None)
@@ -623,7 +630,7 @@ def test_it_fits_and_can_be_read_in_light_and_dark_wide_and_narrow(visit: Visit)
 def choose(page: Page, theme: str) -> None:
     """The system's choice, light or dark, of which the page hears in its own time: later it would undo another one."""
     page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
-    page.wait_for_function(f"document.documentElement.dataset.theme === '{theme}'")
+    page.wait_for_function(f"() => document.documentElement.dataset.theme === '{theme}'")
 
 
 # What stands on paper, beside the text above.
@@ -643,7 +650,7 @@ def test_a_page_in_dark_is_printed_in_light(visit: Visit, chosen: str) -> None:
         is_right_on_paper(page)
     finally:  # the next test reads the page on a screen
         page.emulate_media(media="screen")
-    page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+    page.wait_for_function("() => document.documentElement.dataset.theme === 'dark'")
     if chosen == "by the reader":
         page.evaluate("document.documentElement.dataset.theme = 'light'")
     choose(page, "light")
@@ -651,7 +658,7 @@ def test_a_page_in_dark_is_printed_in_light(visit: Visit, chosen: str) -> None:
 
 
 def is_right_on_paper(page: Page) -> None:
-    page.wait_for_function("document.documentElement.dataset.theme === 'light'")
+    page.wait_for_function("() => document.documentElement.dataset.theme === 'light'")
     assert page.evaluate("document.documentElement.scrollWidth") <= 718
     contrast, element = page.evaluate(CONTRAST, INK)
     assert contrast >= 4.5, f"pale on paper: {contrast:.1f} {element}"
@@ -855,6 +862,159 @@ def test_the_folder_s_index_leads_to_the_first_page(start: Visit) -> None:
     start.page.goto(f"{start.home}index.html")
     start.page.wait_for_url(f"{start.home}{TOC['root']}.html")
     assert (start.external, start.problems) == ([], [])
+
+
+# Below: the policy of each page, book/_ext/policy.py. The tests above complain of whatever it refuses.
+
+POLICY = re.compile(r'<meta charset="utf-8" />(<meta http-equiv="Content-Security-Policy" content="([^"]*)" />)')
+
+
+def test_every_page_begins_with_its_policy(site: Path) -> None:
+    for name in [*PAGES, "index"]:
+        text = (site / f"{name}.html").read_text("utf-8")
+        ((_, policy),) = POLICY.findall(text)
+        rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+        assert text.index(policy) < min(text.find(part) % len(text) for part in ("<script", "<link", "<style"))
+        assert rules["default-src"] == rules["connect-src"] == rules["base-uri"] == "'none'"
+        assert not {"'unsafe-inline'", "'unsafe-eval'", "data:", "*"} & set(rules["script-src"].split())
+        assert ("blob:" in rules["script-src"]) == (name in WITH_WIDGETS)
+        learns = [name in WITH_WIDGETS and name != "book/01_gradients"]
+        assert ["worker-src" in rules, "'wasm-unsafe-eval'" in rules["script-src"]] == 2 * learns
+
+
+@pytest.mark.parametrize("start", ["http"], indirect=True)
+def test_served_pages_keep_to_it_too(start: Visit) -> None:
+    for name in PAGES:
+        start.go(f"{name}.html")
+    assert (start.external, start.problems) == ([], [])
+
+
+LEARNS = re.compile("[Ss]tep [1-9]|solved")  # says a network that learns
+
+
+@BOTH
+@pytest.mark.parametrize("name", WITH_WIDGETS[2:])
+def test_networks_learn_under_it(start: Visit, name: str) -> None:
+    start.go(f"{name}.html")
+    train = start.page.get_by_role("button", name=re.compile("^Train( on| anew)?$"))  # its name while and after
+    widget = start.page.locator(".rnnreport-widget", has=train).first
+    widget.get_by_role("button", name="Train", exact=True).click()
+    widget.get_by_role("status").filter(has_text=LEARNS).wait_for()
+    assert widget.get_by_text("plain JavaScript").filter(visible=True).count() == 0
+    if name.endswith("text_generation"):
+        with start.page.expect_download() as coming:
+            widget.get_by_role("button", name="Save the weights").click()
+        assert coming.value.suggested_filename == "weights.safetensors"
+    assert (start.external, start.problems) == ([], [])
+
+
+TRAIN = "[...document.querySelectorAll('.rnnreport-widget button')].find((node) => /^Train/.test(node.textContent))"
+Fox = Callable[..., Any]
+
+
+@pytest.fixture
+def fox(firefox: str, tmp_path: Path) -> Iterator[Fox]:
+    """Has Firefox obey a command of its Marionette, which speaks JSON with its length before it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        place = free.getsockname()
+    settings = {**FIREFOX_SETTINGS, "marionette.port": place[1]}
+    lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in settings.items()]
+    (tmp_path / "user.js").write_text("\n".join(lines), "utf-8")
+    options = ["--headless", "--no-remote", "--marionette", "--remote-allow-system-access", "--profile", str(tmp_path)]
+    with (
+        subprocess.Popen([firefox, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process,
+        socket.socket() as wire,
+        wire.makefile("rwb") as file,
+    ):
+
+        def heard() -> Any:
+            length = b""
+            while not length.endswith(b":"):
+                length += file.read(1)
+            return json.loads(file.read(int(length[:-1])))
+
+        def obey(command: str, **values: Any) -> Any:
+            message = json.dumps([0, 0, command, values]).encode()
+            file.write(b"%d:%s" % (len(message), message))
+            file.flush()
+            _, _, error, answer = heard()
+            assert error is None, error
+            return answer
+
+        try:
+            eventually(lambda: wire.connect_ex(place) == 0)
+            heard()  # its greeting
+            obey("WebDriver:NewSession")
+            yield obey
+        finally:
+            process.terminate()
+
+
+def test_firefox_refuses_nothing_that_a_page_does(fox: Fox, site: Path) -> None:
+    def said(script: str, context: str = "content") -> Any:
+        fox("Marionette:SetContext", value=context)
+        return fox("WebDriver:ExecuteScript", script=script, args=[])["value"]
+
+    def refused() -> list[str]:
+        messages = said("return Services.console.getMessageArray().map(({ message }) => message)", "chrome")
+        return [message for message in messages if "Content-Security-Policy" in message]
+
+    for name in PAGES:
+        fox("Marionette:SetContext", value="content")
+        fox("WebDriver:Navigate", url=f"{site.as_uri()}/{name}.html")
+        eventually(lambda: said(f"return ({DRAWN})()"))
+        if name in WITH_WIDGETS[2:]:
+            said(f"({UNFOLD})(); {TRAIN}.click()")
+            eventually(lambda: LEARNS.search(said(f"return {TRAIN}.closest('.cell_output').textContent")))
+    assert refused() == []
+    said("document.body.append(Object.assign(document.createElement('img'), { src: 'http://127.0.0.1:9/' }))")
+    eventually(refused)  # so that a refusal would have been heard
+
+
+INJECTED = (
+    "<script>window.ran = 'script'</script>",
+    "<img src=nothing onerror=\"window.ran = 'handler'\">",
+    "<iframe srcdoc=\"<script>parent.ran = 'frame'</script>\"></iframe>",
+    "<script src=\"data:text/javascript,window.ran = 'data'\"></script>",
+)
+
+
+@pytest.mark.parametrize("markup", INJECTED)
+def test_markup_that_got_into_a_page_runs_nothing(browser: Browser, site: Path, tmp_path: Path, markup: str) -> None:
+    """Neither in the browser nor in the build, which allows what stands around a page's text."""
+    page, text = new_page(browser), (site / "genindex.html").read_text("utf-8")
+    injected, runs = text.replace("</article>", f"{markup}</article>"), []
+    for content in (injected, POLICY.sub("", injected)):
+        (tmp_path / "page.html").write_text(content, "utf-8")
+        page.goto((tmp_path / "page.html").as_uri(), wait_until="load")
+        runs.append(page.evaluate("window.ran"))
+    page.close()
+    assert runs[0] is None
+    assert runs[1] is not None, "without the policy it would"
+
+
+def test_the_policy_knows_what_a_page_s_text_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "book" / "_ext"))
+    policy = importlib.import_module("policy").policy
+    page = '<head><script>a()</script></head><button id=b onclick="c(&quot;d&quot;)"></button><article>{}</article>'
+    assert policy(page.format("")).count("'sha256-") == 2
+    for text in (*INJECTED, f"</article>{INJECTED[0]}"):
+        assert policy(page.format(text)) == policy(page.format(""))
+
+
+@BOTH
+def test_a_page_asks_nobody(start: Visit) -> None:
+    start.go("genindex.html")
+    ways = {
+        "connect-src": "fetch('searchindex.js').then(() => 'came', () => 'refused')",
+        "img-src": "new Promise((tell) => Object.assign(new Image(), "
+        "{ src: 'http://127.0.0.1:9/', onload: () => tell('came'), onerror: () => tell('refused') }))",
+        "worker-src": "new Promise((tell) => new Worker('data:text/javascript,').onerror = () => tell('refused'))",
+    }
+    for rule, ask in ways.items():
+        with start.page.expect_console_message(lambda said, rule=rule: f"refused by {rule}" in said.text):
+            assert start.page.evaluate(ask) == "refused"
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ class Npm:
     def __init__(self) -> None:
         self.commands: list[list[str]] = []
         self.says = self.compiler_says = ""
+        self.manager = "g=new(h());g.compile(a),g.compile(p);const k=new(w()),E=k.compile(y),$=k.compile(v);"
         self.leaves_out: set[str] = set()
 
     def __call__(self, command: list[str], cwd: Path | None = None, **_: Any) -> subprocess.CompletedProcess[str]:
@@ -47,7 +48,7 @@ class Npm:
             for name in EXPECTED - self.leaves_out:
                 file = cwd / "node_modules" / name
                 file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_text(f"// {name}")
+                file.write_text(f"// {name}" if name != vendor.MANAGER else self.manager)
         return subprocess.CompletedProcess(command, 0, "", "")
 
 
@@ -78,6 +79,20 @@ def test_everything_is_brought_and_nothing_else_is_left(root: Path, npm: Npm) ->
     assert (root / vendor.VENDOR / "requirejs/require.js").read_text() == "// requirejs/require.js"
     assert b"anywidget" in (root / vendor.VENDOR / "anywidget.js").read_bytes()
     assert list((root / "_build").iterdir()) == []
+
+
+def test_the_widgets_manager_needs_no_eval(root: Path, npm: Npm) -> None:
+    """It checks the widgets' state by code that it compiles; here all states are right."""
+    vendor.fetch(root)
+    right = "{compile:()=>()=>!0}"
+    told = f"g={right};g.compile(a),g.compile(p);const k={right},E=k.compile(y),$=k.compile(v);"
+    assert (root / vendor.VENDOR / vendor.MANAGER).read_text() == told
+
+
+def test_another_manager_is_refused(root: Path, npm: Npm) -> None:
+    npm.manager = "const k=new(w()),E=k.compile(y);"
+    with pytest.raises(vendor.VendorError, match="it checks state 1 times"):
+        vendor.fetch(root)
 
 
 def test_npm_follows_no_setting_of_the_users_out_of_the_project(root: Path, npm: Npm) -> None:
