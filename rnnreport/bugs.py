@@ -97,6 +97,8 @@ def patched(source: str, changes: Sequence[Change]) -> str:
 
 def copy_with(patch: Patch, folder: Path) -> None:
     """Copy this library into the folder and make the mistake there. Raises BugsError as :func:`patched`."""
-    shutil.copytree(PROJECT / "rnnreport", folder / "rnnreport", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        PROJECT / "rnnreport", folder / "rnnreport", ignore=shutil.ignore_patterns("__pycache__", "widgets")
+    )
     place = folder / "rnnreport" / patch.file
     storage.write(place, patched(place.read_text("utf-8"), patch.changes))

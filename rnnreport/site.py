@@ -117,6 +117,9 @@ def as_run(path: Path) -> Any:
     import nbformat
 
     notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:  # what is said in passing, such as that kernels are compiled, is no part of a page
+        if "outputs" in cell:
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
     tagged = {tag: cell for cell in notebook.cells for tag in cell.metadata.get("tags", [])}
     if "injected-parameters" in tagged:
         injected = ast.parse(tagged["injected-parameters"].source).body

@@ -24,21 +24,40 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from rnnreport import cells, figures
+from rnnreport.bugs import bugs
 from rnnreport.experiments import horizon, recorded
 from rnnreport.experiments.gate import Gate
 from rnnreport.experiments.kept import Plane
+from rnnreport.experiments.museum import SYMPTOMS
 from rnnreport.experiments.text_recipes import learning_steps
-from rnnreport.figures import cell_path, diagrams, gate, gradients, memory, rnn_versus_lstm, speed, temporal_gate
+from rnnreport.figures import (
+    cell_path,
+    diagrams,
+    gate,
+    gradients,
+    memory,
+    museum,
+    rnn_versus_lstm,
+    speed,
+    temporal_gate,
+)
 from rnnreport.figures import text as text_figures
 from rnnreport.intervals import interval
 from rnnreport.shown import visible
 
 pytestmark = pytest.mark.filterwarnings("error")
 STEPS = (0, 50, 100)
+CURVES = (("right", 1.0), ("wrong", 2.0))
 ROOT = Path(__file__).resolve().parent.parent
 PICTURE = ROOT / ".github" / "steps_to_solve.svg"
 # What XML forbids or a page could take for something else, and what fonts may lack.
 CHARACTERS = "".join(map(chr, range(0xA1))) + "\u2028\u202e\ud800\ufeff\uffff日本ש👨‍👩‍👧e\u0301𝒳"
+
+
+def mistakes():
+    """A right and a wrong curve for each exhibit of the museum."""
+    rows = [(bug, version, 0, x, x * slope) for bug in bugs() for version, slope in CURVES for x in (1, 2)]
+    return pd.DataFrame(rows, columns=["bug", "version", "seed", "x", "y"])
 
 
 def runs(models=("rnn",), lengths=(5,), rates=(1e-3,), seeds=(0, 1, 2), steps=STEPS, **columns):
@@ -362,6 +381,7 @@ DRAWINGS = {
     "by length, more than colours": lambda: rnn_versus_lstm.by_length(runs(lengths=range(2, 14))),
     "optimizers": lambda: rnn_versus_lstm.optimizer_curves(optimizers()),
     "optimizers, one seed": lambda: rnn_versus_lstm.optimizer_curves(optimizers(seeds=(0,))),
+    "museum": lambda: museum.gallery(mistakes(), bugs(), SYMPTOMS),
     "quadratic": lambda: rnn_versus_lstm.quadratic(paths()),
     "gates": lambda: rnn_versus_lstm.gates(gate_values()),
     "palindrome": lambda: diagrams.palindrome([4, 9, 3, 9, 4]),

@@ -46,6 +46,7 @@ MOVING = (
     "07_bug_museum",
 )
 WITH_WIDGETS = [f"book/{name}" for name in ("index", *MOVING)]
+WHERE_NETWORKS_LEARN = [name for name in WITH_WIDGETS if not name.endswith(("01_gradients", "bug_museum"))]
 VISITS = [*product(["file"], PAGES), *product(["http"], [TOC["root"], "book/03_temporal_gate", "search"])]
 
 # Makes a complaint of whatever a page's policy refuses. (Chromium says so itself, but not of all that it refuses.)
@@ -878,7 +879,7 @@ def test_every_page_begins_with_its_policy(site: Path) -> None:
         assert rules["default-src"] == rules["connect-src"] == rules["base-uri"] == "'none'"
         assert not {"'unsafe-inline'", "'unsafe-eval'", "data:", "*"} & set(rules["script-src"].split())
         assert ("blob:" in rules["script-src"]) == (name in WITH_WIDGETS)
-        learns = [name in WITH_WIDGETS and name != "book/01_gradients"]
+        learns = [name in WHERE_NETWORKS_LEARN]
         assert ["worker-src" in rules, "'wasm-unsafe-eval'" in rules["script-src"]] == 2 * learns
 
 
@@ -893,7 +894,7 @@ LEARNS = re.compile("[Ss]tep [1-9]|solved")  # says a network that learns
 
 
 @BOTH
-@pytest.mark.parametrize("name", WITH_WIDGETS[2:])
+@pytest.mark.parametrize("name", [name for name in WHERE_NETWORKS_LEARN if name != "book/index"])
 def test_networks_learn_under_it(start: Visit, name: str) -> None:
     start.go(f"{name}.html")
     train = start.page.get_by_role("button", name=re.compile("^Train( on| anew)?$"))  # its name while and after
@@ -964,7 +965,7 @@ def test_firefox_refuses_nothing_that_a_page_does(fox: Fox, site: Path) -> None:
         fox("Marionette:SetContext", value="content")
         fox("WebDriver:Navigate", url=f"{site.as_uri()}/{name}.html")
         eventually(lambda: said(f"return ({DRAWN})()"))
-        if name in WITH_WIDGETS[2:]:
+        if name in WHERE_NETWORKS_LEARN:
             said(f"({UNFOLD})(); {TRAIN}.click()")
             eventually(lambda: LEARNS.search(said(f"return {TRAIN}.closest('.cell_output').textContent")))
     assert refused() == []

@@ -47,6 +47,9 @@ def test_two_builds_have_the_same_bytes(tmp_path: Path, request: pytest.FixtureR
     assert built.returncode == 0, built.stdout + built.stderr
     first, second = (files(folder) for folder in (request.getfixturevalue("site"), clone / "_build" / "html"))
     assert first.keys() == second.keys()
+    # Pages say what file collects the verdicts: the default one in the clone.
+    here = str(request.getfixturevalue("site").parent).encode()
+    first = {name: content.replace(here, b"_build") for name, content in first.items()}
     # The stamp has a hash of every other file, and one of the executed chapters, which record how long they ran.
     other = [name for name in first if first[name] != second[name] and name != site.STAMP]
     assert [told(name, first[name], second[name]) for name in other] == []

@@ -13,6 +13,7 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
+NAME = re.compile("[0-9a-f]{32}")
 VIEW = re.compile('"model_id": "([0-9a-f]{32})"')
 PART = re.compile("IPY_MODEL_([0-9a-f]{32})")
 
@@ -36,7 +37,8 @@ def number(app: Sphinx, page: str, template: str, context: dict[str, Any], doctr
                 names += [part for part in dict.fromkeys(PART.findall(json.dumps(state[name]))) if part not in names]
             names += [name for name in state if name not in names]
             attributes["body"] = json.dumps({**data, "state": {name: state[name] for name in names}})
-            for place, name in enumerate(names, 1):
+            drawn = [name for name in names if NAME.fullmatch(name)]  # by the kernel; another's could stand anywhere
+            for place, name in enumerate(drawn, 1):
                 for holder in (attributes, context):
                     holder["body"] = holder["body"].replace(name, f"{place:032x}")
 

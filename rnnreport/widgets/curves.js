@@ -2,7 +2,7 @@
 
 import { line, svgNode, text } from "./page.js";
 
-const SIDE = { left: 34, right: 14, top: 26, bottom: 38 };
+const SIDE = { left: 42, right: 14, top: 26, bottom: 38 };
 
 /** Round numbers for an axis from 0 to `most`, at most five. */
 export function ticks(most) {
