@@ -98,7 +98,9 @@ def patched(source: str, changes: Sequence[Change]) -> str:
 def copy_with(patch: Patch, folder: Path) -> None:
     """Copy this library into the folder and make the mistake there. Raises BugsError as :func:`patched`."""
     shutil.copytree(
-        PROJECT / "rnnreport", folder / "rnnreport", ignore=shutil.ignore_patterns("__pycache__", "widgets")
+        PROJECT / "rnnreport",
+        folder / "rnnreport",
+        ignore=shutil.ignore_patterns("__pycache__", "widgets", "*.cpp", "*.h"),
     )
     place = folder / "rnnreport" / patch.file
     storage.write(place, patched(place.read_text("utf-8"), patch.changes))
