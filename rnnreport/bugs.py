@@ -100,7 +100,7 @@ def copy_with(patch: Patch, folder: Path) -> None:
     shutil.copytree(
         PROJECT / "rnnreport",
         folder / "rnnreport",
-        ignore=shutil.ignore_patterns("__pycache__", "widgets", "*.cpp", "*.h"),
+        ignore=shutil.ignore_patterns("__pycache__", "widgets", "native"),
     )
     place = folder / "rnnreport" / patch.file
     storage.write(place, patched(place.read_text("utf-8"), patch.changes))
