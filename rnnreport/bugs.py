@@ -10,10 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from rnnreport import checksums, storage
+from rnnreport import catalogue, storage
 from rnnreport.errors import ReaderError
 from rnnreport.provenance import PROJECT
 
@@ -71,18 +70,7 @@ class Bug(Patch):
 @cache
 def bugs(file: Path = BUGS) -> dict[str, Bug]:
     """The mistakes by their id. Raises BugsError for a file that does not state them as :class:`Bug` wants them."""
-    try:
-        rows = yaml.safe_load(checksums.verify(file).read_text(encoding="utf-8"))
-        found = [Bug.model_validate(row) for row in rows]
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise BugsError(f"{file.name} has a mistake with a bad {place!r}: {first['msg'].lower()}") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, checksums.DamagedError) as error:
-        raise BugsError(f"{file.name} cannot be read as a list of mistakes: {str(error).splitlines()[0]}") from error
-    if len({bug.id for bug in found}) < len(found):
-        raise BugsError(f"{file.name} has two mistakes of the same id")
-    return {bug.id: bug for bug in found}
+    return catalogue.read(file, Bug, "mistake", BugsError)
 
 
 def patched(source: str, changes: Sequence[Change]) -> str:

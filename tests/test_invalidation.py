@@ -91,6 +91,7 @@ TABLE = [
     ("claims/evidence.py", "02 03 04", ""),
     ("claims/verdicts.py", "01 01c 02 03 04 05", ""),
     ("claims/stated.py", "01 01c 02 03 04 05 index", ""),
+    ("catalogue.py", "01 01c 02 03 04 05 07 index", ""),
     ("claims/uncertainty.py", "01 01c 02 03 04 05", ""),
     ("claims/collected.py", ALL, ""),
     ("figures/__init__.py", DRAWING, ""),

@@ -145,7 +145,7 @@ BAD = [
     (GOOD.replace("mean", "equivalence"), "claims.yml, claim one: takes within, two numbers, the smaller first"),
     (GOOD.replace("mean", "run").replace("above: 0.5", "within: [2, 1]"),
      "claims.yml, claim one: takes within, two numbers, the smaller first"),
-    (GOOD.replace("above: 0.5", "within: [1]"), "claims.yml, claim one: 'within': field required"),
+    (GOOD.replace("above: 0.5", "within: [1]"), "claims.yml, claim one: 'within.1': field required"),
     (GOOD.replace("above: 0.5", "within: [1, 2]"), "claims.yml, claim one: takes above or below"),
     (GOOD.replace("above: 0.5", "above: half"), "claims.yml, claim one: 'above': input should be a valid number"),
     (GOOD + "  seeds: 0\n", "claims.yml, claim one: 'seeds': input should be greater than or equal to 1"),

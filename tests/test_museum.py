@@ -122,11 +122,11 @@ def test_a_passage_that_is_not_there_once_is_refused(source: str, count: int) ->
     [
         ("{", "bugs.yml cannot be read as a list of mistakes: while parsing a flow node"),
         ("5", "bugs.yml cannot be read as a list of mistakes: 'int' object is not iterable"),
-        ({"name": ""}, "bugs.yml has a mistake with a bad 'name': string should have at least 1 character"),
-        ({"seen": "on the moon"}, "bugs.yml has a mistake with a bad 'seen': input should be 'in public solutions"),
-        ({"changes": []}, "bugs.yml has a mistake with a bad 'changes': tuple should have at least 1 item"),
-        ({"colour": "red"}, "bugs.yml has a mistake with a bad 'colour': extra inputs are not permitted"),
-        ({"id": "best-batch"}, "bugs.yml has two mistakes of the same id"),
+        ({"name": ""}, "bugs.yml, mistake uninitialised-state: 'name': string should have at least 1 character"),
+        ({"seen": "on the moon"}, "bugs.yml, mistake uninitialised-state: 'seen': input should be 'in public"),
+        ({"changes": []}, "bugs.yml, mistake uninitialised-state: 'changes': tuple should have at least 1 item"),
+        ({"colour": "red"}, "bugs.yml, mistake uninitialised-state: 'colour': extra inputs are not permitted"),
+        ({"id": "best-batch"}, "bugs.yml states the mistake 'best-batch' twice"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_one_clear_sentence(tmp_path: Path, change: Any, says: str) -> None:

@@ -8,10 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from rnnreport import checksums
+from rnnreport import catalogue
 from rnnreport.errors import ReaderError
 from rnnreport.provenance import PROJECT
 
@@ -100,28 +99,9 @@ class Claim(BaseModel):
 @cache
 def claims(file: Path = CLAIMS) -> dict[str, Claim]:
     """The claims by their id. Raises ClaimsError for a file that does not state them as :class:`Claim` wants it."""
-    try:
-        rows = yaml.safe_load(checksums.verify(file).read_text(encoding="utf-8"))
-        stated = [_claim(row, place, file) for place, row in enumerate(rows, start=1)]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, checksums.DamagedError) as error:
-        raise ClaimsError(f"{file.name} cannot be read as a list of claims: {str(error).splitlines()[0]}") from error
-    ids = [claim.id for claim in stated]
-    if twice := {name for name in ids if ids.count(name) > 1}:
-        raise ClaimsError(f"{file.name} states the claim {min(twice)!r} twice")
-    return dict(zip(ids, stated))
+    return catalogue.read(file, Claim, "claim", ClaimsError)
 
 
 def digests() -> dict[str, str]:
     """Every claim's digest, which a record keeps."""
     return {name: claim.digest for name, claim in claims().items()}
-
-
-def _claim(row: object, place: int, file: Path) -> Claim:
-    try:
-        return Claim.model_validate(row)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = f" {first['loc'][0]!r}:" if first["loc"] else ""
-        which = row.get("id", f"number {place}") if isinstance(row, dict) else f"number {place}"
-        said = first["msg"].removeprefix("Value error, ")
-        raise ClaimsError(f"{file.name}, claim {which}:{field} {said[0].lower()}{said[1:]}") from error
