@@ -163,7 +163,7 @@ def _install() -> None:
         _say(before)  # pip has rolled back the part it could not finish
         print(said, file=sys.stderr)
         if "DO NOT MATCH THE HASHES" in said:
-            _stop("Refused, see above: a package that came does not have a hash that requirements*.lock gives for it")
+            _stop("Refused: a file that came, see above, does not have a hash that its requirements*.lock gives")
         _stop("pip could not install the packages, see above; the same command goes on from here")
     where = "import importlib.metadata as m; m.version('rnnreport')"
     if subprocess.run([python, "-I", "-c", where], capture_output=True).returncode:

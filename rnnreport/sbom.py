@@ -13,10 +13,9 @@ from typing import Any
 from urllib.parse import quote
 
 from rnnreport import __version__, vendor
-from rnnreport.provenance import PROJECT
 
 NAME = "sbom.cdx.json"
-LOCKS = (*sorted(PROJECT.glob("requirements*.lock")), PROJECT / "package-lock.json")
+LOCKS = (*sorted(vendor.PROJECT.glob("requirements*.lock")), vendor.PROJECT / "package-lock.json")
 PIN = re.compile(r"^([\w.-]+)==([^\s\\]+)((?:.*\\\n)*.*)", re.M)
 
 

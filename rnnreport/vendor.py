@@ -179,7 +179,7 @@ def _run(command: list[str], what: str, cwd: Path | None = None) -> None:
         return
     if "EINTEGRITY" in said or "DO NOT MATCH THE HASHES" in said:
         lock = "package-lock.json" if "EINTEGRITY" in said else NODE.name
-        raise VendorError(f"Refused {what}: a file that came does not have the hash {lock} gives.")
+        raise VendorError(f"Refused {what}: a file that came does not have the hash that {lock} gives.")
     again = "It is needed once; connect to the network and run the same command again."
     raise VendorError(f"Could not fetch {what}: {_reason(said)}. {again}")
 

@@ -110,7 +110,7 @@ def test_a_file_with_another_hash_is_refused(
     assert stop.value.code == 2
     *pip, sentence = capsys.readouterr().err.splitlines()
     assert "DO NOT MATCH" in pip[0]
-    assert sentence.startswith("Refused, see above: a package that came does not have a hash that requirements*.lock")
+    assert sentence == "Refused: a file that came, see above, does not have a hash that its requirements*.lock gives"
     assert not environment._is_ready()
     checkout.clear()
     environment.enter([])
