@@ -17,6 +17,7 @@ from rnnreport import __version__, vendor
 NAME = "sbom.cdx.json"
 LOCKS = (*sorted(vendor.PROJECT.glob("requirements*.lock")), vendor.PROJECT / "package-lock.json")
 PIN = re.compile(r"^([\w.-]+)==([^\s\\]+)((?:.*\\\n)*.*)", re.M)
+FILE = re.compile(r"^(?!.*\.dist-info/).*,sha256=([\w-]+),", re.M)  # in RECORD; packages share licences, so not these
 
 
 def written(html: Path) -> str:
@@ -51,8 +52,7 @@ def _python(html: Path) -> Iterator[dict[str, Any]]:
             except metadata.PackageNotFoundError:  # as a marker of the lock says, for example
                 continue
             if package.version == version:
-                files = [file for file in package.files or [] if ".dist-info" not in str(file)]  # many share licences
-                in_site = any(file.hash and file.hash.value in digests for file in files)
+                in_site = not digests.isdisjoint(FILE.findall(package.read_text("RECORD") or ""))
                 about = _component("pypi", name, version, in_site, [("SHA-256", sha256) for sha256 in hashes])
                 yield about | _licence(package.metadata)
 
