@@ -159,8 +159,8 @@ def _install() -> None:
             )
         before = ""
     _say(f"{UNFINISHED}\n{PROJECT}\n")
-    if said := _packages(python):
-        _say(before)  # pip has rolled back the part it could not finish
+    if said := _packages(python) or _pip(python):
+        _say("")  # pip has rolled back the part it could not finish, but others may be new
         print(said, file=sys.stderr)
         if "DO NOT MATCH THE HASHES" in said:
             _stop("Refused: a file that came, see above, does not have a hash that its requirements*.lock gives")
@@ -175,24 +175,17 @@ def _install() -> None:
 
 
 def _packages(python: str) -> str:
-    """Have pip install what is locked, and the project. Returns what pip says if that fails, else nothing.
+    """Have pip install what is locked. Returns what pip says if that fails, else nothing.
 
-    torch without CUDA is asked for by itself and first. Had pip the choice, it would prefer the package index's torch,
-    which comes with its hash, to that of a folder (PIP_FIND_LINKS), where files have none until they are read.
+    torch without CUDA is asked for first. Had pip the choice, it would prefer the package index's torch, which comes
+    with its hash, to that of a folder (PIP_FIND_LINKS), where files have none until they are read.
     """
-    locks = [LOCK, TORCH]
     if sys.platform == "linux":  # elsewhere the package index has torch without CUDA
-        said = _pip(python, TORCH_CPU)
-        if not said:
-            locks = [LOCK]
-        elif "No matching distribution found" not in said:
+        said = _pip(python, TORCH_CPU, LOCK)
+        if "No matching distribution found for torch==" not in said:
             return said
-        else:
-            print(
-                "No package source has torch without CUDA (see README.md); with CUDA it takes several GB more",
-                flush=True,
-            )
-    return _pip(python, *locks) or _pip(python)
+        print("No package source has torch without CUDA, see README.md; with CUDA it takes several GB more", flush=True)
+    return _pip(python, TORCH, LOCK)
 
 
 def _pip(python: str, *locks: Path) -> str:
