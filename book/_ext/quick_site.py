@@ -20,7 +20,7 @@ from sphinx.errors import ExtensionError
 
 from rnnreport import vendor
 
-SOURCES = ("requirements.lock", "rnnreport/**/*", "data/**/*")
+SOURCES = ("requirements*.lock", "rnnreport/**/*", "data/**/*")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
