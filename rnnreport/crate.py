@@ -50,7 +50,7 @@ def _entities(html: Path, chapters: Sequence[Path]) -> Iterator[Entity]:
         "conformsTo": _ids("https://w3id.org/ro/crate/1.1", "https://w3id.org/workflowhub/workflow-ro-crate/1.0"),
     }
     yield {
-        **_entity("./", "Dataset", name=cited["title"], description=PROFILE_WORDS),
+        **_entity("./", "Dataset", name=cited["title"], description="A Jupyter Book, and what its pages came from"),
         "conformsTo": _ids(*PROFILES),
         "datePublished": str(cited["date-released"]),
         "license": _ids(licence := f"https://spdx.org/licenses/{cited['license']}"),
@@ -68,6 +68,7 @@ def _entities(html: Path, chapters: Sequence[Path]) -> Iterator[Entity]:
     yield {
         **_entity(WORKFLOW, "File", "SoftwareSourceCode", "ComputationalWorkflow", name="The build of the book"),
         "version": __version__,
+        "encodingFormat": "text/x-python",
         "programmingLanguage": _ids("#Python"),
         "softwareRequirements": _ids(*libraries),
         "hasPart": _ids(*notebooks),
@@ -83,13 +84,10 @@ def _entities(html: Path, chapters: Sequence[Path]) -> Iterator[Entity]:
     yield {
         **_entity("#build", "CreateAction", name="The build", description="rnnreport book"),
         "instrument": _ids(WORKFLOW),
-        "object": _ids(*dict.fromkeys(read["@id"] for action in made for read in action["object"])),
+        "object": list({read["@id"]: read for action in made for read in action["object"]}.values()),
         "result": _ids(*files),
     }
     yield from actions
-
-
-PROFILE_WORDS = "A Jupyter Book, and what each of its pages was made from."
 
 
 def _chapter(chapter: str, run: Entity) -> Iterator[Entity]:

@@ -54,12 +54,11 @@ def record_of(cell: Mapping[str, Any], run: Mapping[str, Any], chapter: str) -> 
         "page": f"book/{chapter}.html",
         "notebook": f"book/{chapter}.ipynb",
         "cell": cell["id"],
-        "code of the cell": "".join(cell["source"]),
-        "command": run["command"],
-        **{name: run[name] for name in ("parameters", "data", "code", "commit", "libraries", "machine")},
+        "source": "".join(cell["source"]),
         "seconds": {"cell": timed.get("duration"), "chapter": run["seconds"]},
         "started": timed.get("start_time"),
         "origins": [{**origin, "recorded": recorded(origin["origin"], run["data"], chapter)} for origin in origins],
+        **{name: run[name] for name in ("command", "parameters", "code", "commit", "libraries", "machine", "data")},
     }
 
 
@@ -136,7 +135,7 @@ def add(node: nodes.container, record: Mapping[str, Any], links: Mapping[str, st
     if not folds and "in-short" not in node.astext():
         link = nodes.raw("", f'<a class="made" href="{links["record"]}">How this was made</a>', format="html")
         paragraphs = list(node.findall(nodes.paragraph))
-        place = next((at for at, child in enumerate(node.children) if child.astext() == CODE), len(node))
+        place = next((at for at, child in enumerate(node.children) if child.astext().startswith(CODE)), len(node))
         if paragraphs:
             paragraphs[-1] += [nodes.Text(" "), link]
         else:
@@ -158,7 +157,7 @@ def trace(record: Mapping[str, Any], links: Mapping[str, str]) -> str:
     return (
         f'<p class="trace">See {"; ".join(linked)}. '
         + (f"Recorded in {escape(', '.join(files))}. " if files else "")
-        + f"To make it again: {' and '.join(f'<code>{escape(command)}</code>' for command in again)}</p>"
+        + f"To make it again: {', then '.join(f'<code>{escape(command)}</code>' for command in again)}</p>"
     )
 
 
