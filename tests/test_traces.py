@@ -51,8 +51,11 @@ def test_every_figure_table_and_verdict_leads_to_its_cell_settings_and_record(pa
 
 def test_every_other_output_leads_to_its_record(page: tuple[Path, BeautifulSoup]) -> None:
     """Answers lead to the figures that show them, and what a figure's cell shows has the figure's."""
-    for output in page[1].select("div.cell:has(> div.cell_output), div.cell:has(> details div.cell_output)"):
-        assert output.select_one("a.made, p.trace a, ul.in-short a"), output.get_text()[:200]
+    for output in page[1].select("div.cell_output"):
+        cell = output.find_parent("div", class_="cell")
+        assert cell is not None
+        assert all(answer.select_one("a[href*='#']") for answer in output.select("ul.in-short li"))
+        assert cell.select_one("a.made, p.trace a, ul.in-short a"), output.get_text()[:200]
 
 
 def test_a_record_has_all_and_names_what_was_read(site: Path) -> None:
