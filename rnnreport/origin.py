@@ -54,7 +54,8 @@ def origins_of(*sources: Any) -> list[dict[str, Any]]:
     for rows in sources:
         text = rows if isinstance(rows, str) else of_rows(rows) if hasattr(rows, "attrs") else ""
         if text:
-            found[text] = {"origin": text, "runs": [] if isinstance(rows, str) else records_of(rows)}
+            runs = found.setdefault(text, {"origin": text, "runs": []})["runs"]
+            runs += [run for run in ([] if isinstance(rows, str) else records_of(rows)) if run not in runs]
     return list(found.values())
 
 
