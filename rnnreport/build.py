@@ -1,8 +1,8 @@
 """From the chapters' notebooks to the book: check parameters, run papermill, skip what need not run again.
 
-Only this module, :mod:`rnnreport.site` and :mod:`rnnreport.crate` know about notebooks. Every file is put in place whole, so an interrupted
-build leaves nothing half done; the next build does only what is missing or has changed. A chapter is identified by its
-fingerprint, a hash of everything it is made from, and by a hash of its output.
+Only this module, :mod:`rnnreport.site` and :mod:`rnnreport.crate` know about notebooks. Every file is put in place
+whole, so an interrupted build leaves nothing half done; the next build does only what is missing or has changed. A
+chapter is identified by its fingerprint, a hash of everything it is made from, and by a hash of its output.
 """
 
 from __future__ import annotations
