@@ -38,7 +38,7 @@ def test_every_figure_table_and_verdict_leads_to_its_cell_settings_and_record(pa
     for shown in html.select("figure.report-figure, div.verdict"):
         fold = shown.select_one("details.made")
         assert fold is not None, shown.get("id")
-        assert "To make it again: rnnreport" in fold.get_text(), shown.get("id")
+        assert re.search(rf"To make it again: .*rnnreport run {path.stem}", fold.get_text()), shown.get("id")
         links = {link.get_text().partition(",")[0]: link for link in fold.select("p.trace a")}
         assert {"its settings", "its record"} <= links.keys(), shown.get("id")
         assert "its code" in links or shown.name == "div", "a verdict's cell alone may be out of its page"

@@ -27,7 +27,13 @@ CODE = '<details class="code"><summary>Code</summary>'  # as reading_order.py fo
 FOLD = re.compile(r'(<details class="made">.*?)</details>', re.DOTALL)
 SEEDS = re.compile(r"\bseeds? (\d+(?:, \d+)*)")
 SHORT = 12  # digits of a hash that a page shows
-TRAININGS = {"data/text-500k": "rnnreport train text", "data/text-short": "rnnreport train text-short"}
+AT_CODE = re.compile(" at code ([0-9a-f]{12})")
+COMMANDS = {  # that made what `rnnreport record` does not
+    "data/text-500k": "rnnreport train text",
+    "data/text-short": "rnnreport train text-short",
+    "data/benchmarks.json": "make bench",
+    "data/backends.parquet": "rnnreport bench --learning",
+}
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -64,20 +70,21 @@ def record_of(cell: Mapping[str, Any], run: Mapping[str, Any], chapter: str) -> 
 
 def recorded(origin: str, data: Mapping[str, str], chapter: str) -> list[dict[str, str]]:
     """The files of recorded runs that this line on an origin speaks of, each with the command that makes it again."""
-    found = []
+    found, seen = [], set()
     for name, digest in data.items() if "recorded" in origin else ():
         for experiment, words in lines(name).items():
-            if words in origin:
+            if words in origin or (
+                not experiment and "live and recorded" in origin and AT_CODE.findall(words)[0] in origin
+            ):
                 seeds = sorted({int(seed) for seeds in SEEDS.findall(words) for seed in seeds.split(", ")})
-                only = f"rnnreport record {chapter} --only {shlex.quote(experiment)} -p seeds '{seeds}'"
-                found.append({"file": name, "SHA-256": digest, "command": TRAININGS.get(name, only)})
-    kept = [{"file": name, "SHA-256": data[name], "command": ""} for name in data if lines(name) or is_bench(name)]
-    return found or (kept if "recorded" in origin else [])
-
-
-def is_bench(name: str) -> bool:
-    """Whether `rnnreport bench` recorded that file; the command is in the origin."""
-    return Path(name).name in ("benchmarks.json", "backends.parquet")
+                only = f"rnnreport record {chapter} --only {shlex.quote(experiment)}"
+                only += f" -p seeds '{seeds}'" * bool(seeds)
+                command = "" if words in seen else COMMANDS.get(name, only)  # else it is read off the same runs
+                found.append({"file": name, "SHA-256": digest, "command": command})
+                seen.add(words)
+        if (command := COMMANDS.get(name)) and command in origin:
+            found.append({"file": name, "SHA-256": digest, "command": command})
+    return found
 
 
 @cache
@@ -152,8 +159,7 @@ def trace(record: Mapping[str, Any], links: Mapping[str, str]) -> str:
     linked = [f'<a href="{escape(links[name])}">{words[name]}</a>' for name in words if links[name]]
     kept = [found for origin in record["origins"] for found in origin["recorded"]]
     files = dict.fromkeys(f"{found['file']} (SHA-256 {found['SHA-256'][:SHORT]})" for found in kept)
-    commands = [command for command in dict.fromkeys(found["command"] for found in kept) if command]
-    again = [*commands, record["command"]] if not kept or commands else [record["command"]]
+    again = [*filter(None, dict.fromkeys(found["command"] for found in kept)), record["command"]]
     return (
         f'<p class="trace">See {"; ".join(linked)}. '
         + (f"Recorded in {escape(', '.join(files))}. " if files else "")
