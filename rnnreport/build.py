@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from filelock import FileLock
 from tqdm import tqdm
 
-from rnnreport import corpora, locks, site, storage, sweep, vendor
+from rnnreport import checksums, corpora, locks, site, storage, sweep, vendor
 from rnnreport.backends import Backend, in_use
 from rnnreport.claims import stated
 from rnnreport.claims.collected import METADATA, Collected, CollectedVerdict, collected, not_run
@@ -309,12 +309,13 @@ def _record(chapter: str, values: Mapping[str, Any], fingerprint: str) -> dict[s
 
 
 def _data(chapter: str, values: Mapping[str, Any]) -> dict[str, str]:
-    """The SHA-256 of each text and file that the chapter reads, and of the lock file."""
+    """The SHA-256 of each text and file that the chapter reads, and of the lock file; a folder has its manifest's."""
     text = {(book := corpora.load(values["corpus"])).source: book.sha256} if "corpus" in values else {}
     named = [values[name] for name in CHAPTERS[chapter].names_of_paths() if name != "corpus" and values.get(name)]
     files = {name: located(name, BOOK) for name in named}
     files |= {str(_relative(path)): path for path in (*_read_by_code(chapter), PROJECT / "requirements.lock")}
-    return text | {name: digest for name, path in files.items() if (digest := content_hash(path))}
+    read = {name: path / checksums.MANIFEST if os.path.isdir(path) else path for name, path in files.items()}
+    return text | {name: digest for name, path in read.items() if (digest := content_hash(path))}
 
 
 def _execute(source: Path, output: Path, record: Mapping[str, Any], stderr: TextIO | None = None) -> None:

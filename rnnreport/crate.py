@@ -7,7 +7,6 @@ build is one action, and each chapter another. Seconds, dates and commits are no
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from urllib.parse import quote
 
 import yaml
 
-from rnnreport import __version__
+from rnnreport import __version__, storage
 from rnnreport.provenance import PROJECT
 
 METADATA = "ro-crate-metadata.json"
@@ -31,10 +30,10 @@ Entity = dict[str, Any]
 
 def write(html: Path, chapters: Sequence[Path]) -> None:
     """Make a crate of the site in this folder, which was made from these executed chapters."""
-    shutil.copy(DRIVER, html / WORKFLOW)
+    storage.write(html / WORKFLOW, DRIVER.read_text(encoding="utf-8"))
     graph = {entity["@id"]: entity for entity in _entities(html, chapters)}  # what several chapters read comes once
     crate = {"@context": "https://w3id.org/ro/crate/1.1/context", "@graph": list(graph.values())}
-    (html / METADATA).write_text(json.dumps(crate, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    storage.write(html / METADATA, json.dumps(crate, indent=1, ensure_ascii=False) + "\n")
 
 
 def _entities(html: Path, chapters: Sequence[Path]) -> Iterator[Entity]:

@@ -174,7 +174,7 @@ def made_from(run: Mapping[str, Any], chapter: str) -> str:
     rows = (
         f"Command: <code>{escape(run['command'])}</code>",
         f"Code: {chapter}.ipynb, with the library at code {run['code']}; {escape(libraries)}; {escape(run['machine'])}",
-        f"Data, with the first digits of their SHA-256: {escape(read_)}",
+        f"Data, with the first digits of their SHA-256, or that of a folder's SHA256SUMS: {escape(read_)}",
     )
     items = "".join(f"<li>{row}</li>" for row in rows)
     return f'<div class="made-from" id="made-from"><p>This page was made from:</p><ul>{items}</ul></div>'
