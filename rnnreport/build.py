@@ -310,7 +310,8 @@ def _record(chapter: str, values: Mapping[str, Any], fingerprint: str) -> dict[s
 
 def _data(chapter: str, values: Mapping[str, Any]) -> dict[str, str]:
     """The SHA-256 of each text and file that the chapter reads, and of the lock file; a folder has its manifest's."""
-    text = {(book := corpora.load(values["corpus"])).source: book.sha256} if "corpus" in values else {}
+    book = corpora.load(values["corpus"]) if "corpus" in values else None
+    text = {f"{book.source}, as it is read": book.sha256} if book else {}
     named = [values[name] for name in CHAPTERS[chapter].names_of_paths() if name != "corpus" and values.get(name)]
     files = {name: located(name, BOOK) for name in named}
     files |= {str(_relative(path)): path for path in (*_read_by_code(chapter), PROJECT / "requirements.lock")}
