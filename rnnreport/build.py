@@ -1,8 +1,8 @@
 """From the chapters' notebooks to the book: check parameters, run papermill, skip what need not run again.
 
-Only this module and :mod:`rnnreport.site` know about notebooks. Every file is put in place whole, so an interrupted
-build leaves nothing half done; the next build does only what is missing or has changed. A chapter is identified by its
-fingerprint, a hash of everything it is made from, and by a hash of its output.
+Only this module, :mod:`rnnreport.site` and :mod:`rnnreport.crate` know about notebooks. Every file is put in place
+whole, so an interrupted build leaves nothing half done; the next build does only what is missing or has changed. A
+chapter is identified by its fingerprint, a hash of everything it is made from, and by a hash of its output.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import re
+import shlex
 import sys
 import tempfile
 import time
@@ -27,12 +28,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 from filelock import FileLock
 from tqdm import tqdm
 
-from rnnreport import corpora, locks, site, storage, sweep, vendor
+from rnnreport import checksums, corpora, locks, site, storage, sweep, vendor
 from rnnreport.backends import Backend, in_use
 from rnnreport.claims import stated
-from rnnreport.claims.collected import METADATA, CollectedVerdict, collected, not_run
+from rnnreport.claims.collected import METADATA, Collected, CollectedVerdict, collected, not_run
 from rnnreport.parameters import ParameterError, Parameters, located
-from rnnreport.provenance import PROJECT, code_version, content_hash, libraries, machine, reads
+from rnnreport.provenance import PROJECT, code_version, commit, content_hash, libraries, machine, reads
 from rnnreport.site import BuildError
 from rnnreport.values import profiles as read_profiles
 
@@ -292,7 +293,30 @@ def _run_chapters(wanted: Mapping[str, Mapping[str, Any]], outputs: Mapping[str,
 
 def _record(chapter: str, values: Mapping[str, Any], fingerprint: str) -> dict[str, Any]:
     """The record that an executed chapter keeps of its run; time and error are added at the end."""
-    return {"fingerprint": fingerprint, "parameters": dict(values), "code": _code(chapter), "machine": machine()}
+    own = _own(chapter)
+    changed = {name: value for name, value in values.items() if value != own.get(name)}
+    given = [f"-p {name} {shlex.quote(json.dumps(value))}" for name, value in changed.items()]
+    return {
+        "fingerprint": fingerprint,
+        "command": " ".join(["rnnreport run", chapter, *given]),
+        "parameters": dict(values),
+        "data": _data(chapter, values),
+        "code": _code(chapter),
+        "commit": commit(),
+        "libraries": libraries(),
+        "machine": machine(),
+    }
+
+
+def _data(chapter: str, values: Mapping[str, Any]) -> dict[str, str]:
+    """The SHA-256 of each text and file that the chapter reads, and of the lock file; a folder has its manifest's."""
+    book = corpora.load(values["corpus"]) if "corpus" in values else None
+    text = {f"{book.source}, as it is read": book.sha256} if book else {}
+    named = [values[name] for name in CHAPTERS[chapter].names_of_paths() if name != "corpus" and values.get(name)]
+    files = {name: located(name, BOOK) for name in named}
+    files |= {str(_relative(path)): path for path in (*_read_by_code(chapter), PROJECT / "requirements.lock")}
+    read = {name: path / checksums.MANIFEST if os.path.isdir(path) else path for name, path in files.items()}
+    return text | {name: digest for name, path in read.items() if (digest := content_hash(path))}
 
 
 def _execute(source: Path, output: Path, record: Mapping[str, Any], stderr: TextIO | None = None) -> None:
@@ -510,7 +534,8 @@ def _collected(outputs: Mapping[str, Path], chapters: Iterable[str]) -> dict[str
     found: dict[str, list[dict[str, Any]]] = {}
     for chapter in chapters:
         for kind, rows in _shown_in(outputs[chapter]):
-            found.setdefault(kind, []).extend({**row, "chapter": chapter} for row in rows)
+            if kind in Collected.model_fields:
+                found.setdefault(kind, []).extend({**row, "chapter": chapter} for row in rows)
     return found
 
 

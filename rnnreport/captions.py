@@ -13,26 +13,41 @@ from matplotlib.figure import Figure
 from rnnreport import words
 from rnnreport.claims.collected import METADATA
 from rnnreport.figures import svg
-from rnnreport.origin import of_rows
-from rnnreport.shown import anchor, in_html, linked, symbols, typeset
+from rnnreport.origin import origins_of
+from rnnreport.shown import anchor, in_html, linked, made, symbols, typeset
 
 
 class Shown:
     """A figure or a table with its caption. A notebook, a papermill copy and the built page all display it alike."""
 
-    def __init__(self, label: str, body: str, finding: str, axes: str, made: Sequence[str]) -> None:
-        self.label, self.body, self.finding, self.axes, self.made = label, body, finding, axes, made
+    def __init__(self, label: str, body: str, finding: str, axes: str, how: Sequence[str], origins: Any = ()) -> None:
+        self.label, self.body, self.finding, self.axes, self.how = label, body, finding, axes, how
+        self.origins = list(origins)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, str], dict[str, Any]]:
-        made = "".join(f"<p>{typeset(line)}</p>" for line in self.made if line)
-        folded = f"<details><summary>How this was made</summary>{made}</details>" if made else ""
         html = (
             f'<figure class="report-figure" id="{anchor(self.label)}">{self.body}'
             f"<figcaption><strong>{in_html(self.label)}. {typeset(self.finding)}</strong> {typeset(self.axes)}"
-            f"{folded}</figcaption></figure>"
+            f"{made(self.how)}</figcaption></figure>"
         )
-        finding = {"label": self.label, "finding": self.finding}
-        return {"text/html": html, "text/plain": f"{self.label}. {self.finding}"}, {METADATA: {"findings": [finding]}}
+        shown = {"findings": [{"label": self.label, "finding": self.finding}], "origins": self.origins}
+        return {"text/html": html, "text/plain": f"{self.label}. {self.finding}"}, {METADATA: shown}
+
+
+class Said:
+    """A computed sentence, in Markdown, that knows the origin of its numbers."""
+
+    def __init__(self, sentence: str, origins: list[dict[str, Any]]) -> None:
+        self.sentence, self.origins = sentence, origins
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, str], dict[str, Any]]:
+        return {"text/markdown": self.sentence, "text/plain": self.sentence}, {METADATA: {"origins": self.origins}}
+
+
+def say(sentence: Callable[..., str], *rows: Any) -> Said:
+    """``sentence(*rows)`` as the last expression of a cell; nothing if the first rows are an empty table."""
+    empty = isinstance(rows[0], pd.DataFrame) and rows[0].empty
+    return Said("" if empty else sentence(*rows), origins_of(*rows))
 
 
 def show(
@@ -57,7 +72,8 @@ def show(
     if table.empty:
         return Markdown(f"*{label}: there are no such runs here, recorded or live.*")
     said, told = (text(rows, *more) if callable(text) else text for text in (finding, details))
-    source = origin if isinstance(origin, str) else of_rows(table if origin is None else origin)
+    sources = origins_of(table if origin is None else origin)
+    source = "; ".join(found["origin"] for found in sources)
     how = next((f"{how.capitalize()}." for how in ("recorded", "trained live") if source.startswith(how)), "")
     seeds = table["seed"].nunique() if "seed" in table else 0
     counted = f"{words.counted(seeds, 'seed')}{', so no interval' * (seeds == 1)}." if seeds else ""
@@ -68,7 +84,7 @@ def show(
     else:
         axes, body = [], symbols(drawn.to_html(border=0, classes=drawn.attrs.get("classes")))
     sentences = [f"{sentence}." for sentence in axes if sentence]
-    return Shown(label, body, said, " ".join([*sentences, how]), [told, counted, source])
+    return Shown(label, body, said, " ".join([*sentences, how]), [told, counted, source], sources)
 
 
 def _image(figure: Figure, alt: str) -> str:

@@ -33,11 +33,30 @@ def of_rows(rows: pd.DataFrame, how: str = "trained live") -> str:
     The source is the column ``run``, as :func:`rnnreport.runs.tabulate` writes it, or, for recorded rows,
     ``attrs["provenance"]``.
     """
-    if "run" not in rows:
+    records = records_of(rows)
+    if not records:
         return str(rows.attrs.get("provenance", ""))
-    records = [read(store() / name) for name in rows["run"].unique()]
     seeds = [record["configuration"]["recipe"]["seed"] for record in records]
     return line(how, seeds, [record["provenance"] for record in records])
+
+
+def records_of(rows: pd.DataFrame) -> list[Any]:
+    """The records of the runs that a table's rows come from; none if it does not name them in a column ``run``."""
+    return [read(store() / name) for name in rows["run"].unique()] if "run" in rows else []
+
+
+def origins_of(*sources: Any) -> list[dict[str, Any]]:
+    """What is known of the origin of each of these tables, without repetition; a text is an origin by itself.
+
+    Each has the line ``origin``, and ``runs``, the records of the runs of the store.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for rows in sources:
+        text = rows if isinstance(rows, str) else of_rows(rows) if hasattr(rows, "attrs") else ""
+        if text:
+            runs = found.setdefault(text, {"origin": text, "runs": []})["runs"]
+            runs += [run for run in ([] if isinstance(rows, str) else records_of(rows)) if run not in runs]
+    return list(found.values())
 
 
 def line(how: str, seeds: Sequence[int], origins: Sequence[Mapping[str, Any]]) -> str:

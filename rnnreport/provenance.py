@@ -6,6 +6,7 @@ import ast
 import hashlib
 import os
 import platform
+import subprocess
 import sys
 import time
 from functools import cache, lru_cache
@@ -174,6 +175,18 @@ def machine() -> str:
     except OSError:
         pass
     return f"{name}, {platform.system()}"
+
+
+@cache
+def commit() -> str:
+    """The commit that is checked out, "-dirty" if files differ from it; "" where git or its repository is missing."""
+    command = ["git", "--no-optional-locks", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    if not (PROJECT / ".git").exists():  # that of a folder around it says nothing of this project
+        return ""
+    try:
+        return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True).stdout.strip()
+    except OSError:
+        return ""
 
 
 @cache

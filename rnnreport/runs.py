@@ -27,7 +27,7 @@ from rnnreport.configuration import CHECKPOINT, Recipe
 from rnnreport.errors import ReaderError
 from rnnreport.origin import RUNS_DIR as RUNS_DIR
 from rnnreport.origin import line, read, store
-from rnnreport.provenance import PLUMBING, code_version, libraries, machine
+from rnnreport.provenance import PLUMBING, code_version, commit, libraries, machine
 
 if TYPE_CHECKING:  # this module comes with the command line, which does without pandas, training and torch
     import pandas as pd
@@ -141,6 +141,7 @@ def finish(folder: Path, function: RunFunction, configuration: Configuration, ta
         "provenance": {
             "function": f"{function.__module__}.{function.__qualname__}",
             "code": _code_of(function),
+            "commit": commit(),
             "libraries": libraries(),
             "backend": in_use(configuration.backend),
             "machine": machine(),

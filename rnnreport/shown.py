@@ -61,6 +61,12 @@ def _numbered(start: str) -> str:
     return re.sub(r"^(\d\.\d\w?)\b", "Question\u00a0\\1:", start)
 
 
+def made(lines: Iterable[str]) -> str:
+    """The fold below a figure or a verdict; a build adds where its cell, settings, seconds and commit are found."""
+    paragraphs = "".join(f"<p>{typeset(line)}</p>" for line in lines if line)
+    return f'<details class="made"><summary>How this was made</summary>{paragraphs}</details>'
+
+
 def anchor(label: str) -> str:
     """The HTML id of a figure on its page."""
     return re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")

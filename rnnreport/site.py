@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from rnnreport import checksums, sbom, storage
+from rnnreport import checksums, crate, sbom, storage
 from rnnreport.errors import ReaderError
 from rnnreport.provenance import PROJECT, code_version, content_hash
 
@@ -40,6 +40,7 @@ def build(book: Path, chapters: Sequence[Path], folder: Path) -> Path:
         print(f"Building the pages{named}", flush=True)
         built = _jupyter_book(_staged(book, chapters, folder / "stage"), folder / "site.log")
         storage.write(built / sbom.NAME, sbom.written(built))
+        crate.write(built, chapters)
         storage.write(built / STAMP, _stamp(built, sources))
         storage.clear(html.resolve().parent, files=False)  # other processes may be writing files there
         for place in {chapter.parent for chapter in chapters}:
@@ -54,7 +55,7 @@ def source_hash(book: Path, chapters: Sequence[Path]) -> str:
     named = {
         name: path for name, path in pages.items() if "/." not in f"/{name}" and path.suffix not in (".ipynb", ".pyc")
     }
-    named |= {path.name: path for path in (*CONFIGURATION, *chapters)}
+    named |= {path.name: path for path in (*CONFIGURATION, crate.CITATION, crate.DRIVER, *chapters)}
     lines = [f"{content_hash(path)}  {name}\n" for name, path in named.items()]
     return hashlib.sha256("".join([code_version(__name__), *lines]).encode()).hexdigest()
 

@@ -31,7 +31,7 @@ from rnnreport.checksums import MANIFEST
 from rnnreport.claims.collected import METADATA
 from rnnreport.parameters import Count, ParameterError, Parameters, Seeds
 from rnnreport.parameters.claims import ClaimsParameters
-from rnnreport.provenance import beside, modules
+from rnnreport.provenance import beside, content_hash, modules
 
 cell, words = nbformat.v4.new_code_cell, nbformat.v4.new_markdown_cell
 
@@ -234,6 +234,24 @@ def test_the_fingerprint_knows_notebook_and_claims(
     assert build._fingerprint("01_small", values) != second
 
 
+def test_the_fingerprint_knows_the_text_and_the_profile(tmp_path: Path) -> None:
+    book, found = tmp_path / "book.txt", set()
+    for letter, profile in (("a", "quick"), ("b", "quick"), ("b", "report")):
+        book.write_text(f"{letter} text, read by a network. " * 20)
+        values = {**build.parameters("04_text_generation", profile), "corpus": str(book)}
+        found.add(build._fingerprint("04_text_generation", values))
+    assert len(found) == 3
+
+
+def test_a_chapter_keeps_what_it_was_made_from(small: Path) -> None:
+    values = build.parameters("01_small", "report")
+    record = build._record("01_small", values, "")
+    assert record["command"] == "rnnreport run 01_small -p size 5"
+    assert record["parameters"] == values
+    assert record["data"]["data/claims.yml"] == content_hash(ROOT / "data" / "claims.yml")
+    assert re.fullmatch("([0-9a-f]{40}(-dirty)?)?", record["commit"])
+
+
 def test_figures_are_exported_and_verdicts_collected(small: Path, tmp_path: Path) -> None:
     svg = b"<svg/>"
     data = base64.b64encode(svg).decode()
@@ -327,6 +345,10 @@ EDITED = {
     "rnnreport/native/kernels.h": {"03"},
     "rnnreport/native/autograd.py": {"03"},
     "rnnreport/site.py": {"site"},
+    "rnnreport/crate.py": {"site"},
+    "rnnreport/build.py": {"site"},
+    "CITATION.cff": {"site"},
+    "book/_ext/traces.py": {"site"},
     "book/references.bib": {"site"},
     "book/_static/report.css": {"site"},
     "book/_static/report.css -> book/report.css": {"site"},
@@ -344,7 +366,7 @@ def fingerprints(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str
     copy = tmp_path_factory.mktemp("project")
     for name in ("rnnreport", "book", "data"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "vendor"))
-    for name in (*(lock.name for lock in sbom.LOCKS), "_config.yml", "_toc.yml"):
+    for name in (*(lock.name for lock in sbom.LOCKS), "CITATION.cff", "_config.yml", "_toc.yml"):
         shutil.copy(ROOT / name, copy)
     for name in ("book/_static/vendor/anywidget.js", "_build/collected.json"):
         (copy / name).parent.mkdir(parents=True, exist_ok=True)

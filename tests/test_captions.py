@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from IPython.display import Markdown
 
-from rnnreport.captions import in_short, show
+from rnnreport.captions import in_short, say, show
 from rnnreport.claims.collected import METADATA
 from rnnreport.experiments import horizon
 from rnnreport.experiments.kept import Plane
@@ -52,7 +52,10 @@ def test_a_caption_says_what_is_found_then_the_axes_and_folds_away_the_rest():
     )
     assert re.search(image, html)  # 6.4 inches: two thirds of their 614 pixels
     assert shown._repr_mimebundle_()[1] == {
-        METADATA: {"findings": [{"label": "Figure 9.1", "finding": "It rises by 2."}]}
+        METADATA: {
+            "findings": [{"label": "Figure 9.1", "finding": "It rises by 2."}],
+            "origins": [{"origin": RECORDED, "runs": []}],
+        }
     }
     assert plt.get_fignums() == []
 
@@ -62,6 +65,13 @@ def test_a_caption_says_what_is_found_then_the_axes_and_folds_away_the_rest():
 )
 def test_a_caption_says_whether_it_was_trained_live(origin, how):
     assert f"One line per seed. {how}How this" in said(show("Figure 1", straight, rows((4,), origin), "Found."))
+
+
+def test_a_sentence_knows_the_origin_of_its_numbers():
+    shown, metadata = say(lambda rows, more: f"There are {len(rows)}.", rows(), 1)._repr_mimebundle_()
+    assert shown["text/markdown"] == "There are 3."
+    assert metadata == {METADATA: {"origins": [{"origin": RECORDED, "runs": []}]}}
+    assert say(lambda rows: "Nothing.", rows()[:0])._repr_mimebundle_()[0]["text/markdown"] == ""
 
 
 def test_one_seed_has_no_interval():

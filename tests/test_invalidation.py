@@ -64,7 +64,8 @@ TABLE = [
     ("widgets/text_trainer.py widgets/text_trainer.js widgets/text_training.js widgets/safetensors.js", "04", ""),
     ("claims/ledger.py", "05", ""),
     ("claims/overview.py parameters/claims.py", "05 index", ""),
-    ("captions.py origin.py", DRAWING, ""),
+    ("captions.py", DRAWING, ""),
+    ("origin.py", f"{DRAWING} 05", ""),
     ("parameters/speed.py experiments/speed.py figures/speed.py", "06", ""),
     ("bugs.py parameters/museum.py experiments/museum.py figures/museum.py", "07", ""),
     ("widgets/bug_museum.py widgets/bug_museum.js", "07", ""),
@@ -114,7 +115,7 @@ TABLE = [
     ("parameters/__init__.py errors.py provenance.py shown.py", ALL, ""),
     ("locks.py outputs.py values.py grid.py", "", ""),
     # What builds and shows the book; and kernels, whose sources are in what a run says of its backend.
-    ("build.py site.py sbom.py pdf.py serve.py environment.py cli.py __main__.py", "", ""),
+    ("build.py crate.py site.py sbom.py pdf.py serve.py environment.py cli.py __main__.py", "", ""),
     ("claims/__init__.py experiments/__init__.py widgets/__init__.py", "", ""),
     ("native/__init__.py native/library.py native/kernels.h native/lstm.cpp native/sampling.cpp", "", ""),
     ("native/autograd.py native/gate.cpp native/rnn.cpp native/sparse_sequences.cpp native/sparse_gate.cpp", "", ""),

@@ -260,7 +260,7 @@ def test_a_verdict_shows_itself_and_leaves_its_data():
     assert STATED["fig1a"].claim in shown["text/html"]
     assert shown["text/plain"] == "fig1a: in part. 0.98 > 0.95 & <so> on"
     left = {"id": "fig1a", "verdict": "in part", "evidence": "0.98 > 0.95 & <so> on"}
-    assert metadata == {METADATA: {"verdicts": [{**left, "p_value": 0.01, "exploratory": True}]}}
+    assert metadata == {METADATA: {"verdicts": [{**left, "p_value": 0.01, "exploratory": True}], "origins": []}}
     json.dumps(judge("fig1a", recorded_table())._repr_mimebundle_())
 
 

@@ -166,7 +166,9 @@ def test_a_finished_run_has_its_table_its_record_and_nothing_unfinished(work):
     loaded = load(run.folder, Number)
     assert (loaded.configuration, loaded.provenance) == (run.configuration, run.provenance)
     pd.testing.assert_frame_equal(loaded.table, run.table)
-    assert set(run.provenance) == {"function", "code", "libraries", "backend", "machine", "seconds", "finished"}
+    assert set(run.provenance) == {
+        *("function", "code", "commit", "libraries", "backend", "machine", "seconds", "finished")
+    }
     assert run.provenance["function"] == "rnnreport.palindromes.work"
     assert run.provenance["seconds"] == 2.0
     assert json.loads((run.folder / "run.json").read_text())["configuration"] == number(4).model_dump()

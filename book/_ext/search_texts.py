@@ -13,7 +13,7 @@ from typing import Any
 from bs4 import BeautifulSoup, Tag
 from sphinx.application import Sphinx
 
-UNREAD = "style, svg, button, .headerlink, div.math, details.code, div.cell_input"
+UNREAD = "style, svg, button, .headerlink, div.math, details.code, div.cell_input, a.made, p.trace"
 SCRIPT = re.compile(r"<script\b.*?</script>", re.DOTALL)  # with the data of widgets, megabytes of them
 MARK = re.compile("\0(.*?)\0")  # in a text, around the id of a place that the index leads to
 

@@ -15,7 +15,8 @@ from rnnreport.claims.collected import METADATA, VerdictName
 from rnnreport.claims.stated import Claim, claims
 from rnnreport.claims.uncertainty import Estimate
 from rnnreport.intervals import digits_beside
-from rnnreport.shown import typeset
+from rnnreport.origin import origins_of
+from rnnreport.shown import made, typeset
 from rnnreport.words import counted, listed
 
 # What a claim's quantity is in each of the cases that it speaks of, one value per seed; and a remark on them.
@@ -34,6 +35,7 @@ class Verdict:
     evidence: str
     p_value: float | None = None  # the largest of the settled cases', uncorrected; None where no chance is in play
     exploratory: bool = False  # the claim was settled after the runs that judge it
+    origins: Sequence[Mapping[str, Any]] = ()  # of the tables that it is judged on
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, str], dict[str, Any]]:
         claim = claims()[self.id]
@@ -41,10 +43,11 @@ class Verdict:
             f'<div class="{css_class(self.verdict)}" id="claim-{self.id}">'
             f'<p><a class="verdict-name" href="05_claims.html">{self.verdict}</a> '
             f"The report on question {claim.section}: {typeset(claim.claim)}.</p>"
-            f"<p>{typeset(self.evidence)}</p></div>"
+            f"<p>{typeset(self.evidence)}</p>{made([str(origin['origin']) for origin in self.origins])}</div>"
         )
         shown = {"text/html": html, "text/plain": f"{self.id}: {self.verdict}. {self.evidence}"}
-        return shown, {METADATA: {"verdicts": [self.__dict__]}}
+        row = {name: value for name, value in vars(self).items() if name != "origins"}
+        return shown, {METADATA: {"verdicts": [row], "origins": list(self.origins)}}
 
 
 class CannotTellError(Exception):
@@ -66,7 +69,7 @@ def judge(claim: str, *tables: Any) -> Verdict:
         verdict, evidence, p_value = decided(stated, *PREDICATES[claim](*tables))
     except CannotTellError as reason:
         verdict, evidence, p_value = "cannot tell", str(reason), None
-    return Verdict(claim, verdict, evidence + remark, p_value, exploratory)
+    return Verdict(claim, verdict, evidence + remark, p_value, exploratory, origins_of(*tables))
 
 
 def _is_recorded(table: Any) -> bool:
