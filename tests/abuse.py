@@ -10,19 +10,23 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import logging
 import math
 import os
+import pickle
 import re
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from random import Random
@@ -38,8 +42,30 @@ from conftest import ROOT, require
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from rnnreport import build, corpora, vendor
+from rnnreport import (
+    build,
+    captions,
+    checksums,
+    corpora,
+    environment,
+    provenance,
+    runs,
+    shown,
+    site,
+    storage,
+    values,
+    vendor,
+)
+from rnnreport.bugs import bugs
+from rnnreport.claims import stated
+from rnnreport.claims.collected import collected
+from rnnreport.errors import ReaderError
+from rnnreport.experiments import recorded, speed, text_networks, trust
+from rnnreport.experiments.palindromes import PalindromeRun, train_palindromes
+from rnnreport.native import library
 from rnnreport.parameters import ParameterError
+from rnnreport.provenance import code_version
+from rnnreport.training import load_weights
 
 Attempts = Callable[[Path, Random], Iterator[str]]
 
@@ -49,7 +75,8 @@ class Row:
     """One row of the table: what is done to which part, how often, and the attempts.
 
     attempts: called with an empty folder and a generator; its n-th item says what the n-th attempt has lost.
-    usually: how many attempts `make test` makes, or `make test-all` if slow.
+    usually: how many attempts `make test` makes, or `make test-all` if slow; 0 where each takes half a minute or more
+    and another row, or another test, is much the same.
     """
 
     stage: str
@@ -65,10 +92,9 @@ class Row:
         return f"{self.stage}: {self.what}"
 
     def outcomes(self, folder: Path, tries: int) -> Iterator[str]:
-        """Of so many attempts what each has lost. An attempt that raises an error is lost, too."""
-        attempts = self.attempts(folder, Random(self.name))
-        for _ in range(tries):
-            yield next(attempts)
+        """What each of so many attempts has lost."""
+        with closing(self.attempts(folder, Random(self.name))) as attempts:  # type: ignore[type-var]
+            yield from itertools.islice(attempts, tries)
 
 
 ROWS: list[Row] = []
@@ -245,13 +271,13 @@ def run_killed(folder: Path, rng: Random) -> Iterator[str]:
     return killed(command(folder / "run", "run", *CHAPTER), rng)
 
 
-@row("sweep", "killed")
+@row("sweep", "killed", usually=0)
 def sweep_killed(folder: Path, rng: Random) -> Iterator[str]:
     """Two chapters side by side."""
     return killed(command(folder / "sweep", "sweep", *CHAPTER, "--grid", "learning_rate=0.01,0.02"), rng)
 
 
-@row("record", "killed")
+@row("record", "killed", usually=0)
 def record_killed(folder: Path, rng: Random) -> Iterator[str]:
     """What a chapter shows as recorded."""
     return killed(command(folder / "record", "record", *CHAPTER, "--profile", "quick"), rng)
@@ -312,7 +338,7 @@ def trainings_killed(folder: Path, rng: Random) -> Iterator[str]:
 
 BOOK = """
 import sys
-sys.path.insert(0, sys.argv[1])
+sys.path.insert(0, sys.argv.pop(1))
 import abuse
 abuse.of_small_book(sys.argv.pop(1), sys.argv.pop(1), sys.argv.pop(1))
 """
@@ -336,20 +362,28 @@ NOTEBOOK = [
         ["hide-input"],
     ),
 ]
+HOSTILE = (
+    "import pandas as pd\nprint(*words, sep='\\n')\n"
+    'show("Table 1", lambda rows: rows, pd.DataFrame({"text": words}), " ".join(words), details=" ".join(words))'
+)
 
 
-def small_book(folder: Path) -> None:
-    """A book of one notebook, which trains and draws, with all else as in the real one."""
+def small_book(folder: Path, hostile: Sequence[str] = ()) -> None:
+    """A book of one notebook, which trains and draws, all else as in the real one. hostile: texts that it shows."""
     import nbformat
 
     shutil.copytree(ROOT / "book", folder / "book", ignore=shutil.ignore_patterns("*.ipynb", "__pycache__"))
     shutil.copy(ROOT / "_config.yml", folder)
     (folder / "_toc.yml").write_text("format: jb-book\nroot: book/01_small\nchapters: []\n", "utf-8")
     (folder / "book" / "profiles.yml").write_text("quick: {}\n", "utf-8")
+    parts = list(NOTEBOOK)
+    if hostile:
+        parts[1] = (parts[1][0], f"{parts[1][1]}\nwords = {list(hostile)!r}  # words", parts[1][2])
+        parts.append(("code", HOSTILE, []))
     cells = [
         {"cell_type": kind, "id": f"cell-{number}", "source": source, "metadata": {"tags": tags}}
         | ({"outputs": [], "execution_count": None} if kind == "code" else {})
-        for number, (kind, source, tags) in enumerate(NOTEBOOK)
+        for number, (kind, source, tags) in enumerate(parts)
     ]
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
@@ -367,6 +401,7 @@ def of_small_book(project: str, place: str, pages: str) -> None:
     class SmallParameters(Parameters):
         seeds: Seeds
         train_steps: Count
+        words: tuple[str, ...] | list[str] = ()
 
     build.BOOK, build.BUILD, build.CHAPTERS = Path(project, "book"), Path(place), {"01_small": SmallParameters}
     build.book.__defaults__ = ("quick", build.BUILD)
@@ -378,10 +413,12 @@ def of_small_book(project: str, place: str, pages: str) -> None:
     cli.main()
 
 
-def book(folder: Path, pages: str, *, executed: bool, words: Sequence[str] = ("book",)) -> Command:
+def book(
+    folder: Path, pages: str, *, executed: bool, words: Sequence[str] = ("book",), hostile: Sequence[str] = ()
+) -> Command:
     """A build of the small book, from nothing or with its chapter executed."""
     project, place, done = folder / "project", folder / "_build", folder / "executed"
-    small_book(project)
+    small_book(project, hostile)
 
     def prepare() -> None:
         if executed and done.exists():
@@ -408,7 +445,7 @@ def chapter_killed(folder: Path, rng: Random) -> Iterator[str]:
     return killed(book(folder, "copied", executed=False), rng)
 
 
-@row("stage", "killed")
+@row("stage", "killed", usually=0)
 def stage_killed(folder: Path, rng: Random) -> Iterator[str]:
     """A book whose chapter is done, and whose pages are but copied."""
     return killed(book(folder, "copied", executed=True), rng)
@@ -420,7 +457,7 @@ def site_killed(folder: Path, rng: Random) -> Iterator[str]:
     return killed(book(folder, "sphinx", executed=True), rng)
 
 
-@row("pdf", "killed")
+@row("pdf", "killed", usually=0)
 def pdf_killed(folder: Path, rng: Random) -> Iterator[str]:
     """A book that is built and printed."""
     require(shutil.which("chromium"), "no Chromium on this machine")
@@ -544,7 +581,7 @@ assert in_use("native").startswith("native "), in_use("native")
 """
 
 
-@row("kernels", "killed")
+@row("kernels", "killed", usually=0)
 def kernels_killed(folder: Path, rng: Random) -> Iterator[str]:
     """The native kernels are compiled by the machine's compiler."""
     require(shutil.which("c++"), "no C++ compiler on this machine")
@@ -809,7 +846,7 @@ def on_a_machine(
         yield asked.again(expected)
 
 
-@row("machine", "one core", tries=3)
+@row("machine", "one core", tries=3, usually=0)
 def one_core(folder: Path, rng: Random) -> Iterator[str]:
     """One core, and as many workers as on two."""
     return on_a_machine(folder, "taskset", "--cpu-list", "0", missing="taskset is Linux's")
@@ -850,14 +887,14 @@ def jumping_clock(folder: Path, rng: Random) -> Iterator[str]:
     return on_a_machine(folder, variables=[{"PYTHONPATH": f"{folder / 'clock'}{os.pathsep}{ROOT}"}])
 
 
-@row("machine", "no /dev/shm", tries=3)
+@row("machine", "no /dev/shm", tries=3, usually=0)
 def no_shared_memory(folder: Path, rng: Random) -> Iterator[str]:
     """Nothing can be written there."""
     hide = 'mount -t tmpfs -o ro tmpfs /dev/shm && exec "$@"'
     return on_a_machine(folder, "unshare", "-m", "sh", "-c", hide, "sh", missing="only root can hide /dev/shm")
 
 
-@row("machine", "read-only home", tries=3)
+@row("machine", "read-only home", tries=3, usually=0)
 def read_only_home(folder: Path, rng: Random) -> Iterator[str]:
     """Nor is there any other place for settings and caches."""
     (folder / "home").mkdir()
@@ -868,7 +905,7 @@ def read_only_home(folder: Path, rng: Random) -> Iterator[str]:
     return on_a_machine(folder, *words, variables=[variables], missing="only root can mount a home that is read-only")
 
 
-@row("machine", "no network", tries=3)
+@row("machine", "no network", tries=3, usually=0)
 def no_network(folder: Path, rng: Random) -> Iterator[str]:
     """Not even to this machine."""
     return on_a_machine(folder, "unshare", "-n", missing="only root can take the network away")
@@ -934,19 +971,19 @@ def two_run(folder: Path, rng: Random) -> Iterator[str]:
     return two_at_once(command(folder / "run", "run", *CHAPTER), rng)
 
 
-@row("two at once", "sweep")
+@row("two at once", "sweep", usually=0)
 def two_sweep(folder: Path, rng: Random) -> Iterator[str]:
     """Into one folder."""
     return two_at_once(command(folder / "sweep", "sweep", *CHAPTER, "--grid", "learning_rate=0.01,0.02"), rng)
 
 
-@row("two at once", "record")
+@row("two at once", "record", usually=0)
 def two_record(folder: Path, rng: Random) -> Iterator[str]:
     """Into one file."""
     return two_at_once(command(folder / "record", "record", *CHAPTER, "--profile", "quick"), rng)
 
 
-@row("two at once", "trainings")
+@row("two at once", "trainings", usually=0)
 def two_train(folder: Path, rng: Random) -> Iterator[str]:
     """In one store."""
     return two_at_once(trainings(folder), rng)
@@ -962,3 +999,426 @@ def two_books(folder: Path, rng: Random) -> Iterator[str]:
 def two_installations(folder: Path, rng: Random) -> Iterator[str]:
     """Into one environment."""
     return two_at_once(installation(folder), rng)
+
+
+# One byte of what is read
+
+
+def noticed(path: Path, rng: Random, read: Callable[[], object], error: Any = ReaderError) -> str:
+    """Another byte in the file, whatever is read from it: refused in a sentence that names it, or the same as before.
+
+    read: reads the file, and raises an error if it is damaged; what it returns is compared.
+    """
+    whole = path.read_bytes()
+    before = repr(read())
+    path.write_bytes(changed := flipped(whole, rng))
+    place = next(place for place, (old, new) in enumerate(zip(whole, changed)) if old != new)
+    try:
+        found = repr(read())
+    except error as caught:
+        sentence = str(caught)
+        named = path.name in sentence or path.name == checksums.MANIFEST
+        return "" if named and "\n" not in sentence else f"{path.name} is damaged at {place}: {sentence!r}"
+    except Exception as caught:
+        return f"{path.name}, damaged at {place}, ends in {type(caught).__name__}: {caught}"
+    finally:
+        path.write_bytes(whole)
+    return "" if found == before else f"{path.name}, damaged at {place}, is read as something else"
+
+
+def told(is_whole: Callable[[], object], name: str) -> None:
+    """Raise ReaderError, with the name, unless that is true: for what is made again, and not refused."""
+    if not is_whole():
+        raise ReaderError(f"{name} is made again")
+
+
+@contextmanager
+def copied_data(folder: Path) -> Iterator[dict[Path, Callable[[], object]]]:
+    """A copy of ``data/``, and of each file the function that reads it."""
+    shutil.copytree(ROOT / "data", folder / "data")
+    data = folder / "data"
+    long, short = data / "text-500k", data / "text-short"
+    readers: dict[Path, Callable[[], object]] = {
+        data / "claims.yml": lambda: stated.claims.__wrapped__(data / "claims.yml"),
+        data / "bugs.yml": lambda: bugs.__wrapped__(data / "bugs.yml"),
+        data / "report_samples.yml": text_networks.report_samples,
+        data / "benchmarks.json": lambda: speed.read(str(data / "benchmarks.json")),
+    }
+    readers |= {path: partial(recorded.read, str(path)) for path in sorted(data.glob("*.parquet"))}
+    for place in (long, short):
+        kept = [place / "run.json", place / "table.parquet", *sorted(place.glob("weights-*"))]
+        readers |= dict.fromkeys(kept, partial(text_networks.kept_training, str(place)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checksums, "DATA", data)
+        patch.setattr(text_networks, "SAMPLES", data / "report_samples.yml")
+        yield readers
+
+
+@row("one byte", "data/", tries=200, usually=40, slow=False)
+def data_flipped(folder: Path, rng: Random) -> Iterator[str]:
+    """Recorded tables, weights, run records, claims: every file of ``data/`` that a chapter reads, in turn."""
+    with copied_data(folder) as readers:
+        for path, read in itertools.cycle(readers.items()):
+            yield noticed(path, rng, read, ValueError)  # a ReaderError, or of one
+
+
+@row("one byte", "stored runs", tries=60, usually=20, slow=False)
+def run_flipped(folder: Path, rng: Random) -> Iterator[str]:
+    """A run that lies in the store: table, record, weights, manifest."""
+    from test_runs import palindrome_run
+
+    run = palindrome_run()
+    runs.finish(folder, train_palindromes, run, train_palindromes(run, folder))
+    (folder / "checkpoint.safetensors").unlink()
+
+    def read() -> list[object]:
+        if reason := runs.damage_of(folder):
+            raise ReaderError(reason)
+        found = runs.load(folder, PalindromeRun)
+        weights = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("weights-*"))]
+        return [found.table.to_csv(), found.configuration, weights]
+
+    for path in itertools.cycle(sorted(folder.iterdir())):
+        yield noticed(path, rng, read)
+
+
+@row("one byte", "checkpoints", tries=60, usually=15, slow=False)
+def checkpoint_flipped(folder: Path, rng: Random) -> Iterator[str]:
+    """A training that was cut goes on from its checkpoint, or starts anew: the end is the same."""
+    import torch
+    from test_training import STEPS, with_all_options
+
+    def ended(name: str, cut: int | None = None, spoil: str = "") -> list[bytes]:
+        place = folder / name
+        place.mkdir(exist_ok=True)
+        torch.manual_seed(3)
+        if cut:
+            with suppress(KeyboardInterrupt):
+                with_all_options(place, cut)
+            file = place / spoil
+            file.write_bytes(flipped(file.read_bytes(), rng))
+            torch.manual_seed(3)
+        history, _ = with_all_options(place)
+        last = (place / f"weights-{STEPS}.safetensors").read_bytes()
+        return [history.drop(columns="seconds").to_csv().encode(), last]
+
+    expected = ended("whole")
+    logging.getLogger("rnnreport").disabled = True  # which says each time that it starts anew
+    try:
+        for number in itertools.count():
+            name = ("checkpoint.safetensors", "weights-2.safetensors")[number % 2]
+            found = ended(f"{number}", 7, name)
+            yield "" if found == expected else f"{name}: the end of the training is another one"
+            shutil.rmtree(folder / f"{number}")
+    finally:
+        logging.getLogger("rnnreport").disabled = False
+
+
+@row("one byte", "executed chapters", tries=60, usually=20, slow=False)
+def chapter_flipped(folder: Path, rng: Random) -> Iterator[str]:
+    """A chapter that was executed for the book."""
+    path = executed(folder)
+
+    def read() -> object:
+        told(lambda: build._recorded(path), path.name)
+        return json.loads(path.read_bytes())
+
+    while True:
+        yield noticed(path, rng, read)
+
+
+def executed(folder: Path) -> Path:
+    """An executed chapter, whose cells were run in this process."""
+    import test_build
+
+    path = folder / "01_small.ipynb"
+    test_build.write(test_build.SMALL, folder / "source.ipynb")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "BOOK", folder)
+        patch.setattr(build, "_papermill", test_build.in_this_process)
+        patch.setenv("SMALL_LOG", str(folder / "log"))
+        record = {"fingerprint": "print", "parameters": {"size": 2}, "code": "", "machine": ""}
+        build._execute(folder / "source.ipynb", path, record)
+    return path
+
+
+@row("one byte", "the site", tries=60, usually=20, slow=False)
+def page_flipped(folder: Path, rng: Random) -> Iterator[str]:
+    """The built pages, their scripts and their manifest."""
+    import test_build
+
+    shutil.copytree(ROOT / "book" / "_ext", folder / "stage", ignore=shutil.ignore_patterns("__pycache__"))
+    html = test_build.pages(folder / "stage", folder)
+    storage.write(html / site.STAMP, site._stamp(html, "sources"))
+    files = sorted(path for path in html.rglob("*") if path.is_file() and path.stat().st_size)
+    while True:
+        path = rng.choice([*files, html / site.STAMP])
+        yield noticed(path, rng, lambda path=path: told(lambda: site.changed_files(html, "sources") == [], path.name))
+
+
+@row("one byte", "JavaScript and kernels", tries=60, usually=20, slow=False)
+def vendor_flipped(folder: Path, rng: Random) -> Iterator[str]:
+    """What was fetched for the pages, and the compiled kernels: fetched and compiled again."""
+    asked = fetching(folder)
+    asked.anew()
+    if wrong := asked.run():
+        raise RuntimeError(f"undisturbed, {wrong}")
+    place, kernels = asked.place / vendor.VENDOR, folder / "kernels"
+    kernels.mkdir()
+    (kernels / library.LIBRARY).write_bytes(rng.randbytes(5000))
+    checksums.seal(kernels, library.LIBRARY)
+    files = sorted(path for path in place.rglob("*") if path.is_file())
+    while True:
+        path = rng.choice([*files, kernels / library.LIBRARY, kernels / checksums.MANIFEST])
+
+        def read(path: Path = path) -> object:
+            told(lambda: vendor.is_complete(place, vendor._fingerprint(asked.place)), path.name)
+            told(lambda: library._is_whole(kernels), path.name)
+            return (vendor.compiled(asked.place), (kernels / library.LIBRARY).read_bytes())
+
+        yield noticed(path, rng, read)
+
+
+@row("one byte", "lock files", tries=60, usually=20, slow=False)
+def lock_flipped(folder: Path, rng: Random) -> Iterator[str]:
+    """Other pins are other packages: they are installed, or refused by pip and npm; what was there is not current."""
+    for name in ("requirements.lock", "pyproject.toml", "package.json", "package-lock.json", vendor.KERNELS):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+
+    def hashes() -> dict[str, str]:
+        return {
+            "environment": environment._wanted(),
+            "vendor": vendor._fingerprint(folder),
+            "build": build._source("01_gradients"),
+        }
+
+    decides = {
+        "requirements.lock": {"environment", "build"},
+        "package-lock.json": {"vendor"},
+        "package.json": {"vendor"},
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name, value in (
+            (environment, "PROJECT", folder),
+            (environment, "LOCK", folder / "requirements.lock"),
+            (build, "PROJECT", folder),
+        ):
+            patch.setattr(module, name, value)
+        before = hashes()
+        for name, wanted in itertools.cycle(decides.items()):
+            whole = (folder / name).read_bytes()
+            (folder / name).write_bytes(flipped(whole, rng))
+            now = hashes()
+            (folder / name).write_bytes(whole)
+            passed = wanted - {what for what in now if now[what] != before[what]}
+            yield f"with another {name}, what is there passes for current: {', '.join(passed)}" if passed else ""
+
+
+@row("one byte", "the report's book", tries=60, usually=20, slow=False)
+def text_flipped(folder: Path, rng: Random) -> Iterator[str]:
+    """The text that RNNREPORT_DATA_DIR names."""
+    path = folder / corpora.REPORT_BOOK
+    path.write_text("Democracy in a small book. " * 400, "utf-8")
+    pin = hashlib.sha256(path.read_bytes()).hexdigest()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(corpora.DATA_DIR, str(folder))
+        patch.setitem(corpora.BOOKS, corpora.REPORT_BOOK, pin)
+        while True:
+            yield noticed(path, rng, corpora.load)
+
+
+# What is hostile
+
+
+class Executes:
+    """Makes a file where it is unpickled."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = str(trace)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return open, (self.trace, "w")
+
+
+@row("hostile", "files", tries=40, usually=40, slow=False)
+def hostile_files(folder: Path, rng: Random) -> Iterator[str]:
+    """Files that run something where a careless reader opens them: refused, and nothing is run."""
+    import torch
+    from test_training import network
+
+    trace = folder / "trace"
+    tag = f'!!python/object/apply:builtins.open ["{trace}", "w"]'
+    writers: list[Callable[[Path], object]] = [
+        lambda path: path.write_bytes(pickle.dumps(Executes(trace))),
+        lambda path: torch.save({"model.W_ph": Executes(trace)}, path),
+        lambda path: path.write_text(f"- {tag}\n", "utf-8"),
+        lambda path: path.write_text(f'{{"configuration": {tag}}}', "utf-8"),
+    ]
+
+    def run_record(path: Path) -> object:
+        return text_networks.kept_training(str(path.parent))
+
+    readers: dict[str, Callable[[Path], object]] = {
+        "weights.safetensors": lambda path: load_weights(network(), path),
+        "table.parquet": lambda path: recorded.read(str(path)),
+        "run.json": run_record,
+        "claims.yml": lambda path: stated.claims.__wrapped__(path),
+        "bugs.yml": lambda path: bugs.__wrapped__(path),
+        "benchmarks.json": lambda path: speed.read(str(path)),
+        "collected.json": lambda path: collected(str(path)),
+        "profiles.yml": lambda path: values.profiles(path.read_text("utf-8"), tuple(build.CHAPTERS)),
+        "a parameter": lambda path: values.read(tag),
+        "an executed chapter": lambda path: told(lambda: build._recorded(path), path.name),
+    }
+    for write, (name, read) in itertools.cycle(itertools.product(writers, readers.items())):
+        path = folder / name
+        write(path)
+        lost = f"{name} is taken"
+        try:
+            read(path)
+        except (ValueError, ReaderError) as error:
+            lost = "" if "\n" not in str(error) or isinstance(error, UnicodeDecodeError) else f"{name}: {error}"
+        yield f"{name} was executed" if trace.exists() else lost
+        trace.unlink(missing_ok=True)
+
+
+SCRIPTS = (
+    "<script>window.ran = 1</script>",
+    "<img src=x onerror='window.ran = 1'>",
+    "<svg onload='window.ran = 1'>",
+    '" onmouseover="window.ran = 1" autofocus onfocus="window.ran = 1',
+    "</script><script>window.ran = 1</script>",
+    '<iframe srcdoc="<script>parent.ran = 1</script>"></iframe>',
+    "[a](javascript:window.ran=1) <a href='javascript:window.ran=1'>b</a>",
+    "</figcaption></details><style onload='window.ran = 1'></style>",
+    "$<img src=x onerror='window.ran = 1'>$ `<img src=x onerror='window.ran = 1'>`",
+    "{{ 7 * 7 }}${window.ran = 1}<!--<script>window.ran = 1</script>-->",
+)
+
+
+def places(text: str) -> dict[str, Callable[[], str]]:
+    """Where a reader's text comes to stand, as HTML."""
+    table = pd.DataFrame({"text": [text], text: [1.0]})
+    table.attrs["provenance"] = text
+
+    def html(shown: Any) -> str:
+        return shown._repr_mimebundle_()[0]["text/html"]
+
+    return {
+        "a caption": lambda: html(captions.show(text, lambda rows: rows, table, text, details=text, origin=text)),
+        "an answer": lambda: html(captions.in_short((text, text, text))),
+        "a sentence": lambda: f'<p title="{shown.in_html(text)}">{shown.typeset(text)}</p>',
+    }
+
+
+def drawn_widgets(text: str) -> dict[str, Callable[[], Any]]:
+    """Widgets that show a reader's text."""
+    import test_widgets
+
+    return {
+        "the reader": lambda: test_widgets.PalindromeReader(
+            {text: test_widgets.classifier("lstm", 2)}, 4, words={text: text}
+        ),
+        "the worlds": lambda: test_widgets.worlds(text),
+        "the museum": lambda: test_widgets.museum(text),
+    }
+
+
+@row("hostile", "texts, names and prompts", tries=60, usually=10)
+def hostile_texts(folder: Path, rng: Random) -> Iterator[str]:
+    """Markup in every text that a page shows, in a browser that has no policy to help it."""
+    from conftest import CHROMIUM_FLAGS, PAGE, START, in_page
+    from playwright.sync_api import sync_playwright
+
+    require(shutil.which("chromium"), "no Chromium on this machine")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
+        page = browser.new_page()
+        for number in itertools.count():
+            text = SCRIPTS[number % len(SCRIPTS)] + rng.choice(["", "\u202e", "x" * 300])
+            page.goto("about:blank")
+            ways: dict[str, Callable[[], Any]] = {**places(text), **drawn_widgets(text)}
+            name = [*ways][number // len(SCRIPTS) % len(ways)]
+            what = ways[name]()
+            if isinstance(what, str):
+                page.set_content(f"<article>{what}</article>")
+            else:
+                state = what.get_state()
+                page.set_content(PAGE.format(css=state["_css"]))
+                page.evaluate(START, [state["_esm"], in_page(what)])
+            page.evaluate("() => new Promise((done) => setTimeout(done, 50))")
+            made = page.locator("script:not([type]), iframe, [onerror], [onload], [onfocus], a[href^=javascript]")
+            ran = page.evaluate("window.ran") or made.count()
+            yield f"in {name}, {text[:80]!r} came to life" if ran else ""
+
+
+@row("hostile", "pages", tries=len(SCRIPTS), usually=len(SCRIPTS))
+def hostile_pages(folder: Path, rng: Random) -> Iterator[str]:
+    """The same in a page that Jupyter Book makes: a value of a parameter, a caption, what a cell prints."""
+    from conftest import CHROMIUM_FLAGS
+    from playwright.sync_api import sync_playwright
+
+    require(shutil.which("chromium"), "no Chromium on this machine")
+    asked = book(folder, "sphinx", executed=False, hostile=SCRIPTS)
+    asked.anew()
+    if wrong := asked.run():
+        raise RuntimeError(f"undisturbed, {wrong}")
+    page_file = asked.place / "html" / "book" / "01_small.html"
+    policy = re.compile('<meta http-equiv="Content-Security-Policy"[^>]*>')
+    bare = policy.sub("", page_file.read_text("utf-8"))
+    page_file.with_name("bare.html").write_text(bare, "utf-8")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
+        page = browser.new_page()
+        for text in itertools.cycle(SCRIPTS):
+            ran = []
+            for name in ("01_small", "bare"):
+                page.goto(page_file.with_name(f"{name}.html").as_uri(), wait_until="load")
+                ran.append(page.evaluate("window.ran"))
+            there = shown.visible(text).split()[0] in page.inner_text("body")
+            yield f"{text[:80]!r} came to life: {ran}" if any(ran) else "" if there else f"{text[:80]!r} is not there"
+
+
+# The table
+
+
+def version() -> str:
+    """The version of all of the library's code."""
+    return code_version(*sorted(provenance._graph().modules))
+
+
+def main() -> None:
+    """Every row that is not recorded yet for this version of the code, in full; each is added to the table."""
+    if hasattr(os, "nice"):
+        os.nice(10)
+    file, code = ROOT / trust.READS[0], version()
+    table = trust.abuse(str(file)) if file.exists() else pd.DataFrame(columns=list(trust.COLUMNS))
+    failed = False
+    done = {f"{row['stage']}: {row['what']}" for row in table.to_dict("records") if row["code"] == code}
+    for row in ROWS:
+        if row.name in done:
+            print(f"{row.name}: recorded already", flush=True)
+            continue
+        with tempfile.TemporaryDirectory(prefix="rnnreport-abuse-", ignore_cleanup_errors=True) as folder:
+            try:
+                lost = list(row.outcomes(Path(folder), row.tries))
+            except (Exception, pytest.skip.Exception) as reason:
+                print(f"{row.name}: not tried, since {reason}", flush=True)
+                failed = True
+                continue
+        clean = lost.count("")
+        failed |= clean < len(lost)
+        print(f"{row.name}: {len(lost)} tried, {clean} clean", *filter(None, lost), sep="\n  ", flush=True)
+        found = [row.stage, row.what, len(lost), clean, len(lost) - clean, code]
+        same = (table["stage"] == row.stage) & (table["what"] == row.what)
+        table = pd.concat([table[~same], pd.DataFrame([found], columns=list(trust.COLUMNS))])
+        names = [other.name for other in ROWS]
+        table = table.sort_values("stage", key=lambda _: (table["stage"] + ": " + table["what"]).map(names.index))
+        checksums.write(file, table.to_csv(index=False))
+    print(f"Recorded: {file}")
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()

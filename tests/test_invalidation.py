@@ -66,6 +66,7 @@ TABLE = [
     ("claims/overview.py parameters/claims.py", "05 index", ""),
     ("captions.py origin.py", DRAWING, ""),
     ("parameters/speed.py experiments/speed.py figures/speed.py", "06", ""),
+    ("experiments/trust.py", "", ""),
     ("bugs.py parameters/museum.py experiments/museum.py figures/museum.py", "07", ""),
     ("widgets/bug_museum.py widgets/bug_museum.js", "07", ""),
     # What chapters share. It decides no training's numbers.
