@@ -93,8 +93,12 @@ class Row:
 
     def outcomes(self, folder: Path, tries: int) -> Iterator[str]:
         """What each of so many attempts has lost."""
-        with closing(self.attempts(folder, Random(self.name))) as attempts:  # type: ignore[type-var]
-            yield from itertools.islice(attempts, tries)
+        try:
+            with closing(self.attempts(folder, Random(self.name))) as attempts:  # type: ignore[type-var]
+                yield from itertools.islice(attempts, tries)
+        finally:
+            for process in abused():
+                process.kill()
 
 
 ROWS: list[Row] = []
@@ -121,6 +125,19 @@ SMALL = {
 CHAPTER = ["01c_cell_path", *(word for name, value in SMALL.items() for word in ("-p", name, str(value)))]
 
 
+MARK, MARKED = "RNNREPORT_ABUSED", f"{uuid4()}"  # a variable of all that is started from here, and its value
+
+
+def abused() -> list[psutil.Process]:
+    """The processes that are alive of all that was started from here: workers and kernels, too, wherever they are."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get(MARK) == MARKED and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
 @dataclass
 class Command:
     """A command and the folder that all it writes goes to.
@@ -144,27 +161,18 @@ class Command:
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start it, in a process group of its own; what it says goes to a file beside the folder."""
-        self.mark, self.said = f"{uuid4()}", (self.beside or self.place.parent) / f"{uuid4()}.said"
+        self.said = (self.beside or self.place.parent) / f"{uuid4()}.said"
         usual = {"PYTHONPATH": str(ROOT), "RNNREPORT_RUNS_DIR": str(self.place / "runs"), "RNNREPORT_WORKERS": "2"}
         with self.said.open("wb") as said:
             return subprocess.Popen(
                 [*self.before, sys.executable, "-c", self.code, *self.words()],
                 cwd=ROOT,
-                env={**os.environ, **usual, **self.variables, "RNNREPORT_ABUSED": self.mark},
+                env={**os.environ, **usual, **self.variables, MARK: MARKED},
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-
-    def processes(self) -> list[psutil.Process]:
-        """Those that are alive of the last start: workers and kernels, too, wherever they were put."""
-        found = []
-        for process in psutil.process_iter():
-            with suppress(psutil.Error):
-                if process.environ().get("RNNREPORT_ABUSED") == self.mark and process.status() != "zombie":
-                    found.append(process)
-        return found
 
     def lines(self) -> list[str]:
         """What it said last."""
@@ -225,6 +233,8 @@ def _content(path: Path) -> bytes:
         for name in ("seconds", "finished"):
             del record["provenance"][name]
         return json.dumps(record).encode()
+    if path.name == site.STAMP:
+        return path.read_bytes().rpartition(b"# ")[0]  # what follows knows how long the chapters took
     if path.name == "sweep.csv":
         return pd.read_csv(path).drop(columns="seconds").to_csv().encode()
     if path.suffix == ".pdf":
@@ -256,11 +266,10 @@ def killed(asked: Command, rng: Random) -> Iterator[str]:
         process = asked.start()
         with suppress(subprocess.TimeoutExpired):
             process.wait(seconds * rng.random())
-        if rng.random() < 0.5:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.kill()
+        with suppress(ProcessLookupError):  # it has ended by now
+            os.killpg(process.pid, signal.SIGKILL) if rng.random() < 0.5 else process.kill()
         process.wait()
-        left = psutil.wait_procs(asked.processes(), timeout=300)[1]
+        left = psutil.wait_procs(abused(), timeout=300)[1]
         yield f"{len(left)} processes went on after it" if left else asked.again(expected)
         asked.said.unlink()
 
@@ -344,32 +353,29 @@ abuse.of_small_book(sys.argv.pop(1), sys.argv.pop(1), sys.argv.pop(1))
 """
 NOTEBOOK = [
     ("markdown", "# A small book\n\nWords.\n\n## More\n\nWords.", []),
-    ("code", "seeds = [0]  # seeds\ntrain_steps = 20  # of the training", ["parameters"]),
+    ("code", "steps = 20  # of the line", ["parameters"]),
     (
         "code",
-        "from rnnreport.captions import show\n"
-        "from rnnreport.experiments.palindromes import PalindromeRun, train_palindromes\n"
-        "from rnnreport.figures import chart, curves, new\n"
-        "from rnnreport.runs import run_all, tabulate",
+        "import pandas as pd\n\nfrom rnnreport.captions import show\nfrom rnnreport.figures import chart, new",
         ["setup", "hide-input"],
     ),
     (
         "code",
-        'asked = [PalindromeRun.of("lstm", 3, seed, train_steps, hidden_size=4) for seed in seeds]\n'
-        '@chart("A line")\ndef drawn(table):\n    """Accuracy."""\n    figure, ax = new()\n'
-        '    curves(table, "model", ax=ax)\n    return figure\n\n\n'
-        'show("Figure 1", drawn, tabulate(run_all(train_palindromes, asked)), "It was drawn")',
+        '@chart("A line")\ndef drawn(table):\n    """Squares."""\n    figure, ax = new()\n'
+        '    ax.plot(table["square"])\n    return figure\n\n\n'
+        'rows = pd.DataFrame({"square": [step**2 for step in range(steps)]})\n'
+        'show("Figure 1", drawn, rows, "It was drawn", origin="computed")',
         ["hide-input"],
     ),
 ]
 HOSTILE = (
-    "import pandas as pd\nprint(*words, sep='\\n')\n"
+    "print(*words, sep='\\n')\n"
     'show("Table 1", lambda rows: rows, pd.DataFrame({"text": words}), " ".join(words), details=" ".join(words))'
 )
 
 
 def small_book(folder: Path, hostile: Sequence[str] = ()) -> None:
-    """A book of one notebook, which trains and draws, all else as in the real one. hostile: texts that it shows."""
+    """A book of one notebook, which draws, all else as in the real one. hostile: texts that it shows."""
     import nbformat
 
     shutil.copytree(ROOT / "book", folder / "book", ignore=shutil.ignore_patterns("*.ipynb", "__pycache__"))
@@ -387,20 +393,16 @@ def small_book(folder: Path, hostile: Sequence[str] = ()) -> None:
     ]
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook = {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
-    (folder / "book" / "01_small.ipynb").write_text(json.dumps(notebook), "utf-8")
-    nbformat.validate(nbformat.read(folder / "book" / "01_small.ipynb", as_version=4))
+    nbformat.write(nbformat.from_dict(notebook), folder / "book" / "01_small.ipynb")
 
 
 def of_small_book(project: str, place: str, pages: str) -> None:
     """The command line for the small book. pages: "sphinx", or "copied", which takes no time."""
-    import test_build
-
-    from rnnreport import build, cli, pdf, site, vendor
-    from rnnreport.parameters import Count, Parameters, Seeds
+    from rnnreport import cli, pdf
+    from rnnreport.parameters import Count, Parameters
 
     class SmallParameters(Parameters):
-        seeds: Seeds
-        train_steps: Count
+        steps: Count
         words: tuple[str, ...] | list[str] = ()
 
     build.BOOK, build.BUILD, build.CHAPTERS = Path(project, "book"), Path(place), {"01_small": SmallParameters}
@@ -409,8 +411,19 @@ def of_small_book(project: str, place: str, pages: str) -> None:
     site.PROJECT = pdf.PROJECT = Path(project)
     vendor.fetch = lambda root: None
     if pages == "copied":
-        site._jupyter_book = test_build.pages
+        site._jupyter_book = copied
     cli.main()
+
+
+def copied(stage: Path, log: Path) -> Path:
+    """In place of Jupyter Book: the staged files themselves, of notebooks what they show."""
+    html = stage / "_build" / "html"
+    for path in [path for path in stage.rglob("*") if path.is_file()]:
+        page = html / path.relative_to(stage)
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.with_suffix(path.suffix.replace(".ipynb", ".html")).write_bytes(_content(path))
+    (html / "index.html").write_text("the book", "utf-8")
+    return html
 
 
 def book(
@@ -434,7 +447,7 @@ def book(
         asked.anew()
         if wrong := asked.run():
             raise RuntimeError(f"undisturbed, {wrong}")
-        for name in ("chapters", "runs") if words == ("book",) else ("chapters", "runs", "html"):
+        for name in ("chapters",) if words == ("book",) else ("chapters", "html"):
             shutil.copytree(place / name, done / name)
     return asked
 
@@ -1392,6 +1405,7 @@ def main() -> None:
     """Every row that is not recorded yet for this version of the code, in full; each is added to the table."""
     if hasattr(os, "nice"):
         os.nice(10)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # and all that was started ends, too
     file, code = ROOT / trust.READS[0], version()
     table = trust.abuse(str(file)) if file.exists() else pd.DataFrame(columns=list(trust.COLUMNS))
     failed = False
