@@ -375,12 +375,14 @@ HOSTILE = (
 
 
 def small_book(folder: Path, hostile: Sequence[str] = ()) -> None:
-    """A book of one notebook, which draws, all else as in the real one. hostile: texts that it shows."""
+    """A book of a page and a notebook, which draws, all else as in the real one. hostile: texts that it shows."""
     import nbformat
 
     shutil.copytree(ROOT / "book", folder / "book", ignore=shutil.ignore_patterns("*.ipynb", "__pycache__"))
     shutil.copy(ROOT / "_config.yml", folder)
-    (folder / "_toc.yml").write_text("format: jb-book\nroot: book/01_small\nchapters: []\n", "utf-8")
+    toc = "format: jb-book\nroot: book/01_small\nchapters: [{file: book/more}]\n"
+    (folder / "_toc.yml").write_text(toc, "utf-8")
+    (folder / "book" / "more.md").write_text("# More\n\nWords.\n", "utf-8")
     (folder / "book" / "profiles.yml").write_text("quick: {}\n", "utf-8")
     parts = list(NOTEBOOK)
     if hostile:
@@ -882,19 +884,21 @@ def odd_locale(folder: Path, rng: Random) -> Iterator[str]:
     return on_a_machine(folder, variables=odd)
 
 
-# For every Python that is started: the clock jumps back, by up to a day, each time that it is asked.
+# For every Python that is started: one in fifty times that the clock is asked it has jumped back, by up to a day.
 CLOCK = """
 import random, time
-for name in ("time", "time_ns"):
-    def jumping(usual=getattr(time, name), day=86400 * 10 ** (9 * name.endswith("ns"))):
-        return usual() - type(usual())(random.random() * day)
-    setattr(time, name, jumping)
+ns, back = time.time_ns, 0
+def jumping():
+    global back
+    back += random.randrange(86400 * 10**9) * (random.random() < 0.02)
+    return ns() - back
+time.time_ns, time.time = jumping, lambda: jumping() / 1e9
 """
 
 
 @row("machine", "clock that jumps back", tries=3)
 def jumping_clock(folder: Path, rng: Random) -> Iterator[str]:
-    """By up to a day, whenever it is asked."""
+    """By up to a day, again and again, and by as much as it happens in each process."""
     (folder / "clock").mkdir()
     (folder / "clock" / "sitecustomize.py").write_text(CLOCK, "utf-8")
     return on_a_machine(folder, variables=[{"PYTHONPATH": f"{folder / 'clock'}{os.pathsep}{ROOT}"}])
