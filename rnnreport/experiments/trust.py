@@ -20,7 +20,7 @@ def abuse(file: str = READS[0]) -> pd.DataFrame:
     try:
         table = pd.read_csv(checksums.verify(located(file)), keep_default_na=False)
         if list(table) != list(COLUMNS):
-            raise ValueError(f"its columns are {', '.join(table)}, not {', '.join(COLUMNS)}")
+            raise ValueError(f"its columns are {', '.join(map(str, table))}, not {', '.join(COLUMNS)}")
         table = table.astype({"code": str, "stage": str, "what": str})
         counts = table[["tried", "clean", "lost"]]
         if not all(counts.dtypes == "int64") or (counts < 0).any(axis=None):
