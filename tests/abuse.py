@@ -755,6 +755,7 @@ def book_downloaded(folder: Path, rng: Random) -> Iterator[str]:
         usual = pooch.HTTPDownloader
         patch.setattr(pooch, "HTTPDownloader", lambda timeout: usual(timeout=timeout / 50))
         patch.setattr(pooch, "os_cache", lambda name: str(folder / name))
+        pooch.get_logger().setLevel("ERROR")
         try:
             for number in itertools.count():
                 kind = kinds[number % len(kinds)]
