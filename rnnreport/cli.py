@@ -429,6 +429,9 @@ def tidy(chapter: Annotated[str | None, typer.Argument(help="All of them by defa
 def test(
     arguments: Annotated[list[str] | None, typer.Argument(help="For pytest, in place of everything.")] = None,
     slow: Annotated[bool, typer.Option("--all", help="Also what is slow: the site's pages, kills, clusters.")] = False,
+    abuse: Annotated[
+        bool, typer.Option("--abuse", help="Record the abuse table in data/ instead: hours, in the background.")
+    ] = False,
 ) -> None:
     """Run the tests and every notebook at its quick parameters, in one process more than there are cores."""
     vendor.fetch(PROJECT)
@@ -439,7 +442,8 @@ def test(
         *("--continue-on-collection-errors", "--nbval-lax", "--nbval-cell-timeout=300", "tests", "book"),
         *([] if slow else ["-m", "not slow"]),
     ]
-    command = [sys.executable, "-m", "pytest", *(arguments or everything)]
+    tests = ["tests/abuse.py"] if abuse else ["-m", "pytest", *(arguments or everything)]
+    command = [sys.executable, *tests]
     raise typer.Exit(subprocess.run(command, cwd=PROJECT).returncode)
 
 

@@ -237,8 +237,14 @@ class _Place:
             raise SweepError(f"{self} {reason}") from error
 
     def _local(self) -> Any:
+        import multiprocessing
+
         from distributed import LocalCluster
 
+        try:
+            multiprocessing.get_context("spawn").Lock()  # one like those by which its processes are watched
+        except OSError as error:
+            raise OSError(f"processes need /dev/shm, which cannot be used here ({error.strerror})") from error
         return LocalCluster(
             n_workers=self._processes(),
             threads_per_worker=1,

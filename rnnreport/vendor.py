@@ -65,8 +65,8 @@ def fetch(root: Path) -> None:
         return
     print("Fetching the pages' JavaScript (once)", flush=True)
     (vendor / STAMP).unlink(missing_ok=True)
-    (root / "_build").mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="npm-", dir=root / "_build", ignore_cleanup_errors=True) as folder:
+    # In the system's folder: even if killed, nothing is left in the project.
+    with tempfile.TemporaryDirectory(prefix="rnnreport-npm-", ignore_cleanup_errors=True) as folder:
         modules = _install(root, Path(folder))
         files = {file.relative_to(modules).as_posix(): file.read_bytes() for file in _chosen(modules)}
         files |= _compile(root / KERNELS, modules)

@@ -316,7 +316,7 @@ def test_the_page_reads_what_a_run_records(quick: Path, tmp_path: Path) -> None:
     partial.write_text(json.dumps({**record, "comparisons": [c for c in record["comparisons"] if c["task"] == "C"]}))
     for file, expected in ((quick, 5), (partial, 1)):  # figures and the table of sampling
         output = tmp_path / "out.ipynb"
-        build.execute("06_speed", {"benchmarks_file": str(file), "learning_file": "none"}, output)
+        build.execute("06_speed", {"benchmarks_file": str(file), "learning_file": ""}, output)
         cells = {cell.id: cell for cell in nbformat.read(output, as_version=4).cells}
         shown = [cell for cell in cells.values() if "report-figure" in str(cell.get("outputs"))]
         assert len(shown) == expected

@@ -74,7 +74,11 @@ def call(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
         ([*CHAPTER_2, "-p", "models", "[gru]"], "models must be a list of different models among 'rnn', 'lstm'"),
         ([*CHAPTER_2, "-p", "encoding", "binary"], "encoding must be 'scalar' or 'one-hot', not 'binary'"),
         ([*CHAPTER_2, "-p", "device", "abacus"], "device must be cpu, cuda or mps, or one of several by"),
-        (["run", "06_speed", "-p", "learning_file", "data"], "learning_file must be the name of a file, in UTF-8, not"),
+        (["run", "06_speed", "-p", "learning_file", "data"], "learning_file must be the name of a file, in UTF-8, or"),
+        (
+            ["run", "06_speed", "-p", "learning_file", "none"],
+            "learning_file must be '' or a file that `rnnreport bench",
+        ),
         (["run", "01_gradients", "-o", f"{'n' * 201}.ipynb"], " is too long for a file's name; 200 bytes"),
         (["record", "02_rnn_versus_lstm", "-o", f"{'n' * 201}.parquet"], " is too long for a file's name; 200 bytes"),
         (["run", "06_speed", "-p", "learning_file", "README.md"], "README.md is not a table that can be read"),

@@ -67,6 +67,7 @@ TABLE = [
     ("captions.py", DRAWING, ""),
     ("origin.py", f"{DRAWING} 05", ""),
     ("parameters/speed.py experiments/speed.py figures/speed.py", "06", ""),
+    ("experiments/trust.py", "", ""),
     ("bugs.py parameters/museum.py experiments/museum.py figures/museum.py", "07", ""),
     ("widgets/bug_museum.py widgets/bug_museum.js", "07", ""),
     # What chapters share. It decides no training's numbers.

@@ -54,6 +54,8 @@ def test_all_tests_and_all_notebooks_run_in_a_process_a_core(monkeypatch: pytest
     assert call("test", monkeypatch=monkeypatch) == 3
     assert call("test", "--all", monkeypatch=monkeypatch) == 3
     assert call("test", "--", "tests/test_cells.py", "-x", monkeypatch=monkeypatch) == 3
+    assert call("test", "--abuse", monkeypatch=monkeypatch) == 3
+    assert asked.pop()[1:] == ["tests/abuse.py"]
     usual, everything, some = (command[command.index("pytest") + 1 :] for command in asked)
     assert {"tests", "book", "--nbval-lax", "--dist=loadscope", "--continue-on-collection-errors"} <= set(everything)
     assert everything[everything.index("--numprocesses") + 1] == "6"

@@ -36,12 +36,6 @@ MANY = [palindrome_run(seed, steps=800, hidden_size=16) for seed in range(4)]  #
 
 # The command line's own process, so that it can be killed.
 COMMAND = [sys.executable, "-c", "from rnnreport.cli import main; main()"]
-DRIVER = """
-import sys
-sys.path.insert(0, {tests!r})
-import test_sweep as t
-t.run_all(t.train_palindromes, t.MANY)
-"""
 CLUSTER = """
 import sys, time
 from distributed import LocalCluster
@@ -215,23 +209,6 @@ def test_a_worker_that_dask_gives_up_is_replaced(tmp_path: Path) -> None:
         eventually(lambda: not cluster.workers)
         assert not sweep.run({"next": (tmp_path / "next").touch}, "next")
     assert (tmp_path / "next").exists()
-
-
-@pytest.mark.slow
-def test_a_driver_that_is_killed_leaves_no_process_and_the_same_call_goes_on(
-    store: Path, undisturbed: dict[str, str]
-) -> None:
-    script = [sys.executable, "-c", DRIVER.format(tests=str(Path(__file__).parent))]
-    driver = subprocess.Popen(script, stderr=subprocess.DEVNULL)
-    eventually(lambda: under_way(store))
-    workers = psutil.Process(driver.pid).children(recursive=True)
-    driver.kill()
-    driver.wait()
-    assert len(finished(store)) < len(MANY)
-    assert workers
-    assert not psutil.wait_procs(workers, timeout=300)[1]
-    subprocess.run(script, check=True, stderr=subprocess.DEVNULL)
-    assert contents(store, MANY) == undisturbed
 
 
 # Other clusters
@@ -462,7 +439,6 @@ def test_a_sweep_of_chapters_that_is_stopped_leaves_no_kernel_and_the_same_comma
         return said
 
     assert stopped(signal.SIGINT).endswith("rnnreport: stopped; the same command goes on from here\n")
-    stopped(signal.SIGKILL)
     subprocess.run(command, env=environment, check=True, capture_output=True)
     one, other = pd.read_csv(tmp_path / "out" / "sweep.csv"), pd.read_csv(swept[0] / "sweep.csv").iloc[:1]
     assert one["status"].tolist() == ["done"]

@@ -78,7 +78,7 @@ def test_everything_is_brought_and_nothing_else_is_left(root: Path, npm: Npm) ->
     assert fetched(root) == EXPECTED | {FONT_AGAIN, "anywidget.js", "kernels.wasm", vendor.STAMP}
     assert (root / vendor.VENDOR / "requirejs/require.js").read_text() == "// requirejs/require.js"
     assert b"anywidget" in (root / vendor.VENDOR / "anywidget.js").read_bytes()
-    assert list((root / "_build").iterdir()) == []
+    assert not (root / "_build").exists()
 
 
 def test_the_widgets_manager_needs_no_eval(root: Path, npm: Npm) -> None:
