@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
@@ -119,8 +120,9 @@ def main() -> None:
 
 
 def _stop(number: int, _: object) -> None:
-    """End the command from wherever it is; what libraries would log of kernels that die on the way is no news."""
+    """End the command from wherever it is; what libraries would say of what ends on the way is no news."""
     logging.disable()
+    warnings.simplefilter("ignore")
     sys.exit(128 + number)
 
 

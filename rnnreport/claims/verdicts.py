@@ -69,7 +69,7 @@ def judge(claim: str, *tables: Any) -> Verdict:
         verdict, evidence, p_value = decided(stated, *PREDICATES[claim](*tables))
     except CannotTellError as reason:
         verdict, evidence, p_value = "cannot tell", str(reason), None
-    return Verdict(claim, verdict, evidence + remark, p_value, exploratory, origins_of(*tables))
+    return Verdict(claim, verdict, evidence + remark, p_value, exploratory, tuple(origins_of(*tables)))
 
 
 def _is_recorded(table: Any) -> bool:
