@@ -2,6 +2,7 @@
 
 import math
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,6 +40,7 @@ def test_a_share_is_not_rounded_to_a_bound_that_it_does_not_reach(value, expecte
         (0.002, 0, "0.2%"),
         (0.00004, 1, "0.004%"),
         (2e-10, 0, "2e-08%"),
+        (0.999999996, 0, "99.9999996%"),
     ],
 )
 def test_percent_are_not_rounded_to_nothing_or_all(value, digits, expected):
@@ -63,3 +65,52 @@ def test_the_ends_of_values_and_one_where_they_read_alike():
 
 def test_a_list_of_words():
     assert [words.listed("abc"[:n]) for n in range(4)] == ["none", "a", "a and b", "a, b and c"]
+
+
+RUNS = pd.DataFrame(
+    [
+        ("rnn", 5, 0, 10, 0.2),
+        ("rnn", 5, 0, 20, 0.3),
+        ("lstm", 10, 0, 20, 0.9),
+        ("rnn", 10, 1, 20, 0.1),
+        ("rnn", 5, 1, 20, 0.4),
+    ],
+    columns=["model", "length", "seed", "step", "test_accuracy"],
+)
+
+
+@pytest.mark.parametrize(
+    ("where", "rows"), [({}, [1, 2, 3, 4]), ({"length": 5}, [1, 4]), ({"length": 10, "model": "rnn"}, [3])]
+)
+def test_the_rows_at_the_last_step_with_these_values(where, rows):
+    assert words.at_end(RUNS, **where).index.tolist() == rows
+
+
+@pytest.mark.parametrize(
+    ("by", "keys"), [(["model"], ["rnn", "lstm"]), (["model", "length"], [("rnn", 5), ("lstm", 10), ("rnn", 10)])]
+)
+def test_groups_come_in_order_of_appearance_by_one_column_or_several(by, keys):
+    assert [key for key, _ in words.grouped(RUNS, *by)] == keys
+    assert sum(len(part) for _, part in words.grouped(RUNS, *by)) == len(RUNS)
+
+
+def test_shares_of_seeds_with_their_interval_or_once_where_all_read_alike():
+    assert words.spread([0.99, 0.99, 0.99]) == "0.99"
+    assert words.spread([0.5]) == "0.50"
+    assert words.spread([0.90, 0.92, 0.94]) == "0.92 (0.87 to 0.97)"
+    assert words.spread([0.9999, 0.9998, 1.0]) == "0.9999 (0.9997 to 1.00)"
+    assert words.each(words.at_end(RUNS, length=5).assign(test_accuracy=0.3), "model") == "RNN: 0.30"
+    assert words.each(words.at_end(RUNS, seed=0), "model") == "RNN: 0.30; LSTM: 0.90"
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("model", "temporal-gate", "gated LSTM"),
+        ("length", 5, "T = 5"),
+        ("learning_rate", 0.0010, "rate 0.001"),
+        ("optimizer", "unheard of", "unheard of"),
+    ],
+)
+def test_values_have_their_names_in_text(column, value, said):
+    assert words.called(column, value) == said
