@@ -226,15 +226,14 @@ def _is_passing(path: Path) -> bool:
     )
 
 
-def _is_shown(output: dict[str, Any]) -> bool:
-    return bool(output.get("name") != "stderr")
-
-
 def _content(path: Path) -> bytes:
     if path.suffix == ".ipynb":
         cells = json.loads(path.read_bytes())["cells"]
         kept = [
-            (cell["source"], [output.get("data", output) for output in cell.get("outputs", []) if _is_shown(output)])
+            (
+                cell["source"],
+                [output.get("data", output) for output in cell.get("outputs", []) if output.get("name") != "stderr"],
+            )
             for cell in cells
         ]
         return json.dumps(kept).encode()  # without the outputs' metadata, which says how long runs took
@@ -263,16 +262,37 @@ def command(place: Path, *words: str, **more: Any) -> Command:
     return Command(place, lambda: [*words, "-o", str(place / "out")], **more)
 
 
+def as_usual(asked: Command) -> dict[str, str]:
+    """What the command leaves when nothing is in its way."""
+    asked.anew()
+    if wrong := asked.run():
+        raise RuntimeError(f"undisturbed, {wrong}")
+    return results(asked.place)
+
+
+def run_of(folder: Path) -> Command:
+    """A chapter at other parameters: trainings, kernel, figures."""
+    return command(folder / "run", "run", *CHAPTER)
+
+
+def sweep_of(folder: Path) -> Command:
+    """Two chapters side by side."""
+    return command(folder / "sweep", "sweep", *CHAPTER, "--grid", "learning_rate=0.01,0.02")
+
+
+def record_of(folder: Path) -> Command:
+    """What a chapter shows as recorded."""
+    return command(folder / "record", "record", *CHAPTER, "--profile", "quick")
+
+
 # Kills
 
 
 def killed(asked: Command, rng: Random) -> Iterator[str]:
     """A kill at a random moment, of the process alone or of its whole group; then the same command."""
-    asked.anew()
     started = time.monotonic()
-    if wrong := asked.run():
-        raise RuntimeError(f"undisturbed, {wrong}")
-    seconds, expected = time.monotonic() - started, results(asked.place)
+    expected = as_usual(asked)
+    seconds = time.monotonic() - started
     if not expected:
         raise RuntimeError("undisturbed, the command leaves nothing to compare")
     while True:
@@ -291,19 +311,19 @@ def killed(asked: Command, rng: Random) -> Iterator[str]:
 @row("run", "killed")
 def run_killed(folder: Path, rng: Random) -> Iterator[str]:
     """A chapter at other parameters: trainings, kernel, figures."""
-    return killed(command(folder / "run", "run", *CHAPTER), rng)
+    return killed(run_of(folder), rng)
 
 
 @row("sweep", "killed", usually=0)
 def sweep_killed(folder: Path, rng: Random) -> Iterator[str]:
     """Two chapters side by side."""
-    return killed(command(folder / "sweep", "sweep", *CHAPTER, "--grid", "learning_rate=0.01,0.02"), rng)
+    return killed(sweep_of(folder), rng)
 
 
 @row("record", "killed", usually=0)
 def record_killed(folder: Path, rng: Random) -> Iterator[str]:
     """What a chapter shows as recorded."""
-    return killed(command(folder / "record", "record", *CHAPTER, "--profile", "quick"), rng)
+    return killed(record_of(folder), rng)
 
 
 TRAIN = """
@@ -856,14 +876,6 @@ def pip_without_network(folder: Path, rng: Random) -> Iterator[str]:
 # Machines
 
 
-def as_usual(asked: Command) -> dict[str, str]:
-    """What the command leaves when nothing is in its way."""
-    asked.anew()
-    if wrong := asked.run():
-        raise RuntimeError(f"undisturbed, {wrong}")
-    return results(asked.place)
-
-
 def on_a_machine(
     folder: Path, *before: str, variables: Sequence[dict[str, str]] = ({},), missing: str = ""
 ) -> Iterator[str]:
@@ -871,7 +883,7 @@ def on_a_machine(
     if before:
         there = shutil.which(before[0]) and not subprocess.run([*before, "true"], capture_output=True).returncode
         require(there, missing)
-    asked = command(folder / "run", "run", *CHAPTER)
+    asked = run_of(folder)
     expected = as_usual(asked)
     asked.before = before
     for more in itertools.cycle(variables):
@@ -930,7 +942,7 @@ def no_shared_memory(folder: Path, rng: Random) -> Iterator[str]:
     hide = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o ro tmpfs /dev/shm && exec "$@"', "sh"]
     there = shutil.which("unshare") and not subprocess.run([*hide, "true"], capture_output=True).returncode
     require(there, "only root can hide /dev/shm")
-    asked = command(folder / "run", "run", *CHAPTER)
+    asked = run_of(folder)
     expected = as_usual(asked)
     while True:
         asked.anew()
@@ -1025,19 +1037,19 @@ def two_at_once(asked: Command, rng: Random) -> Iterator[str]:
 @row("two at once", "run")
 def two_run(folder: Path, rng: Random) -> Iterator[str]:
     """Into one notebook."""
-    return two_at_once(command(folder / "run", "run", *CHAPTER), rng)
+    return two_at_once(run_of(folder), rng)
 
 
 @row("two at once", "sweep", usually=0)
 def two_sweep(folder: Path, rng: Random) -> Iterator[str]:
     """Into one folder."""
-    return two_at_once(command(folder / "sweep", "sweep", *CHAPTER, "--grid", "learning_rate=0.01,0.02"), rng)
+    return two_at_once(sweep_of(folder), rng)
 
 
 @row("two at once", "record", usually=0)
 def two_record(folder: Path, rng: Random) -> Iterator[str]:
     """Into one file."""
-    return two_at_once(command(folder / "record", "record", *CHAPTER, "--profile", "quick"), rng)
+    return two_at_once(record_of(folder), rng)
 
 
 @row("two at once", "trainings", usually=0)

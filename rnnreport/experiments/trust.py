@@ -1,4 +1,4 @@
-"""Chapter 8: what was tried against the project, as tests/abuse.py has recorded it."""
+"""What was tried against the project, as tests/abuse.py has recorded it."""
 
 from __future__ import annotations
 
