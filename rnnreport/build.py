@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from filelock import FileLock
 from tqdm import tqdm
 
-from rnnreport import checksums, corpora, locks, site, storage, sweep, vendor
+from rnnreport import checksums, corpora, locks, site, storage, sweep, system, vendor
 from rnnreport.backends import Backend, in_use
 from rnnreport.claims import stated
 from rnnreport.claims.collected import METADATA, Collected, CollectedVerdict, collected, not_run
@@ -45,7 +45,6 @@ BUILD = PROJECT / "_build"
 FIGURE_MARK = b"<!-- by rnnreport -->\n"  # at the end of each SVG file, to recognise it as ours
 COLLECTING = ("index", "05_claims")  # these read the output of the others, so they run last
 FAILED = ".failed.ipynb"  # suffix of a notebook that ended in an error
-SOCKET_PATH = 90  # bytes: a name of a socket may have some 100, of which jupyter adds five
 for _module in iter_modules([str(Path(__file__).parent / "parameters")]):
     import_module(f"rnnreport.parameters.{_module.name}")  # its class names its chapter
 CHAPTERS: dict[str, type[Parameters]] = dict(sorted(Parameters.chapters.items()))
@@ -346,9 +345,8 @@ def _papermill(source: Path, values: Mapping[str, Any], output: Path, stderr: Te
     from papermill.exceptions import PapermillExecutionError
     from traitlets.config import Config
 
-    # Sockets in the folder of the output: of two kernels that start at once, both may be given the same port of TCP.
     connection = output.with_name("kernel.json")
-    transport = "ipc" if os.name == "posix" and len(os.fsencode(connection)) < SOCKET_PATH else "tcp"
+    manager = {"transport": system.transport(connection), "connection_file": str(connection)}
     try:
         papermill.execute_notebook(
             source,
@@ -358,7 +356,7 @@ def _papermill(source: Path, values: Mapping[str, Any], output: Path, stderr: Te
             kernel_name="python3",
             progress_bar=False,
             stderr_file=stderr,
-            config=Config(KernelManager={"transport": transport, "connection_file": str(connection)}),
+            config=Config(KernelManager=manager),
             on_cell_executed=lambda **_: sweep.report(1),
             # Without this, each kernel warns that its connection is unencrypted, and prints a traceback when stopped.
             extra_arguments=["--log-level=CRITICAL"],

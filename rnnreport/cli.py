@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rnnreport import build, checksums, corpora, environment, grid, locks, origin, pdf, runs, sweep, vendor
+from rnnreport import build, checksums, corpora, environment, grid, locks, origin, pdf, runs, sweep, system, vendor
 from rnnreport.configuration import CHECKPOINT
 from rnnreport.errors import ReaderError
 from rnnreport.experiments import recorded
@@ -98,10 +98,9 @@ def main() -> None:
     """Run the command line; a mistake of the caller's is one sentence and the exit status 2."""
     environment.settle()
     if sys.getfilesystemencoding() != "utf-8":  # names would be others to the processes that are started from here
-        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # the first -X counts
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # nothing half done is left, and no kernel. Windows has no SIGHUP
-        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
-            signal.signal(getattr(signal, name), _stop)
+        system.become([sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # the first -X counts
+    for number in system.stop_signals():  # nothing half done is left, and no kernel
+        signal.signal(number, _stop)
     try:
         _check_surroundings()
         app(_joined(sys.argv[1:]))

@@ -11,12 +11,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
-from rnnreport import storage
+from rnnreport import storage, system
 
 PROJECT = Path(__file__).resolve().parent.parent
 VENV = PROJECT / ".venv"
@@ -42,14 +40,11 @@ def enter(arguments: list[str]) -> None:
     for name in ("PYTHONHOME", "PYTHONPATH", "__PYVENV_LAUNCHER__"):  # they would add packages from outside .venv
         os.environ.pop(name, None)
     if not _is_ready():
-        with _alone():
+        with system.alone(PROJECT):
             if not _is_ready():  # by now
                 _install()
     if Path(sys.prefix).resolve() != VENV.resolve():
-        command = [str(_python()), "-m", "rnnreport", *arguments]
-        if os.name == "nt":  # exec would return to the prompt before the work is done
-            sys.exit(subprocess.run(command).returncode)
-        os.execv(command[0], command)
+        system.become([str(system.python_of(VENV)), "-m", "rnnreport", *arguments])
 
 
 def settle() -> None:
@@ -106,7 +101,7 @@ def _say(state: str) -> None:
 
 
 def _is_ready() -> bool:
-    return _said() == _wanted() and _python().exists()  # a removed Python leaves a broken link
+    return _said() == _wanted() and system.python_of(VENV).exists()  # a removed Python leaves a broken link
 
 
 def _wanted() -> str:
@@ -117,30 +112,10 @@ def _wanted() -> str:
     return f"{digest.hexdigest()}\n{PROJECT}\n"
 
 
-def _python() -> Path:
-    return VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Wait until no other process installs here; the system releases the lock when its owner ends."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    folder = os.open(PROJECT, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(folder, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(folder)
-
-
 def _install() -> None:
     """Install into .venv. If pip was interrupted, make it anew: pip would take a half-written package as complete."""
-    before, python = _said(), str(_python())
+    before, path = _said(), system.python_of(VENV)
+    python = str(path)
     owner = before.partition("\n")[2].strip()
     if VENV.is_symlink() and before and owner != str(PROJECT):
         _stop(
@@ -148,9 +123,7 @@ def _install() -> None:
             "the link, and the same command makes an environment here"
         )
     print(f"Installing the pinned packages into {VENV} (1.5 GB, a minute or two)", flush=True)
-    works = (
-        _python().exists() and not subprocess.run([python, "-m", "pip", "--version"], capture_output=True).returncode
-    )
+    works = path.exists() and not subprocess.run([python, "-m", "pip", "--version"], capture_output=True).returncode
     if not works or before.startswith(UNFINISHED):
         if subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)]).returncode:
             _stop(
@@ -169,8 +142,7 @@ def _install() -> None:
     if subprocess.run([python, "-I", "-c", where], capture_output=True).returncode:
         _say(before)
         _stop(f"pip has installed the packages elsewhere than in {VENV}; `pip config list` shows what led it there")
-    if hasattr(os, "sync"):  # pip syncs nothing, and the stamp vouches for all
-        os.sync()
+    system.sync_all()  # pip syncs nothing, and the stamp vouches for all
     _say(_wanted())
 
 
@@ -180,7 +152,7 @@ def _packages(python: str) -> str:
     torch without CUDA is asked for first. Had pip the choice, it would prefer the package index's torch, which comes
     with its hash, to that of a folder (PIP_FIND_LINKS), where files have none until they are read.
     """
-    if sys.platform == "linux":  # elsewhere the package index has torch without CUDA
+    if system.LINUX:  # elsewhere the package index has torch without CUDA
         said = _pip(python, TORCH_CPU, LOCK)
         if "No matching distribution found for torch==" not in said:
             return said

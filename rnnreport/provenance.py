@@ -38,6 +38,7 @@ PLUMBING = frozenset(
         "shown",
         "storage",
         "sweep",
+        "system",
     )
 )
 

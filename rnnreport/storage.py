@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-NOT_SUPPORTED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)  # errors of a file system without fsync
+from rnnreport import system
 
 
 def write(path: Path, content: str | bytes) -> None:
@@ -47,8 +47,8 @@ def put(new: Path, place: Path) -> None:
     """
     place, old, copy = place.resolve(), _beside(place, "old"), _beside(place, "tmp")
     for path in sorted(new.rglob("*"), reverse=True) if new.is_dir() else []:
-        _sync(path)
-    _sync(new)
+        system.sync(path)
+    system.sync(new)
     if new.is_dir() and place.is_dir():
         os.replace(place, old)
     try:
@@ -64,7 +64,7 @@ def put(new: Path, place: Path) -> None:
         finally:
             shutil.rmtree(copy, ignore_errors=True)
         shutil.rmtree(new, ignore_errors=True)
-    _sync(place.parent)
+    system.sync(place.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -82,17 +82,3 @@ def clear(folder: Path, files: bool = True) -> None:
 def _beside(path: Path, ending: str) -> Path:
     """A hidden name in the folder of that file: unique, also among several machines, and never too long."""
     return path.resolve().with_name(f".{secrets.token_hex(8)}.{ending}")
-
-
-def _sync(path: Path) -> None:
-    """Wait until the file's content, or the folder's list of names, is on the disk."""
-    if path.is_symlink() or (os.name == "nt" and path.is_dir()):  # Windows opens no folders
-        return
-    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in NOT_SUPPORTED:
-            raise
-    finally:
-        os.close(descriptor)

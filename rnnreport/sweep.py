@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from rnnreport import system
 from rnnreport.errors import ReaderError
 from rnnreport.shown import brief
 
@@ -157,7 +158,7 @@ def cores() -> int:
         if not (re.fullmatch("[0-9]{1,9}", given) and 1 <= int(given) <= MOST):
             raise SweepError(f"{WORKERS} must be a number of processes from 1 to {MOST}, not {brief(given)}")
         return int(given)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return system.cores()
 
 
 def scheduler_asked_for() -> str | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from rnnreport import environment
+from rnnreport import environment, system
 
 LOCKS = ("requirements.lock", "requirements-torch.lock", "requirements-torch-cpu.lock")
 
@@ -25,7 +25,8 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]
     monkeypatch.setattr(environment, "VENV", tmp_path / ".venv")
     for name, file in zip(("LOCK", "TORCH", "TORCH_CPU"), LOCKS):
         monkeypatch.setattr(environment, name, tmp_path / file)
-    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(system, "LINUX", True)
+    monkeypatch.setattr(system, "WINDOWS", False)
     commands: list[list[str]] = []
 
     def run(command: list[str | Path], **_: object) -> subprocess.CompletedProcess[str]:
@@ -94,7 +95,7 @@ def test_where_no_source_has_torch_without_cuda_that_with_it_is_installed(
 def test_elsewhere_than_on_linux_torch_comes_without_cuda(
     checkout: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(system, "LINUX", False)
     environment.enter([])
     assert installed(checkout) == [["requirements-torch.lock", "requirements.lock"], [tmp_path.name]]
 
@@ -248,9 +249,9 @@ def test_an_environment_whose_python_is_gone_is_made_anew(checkout: list[list[st
 
 def test_two_that_install_at_once_wait_for_each_other(checkout: list[list[str]], tmp_path: Path) -> None:
     script = (
-        "import sys, time; from pathlib import Path; from rnnreport import environment as e\n"
-        "e.PROJECT = Path(sys.argv[1])\n"
-        "with e._alone(): print(time.monotonic(), flush=True); time.sleep(0.5); print(time.monotonic())"
+        "import sys, time; from pathlib import Path; from rnnreport import system\n"
+        "with system.alone(Path(sys.argv[1])):\n"
+        "    print(time.monotonic(), flush=True); time.sleep(0.5); print(time.monotonic())"
     )
     command = [sys.executable, "-c", script, str(tmp_path)]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) for _ in range(2)]

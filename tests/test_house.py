@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -31,7 +32,7 @@ def test_linters_find_nothing(words: list[str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("module", ["environment", "vendor", "sbom", "storage", "errors"])
+@pytest.mark.parametrize("module", ["environment", "vendor", "sbom", "storage", "system", "errors"])
 def test_the_set_up_needs_the_standard_library_only(module: str) -> None:
     tree = ast.parse((ROOT / "rnnreport" / f"{module}.py").read_text(encoding="utf-8"))
     imported = {
@@ -45,8 +46,21 @@ def test_the_set_up_needs_the_standard_library_only(module: str) -> None:
             else []
         )
     }
-    below = {"rnnreport.storage", "rnnreport.errors", "rnnreport.__version__", "rnnreport.vendor"}
+    below = {"rnnreport.storage", "rnnreport.system", "rnnreport.errors", "rnnreport.__version__", "rnnreport.vendor"}
     assert imported <= {*sys.stdlib_module_names, "__future__", *below}
+
+
+DIFFERENCES = re.compile(
+    r"\b(?:os\.name|sys\.platform|fcntl|msvcrt|winreg|sched_getaffinity|python\.exe|"
+    r"os\.(?:sync|exec\w+|fork\w*|kill\w*|gete?[ug]id|umask)|hasattr\((?:os|signal|sys)\b)"
+)
+
+
+def test_what_differs_between_operating_systems_is_in_one_module() -> None:
+    paths = [path for folder in ("rnnreport", "book") for path in (ROOT / folder).rglob("*.py")]
+    found = {path.name: set(DIFFERENCES.findall(path.read_text(encoding="utf-8"))) for path in paths}
+    assert len(found.pop("system.py")) > 3
+    assert not any(found.values()), found
 
 
 SOURCES = [*sorted((ROOT / "rnnreport").rglob("*.py")), *sorted((ROOT / "benchmarks").glob("*.py"))]

@@ -112,7 +112,7 @@ TABLE = [
     ("cells.py", f"{DRAWING} index", ALL_RUNS),
     # What schedules, stores and says: nothing is trained anew.
     ("runs.py sweep.py", TRAINING, ""),
-    ("storage.py checksums.py", ALL, ""),
+    ("storage.py checksums.py system.py", ALL, ""),
     ("parameters/__init__.py errors.py provenance.py shown.py", ALL, ""),
     ("locks.py outputs.py values.py grid.py", "", ""),
     # What builds and shows the book; and kernels, whose sources are in what a run says of its backend.
