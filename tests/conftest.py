@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from rnnreport import system
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
@@ -157,6 +159,9 @@ def require(condition: object, reason: str) -> None:
     if os.environ.get("CI") == "true":
         pytest.fail(f"needed in CI: {reason}")
     pytest.skip(reason)
+
+
+posix = pytest.mark.skipif(system.WINDOWS, reason="Windows has other signals, file modes, pipes and scripts")
 
 
 def eventually(condition: Callable[[], object]) -> None:

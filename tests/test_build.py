@@ -23,7 +23,7 @@ import papermill.iorw
 import papermill.parameterize
 import psutil
 import pytest
-from conftest import ROOT, eventually
+from conftest import ROOT, eventually, posix
 from pydantic import Field
 
 from rnnreport import build, locks, sbom, site, sweep, vendor
@@ -689,6 +689,7 @@ def start(small: Path, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
     return start
 
 
+@posix
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
 def test_a_build_that_is_stopped_leaves_nothing_and_no_kernel(

@@ -18,7 +18,7 @@ import nbformat
 import pandas as pd
 import pytest
 import yaml
-from conftest import ROOT
+from conftest import ROOT, posix
 
 from rnnreport import build, cli, outputs, runs, training
 from rnnreport.experiments import recorded, speed, text_training
@@ -242,6 +242,7 @@ def of_folder(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
+@posix
 @pytest.mark.parametrize("writer", WRITERS)
 @pytest.mark.parametrize(
     "where",
@@ -756,6 +757,7 @@ def test_the_second_training_into_a_folder_is_refused_at_once(
     assert call(*words, "--resume", monkeypatch=monkeypatch) == 0  # the lock is free again
 
 
+@posix
 @pytest.mark.parametrize("name", ["file", "file/below", "n" * 400, "/proc/none"])
 @pytest.mark.parametrize("resume", [[], ["--resume"]], ids=["anew", "resumed"])
 def test_a_folder_that_cannot_be_is_refused(

@@ -16,7 +16,7 @@ from pathlib import Path
 import pooch
 import pytest
 import torch
-from conftest import ROOT, eventually, require
+from conftest import ROOT, eventually, posix, require
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_recurrence import FORMS, assert_same, behind_a_gate, by_steps, gated, gradients, problem
@@ -512,6 +512,7 @@ def test_without_a_compiler_torch_does_the_work(tmp_path, expected):
     fell_back(start(RNNREPORT_NATIVE_DIR=tmp_path, CXX="not-a-compiler"), expected, "'not-a-compiler'")
 
 
+@posix
 def test_with_a_compiler_that_fails_torch_does_the_work(compiled, tmp_path, expected):
     broken = tmp_path / "broken"
     broken.write_text('#!/bin/sh\n[ "$1" = -MMD ] && echo "fatal error: out of order" >&2 && exit 1\nexec c++ "$@"\n')
@@ -571,6 +572,7 @@ def test_damaged_kernels_are_never_loaded(compiled, damaged, name, how, monkeypa
     assert not compiled.library._load_kept(folder)
 
 
+@posix
 def test_damaged_kernels_are_built_anew_with_one_line(compiled, damaged, copier, expected, monkeypatch):
     folder = damaged("rnnreport_native.so", "empty")
     monkeypatch.setenv("CXX", str(copier))
@@ -618,6 +620,7 @@ def test_without_a_folder_to_write_to_torch_does_the_work(compiled, tmp_path, ex
     fell_back(start(RNNREPORT_NATIVE_DIR=taken / "kept"), expected, f"{taken / 'kept'}, cannot be written")
 
 
+@posix
 @pytest.mark.slow
 def test_a_compiler_that_does_not_know_the_processor_builds_for_any_of_its_kind(compiled, tmp_path, expected):
     plain = tmp_path / "plain"
@@ -631,6 +634,7 @@ def test_a_compiler_that_does_not_know_the_processor_builds_for_any_of_its_kind(
 VALUES = "values_and_gradients or gradients_equal or sparse_gate or openness_equals or texts_are or network_equals"
 
 
+@posix
 @pytest.mark.slow
 def test_kernels_for_avx2_alone_compute_the_same(tmp_path):
     """The tests above again, in a process of their own, as on a processor without AVX-512."""
@@ -650,6 +654,7 @@ def test_kernels_for_avx2_alone_compute_the_same(tmp_path):
     assert list(tmp_path.glob("*/*.so"))  # it was compiled, and kept
 
 
+@posix
 @pytest.mark.slow
 def test_a_killed_builder_stops_nobody_and_two_at_once_build_one_library(copier, tmp_path, monkeypatch):
     monkeypatch.setenv("CXX", str(copier))

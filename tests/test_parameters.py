@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import pytest
 import torch
+from conftest import posix
 from pydantic import ValidationError
 
 from rnnreport.models import RECURRENCES
@@ -453,6 +454,7 @@ def test_a_prompt_that_the_text_has_no_characters_for_is_refused():
     assert repr("n") not in sentence
 
 
+@posix
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipes that lie in folders")
 @pytest.mark.parametrize(
     ("chapter", "name"),

@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from conftest import ROOT, require
+from conftest import ROOT, posix, require
 
 from rnnreport import checksums, cli, locks, provenance, runs, storage
 from rnnreport.checksums import MANIFEST, DamagedError
@@ -43,6 +43,7 @@ def names(folder: Path) -> list[str]:
 # Into place
 
 
+@posix
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "file"
     storage.write(path, "∂")

@@ -21,7 +21,7 @@ import nbformat
 import pandas as pd
 import psutil
 import pytest
-from conftest import eventually, require
+from conftest import eventually, posix, require
 from test_cli import call
 from test_runs import palindrome_run
 
@@ -184,6 +184,7 @@ def test_the_bar_is_drawn_every_second_or_as_tqdm_is_told(monkeypatch: pytest.Mo
 # What is killed
 
 
+@posix
 @pytest.mark.slow
 def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(store: Path, undisturbed: dict[str, str]) -> None:
     def kill() -> int:
@@ -410,6 +411,7 @@ def test_a_chapter_over_a_grid_leaves_a_notebook_and_a_row_a_run(
     assert len(executed.cells) > 3
 
 
+@posix
 @pytest.mark.slow
 def test_a_sweep_of_chapters_that_is_stopped_leaves_no_kernel_and_the_same_command_ends_as_if_nothing_had_been(
     swept: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import posix
 
 from rnnreport import system
 
@@ -86,7 +87,7 @@ def test_files_and_folders_are_synced_and_links_are_not(tmp_path: Path, synced: 
     assert synced == [(tmp_path / "file").stat().st_ino]
 
 
-@pytest.mark.skipif(system.WINDOWS, reason="Windows opens no folders")
+@posix
 def test_a_folder_s_names_are_synced(tmp_path: Path, synced: list[int]) -> None:
     system.sync(tmp_path)
     assert synced == [tmp_path.stat().st_ino]

@@ -3,10 +3,8 @@
 import itertools
 import json
 import math
-import os
 import pickle
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -460,9 +458,9 @@ def test_a_training_killed_in_the_middle_goes_on_to_the_same_end(tmp_path):
     try:
         assert [process.stdout.readline() for _ in OPTIMIZERS] == ["hangs\n"] * len(OPTIMIZERS)
     finally:
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         process.communicate()
-    assert process.returncode == -signal.SIGKILL
+    assert process.returncode != 0
     for optimizer in OPTIMIZERS:
         folder = tmp_path / optimizer
         assert opened(folder / "checkpoint.safetensors")[1]["step"] == "10"
