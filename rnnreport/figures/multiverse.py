@@ -1,0 +1,111 @@
+"""Chapter 2's figure and table of the worlds in which a claim holds: all ways to settle what the report leaves open."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+
+from rnnreport.figures import GUIDE, SEQUENCE, chart, new, ticks
+from rnnreport.words import counted, grouped, listed, percent
+
+HOLDS, FAILS = SEQUENCE[1], SEQUENCE[0]
+OWN = ("claim", "asked", "share", "holds")  # columns of a table of worlds; the others are its choices
+
+
+@chart("Dots: worlds, blue where the claim holds in more than half of the seeds; bars: the values of each")
+def specification_curve(worlds: pd.DataFrame) -> Figure:
+    """In what share of the seeds each claim holds, world by world, above the values that each world has.
+
+    worlds: columns claim, asked, share and holds, and one per choice, categories in their order.
+    """
+    rows = _rows(worlds)
+    parts = [*grouped(worlds, "claim")]
+    size = (1.9 * len(parts) + 1.9, 0.17 * len(rows) + 2.4)
+    figure, axes = new(len(parts), 2, sharey="row", sharex="col", squeeze=False, figsize=size, height_ratios=[1, 2])
+    for (above, below), (claim, of_claim) in zip(axes.T, parts):
+        ordered = of_claim.sort_values(["share", *deciding(of_claim).index], ignore_index=True)
+        for holds, colour in ((True, HOLDS), (False, FAILS)):
+            some = ordered.loc[ordered["holds"] == holds, "share"]
+            above.plot(some.index + 0.5, some, ".", color=colour, ms=2.5)
+        above.axhline(0.5, color=GUIDE, ls=":", lw=1)
+        above.set(title=_sentence(claim).rstrip("."), ylim=(-0.05, 1.05))
+        has = np.stack([ordered[choice] == value for choice, value in rows])
+        marks = np.where(has, 1 + ordered["holds"].to_numpy(), 0)
+        marks = np.stack([marks, marks, 0 * marks], 1).reshape(-1, len(ordered))  # a gap below each row
+        image = np.ma.masked_equal(marks, 0)
+        below.imshow(
+            image, aspect="auto", interpolation="nearest", cmap=ListedColormap([FAILS, HOLDS]), vmin=1, vmax=2,
+            extent=(0, len(ordered), len(rows), 0),
+        )  # fmt: skip
+        below.set(xlabel="worlds")
+        ticks(below.xaxis, [0, len(ordered)])
+    axes[0, 0].set(ylabel="share of seeds")
+    axes[1, 0].set_yticks(np.arange(len(rows)) + 0.35, [": ".join(row) for row in rows], fontsize=8)
+    return figure
+
+
+def _rows(worlds: pd.DataFrame) -> list[tuple[str, str]]:
+    """Each choice with each of its values, in their order."""
+    choices = [column for column in worlds if column not in OWN]
+    return [(choice, value) for choice in choices for value in worlds[choice].cat.categories]
+
+
+def _shares(worlds: pd.DataFrame) -> pd.Series:
+    """The share of worlds in which a claim holds, by choice and value. worlds: of one claim."""
+    shares = {(choice, value): worlds.loc[worlds[choice] == value, "holds"].mean() for choice, value in _rows(worlds)}
+    return pd.Series(shares)
+
+
+def deciding(worlds: pd.DataFrame) -> pd.Series:
+    """By how much a choice moves the share of worlds in which a claim holds, the largest first. worlds: of one claim."""
+    by_choice = _shares(worlds).groupby(level=0, sort=False)
+    return (by_choice.max() - by_choice.min()).sort_values(ascending=False, kind="stable")
+
+
+def by_value(worlds: pd.DataFrame) -> pd.DataFrame:
+    """The share of worlds in which each claim holds, by the values of a choice; what moves any of them most comes first.
+
+    worlds: as for :func:`specification_curve`.
+    """
+    parts = [*grouped(worlds, "claim")]
+    most = pd.DataFrame({claim: deciding(part) for claim, part in parts}).max(axis=1)
+    shares = pd.DataFrame({claim: _shares(part) for claim, part in parts}).map(percent)
+    order = most.sort_values(ascending=False, kind="stable").index
+    return shares.loc[order].rename_axis(["choice", "value"])
+
+
+def shares_of_worlds(worlds: pd.DataFrame) -> str:
+    """In how many worlds each claim holds."""
+    (first, of_first), *others = grouped(worlds, "claim")
+    said = [f"{first} holds in {percent(of_first['holds'].mean())} of {counted(len(of_first), 'world')}"]
+    said += [f"{claim} in {percent(part['holds'].mean())}" for claim, part in others]
+    return _sentence(listed(said))
+
+
+def what_is_asked(worlds: pd.DataFrame) -> str:
+    """What a claim takes to hold, as details."""
+    asked = worlds.drop_duplicates("claim")
+    said = [f"{claim}: {words}" for claim, words in zip(asked["claim"], asked["asked"])]
+    return f"{_sentence('; '.join(said))} A claim holds in a world if this is so in more than half of its seeds."
+
+
+def what_decides(worlds: pd.DataFrame) -> str:
+    """For each claim the choice that moves the share of its worlds most."""
+    most = {claim: deciding(part) for claim, part in grouped(worlds, "claim")}
+    said = [f"{moves.index[0] if moves.iloc[0] else 'nothing'} for {claim}" for claim, moves in most.items()]
+    return f"What decides most: {listed(said)}."
+
+
+def how_trained(rows: pd.DataFrame) -> str:
+    """The size of the networks and the steps of their trainings, as details. rows: of the runs."""
+    steps = [f"T = {length} for {most:,}" for length, most in rows.groupby("length")["steps"].max().items()]
+    return f"Networks of {listed(sorted({str(units) for units in rows['hidden_size']}))} units, trained at " + (
+        f"{listed(steps)} steps. In points of a hundred worlds, the largest difference between a choice's values sorts "
+        "the table."
+    )
+
+
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}."
