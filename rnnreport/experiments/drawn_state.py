@@ -21,9 +21,7 @@ class DrawnStateRun(PalindromeRun):
     start: float = 0.0  # deviation of the states h(0), and c(0), which are drawn once; 0 for a state of zeros
 
 
-def train_from_drawn_state(
-    run: DrawnStateRun, folder: Path, on_steps: OnSteps = lambda steps: None
-) -> pd.DataFrame:
+def train_from_drawn_state(run: DrawnStateRun, folder: Path, on_steps: OnSteps = lambda steps: None) -> pd.DataFrame:
     """Train the network of this run, as ``train_palindromes`` does but from its own first state."""
     digits, last = test_set(run)
 

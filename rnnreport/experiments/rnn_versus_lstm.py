@@ -14,7 +14,7 @@ import torch
 from rnnreport import cell_path, gradients, words
 from rnnreport.backends import Backend
 from rnnreport.configuration import ModelName, OptimizerName
-from rnnreport.experiments import horizon, kept
+from rnnreport.experiments import horizon, kept, multiverse
 from rnnreport.experiments.palindromes import (
     PalindromeRun,
     new_network,
@@ -165,6 +165,7 @@ def record(p: RNNVersusLSTMParameters) -> dict[str, Callable[[], pd.DataFrame]]:
         "backends": lambda: tabulate(by_backend(p)),
         "horizon": lambda: memory(p, horizon.one_factor_at_a_time(p.models)),
         "farther": lambda: farther(p),
+        "multiverse": lambda: multiverse.run(p),
         "decoded": lambda: kept.decoded(remembering(p, p.seeds)),
         "forget products": lambda: kept.forget_products(remembering(p, p.seeds)),
     }

@@ -14,7 +14,7 @@ HOLDS, FAILS = SEQUENCE[1], SEQUENCE[0]
 OWN = ("claim", "asked", "share", "holds")  # columns of a table of worlds; the others are its choices
 
 
-@chart("Dots: worlds, blue where the claim holds in more than half of the seeds; bars: the values of each")
+@chart("Worlds, blue where the claim holds in more than half of the seeds, ochre elsewhere; bars: their values")
 def specification_curve(worlds: pd.DataFrame) -> Figure:
     """In what share of the seeds each claim holds, world by world, above the values that each world has.
 
@@ -26,9 +26,10 @@ def specification_curve(worlds: pd.DataFrame) -> Figure:
     figure, axes = new(len(parts), 2, sharey="row", sharex="col", squeeze=False, figsize=size, height_ratios=[1, 2])
     for (above, below), (claim, of_claim) in zip(axes.T, parts):
         ordered = of_claim.sort_values(["share", *deciding(of_claim).index], ignore_index=True)
-        for holds, colour in ((True, HOLDS), (False, FAILS)):
-            some = ordered.loc[ordered["holds"] == holds, "share"]
-            above.plot(some.index + 0.5, some, ".", color=colour, ms=2.5)
+        for colour, some in ((FAILS, ordered[~ordered["holds"]]), (HOLDS, ordered[ordered["holds"]])):
+            if len(some):
+                edges = np.arange(some.index[0], some.index[-1] + 2)
+                above.stairs(some["share"], edges, baseline=None, color=colour, lw=2)
         above.axhline(0.5, color=GUIDE, ls=":", lw=1)
         above.set(title=_sentence(claim).rstrip("."), ylim=(-0.05, 1.05))
         has = np.stack([ordered[choice] == value for choice, value in rows])
@@ -59,13 +60,13 @@ def _shares(worlds: pd.DataFrame) -> pd.Series:
 
 
 def deciding(worlds: pd.DataFrame) -> pd.Series:
-    """By how much a choice moves the share of worlds in which a claim holds, the largest first. worlds: of one claim."""
+    """By how much each choice moves the share of worlds in which a claim holds, the most first. worlds: of one claim."""
     by_choice = _shares(worlds).groupby(level=0, sort=False)
     return (by_choice.max() - by_choice.min()).sort_values(ascending=False, kind="stable")
 
 
 def by_value(worlds: pd.DataFrame) -> pd.DataFrame:
-    """The share of worlds in which each claim holds, by the values of a choice; what moves any of them most comes first.
+    """The share of worlds in which each claim holds, by the values of a choice; the one that moves any most comes first.
 
     worlds: as for :func:`specification_curve`.
     """
