@@ -37,6 +37,7 @@ from rnnreport.figures import (
     gradients,
     memory,
     museum,
+    multiverse,
     rnn_versus_lstm,
     speed,
     temporal_gate,
@@ -91,6 +92,13 @@ def k_of(tau=6.0, s=3.0, r_on=0.2, until=24):
 def states():
     columns = {"t": [1, 2, 3], "k": [0.0, 0.5, 0.0], "h": [0.1, -0.2, 0.3], "c": [0.5, -1.0, 1.5]}
     return pd.DataFrame({**columns, "gated h": [0.0, -0.1, -0.1], "gated c": [0.0, 0.4, 0.4]})
+
+
+def worlds(claims=("figure 1a", "the lead"), share=(0.2, 0.5, 0.8, 1.0)):
+    table = pd.DataFrame([*product(claims, "ab", ("0.001", "0.01"))], columns=["claim", "digits", "learning rate"])
+    table = table.astype(dict.fromkeys(("digits", "learning rate"), "category")).assign(asked="it is above 0.5")
+    table["share"] = [*share] * len(claims)
+    return table.assign(holds=table["share"] > 0.5)
 
 
 def text(seeds=(0, 1), held_out=True, steps=STEPS):
@@ -461,6 +469,8 @@ DRAWINGS = {
     ),
     "horizon by budget": lambda: memory.horizon_by_budget(budgets()),
     "horizon by budget, none solved": lambda: memory.horizon_by_budget(budgets().assign(horizon=0)),
+    "worlds": lambda: multiverse.specification_curve(worlds()),
+    "worlds, all alike, one claim": lambda: multiverse.specification_curve(worlds(("figure 1a",), [0.0] * 4)),
     "decoded": lambda: memory.decoded(readings()),
     "decoded, one seed": lambda: memory.decoded(readings(seeds=(0,))),
     "activity": lambda: memory.activity(active()),
@@ -601,6 +611,7 @@ WIDE = {
     "accuracy by rate": lambda: memory.accuracy_by_rate(runs(("rnn", "lstm"), (5,), (3e-4, 1e-3, 3e-3, 1e-2))),
     "updates": lambda: gate.updates(counted()),
     "states": lambda: gate.states(states()),
+    "worlds": lambda: multiverse.specification_curve(worlds()),
 }
 
 

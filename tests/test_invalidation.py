@@ -49,6 +49,7 @@ TABLE = [
     ("experiments/rnn_versus_lstm.py experiments/kept.py claims/rnn_versus_lstm.py", "02", ""),
     ("parameters/rnn_versus_lstm.py figures/rnn_versus_lstm.py figures/memory.py", "02", ""),
     ("widgets/palindrome_reader.py widgets/palindrome_reader.js", "02", ""),
+    ("experiments/multiverse.py experiments/drawn_state.py figures/multiverse.py", "02", ""),
     ("widgets/worlds.py widgets/worlds.js", "02", ""),
     ("experiments/temporal_gate.py experiments/gate.py claims/temporal_gate.py", "03", ""),
     ("parameters/temporal_gate.py figures/temporal_gate.py", "03", ""),

@@ -85,10 +85,10 @@ def measured(table: pd.DataFrame) -> pd.DataFrame:
     return values.dropna().rename("value").reset_index()
 
 
-def _in_words(table: pd.DataFrame, values: dict[str, dict[str, Any]]) -> pd.Categorical:
+def _in_words(table: pd.DataFrame, values: dict[str, dict[str, Any]]) -> pd.Series:
     (column,) = {name for setting in values.values() for name in setting}
     names = {setting[column]: name for name, setting in values.items()}
-    return pd.Categorical(table[column].map(names), list(values))  # in this order, and not by the alphabet
+    return table[column].map(names).astype(pd.CategoricalDtype([*values]))  # in this order, and not by the alphabet
 
 
 def holds(values: pd.DataFrame) -> pd.DataFrame:

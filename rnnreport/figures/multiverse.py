@@ -49,8 +49,8 @@ def specification_curve(worlds: pd.DataFrame) -> Figure:
 
 def _rows(worlds: pd.DataFrame) -> list[tuple[str, str]]:
     """Each choice with each of its values, in their order."""
-    choices = [column for column in worlds if column not in OWN]
-    return [(choice, value) for choice in choices for value in worlds[choice].cat.categories]
+    choices = worlds.drop(columns=[*OWN])
+    return [(str(choice), value) for choice in choices for value in worlds[choice].cat.categories]
 
 
 def _shares(worlds: pd.DataFrame) -> pd.Series:
@@ -60,13 +60,13 @@ def _shares(worlds: pd.DataFrame) -> pd.Series:
 
 
 def deciding(worlds: pd.DataFrame) -> pd.Series:
-    """By how much each choice moves the share of worlds in which a claim holds, the most first. worlds: of one claim."""
+    """By how much each choice moves the share of worlds where a claim holds, the most first. worlds: of one claim."""
     by_choice = _shares(worlds).groupby(level=0, sort=False)
     return (by_choice.max() - by_choice.min()).sort_values(ascending=False, kind="stable")
 
 
 def by_value(worlds: pd.DataFrame) -> pd.DataFrame:
-    """The share of worlds in which each claim holds, by the values of a choice; the one that moves any most comes first.
+    """The share of worlds in which each claim holds, by the values of a choice; what moves any of them most is first.
 
     worlds: as for :func:`specification_curve`.
     """
