@@ -102,9 +102,10 @@ def what_decides(worlds: pd.DataFrame) -> str:
 def how_trained(rows: pd.DataFrame) -> str:
     """The size of the networks and the steps of their trainings, as details. rows: of the runs."""
     steps = [f"T = {length} for {most:,}" for length, most in rows.groupby("length")["steps"].max().items()]
-    return f"Networks of {listed(sorted({str(units) for units in rows['hidden_size']}))} units, trained at " + (
-        f"{listed(steps)} steps. In points of a hundred worlds, the largest difference between a choice's values sorts "
-        "the table."
+    units = listed(sorted({str(units) for units in rows["hidden_size"]}))
+    return (
+        f"Networks of {units} units, trained at {listed(steps)} steps. Choices are sorted by the largest difference "
+        "between their values."
     )
 
 
