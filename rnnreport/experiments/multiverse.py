@@ -82,7 +82,7 @@ def measured(table: pd.DataFrame) -> pd.DataFrame:
     found = named.pivot(index=[*CHOICES, "seed"], columns=["model", "length"], values="test_accuracy")
     (near, far, lstm) = (found[model, length] for model, length, _ in CASES)
     values = pd.concat(dict(zip(CLAIMS, (near, far, lstm, lstm - far))), names=["claim"])
-    return values.dropna().rename("value").reset_index()
+    return values.dropna().reset_index(name="value")
 
 
 def _in_words(table: pd.DataFrame, values: dict[str, dict[str, Any]]) -> pd.Series:
