@@ -94,9 +94,11 @@ def what_is_asked(worlds: pd.DataFrame) -> str:
 
 def what_decides(worlds: pd.DataFrame) -> str:
     """For each claim the choice that moves the share of its worlds most."""
-    most = {claim: deciding(part) for claim, part in grouped(worlds, "claim")}
-    said = [f"{moves.index[0] if moves.iloc[0] else 'nothing'} for {claim}" for claim, moves in most.items()]
-    return f"What decides most: {listed(said)}."
+    decided: dict[str, list[str]] = {}
+    for claim, part in grouped(worlds, "claim"):
+        moves = deciding(part)
+        decided.setdefault(moves.index[0] if moves.iloc[0] else "nothing", []).append(claim)
+    return f"What decides most: {'; '.join(f'{choice} for {listed(claims)}' for choice, claims in decided.items())}."
 
 
 def how_trained(rows: pd.DataFrame) -> str:
