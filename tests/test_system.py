@@ -145,8 +145,12 @@ def test_where_files_cannot_be_locked_nobody_waits(tmp_path: Path, monkeypatch: 
         return importing(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with system.alone(tmp_path), system.alone(tmp_path):
-        assert True
+    inside = []
+    with system.alone(tmp_path):
+        inside.append("first")
+        with system.alone(tmp_path):
+            inside.append("second")
+    assert inside == ["first", "second"]
 
 
 def test_a_file_system_without_locks_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
