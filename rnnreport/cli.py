@@ -433,6 +433,9 @@ def test(
     abuse: Annotated[
         bool, typer.Option("--abuse", help="Record the abuse table in data/ instead: hours, in the background.")
     ] = False,
+    mutants: Annotated[
+        bool, typer.Option("--mutants", help="Record which mistakes the tests notice instead: hours; of all modules.")
+    ] = False,
 ) -> None:
     """Run the tests and every notebook at its quick parameters, in one process more than there are cores."""
     vendor.fetch(PROJECT)
@@ -443,7 +446,8 @@ def test(
         *("--continue-on-collection-errors", "--nbval-lax", "--nbval-cell-timeout=300", "tests", "book"),
         *([] if slow else ["-m", "not slow"]),
     ]
-    tests = ["tests/abuse.py"] if abuse else ["-m", "pytest", *(arguments or everything)]
+    tests = ["-m", "pytest", *(arguments or everything)]
+    tests = ["tests/abuse.py"] if abuse else ["tests/mutants.py", *(arguments or [])] if mutants else tests
     command = [sys.executable, *tests]
     raise typer.Exit(subprocess.run(command, cwd=PROJECT).returncode)
 

@@ -429,6 +429,7 @@ def test_a_named_file_is_looked_for_where_the_caller_is_and_then_in_the_project(
         "05_claims": ["collected_file"],
         "06_speed": ["benchmarks_file", "learning_file"],
         "07_bug_museum": [],
+        "08_trust": ["mutants_file", "abuse_file"],
     }
     for chapter, names in named.items():
         for name in names:

@@ -198,7 +198,7 @@ def test_a_new_chapter(copy: Path) -> None:
     shown = [
         output.data["text/plain"] for cell in notebook.cells for output in cell.get("outputs", []) if "data" in output
     ]
-    assert [words.partition(":")[0] for words in shown] == ["Figure 8.1. After 20 steps"]
+    assert [words.partition(":")[0] for words in shown] == ["Figure 9.1. After 20 steps"]
     assert notebook.metadata["rnnreport"]["parameters"]["train_steps"] == 20
 
 

@@ -32,7 +32,7 @@ Again = Callable[[dict[Path, str]], tuple[set[str], set[str]]]
 ALL_RUNS = "palindromes sequences text"
 
 # Chapters: those that train, those that draw or show a figure, and every page.
-TRAINING, DRAWING = "01c 02 03 04 06 07", "01 01b 01c 02 03 04 06 07"
+TRAINING, DRAWING = "01c 02 03 04 06 07", "01 01b 01c 02 03 04 06 07 08"
 ALL = f"{DRAWING} 05 index"
 
 # Files of the library, the chapters that depend on them, and the trainings whose numbers they decide.
@@ -68,7 +68,7 @@ TABLE = [
     ("captions.py", DRAWING, ""),
     ("origin.py", f"{DRAWING} 05", ""),
     ("parameters/speed.py experiments/speed.py figures/speed.py", "06", ""),
-    ("experiments/trust.py", "", ""),
+    ("experiments/trust.py figures/trust.py parameters/trust.py", "08", ""),
     ("bugs.py parameters/museum.py experiments/museum.py figures/museum.py", "07", ""),
     ("widgets/bug_museum.py widgets/bug_museum.js", "07", ""),
     # What chapters share. It decides no training's numbers.
@@ -94,7 +94,7 @@ TABLE = [
     ("claims/evidence.py", "02 03 04", ""),
     ("claims/verdicts.py", "01 01c 02 03 04 05", ""),
     ("claims/stated.py", "01 01c 02 03 04 05 index", ""),
-    ("catalogue.py", "01 01c 02 03 04 05 07 index", ""),
+    ("catalogue.py", "01 01c 02 03 04 05 07 08 index", ""),
     ("claims/uncertainty.py", "01 01c 02 03 04 05", ""),
     ("claims/collected.py", ALL, ""),
     ("figures/__init__.py", DRAWING, ""),

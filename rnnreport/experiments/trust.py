@@ -1,13 +1,21 @@
-"""What was tried against the project, as tests/abuse.py has recorded it."""
+"""Chapter 8: which mistakes the tests notice, and what the project was put through, as ``tests/`` has recorded it."""
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
 
-from rnnreport import checksums
+from rnnreport import catalogue, checksums
+from rnnreport.errors import ReaderError
 from rnnreport.parameters import ParameterError, located
+from rnnreport.provenance import PROJECT
+from rnnreport.runs import read_table
 
-READS = ("data/abuse.csv",)
+READS = ("data/abuse.csv", "data/survivors.yml")
+SURVIVORS = PROJECT / READS[1]
+Said = Annotated[str, Field(min_length=1)]
 COLUMNS = ("stage", "what", "tried", "clean", "lost", "code")
 
 
@@ -33,3 +41,40 @@ def abuse(file: str = READS[0]) -> pd.DataFrame:
         reason = str(error).splitlines()[0]
         raise ParameterError(f"{file!r} is not a table that `rnnreport test --abuse` made: {reason}") from error
     return table
+
+
+class Survivor(BaseModel):
+    """A mutant that passes all tests, and why that is so."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: Said
+    module: Said
+    before: Said  # the line without indentation
+    after: Said
+    reason: Literal["equivalent", "accepted"]  # no mistake, or one that no test is worth
+    because: Said
+
+
+class SurvivorsError(ReaderError, ValueError):
+    """A list of survivors that cannot be used; the message is one sentence for the reader."""
+
+
+def mutants(file: str) -> pd.DataFrame:
+    """The mutants that `rnnreport test --mutants` has tried, by the path of its record, as :func:`located`.
+
+    Columns: module, line, before, after (the line without and with the change), outcome (killed or survived), test (the
+    first that failed), reason and because (of survivors in ``data/survivors.yml``, else ""). Raises ParameterError for
+    a file that is damaged or no such table, SurvivorsError for a bad list.
+    """
+    try:
+        table = read_table(checksums.verify(located(file)))[["module", "line", "before", "after", "outcome", "test"]]
+    except checksums.DamagedError as error:
+        raise ParameterError(str(error)) from error
+    except (OSError, ValueError, KeyError) as error:  # pyarrow raises ValueErrors
+        reason = str(error).splitlines()[0]
+        raise ParameterError(f"{file!r} is not a table that `rnnreport test --mutants` made: {reason}") from error
+    stated = catalogue.read(SURVIVORS, Survivor, "survivor", SurvivorsError)
+    reasons = pd.DataFrame([survivor.model_dump() for survivor in stated.values()], columns=[*Survivor.model_fields])
+    key = ["module", "before", "after"]
+    return table.merge(reasons.drop(columns="id").drop_duplicates(key), how="left", on=key).fillna("")

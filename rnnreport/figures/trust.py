@@ -1,0 +1,72 @@
+"""How far to trust this: which mistakes the tests notice, and what the project is put through."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from rnnreport.figures import GUIDE, LSTM, chart, new
+from rnnreport.words import counted, listed, percent
+
+AIM = 0.95  # of the mutants that compute something else
+
+
+def scores(mutants: pd.DataFrame) -> pd.DataFrame:
+    """For each module, the least first: how many mutants it has, and the share of them that fails a test.
+
+    mutants: of :func:`rnnreport.experiments.trust.mutants`; those that are no mistake are left out.
+    """
+    mistakes = mutants[mutants["reason"] != "equivalent"]
+    shares = mistakes.assign(share=mistakes["outcome"] == "killed").groupby("module", as_index=False)
+    return shares.agg(mutants=("share", "size"), share=("share", "mean")).sort_values("share", ignore_index=True)
+
+
+@chart("Dotted: the aim; in brackets: the number of mistakes")
+def noticed(mutants: pd.DataFrame) -> Figure:
+    """The share of mistakes that fail a test, by module."""
+    table = scores(mutants)
+    figure, ax = new(figsize=(6.4, 0.6 + 0.26 * len(table)))
+    names = table["module"] + " (" + table["mutants"].map("{:,}".format) + ")"
+    ax.barh(names, table["share"], color=LSTM)
+    ax.axvline(AIM, color=GUIDE, ls=":")
+    ax.set_xlim(min(0.8, table["share"].min() - 0.02), 1)
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    ax.set_xlabel("mistakes that fail a test")
+    ax.tick_params(axis="y", labelsize=8)
+    return figure
+
+
+def share_noticed(mutants: pd.DataFrame) -> str:
+    """What share of all mistakes fails a test, and in which modules it is below the aim."""
+    table = scores(mutants)
+    share = (table["share"] * table["mutants"]).sum() / table["mutants"].sum()
+    below = table.loc[table["share"] < AIM, "module"].tolist()
+    rest = f"; below {AIM:.0%}: {listed(below)}" if below else f", at least {AIM:.0%} in every module"
+    return f"{percent(share, 1)} of {table['mutants'].sum():,} mistakes fail a test{rest}."
+
+
+def survivors(mutants: pd.DataFrame) -> pd.DataFrame:
+    """The mutants that pass all tests, one per row, with the reason why."""
+    left = mutants[mutants["outcome"] == "survived"]
+    place = left["module"] + ".py, line " + left["line"].astype(str)
+    columns = {"place": place, "line": left["before"], "mutant": left["after"], "why it passes": left["because"]}
+    return pd.DataFrame(columns).reset_index(drop=True)
+
+
+def count_of_survivors(mutants: pd.DataFrame) -> str:
+    """How many mutants pass, and how many of them are no mistakes."""
+    left = mutants[mutants["outcome"] == "survived"]
+    same = int((left["reason"] == "equivalent").sum())
+    return f"{counted(len(left), 'mutant')} of {len(mutants):,} pass all tests; {same} of them are no mistakes."
+
+
+def tried(abuse: pd.DataFrame) -> pd.DataFrame:
+    """What was done, to which stage, how often, and what came of it; one row per kind of mistreatment."""
+    return abuse[["stage", "what", "tried", "clean", "lost"]]
+
+
+def lost(abuse: pd.DataFrame) -> str:
+    """How many attempts there were, and in which something was lost."""
+    bad = abuse[abuse["lost"] > 0]
+    rest = f"; something was lost in {bad['lost'].sum():,}: {listed((bad['stage'] + ', ' + bad['what']).tolist())}"
+    return f"{abuse['tried'].sum():,} attempts of {len(abuse)} kinds{rest if len(bad) else '; nothing was lost'}."
