@@ -1,22 +1,27 @@
 """Whether the tests notice mistakes: small changes to the library's mathematics, each of which should fail a test.
 
 ``rnnreport test --mutants`` makes one mutant after the other in a copy of the project, runs the module's tests there in
-a process of its own, and keeps what became of it in ``data/mutants.parquet``. A mutant that a test has killed is not
-tried again while its module and that test's file are the same, so the same command resumes, and tries the survivors.
+a process of its own, and keeps what became of it in ``data/mutants.parquet``. Those of Python are cosmic-ray's, those
+of the widgets' JavaScript are Stryker's. A mutant that a test has killed is not tried again while its module and that
+test's file are the same, so the same command resumes, and tries the survivors.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import multiprocessing
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,7 +33,7 @@ from rnnreport import runs
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORD = ROOT / "data" / "mutants.parquet"
-# By module of the library, the files that test it; what kills most comes first.
+# By module, the files that test it; what kills most comes first.
 TESTS = {
     "cells": ("test_cells", "test_recurrence", "test_gate"),
     "recurrence": ("test_recurrence", "test_models"),
@@ -50,21 +55,50 @@ TESTS = {
     "claims/rnn_versus_lstm": ("test_claims",),
     "claims/temporal_gate": ("test_claims",),
     "claims/text": ("test_claims",),
+    "widgets/network.js": ("test_page_networks", "test_lessons"),
+    "widgets/plain.js": ("test_page_networks",),
+    "widgets/chance.js": ("test_page_networks",),
+    "widgets/tasks.js": ("test_page_networks", "test_lessons"),
+    "widgets/training.js": ("test_lessons",),
+    "widgets/gate.js": ("test_gate_widgets",),
+    "widgets/weights.js": ("test_gate_widgets", "test_writer_widget"),
+    "widgets/writer.js": ("test_writer_widget",),
+    "widgets/safetensors.js": ("test_text_trainer",),
 }
-# Of cosmic-ray's operators those that make a mistake someone could make: + for -, < for <=, but not << for -. A | joins
-# types and dictionaries here, and `is` compares with None.
-ARITHMETIC, COMPARISON = "Add|Sub|Mul|Div|FloorDiv|Mod|Pow", "Eq|NotEq|Lt|LtE|Gt|GtE"
+IN_BROWSER = {"browser", "firefox", "page", "shown", "visit"}  # fixtures of tests that take seconds; node runs the rest
+# Of cosmic-ray's operators those that make a mistake someone could make, one or two for each sign, as Stryker does. A |
+# joins types and dictionaries here, and `is` compares with None.
+ARITHMETIC = "Add_Sub|Sub_Add|Mul_Div|Div_Mul|FloorDiv_Mul|Mod_Mul|Pow_Mul"
+COMPARISON = "Lt_LtE|LtE_Lt|Gt_GtE|GtE_Gt|Lt_GtE|GtE_Lt|Gt_LtE|LtE_Gt|Eq_NotEq|NotEq_Eq|Is_IsNot|IsNot_Is"
 CHOSEN = re.compile(
-    rf"core/(ReplaceBinaryOperator_({ARITHMETIC})_({ARITHMETIC})|ReplaceComparisonOperator_({COMPARISON})_({COMPARISON})|"
-    r"ReplaceComparisonOperator_(Is_IsNot|IsNot_Is)|ReplaceUnaryOperator_(USub_UAdd|Delete_USub|Delete_Not)|AddNot|NumberReplacer|"
-    r"Replace(AndWithOr|OrWithAnd|TrueWithFalse|FalseWithTrue|BreakWithContinue|ContinueWithBreak)|ZeroIterationForLoop)"
+    rf"core/(ReplaceBinaryOperator_({ARITHMETIC})|ReplaceComparisonOperator_({COMPARISON})|AddNot|NumberReplacer|"
+    r"ReplaceUnaryOperator_(USub_UAdd|Delete_USub|Delete_Not)|ZeroIterationForLoop|"
+    r"Replace(AndWithOr|OrWithAnd|TrueWithFalse|FalseWithTrue|BreakWithContinue|ContinueWithBreak))"
 )
+# And of Stryker's. Its UpdateOperator, `i--` for `i++`, makes loops without end.
+STRYKER = "@stryker-mutator/instrumenter@9.6.1"
+STRYKERS = {
+    *("ArithmeticOperator", "AssignmentOperator", "BooleanLiteral", "ConditionalExpression", "EqualityOperator"),
+    *("LogicalOperator", "UnaryOperator"),
+}
+LIST = """
+import { readFileSync } from "node:fs";
+import { createInjector } from "typed-inject";
+import { commonTokens as tokens } from "@stryker-mutator/api/plugin";
+import { createInstrumenter } from "@stryker-mutator/instrumenter";
+const log = new Proxy({}, { get: (_, name) => () => !name.startsWith("is") });
+const injector = createInjector().provideValue(tokens.logger, log).provideValue(tokens.getLogger, () => log);
+const content = readFileSync(0, "utf-8"), options = { excludedMutations: [], ignorers: [], plugins: null };
+const instrumenter = injector.injectFunction(createInstrumenter);
+const { mutants } = await instrumenter.instrument([{ name: "module.js", content, mutate: true }], options);
+process.stdout.write(JSON.stringify(mutants));
+"""
 COLUMNS = ["module", "operator", "occurrence", "line", "before", "after", "outcome", "test", "code", "tests"]
 SAVE_EVERY = 25  # mutants
 
 
 class Mutant(NamedTuple):
-    """One change of a module: which operator of cosmic-ray makes it where, and the line before and after."""
+    """One change of a module: which operator makes it where, and the line, or lines, before and after."""
 
     module: str
     operator: str
@@ -75,8 +109,12 @@ class Mutant(NamedTuple):
     source: str  # of the whole module with the change
 
 
-def mutants(module: str) -> Iterator[Mutant]:
+def mutants(module: str) -> list[Mutant]:
     """All mutants of a module."""
+    return [*(_of_javascript if module.endswith(".js") else _of_python)(module)]
+
+
+def _of_python(module: str) -> Iterator[Mutant]:
     from cosmic_ray.ast import ast_nodes, get_ast
     from cosmic_ray.mutating import mutate_code
     from cosmic_ray.plugins import get_operator, operator_names
@@ -94,37 +132,69 @@ def mutants(module: str) -> Iterator[Mutant]:
             yield Mutant(module, name[5:], occurrence, line, lines[line - 1].strip(), after.strip(), changed)
 
 
-def run(modules: Sequence[str], table: pd.DataFrame | None, save: Any) -> pd.DataFrame:
+def _of_javascript(module: str) -> Iterator[Mutant]:
+    source, stryker = _file(module).read_text("utf-8"), ROOT / "_build" / "stryker"
+    if not (stryker / "node_modules").exists():
+        subprocess.run(["npm", "install", "--silent", "--prefix", stryker, STRYKER], check=True)
+    command = ["node", "--input-type=module", "--eval", LIST]
+    done = subprocess.run(command, input=source, cwd=stryker, capture_output=True, encoding="utf-8", check=True)
+    lines = source.splitlines(keepends=True)
+    occurrences: Counter[str] = Counter()
+    for found in json.loads(done.stdout):
+        operator, (start, end) = found["mutatorName"], found["location"].values()
+        if operator not in STRYKERS:
+            continue
+        first, last = (sum(map(len, lines[: place["line"]])) + place["column"] for place in (start, end))
+        changed = source[:first] + found["replacement"] + source[last:]
+        opens, closes = source.rfind("\n", 0, first) + 1, source.find("\n", last)
+        before, after = source[opens:closes], changed[opens : closes + len(changed) - len(source)]
+        occurrence = occurrences[operator]
+        occurrences[operator] += 1
+        words = (" ".join(text.split()) for text in (before, after))
+        yield Mutant(module, operator, occurrence, start["line"] + 1, *words, changed)
+
+
+def run(modules: Sequence[str], table: pd.DataFrame | None, save: Callable[[pd.DataFrame], None]) -> pd.DataFrame:
     """Try the mutants of these modules that the table does not vouch for. save: called with the table now and then."""
-    known = {} if table is None else {tuple(row[:3]): row for row in table[COLUMNS].itertuples(index=False)}
+    rows = {} if table is None else {tuple(row[:3]): row for row in table[COLUMNS].itertuples(index=False)}
+    known = {key: row for key, row in rows.items() if key[0] not in modules}
+    found = {module: mutants(module) for module in modules}
+    for module in modules:
+        code = _digest(_file(module))
+        for mutant in found[module]:
+            row = rows.get(mutant[:3])
+            known[mutant[:3]] = row if row is not None and row.code == code else _row(mutant, "not tried", "", code, "")
+    save(_table(known))
     with tempfile.TemporaryDirectory() as folder:
         copy = _copy(Path(folder))
         for module in modules:
             code, tests = _digest(_file(module)), [f"tests/{name}.py" for name in TESTS[module]]
             every = _digest(*(ROOT / test for test in tests))
-            said, seconds = _try(copy, tests, None)
+            killers = Counter(row.test for row in known.values() if row.module == module and row.test)
+            said, seconds = _try(copy, tests, killers, None)
             if said != "passed":
                 raise RuntimeError(f"without a change, {said}")
-            found = [*mutants(module)]
-            wanted = {mutant[:3] for mutant in found}
-            known = {key: row for key, row in known.items() if key[0] != module or key in wanted}
-            for number, mutant in enumerate(found):
-                row = known.get(mutant[:3])
-                if row is not None and row.code == code and row.tests == _vouching(row.test, every):
+            for number, mutant in enumerate(found[module]):
+                row = known[mutant[:3]]
+                if row.tests == _vouching(row.test, every):
                     continue
-                place = copy / "rnnreport" / f"{module}.py"
+                place = copy / _file(module).relative_to(ROOT)
                 place.write_text(mutant.source, "utf-8")
                 os.utime(place, (number, number))  # Python takes a file of the same second and size for the same
-                test, _ = _try(copy, tests, 10 * seconds + 20)
-                outcome = "survived" if test == "passed" else "killed"
-                test = "" if test == "passed" else test
-                values = [*mutant[:6], outcome, test, code, _vouching(test, every)]
-                known[mutant[:3]] = next(pd.DataFrame([values], columns=COLUMNS).itertuples(index=False))
+                test, _ = _try(copy, tests, killers, 5 * seconds + 20)
+                killers[test] += 1
+                test, outcome = ("", "survived") if test == "passed" else (test, "killed")
+                known[mutant[:3]] = _row(mutant, outcome, test, code, _vouching(test, every))
                 if number % SAVE_EVERY == 0:
                     save(_table(known))
-            shutil.copy(_file(module), copy / "rnnreport" / f"{module}.py")
+            shutil.copy(_file(module), copy / _file(module).relative_to(ROOT))
             save(_table(known))
     return _table(known)
+
+
+def _row(mutant: Mutant, *came: str) -> Any:
+    """A row of the table, with what became of the mutant."""
+    return next(pd.DataFrame([[*mutant[:6], *came]], columns=COLUMNS).itertuples(index=False))
 
 
 def _table(known: dict[Any, Any]) -> pd.DataFrame:
@@ -132,7 +202,7 @@ def _table(known: dict[Any, Any]) -> pd.DataFrame:
 
 
 def _file(module: str) -> Path:
-    return ROOT / "rnnreport" / f"{module}.py"
+    return ROOT / "rnnreport" / (module if module.endswith(".js") else f"{module}.py")
 
 
 def _digest(*files: Path) -> str:
@@ -156,18 +226,22 @@ def _copy(folder: Path) -> Path:
     return folder
 
 
-def _try(copy: Path, tests: Sequence[str], limit: float | None) -> tuple[str, float]:
-    """The first test that fails in the copy, or "passed", and the seconds it took. limit: those it may take."""
+def _try(copy: Path, tests: Sequence[str], killers: Counter[str], limit: float | None) -> tuple[str, float]:
+    """The first test that fails in the copy, or "passed", and the seconds it took. limit: those it may take.
+
+    killers: how many mutants each test has killed; those that kill most are run first.
+    """
     start = time.monotonic()
     mine, others = multiprocessing.Pipe(duplex=False)
-    process = multiprocessing.get_context("fork").Process(target=_test, args=(copy, tests, others))
+    process = multiprocessing.get_context("fork").Process(target=_test, args=(copy, tests, killers, others))
     process.start()
     others.close()
     try:
         said = mine.recv() if mine.poll(limit) else "no end within the time allowed"
     except EOFError:
         said = "the process died"
-    process.kill()
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)  # and a node that has no end
     process.join()
     return said, time.monotonic() - start
 
@@ -175,7 +249,12 @@ def _try(copy: Path, tests: Sequence[str], limit: float | None) -> tuple[str, fl
 class _First:
     """A plugin of pytest that keeps the first test, or the first file to be read, that fails."""
 
-    failed = "passed"
+    def __init__(self, killers: Counter[str]) -> None:
+        self.killers, self.failed = killers, "passed"
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Function]) -> None:
+        items[:] = [item for item in items if not IN_BROWSER & {*item.fixturenames}]
+        items.sort(key=lambda item: -self.killers[item.nodeid])
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed and self.failed == "passed":
@@ -186,8 +265,9 @@ class _First:
             self.failed = report.nodeid
 
 
-def _test(copy: Path, tests: Sequence[str], answer: Connection) -> None:
+def _test(copy: Path, tests: Sequence[str], killers: Counter[str], answer: Connection) -> None:
     """In the forked process: run the tests on the copy's library."""
+    os.setsid()
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(null, stream)
@@ -196,19 +276,9 @@ def _test(copy: Path, tests: Sequence[str], answer: Connection) -> None:
         del sys.modules[name]
     sys.path.insert(0, str(copy))
     os.environ |= {"PYTHONPATH": str(copy), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    first = _First()
-    options = [
-        "-x",
-        "-q",
-        "-m",
-        "not slow",
-        "-p",
-        "_hypothesis_pytestplugin",
-        "--hypothesis-seed=0",
-        "-p",
-        "no:cacheprovider",
-    ]
-    status = pytest.main([*options, *tests], plugins=[first])
+    first = _First(killers)
+    plugins = ["-p", "no:cacheprovider", "-p", "_hypothesis_pytestplugin", "--hypothesis-seed=0"]
+    status = pytest.main(["-x", "-q", "-m", "not slow", *plugins, *tests], plugins=[first])
     answer.send(first.failed if status in (0, 1, 2) else f"pytest ended with {status}")
     os._exit(0)
 
@@ -229,8 +299,7 @@ def main() -> None:
         sys.exit(f"rnnreport: there are no mutants of {unknown[0]!r}, only of {', '.join(TESTS)}")
     before = runs.read_table(RECORD) if RECORD.exists() else None
     table = run(sys.argv[1:] or [*TESTS], before, lambda table: runs.write_table(table, RECORD))
-    killed = (table["outcome"] == "killed").groupby(table["module"]).agg(["size", "mean"])
-    print(killed.to_string())
+    print(pd.crosstab(table["module"], table["outcome"]).to_string())
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ class SurvivorsError(ReaderError, ValueError):
 def mutants(file: str) -> pd.DataFrame:
     """The mutants that `rnnreport test --mutants` has tried, by the path of its record, as :func:`located`.
 
-    Columns: module, line, before, after (the line without and with the change), outcome (killed or survived), test (the
+    Columns: module, line, before, after (the line without and with the change), outcome (killed, survived or not tried), test (the
     first that failed), reason and because (of survivors in ``data/survivors.yml``, else ""). Raises ParameterError for
     a file that is damaged or no such table, SurvivorsError for a bad list.
     """

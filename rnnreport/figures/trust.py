@@ -16,7 +16,7 @@ def scores(mutants: pd.DataFrame) -> pd.DataFrame:
 
     mutants: of :func:`rnnreport.experiments.trust.mutants`; those that are no mistake are left out.
     """
-    mistakes = mutants[mutants["reason"] != "equivalent"]
+    mistakes = mutants[(mutants["outcome"] != "not tried") & (mutants["reason"] != "equivalent")]
     shares = mistakes.assign(share=mistakes["outcome"] == "killed").groupby("module", as_index=False)
     return shares.agg(mutants=("share", "size"), share=("share", "mean")).sort_values("share", ignore_index=True)
 
@@ -42,14 +42,22 @@ def share_noticed(mutants: pd.DataFrame) -> str:
     share = (table["share"] * table["mutants"]).sum() / table["mutants"].sum()
     below = table.loc[table["share"] < AIM, "module"].tolist()
     rest = f"; below {AIM:.0%}: {listed(below)}" if below else f", at least {AIM:.0%} in every module"
-    return f"{percent(share, 1)} of {table['mutants'].sum():,} mistakes fail a test{rest}."
+    left = int((mutants["outcome"] == "not tried").sum())
+    return f"{percent(share, 1)} of {table['mutants'].sum():,} mistakes fail a test{rest}{still(left)}."
+
+
+def still(left: int) -> str:
+    """What is said of mutants that are not tried yet."""
+    return f"; {left:,} more are not tried yet" if left else ""
 
 
 def survivors(mutants: pd.DataFrame) -> pd.DataFrame:
     """The mutants that pass all tests, one per row, with the reason why."""
     left = mutants[mutants["outcome"] == "survived"]
-    place = left["module"] + ".py, line " + left["line"].astype(str)
-    columns = {"place": place, "line": left["before"], "mutant": left["after"], "why it passes": left["because"]}
+    file = left["module"].where(left["module"].str.endswith(".js"), left["module"] + ".py")
+    place = file + ", line " + left["line"].astype(str)
+    why = left["because"].mask(left["because"] == "", "not looked at yet")
+    columns = {"place": place, "line": left["before"], "mutant": left["after"], "why it passes": why}
     return pd.DataFrame(columns).reset_index(drop=True)
 
 
