@@ -1471,9 +1471,15 @@ def main() -> None:
         os.nice(10)
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # and all that was started ends, too
     file, code = ROOT / trust.READS[0], version()
-    table = trust.abuse(str(file)) if file.exists() else pd.DataFrame(columns=list(trust.COLUMNS))
+    names = [row.name for row in ROWS]
+    table = pd.DataFrame([[row.stage, row.what, 0, 0, 0, ""] for row in ROWS], columns=list(trust.COLUMNS), index=names)
+    if file.exists():
+        before = trust.abuse(str(file))
+        before.index = pd.Index(before["stage"] + ": " + before["what"])
+        table = pd.concat([before, table.drop(before.index, errors="ignore")]).reindex(names)
+    checksums.write(file, table.to_csv(index=False))  # with what is left to do
     failed = False
-    done = {f"{row['stage']}: {row['what']}" for row in table.to_dict("records") if row["code"] == code}
+    done = {*table.index[table["code"] == code]}
     for row in sorted(ROWS, key=lambda row: row.slow):
         if row.name in done:
             print(f"{row.name}: recorded already", flush=True)
@@ -1488,11 +1494,7 @@ def main() -> None:
         clean = lost.count("")
         failed |= clean < len(lost)
         print(f"{row.name}: {len(lost)} tried, {clean} clean", *filter(None, lost), sep="\n  ", flush=True)
-        found = [row.stage, row.what, len(lost), clean, len(lost) - clean, code]
-        same = (table["stage"] == row.stage) & (table["what"] == row.what)
-        table = pd.concat([table[~same], pd.DataFrame([found], columns=list(trust.COLUMNS))])
-        names = [other.name for other in ROWS]
-        table = table.sort_values("stage", key=lambda _: (table["stage"] + ": " + table["what"]).map(names.index))
+        table.loc[row.name] = [row.stage, row.what, len(lost), clean, len(lost) - clean, code]
         checksums.write(file, table.to_csv(index=False))
     print(f"Recorded: {file}")
     sys.exit(failed)

@@ -222,7 +222,9 @@ def _copy(folder: Path) -> Path:
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
-    (folder / "book" / "_static" / "vendor").symlink_to(ROOT / "book" / "_static" / "vendor")
+    vendored = folder / "book" / "_static" / "vendor"
+    vendored.parent.mkdir(parents=True, exist_ok=True)
+    vendored.symlink_to(ROOT / "book" / "_static" / "vendor")
     return folder
 
 

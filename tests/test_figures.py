@@ -41,6 +41,7 @@ from rnnreport.figures import (
     rnn_versus_lstm,
     speed,
     temporal_gate,
+    trust,
 )
 from rnnreport.figures import text as text_figures
 from rnnreport.intervals import interval
@@ -380,6 +381,15 @@ def waves(samplings, **settings):
 
 BOUNDS = {"best possible": 0.99, "best without a clock": 0.84}
 MODELS = ("rnn", "lstm", "temporal-gate")
+
+
+def mutants():
+    """Of two modules, one tested well."""
+    outcomes = {"cells": ["killed"] * 30, "words": ["killed"] * 8 + ["survived"] * 2, "sampling": ["not tried"]}
+    rows = [(module, outcome) for module, found in outcomes.items() for outcome in found]
+    return pd.DataFrame(rows, columns=["module", "outcome"]).assign(reason="")
+
+
 DRAWINGS = {
     "figure 1a": lambda: rnn_versus_lstm.figure_1a(runs()),
     "figure 1a, one seed": lambda: rnn_versus_lstm.figure_1a(runs(seeds=(0,))),
@@ -390,6 +400,7 @@ DRAWINGS = {
     "optimizers": lambda: rnn_versus_lstm.optimizer_curves(optimizers()),
     "optimizers, one seed": lambda: rnn_versus_lstm.optimizer_curves(optimizers(seeds=(0,))),
     "museum": lambda: museum.gallery(mistakes(), bugs(), SYMPTOMS),
+    "noticed": lambda: trust.noticed(mutants()),
     "quadratic": lambda: rnn_versus_lstm.quadratic(paths()),
     "gates": lambda: rnn_versus_lstm.gates(gate_values()),
     "palindrome": lambda: diagrams.palindrome([4, 9, 3, 9, 4]),

@@ -22,8 +22,9 @@ COLUMNS = ("stage", "what", "tried", "clean", "lost", "code")
 def abuse(file: str = READS[0]) -> pd.DataFrame:
     """The abuse table, by its path, as :func:`located`; one row per kind of mistreatment.
 
-    Columns: stage and what (what was done, and to what), tried, clean and lost (numbers of attempts), code (the version
-    of the library's code). Raises ParameterError for a file that is damaged, or is no such table.
+    Columns: stage and what (what was done, and to what), tried, clean and lost (numbers of attempts, 0 where it is
+    still to do), code (the version of the library's code). Raises ParameterError for a file that is damaged, or is no
+    such table.
     """
     try:
         table = pd.read_csv(checksums.verify(located(file)), keep_default_na=False)
@@ -38,9 +39,12 @@ def abuse(file: str = READS[0]) -> pd.DataFrame:
     except checksums.DamagedError as error:
         raise ParameterError(str(error)) from error
     except (OSError, ValueError) as error:  # pandas raises ValueErrors
-        reason = str(error).splitlines()[0]
-        raise ParameterError(f"{file!r} is not a table that `rnnreport test --abuse` made: {reason}") from error
+        raise ParameterError(f"{file!r} is not a table that `rnnreport test --abuse` made: {_why(error)}") from error
     return table
+
+
+def _why(error: Exception) -> str:
+    return "there is no such file" if isinstance(error, FileNotFoundError) else str(error).splitlines()[0]
 
 
 class Survivor(BaseModel):
@@ -63,17 +67,16 @@ class SurvivorsError(ReaderError, ValueError):
 def mutants(file: str) -> pd.DataFrame:
     """The mutants that `rnnreport test --mutants` has tried, by the path of its record, as :func:`located`.
 
-    Columns: module, line, before, after (the line without and with the change), outcome (killed, survived or not tried), test (the
-    first that failed), reason and because (of survivors in ``data/survivors.yml``, else ""). Raises ParameterError for
-    a file that is damaged or no such table, SurvivorsError for a bad list.
+    Columns: module, line, before, after (the line without and with the change), outcome (killed, survived or not
+    tried), test (the first that failed), reason and because (of survivors in ``data/survivors.yml``, else ""). Raises
+    ParameterError for a file that is damaged or no such table, SurvivorsError for a bad list.
     """
     try:
         table = read_table(checksums.verify(located(file)))[["module", "line", "before", "after", "outcome", "test"]]
     except checksums.DamagedError as error:
         raise ParameterError(str(error)) from error
     except (OSError, ValueError, KeyError) as error:  # pyarrow raises ValueErrors
-        reason = str(error).splitlines()[0]
-        raise ParameterError(f"{file!r} is not a table that `rnnreport test --mutants` made: {reason}") from error
+        raise ParameterError(f"{file!r} is not a table that `rnnreport test --mutants` made: {_why(error)}") from error
     stated = catalogue.read(SURVIVORS, Survivor, "survivor", SurvivorsError)
     reasons = pd.DataFrame([survivor.model_dump() for survivor in stated.values()], columns=[*Survivor.model_fields])
     key = ["module", "before", "after"]

@@ -43,12 +43,8 @@ def share_noticed(mutants: pd.DataFrame) -> str:
     below = table.loc[table["share"] < AIM, "module"].tolist()
     rest = f"; below {AIM:.0%}: {listed(below)}" if below else f", at least {AIM:.0%} in every module"
     left = int((mutants["outcome"] == "not tried").sum())
-    return f"{percent(share, 1)} of {table['mutants'].sum():,} mistakes fail a test{rest}{still(left)}."
-
-
-def still(left: int) -> str:
-    """What is said of mutants that are not tried yet."""
-    return f"; {left:,} more are not tried yet" if left else ""
+    still = f"; not tried yet: {left:,}" if left else ""
+    return f"{percent(share, 1)} of {table['mutants'].sum():,} mistakes fail a test{rest}{still}."
 
 
 def survivors(mutants: pd.DataFrame) -> pd.DataFrame:
@@ -62,10 +58,13 @@ def survivors(mutants: pd.DataFrame) -> pd.DataFrame:
 
 
 def count_of_survivors(mutants: pd.DataFrame) -> str:
-    """How many mutants pass, and how many of them are no mistakes."""
+    """How many mutants pass all tests, by what is known of them."""
     left = mutants[mutants["outcome"] == "survived"]
-    same = int((left["reason"] == "equivalent").sum())
-    return f"{counted(len(left), 'mutant')} of {len(mutants):,} pass all tests; {same} of them are no mistakes."
+    tried = int((mutants["outcome"] != "not tried").sum())
+    named = {"equivalent": "compute the same", "accepted": "are left as they are", "": "are not looked at yet"}
+    found = left["reason"].value_counts()
+    known = [f"{found[reason]:,} {what}" for reason, what in named.items() if reason in found]
+    return f"Of {tried:,} mutants {len(left):,} pass all tests{': ' if known else ''}{listed(known) if known else ''}."
 
 
 def tried(abuse: pd.DataFrame) -> pd.DataFrame:
@@ -74,7 +73,16 @@ def tried(abuse: pd.DataFrame) -> pd.DataFrame:
 
 
 def lost(abuse: pd.DataFrame) -> str:
-    """How many attempts there were, and in which something was lost."""
-    bad = abuse[abuse["lost"] > 0]
-    rest = f"; something was lost in {bad['lost'].sum():,}: {listed((bad['stage'] + ', ' + bad['what']).tolist())}"
-    return f"{abuse['tried'].sum():,} attempts of {len(abuse)} kinds{rest if len(bad) else '; nothing was lost'}."
+    """How many attempts there were, in which something was lost, and what is still to do."""
+    bad, done = abuse[abuse["lost"] > 0], abuse[abuse["tried"] > 0]
+    names = listed((bad["stage"] + ", " + bad["what"]).tolist()) if len(bad) else ""
+    rest = f"something was lost in {bad['lost'].sum():,}: {names}" if len(bad) else "nothing was lost"
+    still = f"; not tried yet: {counted(len(abuse) - len(done), 'kind')}" if len(done) < len(abuse) else ""
+    return f"{abuse['tried'].sum():,} attempts of {counted(len(done), 'kind')}; {rest}{still}."
+
+
+def versions(abuse: pd.DataFrame) -> str:
+    """With which versions of the library's code this was tried, as details."""
+    found = abuse.loc[abuse["tried"] > 0, "code"].value_counts()
+    said = [f"{code} ({counted(kinds, 'kind')})" for code, kinds in found.items()]
+    return f"Versions of the code: {listed(said) if said else 'none'}."

@@ -1,0 +1,245 @@
+"""The record of mutants: how they are tried and kept, and what of it the book reads and says."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import mutants
+import pandas as pd
+import pytest
+from conftest import posix
+from mutants import Mutant
+
+from rnnreport import checksums, runs
+from rnnreport.experiments import trust
+from rnnreport.figures import trust as drawn
+from rnnreport.parameters import ParameterError
+
+SOURCE = "def double(x):\n    return 2 * x + 0\n"
+MISTAKES = ["2 * x + 1", "2 * x - 0", "3 * x + 0"]  # the second computes the same
+TESTS = """
+from rnnreport.arithmetic import double
+
+def test_zero():
+    assert double(0) == 0
+
+def test_one():
+    assert double(1) == 2
+"""
+
+
+SIGN = """
+def test_sign():
+    from pathlib import Path
+    assert " - " not in Path("rnnreport/arithmetic.py").read_text()
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of one module with three mutants, and two tests."""
+    root = tmp_path / "project"
+    for folder in ("rnnreport", "tests", "data", "book/_static/vendor"):
+        (root / folder).mkdir(parents=True)
+    (root / "rnnreport" / "__init__.py").touch()
+    (root / "rnnreport" / "arithmetic.py").write_text(SOURCE, "utf-8")
+    (root / "tests" / "test_arithmetic.py").write_text(TESTS, "utf-8")
+    subprocess.run(["git", "init", "-q", root], check=True)
+    monkeypatch.setattr(mutants, "ROOT", root)
+    monkeypatch.setattr(mutants, "TESTS", {"arithmetic": ("test_arithmetic",)})
+
+    def made(module: str) -> list[Mutant]:
+        source = (root / "rnnreport" / f"{module}.py").read_text("utf-8")
+        changed = [source.replace("2 * x + 0", mistake) for mistake in MISTAKES]
+        words = ["return 2 * x + 0", *(f"return {mistake}" for mistake in MISTAKES)]
+        return [Mutant(module, "Swap", i, 2, words[0], words[i + 1], text) for i, text in enumerate(changed)]
+
+    monkeypatch.setattr(mutants, "mutants", made)
+    return root
+
+
+def tried(table: pd.DataFrame) -> dict[str, tuple[str, str]]:
+    """What became of each mutant, and the test that found it."""
+    places = table["test"].str.removeprefix("tests/test_arithmetic.py::")
+    return {after.removeprefix("return "): (*came,) for after, *came in zip(table["after"], table["outcome"], places)}
+
+
+EXPECTED = {
+    "2 * x + 1": ("killed", "test_zero"),
+    "2 * x - 0": ("survived", ""),
+    "3 * x + 0": ("killed", "test_one"),
+}
+
+
+@posix
+def test_a_mutant_is_killed_by_the_first_test_that_fails_or_survives(project: Path) -> None:
+    saved: list[pd.DataFrame] = []
+    assert tried(mutants.run(["arithmetic"], None, saved.append)) == EXPECTED
+    assert {*saved[0]["outcome"]} == {"not tried"}  # what is left to do is in the record from the start
+    assert (project / "rnnreport" / "arithmetic.py").read_text("utf-8") == SOURCE
+
+
+@posix
+def test_what_was_tried_is_tried_again_only_after_a_change(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = mutants.run(["arithmetic"], None, lambda _: None)
+    calls, trying = [], mutants._try
+
+    def counted(*asked):
+        calls.append(asked)
+        return trying(*asked)
+
+    monkeypatch.setattr(mutants, "_try", counted)
+    assert tried(mutants.run(["arithmetic"], table, lambda _: None)) == EXPECTED
+    assert len(calls) == 1  # without a change
+    (project / "tests" / "test_arithmetic.py").write_text(TESTS + SIGN, "utf-8")
+    again = tried(mutants.run(["arithmetic"], table, lambda _: None))
+    assert again == {**EXPECTED, "2 * x - 0": ("killed", "test_sign")}
+    (project / "rnnreport" / "arithmetic.py").write_text(SOURCE.replace("(x)", "(x: int)"), "utf-8")
+    calls.clear()
+    mutants.run(["arithmetic"], table, lambda _: None)
+    assert len(calls) == 4
+
+
+@posix
+def test_what_killed_most_is_run_first(project: Path) -> None:
+    copy = mutants._copy(project.parent / "copy")
+    (copy / "rnnreport" / "arithmetic.py").write_text("def double(x):\n    return 7\n", "utf-8")
+    names = ["tests/test_arithmetic.py::test_zero", "tests/test_arithmetic.py::test_one"]
+    for killers in ({}, {names[0]: 1}, {names[0]: 1, names[1]: 2}):
+        test, _ = mutants._try(copy, ["tests/test_arithmetic.py"], mutants.Counter(killers), 100)
+        assert test == (max(killers, key=killers.__getitem__) if killers else names[0])
+
+
+@posix
+def test_a_mutant_without_end_is_killed(project: Path) -> None:
+    copy = mutants._copy(project.parent / "copy")
+    (copy / "rnnreport" / "arithmetic.py").write_text("def double(x):\n    while True:\n        pass\n", "utf-8")
+    assert mutants._try(copy, ["tests/test_arithmetic.py"], mutants.Counter(), 5)[0] == "no end within the time allowed"
+
+
+@posix
+def test_tests_that_fail_without_a_change_stop_the_record(project: Path) -> None:
+    (project / "rnnreport" / "arithmetic.py").write_text("def double(x):\n    return x\n", "utf-8")
+    with pytest.raises(RuntimeError, match=r"^without a change, tests/test_arithmetic\.py::test_one"):
+        mutants.run(["arithmetic"], None, lambda _: None)
+
+
+def table(**columns: list[object]) -> pd.DataFrame:
+    """A record of four mutants: of two modules two each."""
+    rows = {
+        "module": ["cells", "cells", "words", "widgets/gate.js"],
+        "line": [1, 2, 3, 4],
+        "before": ["a + b", "c < d", "e", "f"],
+        "after": ["a - b", "c <= d", "g", "h"],
+        "outcome": ["killed", "survived", "survived", "not tried"],
+        "test": ["tests/test_cells.py::test_sum", "", "", ""],
+    }
+    return pd.DataFrame(rows | columns)
+
+
+STATED = """
+- {id: one, module: cells, before: c < d, after: c <= d, reason: equivalent, because: c is never d}
+"""
+
+
+@pytest.fixture
+def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
+    """The same as the book reads it, with a reason for one of its survivors."""
+    (tmp_path / "survivors.yml").write_text(STATED, "utf-8")
+    monkeypatch.setattr(trust, "SURVIVORS", tmp_path / "survivors.yml")
+    runs.write_table(table(), tmp_path / "mutants.parquet")
+    return trust.mutants(str(tmp_path / "mutants.parquet"))
+
+
+def test_survivors_get_their_reasons(read: pd.DataFrame) -> None:
+    assert read["because"].tolist() == ["", "c is never d", "", ""]
+    assert drawn.survivors(read).to_dict("list") == {
+        "place": ["cells.py, line 2", "words.py, line 3"],
+        "line": ["c < d", "e"],
+        "mutant": ["c <= d", "g"],
+        "why it passes": ["c is never d", "not looked at yet"],
+    }
+    assert (
+        drawn.count_of_survivors(read)
+        == "Of 3 mutants 2 pass all tests: 1 compute the same and 1 are not looked at yet."
+    )
+
+
+def test_the_share_is_of_mistakes_that_were_tried(read: pd.DataFrame) -> None:
+    assert drawn.scores(read).to_dict("list") == {"module": ["words", "cells"], "mutants": [1, 1], "share": [0, 1]}
+    said = "50.0% of 2 mistakes fail a test; below 95%: words; not tried yet: 1."
+    assert drawn.share_noticed(read) == said
+    all_killed = pd.concat([read[:1]] * 3)
+    assert drawn.share_noticed(all_killed) == "100.0% of 3 mistakes fail a test, at least 95% in every module."
+    assert drawn.count_of_survivors(all_killed) == "Of 3 mutants 0 pass all tests."
+
+
+def test_what_was_lost_is_named() -> None:
+    one = {"stage": ["fetch", "run"], "what": ["killed", "full disk"], "tried": [10, 1200], "code": ["a", "a"]}
+    kept = pd.DataFrame(one | {"clean": [10, 1200], "lost": [0, 0]})
+    assert drawn.lost(kept) == "1,210 attempts of 2 kinds; nothing was lost."
+    some = kept.assign(clean=[10, 1198], lost=[0, 2])
+    assert drawn.lost(some) == "1,210 attempts of 2 kinds; something was lost in 2: run, full disk."
+    left = kept.assign(tried=[10, 0], clean=[10, 0], code=["a", ""])
+    assert drawn.lost(left) == "10 attempts of 1 kind; nothing was lost; not tried yet: 1 kind."
+    assert drawn.versions(left) == "Versions of the code: a (1 kind)."
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(b"no table", "Parquet"), (None, "there is no such file"), (table().drop(columns="test"), "test")],
+    ids=["bytes", "absent", "columns"],
+)
+def test_what_is_no_record_is_refused_in_one_sentence(content: object, says: str, tmp_path: Path) -> None:
+    file = tmp_path / "mutants.parquet"
+    if isinstance(content, bytes):
+        file.write_bytes(content)
+    elif isinstance(content, pd.DataFrame):
+        runs.write_table(content, file)
+    with pytest.raises(ParameterError, match="is not a table that `rnnreport test --mutants` made: ") as caught:
+        trust.mutants(str(file))
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_record_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "mutants.parquet"
+    runs.write_table(table(), file)
+    checksums.seal(tmp_path, "*.parquet")
+    file.write_bytes(file.read_bytes()[:-1] + b"2")
+    with pytest.raises(ParameterError, match=r"mutants\.parquet is not as it was written"):
+        trust.mutants(str(file))
+
+
+@pytest.mark.parametrize(
+    ("stated", "says"),
+    [
+        ("- {id: a, module: m, before: x, after: y, reason: lazy, because: z}", "'reason': input should be"),
+        ("- {id: a, module: m, before: x, after: y, reason: accepted}", "'because': field required"),
+        ("- {id: a, module: m, before: x, after: y, reason: accepted, because: ''}", "'because': string should have"),
+        ("a: 1", "survivors.yml"),
+    ],
+)
+def test_a_bad_list_of_survivors_is_refused(
+    stated: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "survivors.yml").write_text(stated, "utf-8")
+    monkeypatch.setattr(trust, "SURVIVORS", tmp_path / "survivors.yml")
+    runs.write_table(table(), tmp_path / "mutants.parquet")
+    with pytest.raises(trust.SurvivorsError) as caught:
+        trust.mutants(str(tmp_path / "mutants.parquet"))
+    assert says in str(caught.value)
+
+
+def test_every_module_that_is_mutated_and_every_test_is_there() -> None:
+    for module, tests in mutants.TESTS.items():
+        assert mutants._file(module).exists(), module
+        assert all((mutants.ROOT / "tests" / f"{name}.py").exists() for name in tests), module
+
+
+def test_every_stated_survivor_is_of_a_module_that_is_mutated() -> None:
+    stated = trust.catalogue.read(trust.SURVIVORS, trust.Survivor, "survivor", trust.SurvivorsError)
+    for survivor in stated.values():
+        lines = {" ".join(line.split()) for line in mutants._file(survivor.module).read_text("utf-8").splitlines()}
+        assert survivor.before in lines, survivor.id
