@@ -302,6 +302,72 @@ class Stopped:
         }}"""
 
 
+class Ended:
+    """What a training says at each of so many steps, what is left at its end, and what it then answers."""
+
+    _esm = f"""{GateTrainer._esm}
+        export function ended(settings, steps, lengths) {{
+          const one = training(settings);
+          const said = Array.from({{ length: steps }}, () => one.turn(0));
+          return [said, one.end(), one.ask({{ lengths }})];
+        }}"""
+
+
+GATE = {"from": 2, "to": 8, "s": None, "r_on": 0.5, "leak": 0.1, "isLearned": True}
+GATED = {
+    **{"task": "palindromes", "model": "temporal-gate", "T": 5, "H": 4, "B": 16, "encoding": "one-hot", "seed": 0},
+    **{"initialisation": "uniform", "memory": 0, "optimizer": "adam", "rate": 0.01, "clip": 10, "steps": 12},
+    "gate": GATE,
+}
+
+
+def ended(node: list[str], steps: int = 3, lengths: tuple[int, ...] = (5,), **changed: Any) -> list[Any]:
+    return in_node(node, Ended, "ended", [[{**GATED, **changed}, steps, [*lengths]]])[0]
+
+
+@pytest.mark.parametrize(
+    ("changed", "inputs", "classes", "before"),
+    [
+        ({}, 10, 10, 4),
+        ({"encoding": "scalar"}, 1, 10, 4),
+        ({"task": "bursts", "encoding": "scalar"}, 1, 2, 5),
+        ({"task": "bursts"}, 1, 2, 5),
+        ({"model": "lstm", "gate": None}, 10, 10, 4),
+    ],
+)
+def test_a_network_reads_and_answers_what_its_task_asks(
+    node: list[str], changed: dict[str, Any], inputs: int, classes: int, before: int
+) -> None:
+    said, end, _ = ended(node, **changed)
+    assert len(end["weights"]["weight_ih_l0"]) == inputs * 4 * 4  # a row per unit of its input and three gates
+    assert len(end["weights"]["head_bias"]) == classes
+    assert [len(one["norms"]) for one in said] == [before] * 3
+    assert {norm > 0 for one in said for norm in one["norms"]} == {True}
+    assert ("gate" in end) == ("first" in end) == ("gate" not in changed)
+
+
+@pytest.mark.parametrize("is_learned", [True, False])
+def test_a_gate_is_said_as_it_was_and_as_it_is(node: list[str], is_learned: bool) -> None:
+    _, end, _ = ended(node, gate={**GATE, "isLearned": is_learned})
+    weights = {name: torch.tensor(end["weights"][f"{name}_l0"]) for name in ("log_tau", "s", "logit_r_on")}
+    now = {"tau": weights["log_tau"].exp(), "s": weights["s"], "r_on": weights["logit_r_on"].sigmoid()}
+    for name, values in now.items():
+        torch.testing.assert_close(torch.tensor(end["gate"][name]), values)
+    assert end["first"]["r_on"] == [0.5] * 4
+    assert (end["gate"] == end["first"]) != is_learned
+
+
+def test_a_training_ends_after_its_steps_and_tests_every_ten(node: list[str]) -> None:
+    said, end, _ = ended(node, steps=11)
+    assert [point["step"] for one in said for point in one["points"]] == [0, 10]
+    assert [one["step"] for one in said] == [*range(1, 12)]
+    assert (end["step"], end["points"]) == (11, [])
+    assert not any("done" in one for one in said)
+    *_, last = in_node(node, Ended, "ended", [[{**GATED, "steps": 10}, 11, [5]]])[0][0]
+    assert last["done"]
+    assert last["step"] == 10
+
+
 def test_a_training_pauses_goes_on_stops_and_is_cleared(shown: Shown, page: Page) -> None:
     drawing = shown(PalindromeTrainer(networks="lstm", length=100, train_steps=100_000))
     button = lambda name: drawing.get_by_role("button", name=name, exact=True)  # noqa: E731
