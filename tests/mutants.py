@@ -3,11 +3,12 @@
 ``rnnreport test --mutants`` makes one mutant after the other in a copy of the project, runs the module's tests there in
 a process of its own, and keeps what became of it in ``data/mutants.parquet``. Those of Python are cosmic-ray's, those
 of the widgets' JavaScript are Stryker's. A mutant that a test has killed is not tried again while its module and that
-test's file are the same, so the same command resumes, and tries the survivors.
+test are the same, so the same command resumes, and tries the survivors.
 """
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import multiprocessing
@@ -210,9 +211,18 @@ def _digest(*files: Path) -> str:
 
 
 def _vouching(test: str, every: str) -> str:
-    """The digest of the tests that an outcome rests on: the file of the test that failed, or all."""
-    file = ROOT / test.partition("::")[0]
-    return _digest(file) if test.startswith("tests/") and file.exists() else every
+    """The digest of what an outcome rests on: the test that failed, with all of its file but other tests; or all."""
+    name, _, function = test.partition("[")[0].partition("::")
+    file = ROOT / name
+    if not (name.startswith("tests/") and file.exists()):
+        return every
+    text = file.read_text("utf-8")
+    lines = text.splitlines()
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and node.name != function:
+            first = min(part.lineno for part in (node, *node.decorator_list))
+            lines[first - 1 : node.end_lineno] = [""] * (node.end_lineno - first + 1)
+    return hashlib.sha256("\n".join(filter(None, lines)).encode()).hexdigest()[:16]
 
 
 def _copy(folder: Path) -> Path:

@@ -92,12 +92,18 @@ def test_what_was_tried_is_tried_again_only_after_a_change(project: Path, monkey
     monkeypatch.setattr(mutants, "_try", counted)
     assert tried(mutants.run(["arithmetic"], table, lambda _: None)) == EXPECTED
     assert len(calls) == 1  # without a change
+    calls.clear()
     (project / "tests" / "test_arithmetic.py").write_text(TESTS + SIGN, "utf-8")
-    again = tried(mutants.run(["arithmetic"], table, lambda _: None))
-    assert again == {**EXPECTED, "2 * x - 0": ("killed", "test_sign")}
+    again = mutants.run(["arithmetic"], table, lambda _: None)
+    assert tried(again) == {**EXPECTED, "2 * x - 0": ("killed", "test_sign")}
+    assert len(calls) == 2  # the survivor: a test that killed another is as it was
+    (project / "tests" / "test_arithmetic.py").write_text(TESTS.replace("== 2", "== 2.0") + SIGN, "utf-8")
+    calls.clear()
+    assert tried(mutants.run(["arithmetic"], again, lambda _: None)) == tried(again)
+    assert len(calls) == 2  # what the changed test killed
     (project / "rnnreport" / "arithmetic.py").write_text(SOURCE.replace("(x)", "(x: int)"), "utf-8")
     calls.clear()
-    mutants.run(["arithmetic"], table, lambda _: None)
+    mutants.run(["arithmetic"], again, lambda _: None)
     assert len(calls) == 4
 
 
