@@ -955,3 +955,22 @@ def test_gradients_that_have_vanished_over_a_thousand_steps_are_zeros_and_not_de
         "    print(bool(tiny.any()), bool((tiny & (x.grad != 0)).any()))",
     )
     assert found.splitlines() == [f"True {not flushed}"] * 2
+
+
+def test_a_recipe_is_the_assignments_where_nothing_else_is_said_and_stays_as_it_is() -> None:
+    recipe = Recipe(steps=1)
+    assert recipe.model_dump() == {
+        "steps": 1,
+        "optimizer": "rmsprop",
+        "learning_rate": 0.001,
+        "schedule": "steps",
+        "decay": 1,
+        "decay_every": 5000,
+        "warmup": 1,
+        "clip_norm": 10,
+        "seed": 0,
+        "record_every": 10,
+        "device": "cpu",
+    }
+    with pytest.raises(ValidationError, match="frozen"):
+        recipe.seed = 1  # type: ignore[misc]
