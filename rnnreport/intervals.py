@@ -59,8 +59,8 @@ def digits_beside(values: Iterable[float], against: float | None, least: int = 2
         return least
     near = ROUNDING * (abs(against) or 1)
 
-    def sides(digits: int) -> list[int]:
+    def apart(digits: int) -> list[bool]:
         shown = [float(f"{value:.{digits}{form}}") - float(f"{against:.{digits}{form}}") for value in values]
-        return [0 if abs(apart) <= near else 1 if apart > 0 else -1 for apart in shown]
+        return [abs(difference) > near for difference in shown]
 
-    return next((digits for digits in range(least, 17) if sides(digits) == sides(17)), 17)
+    return next((digits for digits in range(least, 17) if apart(digits) == apart(17)), 17)

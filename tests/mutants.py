@@ -130,6 +130,8 @@ def _of_python(module: str) -> Iterator[Mutant]:
             if changed is None or "TYPE_CHECKING" in lines[line - 1]:  # what is for the type checker never runs
                 continue
             after = changed.split("\n")[line - 1]
+            if after.replace("/,", "*,") == lines[line - 1]:  # the star before parameters' names is no product
+                continue
             yield Mutant(module, name[5:], occurrence, line, lines[line - 1].strip(), after.strip(), changed)
 
 

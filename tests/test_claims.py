@@ -540,3 +540,10 @@ def test_the_identity_path_is_judged_in_what_has_learnt_the_task():
     table = reach((0.9, 0.95), (0.8, 0.9))
     table.loc[table["seed"] == 2, ["cell", "test_accuracy"]] = 0.001, 0.1
     assert {name: len(values) for name, values in PREDICATES["identity-grad"](table)[0].items()}.popitem()[1] == 19
+
+
+def test_a_run_that_has_not_begun_is_at_its_last_step():
+    begun = pd.DataFrame({"step": [0], "seed": [0]})
+    assert evidence.at_last_step(begun)[0] == 0
+    with pytest.raises(evidence.CannotTellError, match="the shortest of these runs has 0"):
+        evidence.at_last_step(begun, 1)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from rnnreport import build, cli
 from rnnreport.claims import overview, stated
@@ -145,6 +146,8 @@ BAD = [
     (GOOD.replace("mean", "equivalence"), "claims.yml, claim one: takes within, two numbers, the smaller first"),
     (GOOD.replace("mean", "run").replace("above: 0.5", "within: [2, 1]"),
      "claims.yml, claim one: takes within, two numbers, the smaller first"),
+    (GOOD.replace("mean", "run").replace("above: 0.5", "within: [2, 2]"),
+     "claims.yml, claim one: takes within, two numbers, the smaller first"),
     (GOOD.replace("above: 0.5", "within: [1]"), "claims.yml, claim one: 'within.1': field required"),
     (GOOD.replace("above: 0.5", "within: [1, 2]"), "claims.yml, claim one: takes above or below"),
     (GOOD.replace("above: 0.5", "above: half"), "claims.yml, claim one: 'above': input should be a valid number"),
@@ -197,6 +200,8 @@ def test_the_claims_are_whole():
     for claim in STATED.values():
         assert claim.kind in ("exact", "run", "equivalence") or claim.seeds >= 20
         assert not re.search(r"[.\s]$", claim.claim + claim.quantity + claim.because)
+        with pytest.raises(ValidationError, match="frozen"):
+            claim.above = 0.0  # type: ignore[misc]
 
 
 def test_a_claims_rule_in_words():

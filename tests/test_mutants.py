@@ -160,16 +160,42 @@ def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
 
 def test_survivors_get_their_reasons(read: pd.DataFrame) -> None:
     assert read["because"].tolist() == ["", "c is never d", "", ""]
-    assert drawn.survivors(read).to_dict("list") == {
+    assert drawn.survivors(read).reset_index().to_dict("list") == {
         "place": ["cells.py, line 2", "words.py, line 3"],
         "line": ["c < d", "e"],
-        "mutant": ["c <= d", "g"],
+        "change": ["< → <=", "e → g"],
         "why it passes": ["c is never d", "not looked at yet"],
     }
     assert (
         drawn.count_of_survivors(read)
         == "Of 3 mutants 2 pass all tests: 1 compute the same and 1 are not looked at yet."
     )
+
+
+def test_a_reason_may_be_for_all_that_pass_of_a_line(read: pd.DataFrame, tmp_path: Path) -> None:
+    (tmp_path / "survivors.yml").write_text(
+        "- {id: all, module: words, before: e, reason: accepted, because: only speed}", "utf-8"
+    )
+    left = table(before=["e"] * 4, module=["words"] * 4, after=["f", "g", "h", "i"], line=[3] * 4)
+    runs.write_table(left, tmp_path / "mutants.parquet")
+    found = trust.mutants(str(tmp_path / "mutants.parquet"))
+    assert found["reason"].tolist() == ["", "accepted", "accepted", ""]
+    assert drawn.survivors(found).to_dict("index") == {
+        "words.py, line 3": {"line": "e", "change": "e → g; e → h", "why it passes": "only speed"}
+    }
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "change"),
+    [
+        ("a = b[-1] - 1", "a = b[-1] + 1", "- → +"),
+        ("if x >= 0.5:", "if not x >= 0.5:", "nothing → not"),
+        ("a - b", "-b", "a - → -"),
+        ("f(x < 2, y < 3)", "f(x < 2, false)", "y < 3 → false"),
+    ],
+)
+def test_a_change_is_what_differs(before: str, after: str, change: str) -> None:
+    assert drawn._change(before, after) == change
 
 
 def test_the_share_is_of_mistakes_that_were_tried(read: pd.DataFrame) -> None:
@@ -223,6 +249,7 @@ def test_a_damaged_record_is_refused(tmp_path: Path) -> None:
     [
         ("- {id: a, module: m, before: x, after: y, reason: lazy, because: z}", "'reason': input should be"),
         ("- {id: a, module: m, before: x, after: y, reason: accepted}", "'because': field required"),
+        ("- {id: a, module: m, before: '', after: y, reason: accepted, because: z}", "'before': string should have"),
         ("- {id: a, module: m, before: x, after: y, reason: accepted, because: ''}", "'because': string should have"),
         ("a: 1", "survivors.yml"),
     ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
@@ -48,14 +48,14 @@ def _why(error: Exception) -> str:
 
 
 class Survivor(BaseModel):
-    """A mutant that passes all tests, and why that is so."""
+    """A mutant that passes all tests, or all of a line that do, and why that is so."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     id: Said
     module: Said
     before: Said  # the line without indentation
-    after: Said
+    after: str = ""  # nothing for all mutants of the line
     reason: Literal["equivalent", "accepted"]  # no mistake, or one that no test is worth
     because: Said
 
@@ -77,7 +77,11 @@ def mutants(file: str) -> pd.DataFrame:
         raise ParameterError(str(error)) from error
     except (OSError, ValueError, KeyError) as error:  # pyarrow raises ValueErrors
         raise ParameterError(f"{file!r} is not a table that `rnnreport test --mutants` made: {_why(error)}") from error
-    stated = catalogue.read(SURVIVORS, Survivor, "survivor", SurvivorsError)
-    reasons = pd.DataFrame([survivor.model_dump() for survivor in stated.values()], columns=[*Survivor.model_fields])
-    key = ["module", "before", "after"]
-    return table.merge(reasons.drop(columns="id").drop_duplicates(key), how="left", on=key).fillna("")
+    stated = catalogue.read(SURVIVORS, Survivor, "survivor", SurvivorsError).values()
+    reasons = {(survivor.module, survivor.before, survivor.after): survivor for survivor in stated}
+
+    def of(row: Any, column: str) -> str:
+        keys = [(row.module, row.before, after) for after in (row.after, "")] * (row.outcome == "survived")
+        return next((getattr(reasons[key], column) for key in keys if key in reasons), "")
+
+    return table.assign(**{column: [of(row, column) for row in table.itertuples()] for column in ("reason", "because")})

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from difflib import SequenceMatcher
+
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -25,11 +28,12 @@ def scores(mutants: pd.DataFrame) -> pd.DataFrame:
 def noticed(mutants: pd.DataFrame) -> Figure:
     """The share of mistakes that fail a test, by module."""
     table = scores(mutants)
-    figure, ax = new(figsize=(6.4, 0.6 + 0.26 * len(table)))
+    figure, ax = new(figsize=(6.4, 0.6 + 0.2 * len(table)))
     names = table["module"] + " (" + table["mutants"].map("{:,}".format) + ")"
-    ax.barh(names, table["share"], color=LSTM)
+    ax.plot(table["share"], names, "o", color=LSTM, ms=5)
+    ax.grid(axis="y", lw=0.4)
     ax.axvline(AIM, color=GUIDE, ls=":")
-    ax.set_xlim(min(0.8, table["share"].min() - 0.02), 1)
+    ax.set_xlim(min(0.8, table["share"].min() - 0.02), 1.01)
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     ax.set_xlabel("mistakes that fail a test")
     ax.tick_params(axis="y", labelsize=8)
@@ -48,13 +52,24 @@ def share_noticed(mutants: pd.DataFrame) -> str:
 
 
 def survivors(mutants: pd.DataFrame) -> pd.DataFrame:
-    """The mutants that pass all tests, one per row, with the reason why."""
+    """The changes that pass all tests, with the reason why; one row per line of code and reason."""
     left = mutants[mutants["outcome"] == "survived"]
     file = left["module"].where(left["module"].str.endswith(".js"), left["module"] + ".py")
     place = file + ", line " + left["line"].astype(str)
     why = left["because"].mask(left["because"] == "", "not looked at yet")
-    columns = {"place": place, "line": left["before"], "mutant": left["after"], "why it passes": why}
-    return pd.DataFrame(columns).reset_index(drop=True)
+    changes = [_change(before, after) for before, after in zip(left["before"], left["after"])]
+    columns = {"place": place, "line": left["before"], "change": changes, "why it passes": why}
+    rows = pd.DataFrame(columns).groupby(["place", "line", "why it passes"], sort=False)["change"]
+    return rows.agg("; ".join).reset_index().set_index("place")[["line", "change", "why it passes"]]
+
+
+def _change(before: str, after: str) -> str:
+    """What a change of a line replaces, and by what: "< → <="."""
+    old, new = (re.findall(r"[\w.]+|[()[\]{},;]|[^\w\s()[\]{},;]+|\s+", text) for text in (before, after))
+    codes = SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+    (_, start, _, new_start, _), *_, (_, _, end, _, new_end) = [code for code in codes if code[0] != "equal"] * 2
+    parts = ("".join(part).strip() or "nothing" for part in (old[start:end], new[new_start:new_end]))
+    return " → ".join(parts)
 
 
 def count_of_survivors(mutants: pd.DataFrame) -> str:
