@@ -1470,7 +1470,7 @@ def main() -> None:
     if hasattr(os, "nice"):
         os.nice(10)
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # and all that was started ends, too
-    file, code = ROOT / trust.READS[0], version()
+    file, code = ROOT / "data" / "abuse.csv", version()
     names = [row.name for row in ROWS]
     table = pd.DataFrame([[row.stage, row.what, 0, 0, 0, ""] for row in ROWS], columns=list(trust.COLUMNS), index=names)
     if file.exists():

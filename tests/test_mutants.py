@@ -202,6 +202,8 @@ def test_the_share_is_of_mistakes_that_were_tried(read: pd.DataFrame) -> None:
     assert drawn.scores(read).to_dict("list") == {"module": ["words", "cells"], "mutants": [1, 1], "share": [0, 1]}
     said = "50.0% of 2 mistakes fail a test; below 95%: words; not tried yet: 1."
     assert drawn.share_noticed(read) == said
+    many = pd.concat([read.assign(module=f"{name}.py") for name in "abcd"])
+    assert drawn.share_noticed(many) == "50.0% of 8 mistakes fail a test; below 95%: 4 of 4 modules; not tried yet: 4."
     all_killed = pd.concat([read[:1]] * 3)
     assert drawn.share_noticed(all_killed) == "100.0% of 3 mistakes fail a test, at least 95% in every module."
     assert drawn.count_of_survivors(all_killed) == "Of 3 mutants 0 pass all tests."

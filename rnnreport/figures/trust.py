@@ -45,7 +45,11 @@ def share_noticed(mutants: pd.DataFrame) -> str:
     table = scores(mutants)
     share = (table["share"] * table["mutants"]).sum() / table["mutants"].sum()
     below = table.loc[table["share"] < AIM, "module"].tolist()
-    rest = f"; below {AIM:.0%}: {listed(below)}" if below else f", at least {AIM:.0%} in every module"
+    if below:
+        names = listed(below) if len(below) <= 3 else f"{len(below)} of {counted(len(table), 'module')}"
+        rest = f"; below {AIM:.0%}: {names}"
+    else:
+        rest = f", at least {AIM:.0%} in every module"
     left = int((mutants["outcome"] == "not tried").sum())
     still = f"; not tried yet: {left:,}" if left else ""
     return f"{percent(share, 1)} of {table['mutants'].sum():,} mistakes fail a test{rest}{still}."
@@ -84,7 +88,7 @@ def count_of_survivors(mutants: pd.DataFrame) -> str:
 
 def tried(abuse: pd.DataFrame) -> pd.DataFrame:
     """What was done, to which stage, how often, and what came of it; one row per kind of mistreatment."""
-    return abuse[["stage", "what", "tried", "clean", "lost"]]
+    return abuse.set_index("stage")[["what", "tried", "clean", "lost"]]
 
 
 def lost(abuse: pd.DataFrame) -> str:
