@@ -1114,6 +1114,11 @@ def copied_data(folder: Path) -> Iterator[dict[Path, Callable[[], object]]]:
         data / "benchmarks.json": lambda: speed.read(str(data / "benchmarks.json")),
     }
     readers |= {path: partial(recorded.read, str(path)) for path in sorted(data.glob("*.parquet"))}
+    readers |= {
+        data / "mutants.parquet": partial(trust.mutants, str(data / "mutants.parquet")),
+        data / "abuse.csv": partial(trust.abuse, str(data / "abuse.csv")),
+        data / "survivors.yml": lambda: trust.stated(data / "survivors.yml"),
+    }
     for place in (long, short):
         kept = [place / "run.json", place / "table.parquet", *sorted(place.glob("weights-*"))]
         readers |= dict.fromkeys(kept, partial(text_networks.kept_training, str(place)))

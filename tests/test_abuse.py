@@ -96,7 +96,7 @@ def test_what_is_no_such_table_is_refused_in_one_sentence(content: str | None, s
     file = tmp_path / "abuse.csv"
     if content is not None:
         file.write_text(content, "utf-8")
-    with pytest.raises(ParameterError, match="is not a table that `rnnreport test --abuse` made: ") as caught:
+    with pytest.raises(ParameterError, match="file must be a table that `rnnreport test --abuse` made") as caught:
         trust.abuse(str(file))
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pandas as pd
@@ -12,6 +13,7 @@ from rnnreport.errors import ReaderError
 from rnnreport.parameters import ParameterError, located
 from rnnreport.provenance import PROJECT
 from rnnreport.runs import read_table
+from rnnreport.shown import brief
 
 READS = ("data/survivors.yml",)  # files that this module reads itself, for the fingerprint of the chapter
 SURVIVORS = PROJECT / READS[0]
@@ -37,14 +39,15 @@ def abuse(file: str) -> pd.DataFrame:
         if (table["clean"] + table["lost"] != table["tried"]).any():
             raise ValueError("clean and lost must add up to tried")
     except checksums.DamagedError as error:
-        raise ParameterError(str(error)) from error
+        raise ParameterError(f"abuse_file: {error}") from error
     except (OSError, ValueError) as error:  # pandas raises ValueErrors
-        raise ParameterError(f"{file!r} is not a table that `rnnreport test --abuse` made: {_why(error)}") from error
+        raise ParameterError(_refusal("abuse", file, error)) from error
     return table
 
 
-def _why(error: Exception) -> str:
-    return "there is no such file" if isinstance(error, FileNotFoundError) else str(error).splitlines()[0]
+def _refusal(record: str, file: str, error: Exception) -> str:
+    why = "there is no such file" if isinstance(error, FileNotFoundError) else str(error).splitlines()[0][:200]
+    return f"{record}_file must be a table that `rnnreport test --{record}` made, not {brief(file)}: {why}"
 
 
 class Survivor(BaseModel):
@@ -64,6 +67,11 @@ class SurvivorsError(ReaderError, ValueError):
     """A list of survivors that cannot be used; the message is one sentence for the reader."""
 
 
+def stated(file: Path | None = None) -> list[Survivor]:
+    """What ``data/survivors.yml``, or another file, says of survivors. Raises SurvivorsError for a bad list."""
+    return [*catalogue.read(file or SURVIVORS, Survivor, "survivor", SurvivorsError).values()]
+
+
 def mutants(file: str) -> pd.DataFrame:
     """The mutants that `rnnreport test --mutants` has tried, by the path of its record, as :func:`located`.
 
@@ -74,11 +82,10 @@ def mutants(file: str) -> pd.DataFrame:
     try:
         table = read_table(checksums.verify(located(file)))[["module", "line", "before", "after", "outcome", "test"]]
     except checksums.DamagedError as error:
-        raise ParameterError(str(error)) from error
+        raise ParameterError(f"mutants_file: {error}") from error
     except (OSError, ValueError, KeyError) as error:  # pyarrow raises ValueErrors
-        raise ParameterError(f"{file!r} is not a table that `rnnreport test --mutants` made: {_why(error)}") from error
-    stated = catalogue.read(SURVIVORS, Survivor, "survivor", SurvivorsError).values()
-    reasons = {(survivor.module, survivor.before, survivor.after): survivor for survivor in stated}
+        raise ParameterError(_refusal("mutants", file, error)) from error
+    reasons = {(survivor.module, survivor.before, survivor.after): survivor for survivor in stated()}
 
     def of(row: Any, column: str) -> str:
         keys = [(row.module, row.before, after) for after in (row.after, "")] * (row.outcome == "survived")
