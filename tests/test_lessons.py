@@ -287,18 +287,24 @@ def test_a_single_good_test_solves_nothing(node: list[str], tests: int) -> None:
     (plan,) = in_node(node, PalindromeTrainer, "planned", [[state_of(PalindromeTrainer(networks="rnn", **QUICK))]])
     (ended,) = in_node(node, Stopped, "stopped", [[plan[0]["settings"], tests]])
     assert ("solved" in ended) == (tests == 5)
+    assert ended.get("solved", ended["step"]) == ended["step"] - 10 * (tests - 1)  # the first of the good tests
+    assert ended["done"] == (tests == 5)
 
 
 class Stopped:
-    """What a training says that is stopped after so many good tests."""
+    """What a training says that is stopped after so many good tests in a row, and whether it was done by itself."""
 
     _esm = f"""{PalindromeTrainer._esm}
         export function stopped(settings, tests) {{
           const one = training(settings);
-          let good = 0;
-          while (good < tests) for (const {{ accuracy }} of one.turn(0).points) good = accuracy >= 0.99 ? good + 1 : 0;
+          let [good, done] = [0, false];
+          while (good < tests) {{
+            const said = one.turn(0);
+            done = Boolean(said.done);
+            for (const {{ accuracy }} of said.points) good = accuracy >= 0.99 ? good + 1 : 0;
+          }}
           const {{ weights, ...said }} = one.end();
-          return said;
+          return {{ ...said, done }};
         }}"""
 
 
@@ -366,6 +372,33 @@ def test_a_training_ends_after_its_steps_and_tests_every_ten(node: list[str]) ->
     *_, last = in_node(node, Ended, "ended", [[{**GATED, "steps": 10}, 11, [5]]])[0][0]
     assert last["done"]
     assert last["step"] == 10
+
+
+class Clocked:
+    """What a training says of turns of so many milliseconds, where every look at the clock takes ten."""
+
+    _esm = f"""{GateTrainer._esm}
+        export function clocked(settings, turns) {{
+          let clock = 1000;
+          Object.defineProperty(globalThis, "performance", {{ value: {{ now: () => (clock += 10) }} }});
+          const one = training(settings);
+          return turns.map((milliseconds) => one.turn(milliseconds));
+        }}"""
+
+
+def test_a_turn_takes_its_time_and_tells_of_the_mean_of_its_steps(node: list[str]) -> None:
+    first, second, third = in_node(node, Clocked, "clocked", [[GATED, [35, 0, 20]]])[0]
+    assert [said["step"] for said in (first, second, third)] == [4, 5, 7]
+    assert [said["seconds"] for said in (first, second, third)] == pytest.approx([0.04, 0.05, 0.07])
+    steps = in_node(node, Clocked, "clocked", [[GATED, [0, 0, 0, 0]]])[0]
+    means = [sum(norms) / 4 for norms in zip(*(said["norms"] for said in steps), strict=True)]
+    assert first["norms"] == pytest.approx(means)
+
+
+def test_a_training_that_fails_is_done_and_says_why(node: list[str]) -> None:
+    *_, last = in_node(node, Clocked, "clocked", [[{**GATED, "rate": 1e38, "clip": 1e38}, [10_000]]])[0]
+    assert last["done"]
+    assert re.match(r"the (loss|gradient) became (NaN|Infinity) at step \d+\.", last["failed"])
 
 
 def test_a_training_pauses_goes_on_stops_and_is_cleared(shown: Shown, page: Page) -> None:

@@ -125,6 +125,14 @@ def test_a_mutant_without_end_is_killed(project: Path) -> None:
 
 
 @posix
+def test_a_mutant_that_interrupts_the_tests_is_killed(project: Path) -> None:
+    copy = mutants._copy(project.parent / "copy")
+    (copy / "rnnreport" / "arithmetic.py").write_text("def double(x):\n    raise KeyboardInterrupt\n", "utf-8")
+    said, _ = mutants._try(copy, ["tests/test_arithmetic.py"], mutants.Counter(), 100)
+    assert said.startswith("pytest ended with <ExitCode.INTERRUPTED")
+
+
+@posix
 def test_tests_that_fail_without_a_change_stop_the_record(project: Path) -> None:
     (project / "rnnreport" / "arithmetic.py").write_text("def double(x):\n    return x\n", "utf-8")
     with pytest.raises(RuntimeError, match=r"^without a change, tests/test_arithmetic\.py::test_one"):

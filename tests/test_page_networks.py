@@ -64,6 +64,7 @@ class Engine:
                 : bursts(settings.S, settings.B, draw);
               return [Array.from({ length: steps }, () => net.step(batch(), recipe).loss), net.weights()];
             }
+            export const kindOf = (encoding) => palindromes(5, 2, encoding, draws(3)).inputs.constructor.name;
             export const batchOf = (task, ...values) => ({ palindromes, bursts })[task](...values, draws(3));
             const FUNCTIONS = { exp, ln, normal: draws(2).normal };
             export const numbers = (name, values) => Float64Array.from(values, FUNCTIONS[name]);
@@ -464,6 +465,11 @@ def test_palindromes_are_palindromes(node: list[str], T: int) -> None:
     assert one_hot["steps"] == T - 1
     counts = np.array([[(row == digit).sum() for digit in range(10)] for row in digits[: (T + 1) // 2]])
     assert np.abs(counts - B / 10).max() < 6 * (B * 0.09) ** 0.5  # six standard deviations
+
+
+def test_a_network_is_given_digits_as_symbols_or_as_numbers(node: list[str]) -> None:
+    kinds = in_node(node, Engine, "kindOf", [["one-hot"], ["scalar"]])
+    assert kinds == ["Uint8Array", "Float32Array"]
 
 
 def test_bursts_are_distributed_as_the_book_s(node: list[str]) -> None:

@@ -111,6 +111,7 @@ def test_the_history_has_a_row_for_every_so_many_steps_and_the_last():
     assert history.loc[1:, "accuracy"].between(0, 1).all()
     assert history["mean"].notna().all()
     assert history["seconds"].is_monotonic_increasing
+    assert history["seconds"].iloc[0] == 0
     assert not model.training
 
 
@@ -389,6 +390,9 @@ def test_damaged_weights_are_refused(tmp_path, damage):
         path.write_bytes(damage)
     with pytest.raises(TrainingError, match=r"weights-1\.safetensors does not hold"):
         load_weights(network(), path)
+    assert not training.is_readable(path)
+    save_weights(network(), path)
+    assert training.is_readable(path)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -782,13 +786,14 @@ def test_a_checkpoint_that_cannot_be_read_is_as_good_as_missing(checkpoint, cont
     begun_anew(checkpoint, caplog)
 
 
-@pytest.mark.parametrize("content", [None, b"", b"{}"], ids=str)
-def test_a_training_whose_earlier_weights_cannot_be_read_starts_anew(tmp_path, content, caplog):
+@pytest.mark.parametrize(("step", "content"), [(5, None), (5, b""), (5, b"{}"), (10, b"")], ids=str)
+def test_a_training_whose_earlier_weights_cannot_be_read_starts_anew(tmp_path, step, content, caplog):
     """Else it would end with weights that nobody can load."""
-    trained(tmp_path, steps=10, snapshots=(5, 20))
-    weights, whole = tmp_path / "weights-5.safetensors", (tmp_path / "weights-5.safetensors").read_bytes()
+    trained(tmp_path, steps=10, snapshots=(step, 20))
+    weights = tmp_path / f"weights-{step}.safetensors"
+    whole = weights.read_bytes()
     weights.unlink() if content is None else weights.write_bytes(content)
-    trained(tmp_path, snapshots=(5, 20))
+    trained(tmp_path, snapshots=(step, 20))
     assert weights.read_bytes() == whole
     (record,) = caplog.records
     assert record.getMessage().startswith(f"{weights} does not hold tensors that can be read")
@@ -804,6 +809,7 @@ def test_equal_tensors_and_headers_give_equal_bytes(tmp_path):
     header = {name: name for name in "abcdefgh"}
     save_weights(network(), tmp_path / "weights-1.safetensors", header)
     written = (tmp_path / "weights-1.safetensors").read_bytes()
+    assert int.from_bytes(written[:8], "little") % 8 == 0  # so that numbers begin where eight bytes do
     for count in range(5):
         save_weights(network(), tmp_path / f"{count}.safetensors", dict(sorted(header.items(), reverse=count % 2)))
         assert (tmp_path / f"{count}.safetensors").read_bytes() == written

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import re
@@ -23,6 +24,7 @@ from rnnreport.sampling import probabilities
 from rnnreport.shown import visible
 from rnnreport.training import load_weights
 from rnnreport.widgets.character_writer import CharacterWriter, Format, float24, pack
+from rnnreport.widgets.page import module
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -152,6 +154,29 @@ def test_float24_is_the_nearest_that_has_15_bits(number: float) -> None:
     assert found.view(np.uint32) & 0xFF == 0
     assert abs(float(found) - number) <= max(abs(number) * 2**-16, 2**7 * 2**-149)  # half of the last bit's worth
     assert np.signbit(found) == np.signbit(number)
+
+
+class Decoding:
+    """What a page reads of the numbers that come with it; JSON knows no infinity and no NaN, so as words."""
+
+    _esm = f"{module('weights.js')}\nexport const read = (...given) => [...decode(...given)].map(String);"
+
+
+def test_numbers_are_read_as_python_has_packed_them(node: list[str]) -> None:
+    sixteen = np.arange(2**16, dtype="<u2")  # every float16 and every int16
+    numbers = np.float32([0.0, 1.0, -2.5, 3e-39, 1e30, math.inf])
+    wanted = {
+        "int16": (sixteen.tobytes(), sixteen.view("<i2")),
+        "float16": (sixteen.tobytes(), sixteen.view("<f2")),
+        "float32": (numbers.tobytes(), numbers),
+        "float24": (
+            numbers.view(np.uint8).reshape(-1, 4)[:, 1:].tobytes(),
+            (numbers.view("<u4") & 0xFFFFFF00).view("<f4"),
+        ),
+    }
+    asked = [[base64.b64encode(packed).decode(), name] for name, (packed, _) in wanted.items()]
+    for found, (_, values) in zip(in_node(node, Decoding, "read", asked), wanted.values(), strict=True):
+        np.testing.assert_array_equal([float(word) for word in found], values.astype(float))
 
 
 def test_rounding_leaves_the_model_as_it_is() -> None:

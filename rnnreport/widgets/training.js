@@ -59,7 +59,6 @@ export function training(settings) {
           const result = test();
           good = result.accuracy >= ENOUGH.accuracy ? good + 1 : 0;
           if (good === 1) solved = step;
-          if (good === 0) solved = undefined;
           points.push({ step, seconds, ...result });
           if (good === ENOUGH.tests || step >= steps) return { ...end(), points, done: true };
         }
