@@ -64,7 +64,9 @@ def survivors(mutants: pd.DataFrame) -> pd.DataFrame:
     changes = [_change(before, after) for before, after in zip(left["before"], left["after"])]
     columns = {"place": place, "line": left["before"], "change": changes, "why it passes": why}
     rows = pd.DataFrame(columns).groupby(["place", "line", "why it passes"], sort=False)["change"]
-    return rows.agg("; ".join).reset_index().set_index("place")[["line", "change", "why it passes"]]
+    table = rows.agg("; ".join).reset_index().set_index("place")[["line", "change", "why it passes"]]
+    table.attrs["classes"] = "changes"  # of report.css
+    return table
 
 
 def _change(before: str, after: str) -> str:
