@@ -62,7 +62,7 @@ def sample(
             f"{repetition} and {repetition_length}"
         )
     symbols = start.long() if start.dim() == 2 else start.long().unsqueeze(1)
-    weights, shape = _laid_out(model), (model.lstm.num_layers, symbols.shape[1], model.lstm.hidden_size)
+    weights, shape = _laid_out(model), (model.lstm.num_layers, model.lstm.hidden_size)
     h, c = model.lstm.initial_state(state, symbols.shape[1])
     if not all(bool(values.isfinite().all()) for values in (*model.parameters(), h, c)):
         raise ValueError("the model's weights and the state must be finite numbers")
@@ -78,7 +78,7 @@ def sample(
             _run(text, length, u, temperature, *weights, h, c, top_k, top_p, repeats)
         else:
             (native.sample if native else _run)(text, length, u, temperature, *weights, h, c)
-    text, h, c = text[-length:].clone(), h.unflatten(1, shape[::2]).transpose(0, 1).clone(), c.clone()
+    text, h, c = text[-length:].clone(), h.unflatten(1, shape).transpose(0, 1).clone(), c.clone()
     return (text if start.dim() == 2 else text.squeeze(1)), (h, c)
 
 

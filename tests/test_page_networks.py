@@ -68,6 +68,7 @@ class Engine:
             export const batchOf = (task, ...values) => ({ palindromes, bursts })[task](...values, draws(3));
             const FUNCTIONS = { exp, ln, normal: draws(2).normal };
             export const numbers = (name, values) => Float64Array.from(values, FUNCTIONS[name]);
+            export const words = (name, values) => values.map((value) => `${FUNCTIONS[name](Number(value))}`);
             export const everything = (trainings, asked) =>
               [trainings.map((values) => learned(...values)), asked.map((values) => numbers(...values))];
             /** The arrays of a kernel's arguments after the call; { units } has whole numbers. */
@@ -451,8 +452,11 @@ def test_exp_and_ln_are_python_s(node: list[str]) -> None:
     )
     assert powers == pytest.approx([*map(exp, values)], rel=1e-15, abs=0)
     assert logarithms == pytest.approx([*map(log, positive)], rel=1e-15, abs=0)
-    ends = in_node(node, Engine, "numbers", [["exp", [-1e9, 1e9]], ["ln", [0, 1, -1]]])
-    assert ends == [[0, None], [None, 0, None]]  # JSON has neither infinity nor NaN
+    exps, lns = ["-Infinity", "-701", "701", "Infinity", "NaN"], ["0", "1", "-1", "Infinity", "NaN"]
+    assert in_node(node, Engine, "words", [["exp", exps], ["ln", lns]]) == [
+        ["0", "0", "Infinity", "Infinity", "NaN"],
+        ["-Infinity", "0", "NaN", "Infinity", "NaN"],
+    ]
 
 
 @pytest.mark.parametrize("T", [2, 5, 20])

@@ -160,15 +160,21 @@ def test_a_length_below_1_is_refused(model, length):
         sample(model, torch.tensor([1]), length)
 
 
-@pytest.mark.parametrize("shape", [(0,), (0, 2), (2, 0)], ids=str)
-def test_an_empty_start_is_refused(model, shape):
+@pytest.mark.parametrize("temperature", [0.0, -1.0, math.nan])
+def test_there_are_no_probabilities_at_no_temperature(temperature):
+    with pytest.raises(ValueError, match=f"temperature must be above 0 to give probabilities, not {temperature}"):
+        probabilities(torch.zeros(3), temperature)
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 2), (2, 0), (1, 1, 1)], ids=str)
+def test_a_start_without_characters_or_of_another_shape_is_refused(model, shape):
     with pytest.raises(ValueError, match="at least one character"):
         sample(model, torch.zeros(shape, dtype=torch.long), 3)
 
 
 @pytest.mark.parametrize("symbol", [-1, V])
 def test_a_start_outside_the_vocabulary_is_refused(model, symbol):
-    with pytest.raises(ValueError, match="symbols must lie in"):
+    with pytest.raises(ValueError, match=rf"symbols must lie in 0…{V - 1} \(vocabulary_size\)"):
         sample(model, torch.tensor([symbol]), 3)
 
 
@@ -286,11 +292,12 @@ def test_where_everything_would_repeat_nothing_is_forbidden(model):
     assert ((text >= 0) & (text < V)).all()
 
 
-def test_a_repetition_is_so_many_times_less_likely(model):
+@pytest.mark.parametrize("times", [1.5, 3.0])
+def test_a_repetition_is_so_many_times_less_likely(model, times):
     start = torch.tensor([[5, 1, 5]] * 4_000).T  # a 1 would repeat "5 1"
-    drawn, _ = sample(model, start, 1, generator=seeded(), repetition=3.0, repetition_length=2)
+    drawn, _ = sample(model, start, 1, generator=seeded(), repetition=times, repetition_length=2)
     p = probabilities(model(start[:, :1])[-1, 0], 1.0)
-    p[1] /= 3
+    p[1] /= times
     seen = torch.bincount(drawn[0], minlength=V) / 4_000
     torch.testing.assert_close(seen, (p / p.sum()).float(), rtol=0, atol=0.03)
 
