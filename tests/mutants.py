@@ -254,9 +254,10 @@ def _try(copy: Path, tests: Sequence[str], killers: Counter[str], limit: float |
         said = mine.recv() if mine.poll(limit) else "no end within the time allowed"
     except EOFError:
         said = "the process died"
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)  # and a node that has no end
-    process.join()
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # and a node that has no end
+        process.join()
     return said, time.monotonic() - start
 
 
@@ -282,6 +283,7 @@ class _First:
 def _test(copy: Path, tests: Sequence[str], killers: Counter[str], answer: Connection) -> None:
     """In the forked process: run the tests on the copy's library."""
     os.setsid()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(null, stream)
@@ -308,6 +310,7 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(1)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # and the tests that run end, too
     unknown = sorted({*sys.argv[1:]} - {*TESTS})
     if unknown:
         sys.exit(f"rnnreport: there are no mutants of {unknown[0]!r}, only of {', '.join(TESTS)}")
