@@ -44,7 +44,6 @@ MOVING = (
     "03_temporal_gate",
     "04_text_generation",
     "07_bug_museum",
-    "08_trust",
 )
 WITH_WIDGETS = [f"book/{name}" for name in ("index", *MOVING)]
 WHERE_NETWORKS_LEARN = [name for name in WITH_WIDGETS if not name.endswith(("01_gradients", "bug_museum"))]
