@@ -228,6 +228,9 @@ def test_what_was_lost_is_named() -> None:
     assert drawn.versions(left) == "Versions of the code: a (1 kind)."
 
 
+MADE = r"^mutants_file must be a table that `rnnreport test --mutants` made, not '.*': "
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [(b"no table", "Parquet"), (None, "there is no such file"), (table().drop(columns="test"), "test")],
@@ -239,7 +242,7 @@ def test_what_is_no_record_is_refused_in_one_sentence(content: object, says: str
         file.write_bytes(content)
     elif isinstance(content, pd.DataFrame):
         runs.write_table(content, file)
-    with pytest.raises(ParameterError, match="file must be a table that `rnnreport test --mutants` made") as caught:
+    with pytest.raises(ParameterError, match=MADE) as caught:
         trust.mutants(str(file))
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -250,7 +253,7 @@ def test_a_damaged_record_is_refused(tmp_path: Path) -> None:
     runs.write_table(table(), file)
     checksums.seal(tmp_path, "*.parquet")
     file.write_bytes(file.read_bytes()[:-1] + b"2")
-    with pytest.raises(ParameterError, match=r"mutants\.parquet is not as it was written"):
+    with pytest.raises(ParameterError, match=r"^mutants_file: .*mutants\.parquet is not as it was written"):
         trust.mutants(str(file))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -28,8 +30,8 @@ def abuse(file: str) -> pd.DataFrame:
     still to do), code (the version of the library's code). Raises ParameterError for a file that is damaged, or is no
     such table.
     """
-    try:
-        table = pd.read_csv(checksums.verify(located(file)), keep_default_na=False)
+    with _reading("abuse", file) as path:
+        table = pd.read_csv(path, keep_default_na=False)
         if list(table) != list(COLUMNS):
             raise ValueError(f"its columns are {', '.join(map(str, table))}, not {', '.join(COLUMNS)}")
         table = table.astype({"code": str, "stage": str, "what": str})
@@ -38,16 +40,20 @@ def abuse(file: str) -> pd.DataFrame:
             raise ValueError("tried, clean and lost must be whole numbers from 0 up")
         if (table["clean"] + table["lost"] != table["tried"]).any():
             raise ValueError("clean and lost must add up to tried")
-    except checksums.DamagedError as error:
-        raise ParameterError(f"abuse_file: {error}") from error
-    except (OSError, ValueError) as error:  # pandas raises ValueErrors
-        raise ParameterError(_refusal("abuse", file, error)) from error
     return table
 
 
-def _refusal(record: str, file: str, error: Exception) -> str:
-    why = "there is no such file" if isinstance(error, FileNotFoundError) else str(error).splitlines()[0][:200]
-    return f"{record}_file must be a table that `rnnreport test --{record}` made, not {brief(file)}: {why}"
+@contextmanager
+def _reading(record: str, file: str) -> Iterator[Path]:
+    """The path of a record that is as it was written; what goes wrong with it becomes a ParameterError."""
+    try:
+        yield checksums.verify(located(file))
+    except checksums.DamagedError as error:
+        raise ParameterError(f"{record}_file: {error}") from error
+    except (OSError, ValueError, KeyError) as error:  # pandas and pyarrow raise ValueErrors
+        why = "there is no such file" if isinstance(error, FileNotFoundError) else str(error).splitlines()[0][:200]
+        told = f"{record}_file must be a table that `rnnreport test --{record}` made, not {brief(file)}: {why}"
+        raise ParameterError(told) from error
 
 
 class Survivor(BaseModel):
@@ -79,12 +85,8 @@ def mutants(file: str) -> pd.DataFrame:
     tried), test (the first that failed), reason and because (of survivors in ``data/survivors.yml``, else ""). Raises
     ParameterError for a file that is damaged or no such table, SurvivorsError for a bad list.
     """
-    try:
-        table = read_table(checksums.verify(located(file)))[["module", "line", "before", "after", "outcome", "test"]]
-    except checksums.DamagedError as error:
-        raise ParameterError(f"mutants_file: {error}") from error
-    except (OSError, ValueError, KeyError) as error:  # pyarrow raises ValueErrors
-        raise ParameterError(_refusal("mutants", file, error)) from error
+    with _reading("mutants", file) as path:
+        table = read_table(path)[["module", "line", "before", "after", "outcome", "test"]]
     reasons = {(survivor.module, survivor.before, survivor.after): survivor for survivor in stated()}
 
     def of(row: Any, column: str) -> str:
