@@ -13,13 +13,12 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from rnnreport import catalogue, storage
+from rnnreport.catalogue import Said
 from rnnreport.errors import ReaderError
 from rnnreport.provenance import PROJECT
 
 READS = ("data/bugs.yml",)  # files that this module reads itself, for the fingerprint of the chapter
 BUGS = PROJECT / READS[0]
-
-Said = Annotated[str, Field(min_length=1)]
 
 
 class BugsError(ReaderError, ValueError):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from rnnreport import checksums
 from rnnreport.errors import ReaderError
 
+Said = Annotated[str, Field(min_length=1)]  # a field that must not be empty
 Thing = TypeVar("Thing", bound=BaseModel)
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rnnreport import catalogue
+from rnnreport.catalogue import Said
 from rnnreport.errors import ReaderError
 from rnnreport.provenance import PROJECT
 
@@ -18,7 +19,6 @@ READS = ("data/claims.yml",)  # files that this module reads itself, for the fin
 CLAIMS = PROJECT / READS[0]
 
 Kind = Literal["exact", "run", "share", "mean", "equivalence"]
-Said = Annotated[str, Field(min_length=1)]
 HOW = {  # each kind's name for what decides, and what it does with the values of the seeds
     "exact": ("arithmetic", "it"),
     "run": ("every run", "it, in every one of {seeds} or more,"),

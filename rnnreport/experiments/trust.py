@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from rnnreport import catalogue, checksums
+from rnnreport.catalogue import Said
 from rnnreport.errors import ReaderError
 from rnnreport.parameters import ParameterError, located
 from rnnreport.provenance import PROJECT
@@ -19,7 +20,6 @@ from rnnreport.shown import brief
 
 READS = ("data/survivors.yml",)  # files that this module reads itself, for the fingerprint of the chapter
 SURVIVORS = PROJECT / READS[0]
-Said = Annotated[str, Field(min_length=1)]
 COLUMNS = ("stage", "what", "tried", "clean", "lost", "code")
 
 
