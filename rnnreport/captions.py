@@ -82,7 +82,8 @@ def show(
         axes = [_axes(drawn), getattr(draw, "marks", "")]
         body = _image(drawn, f"{(draw.__doc__ or '').partition(chr(10))[0]} {said}")
     else:
-        axes, body = [], symbols(drawn.to_html(border=0, classes=drawn.attrs.get("classes")))
+        html = drawn.to_html(border=0, classes=drawn.attrs.get("classes"))
+        axes, body = [], html if drawn.attrs.get("verbatim") else symbols(html)
     sentences = [f"{sentence}." for sentence in axes if sentence]
     return Shown(label, body, said, " ".join([*sentences, how]), [told, counted, source], sources)
 

@@ -72,15 +72,15 @@ Attempts = Callable[[Path, Random], Iterator[str]]
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the table: what is done to which part, how often, and the attempts.
+    """One row of the table: what is done, to what, how often, and the attempts.
 
     attempts: called with an empty folder and a generator; its n-th item says what the n-th attempt has lost.
     usually: how many attempts `make test` makes, or `make test-all` if slow; 0 where each takes half a minute or more
     and another row, or another test, is much the same.
     """
 
-    stage: str
     what: str
+    to: str
     tries: int
     attempts: Attempts
     usually: int = 1
@@ -88,8 +88,8 @@ class Row:
 
     @property
     def name(self) -> str:
-        """Stage and what, in one."""
-        return f"{self.stage}: {self.what}"
+        """What is done and to what, in one."""
+        return f"{self.what}: {self.to}"
 
     def outcomes(self, folder: Path, tries: int) -> Iterator[str]:
         """What each of so many attempts has lost."""
@@ -104,11 +104,11 @@ class Row:
 ROWS: list[Row] = []
 
 
-def row(stage: str, what: str, tries: int = 10, usually: int = 1, slow: bool = True) -> Callable[[Attempts], Attempts]:
+def row(what: str, to: str, tries: int = 10, usually: int = 1, slow: bool = True) -> Callable[[Attempts], Attempts]:
     """Adds a generator of attempts to :data:`ROWS`."""
 
     def add(attempts: Attempts) -> Attempts:
-        ROWS.append(Row(stage, what, tries, attempts, usually, slow))
+        ROWS.append(Row(what, to, tries, attempts, usually, slow))
         return attempts
 
     return add
@@ -308,19 +308,19 @@ def killed(asked: Command, rng: Random) -> Iterator[str]:
         asked.said.unlink()
 
 
-@row("run", "killed")
+@row("killed", "run of a chapter")
 def run_killed(folder: Path, rng: Random) -> Iterator[str]:
     """A chapter at other parameters: trainings, kernel, figures."""
     return killed(run_of(folder), rng)
 
 
-@row("sweep", "killed", usually=0)
+@row("killed", "sweep over parameters", usually=0)
 def sweep_killed(folder: Path, rng: Random) -> Iterator[str]:
     """Two chapters side by side."""
     return killed(sweep_of(folder), rng)
 
 
-@row("record", "killed", usually=0)
+@row("killed", "record of runs", usually=0)
 def record_killed(folder: Path, rng: Random) -> Iterator[str]:
     """What a chapter shows as recorded."""
     return killed(record_of(folder), rng)
@@ -354,7 +354,7 @@ def training(folder: Path) -> Command:
     return Command(place, words, TRAIN)
 
 
-@row("train", "killed")
+@row("killed", "training on a text")
 def train_killed(folder: Path, rng: Random) -> Iterator[str]:
     """``rnnreport train``, then again, with --resume where there is a checkpoint."""
     return killed(training(folder), rng)
@@ -373,7 +373,7 @@ def trainings(folder: Path) -> Command:
     return Command(folder / "store", lambda: [str(ROOT / "tests")], STORE)
 
 
-@row("trainings", "killed")
+@row("killed", "trainings side by side")
 def trainings_killed(folder: Path, rng: Random) -> Iterator[str]:
     """What every chapter does first."""
     return killed(trainings(folder), rng)
@@ -488,25 +488,25 @@ def book(
     return asked
 
 
-@row("chapter", "killed")
+@row("killed", "chapter of a build")
 def chapter_killed(folder: Path, rng: Random) -> Iterator[str]:
     """A book from nothing, of which running its chapter takes nearly all the time."""
     return killed(book(folder, "copied", executed=False), rng)
 
 
-@row("stage", "killed", usually=0)
+@row("killed", "folder of a build", usually=0)
 def stage_killed(folder: Path, rng: Random) -> Iterator[str]:
     """A book whose chapter is done, and whose pages are but copied."""
     return killed(book(folder, "copied", executed=True), rng)
 
 
-@row("site", "killed")
+@row("killed", "pages of a build")
 def site_killed(folder: Path, rng: Random) -> Iterator[str]:
     """A book whose chapter is done: Jupyter Book makes the pages."""
     return killed(book(folder, "sphinx", executed=True), rng)
 
 
-@row("pdf", "killed", usually=0)
+@row("killed", "PDF", usually=0)
 def pdf_killed(folder: Path, rng: Random) -> Iterator[str]:
     """A book that is built and printed."""
     require(shutil.which("chromium"), "no Chromium on this machine")
@@ -572,7 +572,7 @@ def installation(folder: Path) -> Command:
     return Command(place, lambda: [str(place)], INSTALL, variables, prepare)
 
 
-@row("install", "killed")
+@row("killed", "installation")
 def install_killed(folder: Path, rng: Random) -> Iterator[str]:
     """``.venv`` is made by the real venv and pip."""
     return killed(installation(folder), rng)
@@ -596,7 +596,7 @@ target.write_text("compiled")
 FETCH = "import sys; from pathlib import Path; from rnnreport import vendor; vendor.fetch(Path(sys.argv[1]))"
 
 
-@row("fetch", "killed")
+@row("killed", "fetching of JavaScript")
 def fetch_killed(folder: Path, rng: Random) -> Iterator[str]:
     """The pages' JavaScript, brought by an npm that only writes files."""
     return killed(fetching(folder), rng)
@@ -634,7 +634,7 @@ assert in_use("native").startswith("native "), in_use("native")
 """
 
 
-@row("kernels", "killed", usually=0)
+@row("killed", "compiling of kernels", usually=0)
 def kernels_killed(folder: Path, rng: Random) -> Iterator[str]:
     """The native kernels are compiled by the machine's compiler."""
     require(shutil.which("c++"), "no C++ compiler on this machine")
@@ -771,7 +771,7 @@ def flipped(content: bytes, rng: Random) -> bytes:
     return bytes(changed)
 
 
-@row("network", "the report's book", tries=40, usually=12, slow=False)
+@row("bad network", "the report's book", tries=40, usually=12, slow=False)
 def book_downloaded(folder: Path, rng: Random) -> Iterator[str]:
     """No network, a slow one, wrong bytes: the book or, saying so, Shakespeare; and at the next try the book."""
     text = "Democracy in a small book. " * 400
@@ -817,7 +817,7 @@ def book_downloaded(folder: Path, rng: Random) -> Iterator[str]:
             network.shutdown()
 
 
-@row("network", "npm", tries=5)
+@row("bad network", "npm", tries=5)
 def npm_without_network(folder: Path, rng: Random) -> Iterator[str]:
     """No network, and packages of other bytes: one sentence, and what was there before stays or is not used."""
     require(shutil.which("npm"), "no npm on this machine")
@@ -847,7 +847,7 @@ def npm_without_network(folder: Path, rng: Random) -> Iterator[str]:
             yield "" if good else f"{address}: {asked.lines()[-1]}"
 
 
-@row("network", "pip", tries=3)
+@row("bad network", "pip", tries=3)
 def pip_without_network(folder: Path, rng: Random) -> Iterator[str]:
     """No network, and wheels of other bytes: one sentence; then, with the right ones, all is installed."""
     asked = installation(folder)
@@ -892,19 +892,19 @@ def on_a_machine(
         yield asked.again(expected)
 
 
-@row("machine", "one core", tries=3, usually=0)
+@row("bad machine", "one core", tries=3, usually=0)
 def one_core(folder: Path, rng: Random) -> Iterator[str]:
     """One core, and as many workers as on two."""
     return on_a_machine(folder, "taskset", "--cpu-list", "0", missing="taskset is Linux's")
 
 
-@row("machine", "2 GB of memory", tries=3)
+@row("bad machine", "2 GB of memory", tries=3)
 def little_memory(folder: Path, rng: Random) -> Iterator[str]:
     """2 GB for the data of each process."""
     return on_a_machine(folder, "prlimit", f"--data={2 * 2**30}", missing="prlimit is Linux's")
 
 
-@row("machine", "odd locale", tries=6)
+@row("bad machine", "odd locale", tries=6)
 def odd_locale(folder: Path, rng: Random) -> Iterator[str]:
     """Locales that are not UTF-8, or not there."""
     odd = [
@@ -928,7 +928,7 @@ time.time_ns, time.time = jumping, lambda: jumping() / 1e9
 """
 
 
-@row("machine", "clock that jumps back", tries=3, usually=0)
+@row("bad machine", "clock that jumps back", tries=3, usually=0)
 def jumping_clock(folder: Path, rng: Random) -> Iterator[str]:
     """By up to a day, in each process at another time and by another span."""
     (folder / "clock").mkdir()
@@ -936,7 +936,7 @@ def jumping_clock(folder: Path, rng: Random) -> Iterator[str]:
     return on_a_machine(folder, variables=[{"PYTHONPATH": f"{folder / 'clock'}{os.pathsep}{ROOT}"}])
 
 
-@row("machine", "no /dev/shm", tries=3)
+@row("bad machine", "no /dev/shm", tries=3)
 def no_shared_memory(folder: Path, rng: Random) -> Iterator[str]:
     """Nothing can be written there: one sentence says so; where it can, the same command goes on."""
     hide = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o ro tmpfs /dev/shm && exec "$@"', "sh"]
@@ -953,7 +953,7 @@ def no_shared_memory(folder: Path, rng: Random) -> Iterator[str]:
         yield asked.again(expected) if told else f"the command ended with {status}: {said}"
 
 
-@row("machine", "read-only home", tries=3, usually=0)
+@row("bad machine", "read-only home", tries=3, usually=0)
 def read_only_home(folder: Path, rng: Random) -> Iterator[str]:
     """Nor is there any other place for settings and caches."""
     (folder / "home").mkdir()
@@ -973,7 +973,7 @@ os.execvp(sys.argv[1], sys.argv[1:])
 """
 
 
-@row("machine", "no network", tries=3, usually=0)
+@row("bad machine", "no network", tries=3, usually=0)
 def no_network(folder: Path, rng: Random) -> Iterator[str]:
     """None but to this machine itself."""
     raised = [sys.executable, "-c", LOOPBACK]
@@ -997,7 +997,7 @@ def small_disk(folder: Path) -> Iterator[Callable[[int], None]]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-@row("machine", "full disk")
+@row("bad machine", "full disk")
 def full_disk(folder: Path, rng: Random) -> Iterator[str]:
     """A disk that is full at a random moment: one sentence; with more room the same command goes on."""
     with small_disk(folder / "disk") as sized:
@@ -1034,37 +1034,37 @@ def two_at_once(asked: Command, rng: Random) -> Iterator[str]:
             yield asked.again(expected)
 
 
-@row("two at once", "run")
+@row("two at once", "run of a chapter")
 def two_run(folder: Path, rng: Random) -> Iterator[str]:
     """Into one notebook."""
     return two_at_once(run_of(folder), rng)
 
 
-@row("two at once", "sweep", usually=0)
+@row("two at once", "sweep over parameters", usually=0)
 def two_sweep(folder: Path, rng: Random) -> Iterator[str]:
     """Into one folder."""
     return two_at_once(sweep_of(folder), rng)
 
 
-@row("two at once", "record", usually=0)
+@row("two at once", "record of runs", usually=0)
 def two_record(folder: Path, rng: Random) -> Iterator[str]:
     """Into one file."""
     return two_at_once(record_of(folder), rng)
 
 
-@row("two at once", "trainings", usually=0)
+@row("two at once", "trainings side by side", usually=0)
 def two_train(folder: Path, rng: Random) -> Iterator[str]:
     """In one store."""
     return two_at_once(trainings(folder), rng)
 
 
-@row("two at once", "book")
+@row("two at once", "build of the book")
 def two_books(folder: Path, rng: Random) -> Iterator[str]:
     """Into one folder."""
     return two_at_once(book(folder, "copied", executed=False), rng)
 
 
-@row("two at once", "install")
+@row("two at once", "installation")
 def two_installations(folder: Path, rng: Random) -> Iterator[str]:
     """Into one environment."""
     return two_at_once(installation(folder), rng)
@@ -1128,7 +1128,7 @@ def copied_data(folder: Path) -> Iterator[dict[Path, Callable[[], object]]]:
         yield readers
 
 
-@row("one byte", "data/", tries=200, usually=40, slow=False)
+@row("one byte changed", "data/", tries=200, usually=40, slow=False)
 def data_flipped(folder: Path, rng: Random) -> Iterator[str]:
     """Recorded tables, weights, run records, claims: every file of ``data/`` that a chapter reads, in turn."""
     with copied_data(folder) as readers:
@@ -1136,7 +1136,7 @@ def data_flipped(folder: Path, rng: Random) -> Iterator[str]:
             yield noticed(path, rng, read, ValueError)  # a ReaderError, or of one
 
 
-@row("one byte", "stored runs", tries=60, usually=20, slow=False)
+@row("one byte changed", "stored runs", tries=60, usually=20, slow=False)
 def run_flipped(folder: Path, rng: Random) -> Iterator[str]:
     """A run that lies in the store: table, record, weights, manifest."""
     from test_runs import palindrome_run
@@ -1156,7 +1156,7 @@ def run_flipped(folder: Path, rng: Random) -> Iterator[str]:
         yield noticed(path, rng, read)
 
 
-@row("one byte", "checkpoints", tries=60, usually=15, slow=False)
+@row("one byte changed", "checkpoints", tries=60, usually=15, slow=False)
 def checkpoint_flipped(folder: Path, rng: Random) -> Iterator[str]:
     """A training that was cut goes on from its checkpoint, or starts anew: the end is the same."""
     import torch
@@ -1188,7 +1188,7 @@ def checkpoint_flipped(folder: Path, rng: Random) -> Iterator[str]:
         logging.getLogger("rnnreport").disabled = False
 
 
-@row("one byte", "executed chapters", tries=60, usually=20, slow=False)
+@row("one byte changed", "executed chapters", tries=60, usually=20, slow=False)
 def chapter_flipped(folder: Path, rng: Random) -> Iterator[str]:
     """A chapter that was executed for the book."""
     path = executed(folder)
@@ -1216,7 +1216,7 @@ def executed(folder: Path) -> Path:
     return path
 
 
-@row("one byte", "the site", tries=60, usually=20, slow=False)
+@row("one byte changed", "the site", tries=60, usually=20, slow=False)
 def page_flipped(folder: Path, rng: Random) -> Iterator[str]:
     """The built pages, their scripts and their manifest."""
     import test_build
@@ -1235,7 +1235,7 @@ def page_flipped(folder: Path, rng: Random) -> Iterator[str]:
         yield noticed(path, rng, read)
 
 
-@row("one byte", "JavaScript and kernels", tries=60, usually=20, slow=False)
+@row("one byte changed", "JavaScript and kernels", tries=60, usually=20, slow=False)
 def vendor_flipped(folder: Path, rng: Random) -> Iterator[str]:
     """What was fetched for the pages, and the compiled kernels: fetched and compiled again."""
     asked = fetching(folder)
@@ -1261,7 +1261,7 @@ def vendor_flipped(folder: Path, rng: Random) -> Iterator[str]:
         yield noticed(path, rng, read)
 
 
-@row("one byte", "lock files", tries=60, usually=20, slow=False)
+@row("one byte changed", "lock files", tries=60, usually=20, slow=False)
 def lock_flipped(folder: Path, rng: Random) -> Iterator[str]:
     """Other pins are other packages: they are installed, or refused by pip and npm; what was there is not current."""
     for name in ("requirements.lock", "pyproject.toml", "package.json", "package-lock.json", vendor.KERNELS):
@@ -1297,7 +1297,7 @@ def lock_flipped(folder: Path, rng: Random) -> Iterator[str]:
             yield f"with another {name}, what is there passes for current: {', '.join(passed)}" if passed else ""
 
 
-@row("one byte", "the report's book", tries=60, usually=20, slow=False)
+@row("one byte changed", "the report's book", tries=60, usually=20, slow=False)
 def text_flipped(folder: Path, rng: Random) -> Iterator[str]:
     """The text that RNNREPORT_DATA_DIR names."""
     path = folder / corpora.REPORT_BOOK
@@ -1323,7 +1323,7 @@ class Executes:
         return open, (self.trace, "w")
 
 
-@row("hostile", "files", tries=40, usually=40, slow=False)
+@row("hostile input", "files", tries=40, usually=40, slow=False)
 def hostile_files(folder: Path, rng: Random) -> Iterator[str]:
     """Files that run something where a careless reader opens them: refused, and nothing is run."""
     import torch
@@ -1407,7 +1407,7 @@ def drawn_widgets(text: str) -> dict[str, Callable[[], Any]]:
     }
 
 
-@row("hostile", "texts, names and prompts", tries=60, usually=10)
+@row("hostile input", "texts, names and prompts", tries=60, usually=10)
 def hostile_texts(folder: Path, rng: Random) -> Iterator[str]:
     """Markup in every text that a page shows, in a browser that has no policy to help it."""
     from conftest import CHROMIUM_FLAGS, PAGE, START, in_page
@@ -1435,7 +1435,7 @@ def hostile_texts(folder: Path, rng: Random) -> Iterator[str]:
             yield f"in {name}, {text[:80]!r} came to life" if ran else ""
 
 
-@row("hostile", "pages", tries=len(SCRIPTS), usually=len(SCRIPTS))
+@row("hostile input", "pages", tries=len(SCRIPTS), usually=len(SCRIPTS))
 def hostile_pages(folder: Path, rng: Random) -> Iterator[str]:
     """The same in a page that Jupyter Book makes: a value of a parameter, a caption, what a cell prints."""
     from conftest import CHROMIUM_FLAGS
@@ -1477,10 +1477,10 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # and all that was started ends, too
     file, code = ROOT / "data" / "abuse.csv", version()
     names = [row.name for row in ROWS]
-    table = pd.DataFrame([[row.stage, row.what, 0, 0, 0, ""] for row in ROWS], columns=list(trust.COLUMNS), index=names)
+    table = pd.DataFrame([[row.what, row.to, 0, 0, 0, ""] for row in ROWS], columns=list(trust.COLUMNS), index=names)
     if file.exists():
         before = trust.abuse(str(file))
-        before.index = pd.Index(before["stage"] + ": " + before["what"])
+        before.index = pd.Index(before["what"] + ": " + before["to"])
         table = pd.concat([before, table.drop(before.index, errors="ignore")]).reindex(names)
     checksums.write(file, table.to_csv(index=False))  # with what is left to do
     failed = False
@@ -1499,7 +1499,7 @@ def main() -> None:
         clean = lost.count("")
         failed |= clean < len(lost)
         print(f"{row.name}: {len(lost)} tried, {clean} clean", *filter(None, lost), sep="\n  ", flush=True)
-        table.loc[row.name] = [row.stage, row.what, len(lost), clean, len(lost) - clean, code]
+        table.loc[row.name] = [row.what, row.to, len(lost), clean, len(lost) - clean, code]
         checksums.write(file, table.to_csv(index=False))
     print(f"Recorded: {file}")
     sys.exit(failed)

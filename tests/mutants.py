@@ -9,6 +9,7 @@ test are the same, so the same command resumes, and tries the survivors.
 from __future__ import annotations
 
 import ast
+import gc
 import hashlib
 import json
 import multiprocessing
@@ -23,6 +24,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -67,6 +69,8 @@ TESTS = {
     "widgets/safetensors.js": ("test_text_trainer",),
 }
 IN_BROWSER = {"browser", "firefox", "page", "shown", "visit"}  # fixtures of tests that take seconds; node runs the rest
+# What the tests import and no mutant changes: it is imported once, before processes fork.
+IMPORTED = ("anywidget", "hypothesis", "IPython", "matplotlib.pyplot", "safetensors.torch", "scipy.stats", "torch")
 # Of cosmic-ray's operators those that make a mistake someone could make, one or two for each sign, as Stryker does. A |
 # joins types and dictionaries here, and `is` compares with None.
 ARITHMETIC = "Add_Sub|Sub_Add|Mul_Div|Div_Mul|FloorDiv_Mul|Mod_Mul|Pow_Mul"
@@ -173,14 +177,17 @@ def run(modules: Sequence[str], table: pd.DataFrame | None, save: Callable[[pd.D
         for module in modules:
             code, tests = _digest(_file(module)), [f"tests/{name}.py" for name in TESTS[module]]
             every = _digest(*(ROOT / test for test in tests))
-            killers = Counter(row.test for row in known.values() if row.module == module and row.test)
+            rows_of = {mutant[:3]: known[mutant[:3]] for mutant in found[module]}
+            left = [
+                mutant for mutant in found[module] if (row := rows_of[mutant[:3]]).tests != _vouching(row.test, every)
+            ]
+            if not left:
+                continue
+            killers = Counter(row.test for row in rows_of.values() if row.test)
             said, seconds = _try(copy, tests, killers, None)
             if said != "passed":
                 raise RuntimeError(f"without a change, {said}")
-            for number, mutant in enumerate(found[module]):
-                row = known[mutant[:3]]
-                if row.tests == _vouching(row.test, every):
-                    continue
+            for number, mutant in enumerate(left, 1):
                 place = copy / _file(module).relative_to(ROOT)
                 place.write_text(mutant.source, "utf-8")
                 os.utime(place, (number, number))  # Python takes a file of the same second and size for the same
@@ -305,10 +312,11 @@ def main() -> None:
         import cosmic_ray  # noqa: F401
     except ImportError:
         sys.exit("rnnreport: mutants are made by cosmic-ray: `.venv/bin/pip install cosmic-ray`")
-    import hypothesis  # noqa: F401 - what every process needs is read once, before they fork
-    import scipy.stats  # noqa: F401
+    for name in IMPORTED:
+        import_module(name)
     import torch
 
+    gc.freeze()  # what is shared is not copied, only because it is looked through for garbage
     torch.set_num_threads(1)
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # and the tests that run end, too
     unknown = sorted({*sys.argv[1:]} - {*TESTS})

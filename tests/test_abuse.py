@@ -60,7 +60,7 @@ def test_rows_are_recorded_once_for_each_version_of_the_code(
     assert "tests: lossy: 4 tried, 2 clean\n  its head\n  its head\n" in capsys.readouterr().out
     table = trust.abuse(str(tmp_path / "data" / "abuse.csv"))
     assert table.to_dict("list") == {
-        **{"stage": ["tests", "tests"], "what": ["clean", "lossy"], "tried": [4, 4], "clean": [4, 2], "lost": [0, 2]},
+        **{"what": ["tests", "tests"], "to": ["clean", "lossy"], "tried": [4, 4], "clean": [4, 2], "lost": [0, 2]},
         "code": ["second", "second"],
     }
 
@@ -78,7 +78,7 @@ def test_a_row_that_cannot_be_tried_is_told_and_not_recorded(
     assert end.value.code
     assert "tests: absent: not tried, since there is none\n" in capsys.readouterr().out
     table = trust.abuse(str(tmp_path / "data" / "abuse.csv"))
-    assert dict(zip(table["what"], table["tried"])) == {"absent": 0, "clean": 4}
+    assert dict(zip(table["to"], table["tried"])) == {"absent": 0, "clean": 4}
 
 
 MADE = r"^abuse_file must be a table that `rnnreport test --abuse` made, not '.*': "
@@ -88,10 +88,10 @@ MADE = r"^abuse_file must be a table that `rnnreport test --abuse` made, not '.*
     ("content", "says"),
     [
         ("", "No columns to parse from file"),
-        ("a,b\n1,2\n", "its columns are a, b, not stage, what, tried, clean, lost, code"),
-        ("stage,what,tried,clean,lost,code\nrun,killed,10,9,0,x\n", "clean and lost must add up to tried"),
-        ("stage,what,tried,clean,lost,code\nrun,killed,-1,-1,0,x\n", "must be whole numbers from 0 up"),
-        ("stage,what,tried,clean,lost,code\nrun,killed,many,9,0,x\n", "must be whole numbers from 0 up"),
+        ("a,b\n1,2\n", "its columns are a, b, not what, to, tried, clean, lost, code"),
+        ("what,to,tried,clean,lost,code\nkilled,run,10,9,0,x\n", "clean and lost must add up to tried"),
+        ("what,to,tried,clean,lost,code\nkilled,run,-1,-1,0,x\n", "must be whole numbers from 0 up"),
+        ("what,to,tried,clean,lost,code\nkilled,run,many,9,0,x\n", "must be whole numbers from 0 up"),
         (None, "there is no such file"),
     ],
 )
@@ -107,7 +107,7 @@ def test_what_is_no_such_table_is_refused_in_one_sentence(content: str | None, s
 
 def test_a_damaged_table_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "abuse.csv"
-    file.write_text("stage,what,tried,clean,lost,code\nrun,killed,10,10,0,x\n", "utf-8")
+    file.write_text("what,to,tried,clean,lost,code\nkilled,run,10,10,0,x\n", "utf-8")
     checksums.seal(tmp_path, "*.csv")
     assert len(trust.abuse(str(file))) == 1
     file.write_text(file.read_text("utf-8").replace("10,10,0", "99,99,0"), "utf-8")

@@ -211,6 +211,7 @@ def test_a_claims_rule_in_words():
     )
     assert "if its mean over at least 20 seeds is below 1, in" in claim_of("mean", seeds=20, below=1).rule
     assert "if it, in every one of 3 or more, is from 1 to 2, in" in claim_of("run", seeds=3, within=(1, 2)).rule
+    assert "if it, in the run, is above 1, in" in claim_of("run", above=1).rule
     assert "if it is below 1e-12, in" in claim_of("exact", below=1e-12).rule
 
 
@@ -313,7 +314,8 @@ def test_the_first_page_has_the_answers_by_chapter_the_findings_it_asks_for_and_
     assert overview.verdicts(collected).data == (
         "<p>Of 33 claims of the report: <strong>1 reproduced</strong>, <strong>2 contradicted</strong>, <strong>1 "
         '<a href="05_claims.html#how-to-read-it">cannot tell</a></strong> and <strong>29 not run</strong>. What '
-        "decides: arithmetic for 11 (1 contradicted and 10 not run), every run for 7 (7 not run), a share of seeds for "
+        "decides: arithmetic for 11 (1 contradicted and 10 not run), a single run for 3 (3 not run), every run for 4 "
+        "(4 not run), a share of seeds for "
         "3 (1 contradicted and 2 not run) and a mean over seeds for 12 (1 reproduced, 1 cannot tell and 10 not "
         "run).</p>"
     )

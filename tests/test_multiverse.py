@@ -169,8 +169,8 @@ def test_the_findings_name_shares_of_worlds_and_what_moves_them(few):
     said = "Figure 1a holds in 67% of 12 worlds, figure 2a in 100%, figure 2b in 50% and the LSTM's lead in 50%."
     assert drawn.shares_of_worlds(worlds) == said
     assert drawn.what_decides(worlds) == (
-        "What decides most: learning rate for figure 1a; nothing for figure 2a; digits for figure 2b and the LSTM's "
-        "lead."
+        "What decides: learning rate for figure 1a (0–100%); nothing for figure 2a; digits for figure 2b (0–100%) and "
+        "the LSTM's lead (0–100%)."
     )
     assert all(len(text(worlds).split()) <= 25 for text in (drawn.shares_of_worlds, drawn.what_decides))
     assert drawn.what_is_asked(worlds) == (

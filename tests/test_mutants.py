@@ -91,10 +91,12 @@ def test_what_was_tried_is_tried_again_only_after_a_change(project: Path, monkey
 
     monkeypatch.setattr(mutants, "_try", counted)
     assert tried(mutants.run(["arithmetic"], table, lambda _: None)) == EXPECTED
-    assert len(calls) == 1  # without a change
-    calls.clear()
+    assert not calls
     (project / "tests" / "test_arithmetic.py").write_text(TESTS + SIGN, "utf-8")
-    again = mutants.run(["arithmetic"], table, lambda _: None)
+    monkeypatch.setattr(mutants, "SAVE_EVERY", 1)
+    saved: list[pd.DataFrame] = []
+    again = mutants.run(["arithmetic"], table, saved.append)
+    assert [tried(table)["2 * x - 0"][0] for table in saved] == ["survived", "killed", "killed"]  # as soon as tried
     assert tried(again) == {**EXPECTED, "2 * x - 0": ("killed", "test_sign")}
     assert len(calls) == 2  # the survivor: a test that killed another is as it was
     (project / "tests" / "test_arithmetic.py").write_text(TESTS.replace("== 2", "== 2.0") + SIGN, "utf-8")
@@ -196,8 +198,11 @@ def test_a_reason_may_be_for_all_that_pass_of_a_line(read: pd.DataFrame, tmp_pat
 @pytest.mark.parametrize(
     ("before", "after", "change"),
     [
-        ("a = b[-1] - 1", "a = b[-1] + 1", "- → +"),
-        ("if x >= 0.5:", "if not x >= 0.5:", "nothing → not"),
+        ("a = b[-1] - 1", "a = b[-1] + 1", "] - → ] +"),
+        ("if x >= 0.5:", "if not x >= 0.5:", "if → if not"),
+        ("2 * x + 2", "2 * x + 3", "+ 2 → + 3"),
+        ("2 * x", "3 * x", "2 → 3"),
+        ("x = 1", "", "x = 1 → nothing"),
         ("a - b", "-b", "a - → -"),
         ("f(x < 2, y < 3)", "f(x < 2, false)", "y < 3 → false"),
     ],
@@ -208,24 +213,38 @@ def test_a_change_is_what_differs(before: str, after: str, change: str) -> None:
 
 def test_the_share_is_of_mistakes_that_were_tried(read: pd.DataFrame) -> None:
     assert drawn.scores(read).to_dict("list") == {"module": ["words", "cells"], "mutants": [1, 1], "share": [0, 1]}
-    said = "50.0% of 2 mistakes fail a test; below 95%: words; not tried yet: 1."
+    said = "Tests catch 50.0% of 2 mutants; below the aim of 95%: words; not tried yet: 1."
     assert drawn.share_noticed(read) == said
     many = pd.concat([read.assign(module=f"{name}.py") for name in "abcd"])
-    assert drawn.share_noticed(many) == "50.0% of 8 mistakes fail a test; below 95%: 4 of 4 modules; not tried yet: 4."
+    assert (
+        drawn.share_noticed(many)
+        == "Tests catch 50.0% of 8 mutants; below the aim of 95%: 4 of 4 modules; not tried yet: 4."
+    )
     all_killed = pd.concat([read[:1]] * 3)
-    assert drawn.share_noticed(all_killed) == "100.0% of 3 mistakes fail a test, at least 95% in every module."
+    assert (
+        drawn.share_noticed(all_killed)
+        == "Tests catch 100.0% of 3 mutants, at least 95% in every module, which was the aim."
+    )
     assert drawn.count_of_survivors(all_killed) == "Of 3 mutants 0 pass all tests."
 
 
 def test_what_was_lost_is_named() -> None:
-    one = {"stage": ["fetch", "run"], "what": ["killed", "full disk"], "tried": [10, 1200], "code": ["a", "a"]}
+    one = {"what": ["killed", "bad machine"], "to": ["run", "full disk"], "tried": [10, 1200], "code": ["a", "a"]}
     kept = pd.DataFrame(one | {"clean": [10, 1200], "lost": [0, 0]})
-    assert drawn.lost(kept) == "1,210 attempts of 2 kinds; nothing was lost."
+    assert drawn.lost(kept) == "1,210 attempts of 2 kinds; in these nothing was lost."
     some = kept.assign(clean=[10, 1198], lost=[0, 2])
-    assert drawn.lost(some) == "1,210 attempts of 2 kinds; something was lost in 2: run, full disk."
+    assert drawn.lost(some) == "1,210 attempts of 2 kinds; something was lost in 2: bad machine, full disk."
     left = kept.assign(tried=[10, 0], clean=[10, 0], code=["a", ""])
-    assert drawn.lost(left) == "10 attempts of 1 kind; nothing was lost; not tried yet: 1 kind."
-    assert drawn.versions(left) == "Versions of the code: a (1 kind)."
+    assert drawn.lost(left) == "10 attempts of 1 kind; in these nothing was lost; not tried yet: 1 kind."
+    assert drawn.how_sure(left) == (
+        "Where nothing was lost, the chance of a loss may still be as high as the upper end of Clopper and Pearson's "
+        "95% interval: 31% after 10 attempts. Versions of the library's code: a (1 kind)."
+    )
+    assert ": 31% after 10 attempts and 0.3% after 1,200 attempts. " in drawn.how_sure(kept)
+    assert [*drawn.tried(left).index] == [("killed", "run"), ("bad machine", "full disk")]
+    assert drawn.tried(left).to_dict("list") == {
+        **{"tried": [10, "–"], "clean": [10, "–"], "lost": [0, "–"]},
+    }
 
 
 MADE = r"^mutants_file must be a table that `rnnreport test --mutants` made, not '.*': "

@@ -19,8 +19,9 @@ READS = ("data/claims.yml",)  # files that this module reads itself, for the fin
 CLAIMS = PROJECT / READS[0]
 
 Kind = Literal["exact", "run", "share", "mean", "equivalence"]
-HOW = {  # each kind's name for what decides, and what it does with the values of the seeds
+HOW = {  # by kind, what decides, and what it does with the values of the seeds; single: runs of which one is enough
     "exact": ("arithmetic", "it"),
+    "single": ("a single run", "it, in the run,"),
     "run": ("every run", "it, in every one of {seeds} or more,"),
     "share": ("a share of seeds", "the share of at least {seeds} seeds in which it holds"),
     "mean": ("a mean over seeds", "its mean over at least {seeds} seeds"),
@@ -77,13 +78,17 @@ class Claim(BaseModel):
 
     @property
     def decides(self) -> str:
-        """What decides: arithmetic, every run, a share or a mean."""
-        return HOW[self.kind][0]
+        """What decides: arithmetic, one run or every run, a share or a mean."""
+        return self._how[0]
+
+    @property
+    def _how(self) -> tuple[str, str]:
+        return HOW["single" if self.kind == "run" and self.seeds == 1 else self.kind]
 
     @property
     def rule(self) -> str:
         """The rule in words, with the reason for its margin."""
-        which = HOW[self.kind][1].format(seeds=self.seeds)
+        which = self._how[1].format(seeds=self.seeds)
         return (
             f"Measured: {self.quantity}. Reproduced if {which} is {self.margin}, in part if in some cases only, "
             f"contradicted if in none. The margin: {self.because}."

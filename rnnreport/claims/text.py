@@ -97,9 +97,12 @@ def newlines_first(habits: pd.DataFrame, in_book: float) -> Measured:
     step = means["newlines_greedy"].idxmax()
     there = trained[trained["step"] == step]
     zero = there[["zero_state", "after_first"]].max(axis=1)
-    return {"newlines in samples": there["newlines_greedy"].tolist(), "after a zero state": zero.tolist()}, (
-        f"That is at step {step:,}, where newlines are most frequent in samples of 30 characters (each time the "
-        f"likeliest); in the book they are {in_book:.1%}."
+    return {
+        "newlines in samples": there["newlines_greedy"].tolist(),
+        "after a zero state or one character": zero.tolist(),
+    }, (
+        f"That is at step {step:,}, where trained networks write most newlines in samples of 30 characters (each time "
+        f"the likeliest); in the book they are {in_book:.1%}."
     )
 
 

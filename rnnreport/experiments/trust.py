@@ -20,13 +20,13 @@ from rnnreport.shown import brief
 
 READS = ("data/survivors.yml",)  # files that this module reads itself, for the fingerprint of the chapter
 SURVIVORS = PROJECT / READS[0]
-COLUMNS = ("stage", "what", "tried", "clean", "lost", "code")
+COLUMNS = ("what", "to", "tried", "clean", "lost", "code")
 
 
 def abuse(file: str) -> pd.DataFrame:
     """The abuse table, by its path, as :func:`located`; one row per kind of mistreatment.
 
-    Columns: stage and what (what was done, and to what), tried, clean and lost (numbers of attempts, 0 where it is
+    Columns: what was done, and to what, tried, clean and lost (numbers of attempts, 0 where it is
     still to do), code (the version of the library's code). Raises ParameterError for a file that is damaged, or is no
     such table.
     """
@@ -34,7 +34,7 @@ def abuse(file: str) -> pd.DataFrame:
         table = pd.read_csv(path, keep_default_na=False)
         if list(table) != list(COLUMNS):
             raise ValueError(f"its columns are {', '.join(map(str, table))}, not {', '.join(COLUMNS)}")
-        table = table.astype({"code": str, "stage": str, "what": str})
+        table = table.astype({"code": str, "what": str, "to": str})
         counts = table[["tried", "clean", "lost"]]
         if not all(counts.dtypes == "int64") or (counts < 0).any(axis=None):
             raise ValueError("tried, clean and lost must be whole numbers from 0 up")

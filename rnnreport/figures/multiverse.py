@@ -14,7 +14,7 @@ HOLDS, FAILS = SEQUENCE[1], SEQUENCE[0]
 OWN = ("claim", "asked", "share", "holds")  # columns of a table of worlds; the others are its choices
 
 
-@chart("Worlds, blue where the claim holds in more than half of the seeds, ochre elsewhere; bars: their values")
+@chart("Worlds, blue where the claim holds in more than half of the seeds, ochre elsewhere; bars: what each has chosen")
 def specification_curve(worlds: pd.DataFrame) -> Figure:
     """In what share of the seeds each claim holds, world by world, above the values that each world has.
 
@@ -93,12 +93,14 @@ def what_is_asked(worlds: pd.DataFrame) -> str:
 
 
 def what_decides(worlds: pd.DataFrame) -> str:
-    """For each claim the choice that moves the share of its worlds most."""
+    """For each claim the choice that moves the share of its worlds most, and between which shares."""
     decided: dict[str, list[str]] = {}
     for claim, part in grouped(worlds, "claim"):
         moves = deciding(part)
-        decided.setdefault(moves.index[0] if moves.iloc[0] else "nothing", []).append(claim)
-    return f"What decides most: {'; '.join(f'{choice} for {listed(claims)}' for choice, claims in decided.items())}."
+        shares = _shares(part)[moves.index[0]]
+        said = f"{claim} ({percent(shares.min()).rstrip('%')}–{percent(shares.max())})" if moves.iloc[0] else claim
+        decided.setdefault(moves.index[0] if moves.iloc[0] else "nothing", []).append(said)
+    return f"What decides: {'; '.join(f'{choice} for {listed(claims)}' for choice, claims in decided.items())}."
 
 
 def how_trained(rows: pd.DataFrame) -> str:
