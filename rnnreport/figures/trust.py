@@ -90,10 +90,30 @@ def count_of_survivors(mutants: pd.DataFrame) -> str:
     return f"Of {tried:,} mutants {len(left):,} pass all tests{': ' if known else ''}{listed(known) if known else ''}."
 
 
+def in_short(abuse: pd.DataFrame) -> pd.DataFrame:
+    """What was done, in how many kinds of all, how often, and what came of it."""
+    done = abuse.assign(done=abuse["tried"] > 0, all=1)
+    sums = done.groupby("what", sort=False)[["done", "all", "tried", "clean", "lost"]].sum()
+    sums["kinds"] = sums["done"].astype(str) + " of " + sums["all"].astype(str)
+    return sums.rename_axis("what was done")[["kinds", "tried", "clean", "lost"]]
+
+
 def tried(abuse: pd.DataFrame) -> pd.DataFrame:
     """What was done, to what, how often, and what came of it; one row per kind of mistreatment."""
     counts = abuse[["tried", "clean", "lost"]].astype(object).where(abuse["tried"] > 0, "–")
     return counts.set_axis(pd.MultiIndex.from_frame(abuse[["what", "to"]], names=["what was done", "to what"]))
+
+
+def how_often(abuse: pd.DataFrame) -> str:
+    """How often each kind was tried."""
+    times = listed([f"{number:,}" for number in _least_and_most(abuse)], last="to")
+    return f"Each kind was tried {times} times, if at all." if abuse["tried"].any() else "None was tried."
+
+
+def _least_and_most(abuse: pd.DataFrame) -> list[int]:
+    """Of how often kinds were tried the least and the most, once if they are the same."""
+    often = sorted(abuse.loc[abuse["tried"] > 0, "tried"].tolist())
+    return [*dict.fromkeys([*often[:1], *often[-1:]])]
 
 
 def lost(abuse: pd.DataFrame) -> str:
@@ -107,11 +127,9 @@ def lost(abuse: pd.DataFrame) -> str:
 
 def how_sure(abuse: pd.DataFrame) -> str:
     """What so many attempts cannot exclude, and the versions of the library's code that they tried, as details."""
-    done = abuse[abuse["tried"] > 0]
-    found = done["code"].value_counts()
+    found = abuse.loc[abuse["tried"] > 0, "code"].value_counts()
     said = [f"{code} ({counted(kinds, 'kind')})" for code, kinds in found.items()]
-    ends = sorted({*done["tried"].agg(["min", "max"]).tolist()}) if len(done) else []
-    limits = [f"{percent(share([0] * tries).high)} after {counted(tries, 'attempt')}" for tries in ends]
+    limits = [f"{percent(share([0] * n).high)} after {counted(n, 'attempt')}" for n in _least_and_most(abuse)]
     return (
         "Where nothing was lost, the chance of a loss may still be as high as the upper end of Clopper and Pearson's "
         f"95% interval: {listed(limits)}. Versions of the library's code: {listed(said)}."
