@@ -250,7 +250,7 @@ def _copy(folder: Path) -> Path:
 def _try(copy: Path, tests: Sequence[str], killers: Counter[str], limit: float | None) -> tuple[str, float]:
     """The first test that fails in the copy, or "passed", and the seconds it took. limit: those it may take.
 
-    killers: how many mutants each test has killed; those that kill most are run first.
+    killers: how many mutants each test has killed; those that kill most are run first, then those that are named alike.
     """
     start = time.monotonic()
     mine, others = multiprocessing.Pipe(duplex=False)
@@ -268,6 +268,11 @@ def _try(copy: Path, tests: Sequence[str], killers: Counter[str], limit: float |
     return said, time.monotonic() - start
 
 
+def _family(test: str) -> str:
+    """The name of a test with the first of its parameters' words, such as a claim's name."""
+    return test.partition("-")[0]
+
+
 class _First:
     """A plugin of pytest that keeps the first test, or the first file to be read, that fails."""
 
@@ -276,7 +281,10 @@ class _First:
 
     def pytest_collection_modifyitems(self, items: list[pytest.Function]) -> None:
         items[:] = [item for item in items if not IN_BROWSER & {*item.fixturenames}]
-        items.sort(key=lambda item: -self.killers[item.nodeid])
+        alike: Counter[str] = Counter()
+        for name, kills in self.killers.items():
+            alike[_family(name)] += kills
+        items.sort(key=lambda item: (-self.killers[item.nodeid], -alike[_family(item.nodeid)]))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed and self.failed == "passed":
