@@ -69,7 +69,8 @@ TABLE = [
     ("origin.py", f"{DRAWING} 05", ""),
     ("parameters/speed.py experiments/speed.py figures/speed.py", "06", ""),
     ("experiments/trust.py figures/trust.py parameters/trust.py", "08", ""),
-    ("bugs.py parameters/museum.py experiments/museum.py figures/museum.py", "07", ""),
+    ("parameters/museum.py experiments/museum.py figures/museum.py", "07", ""),
+    ("bugs.py", "07 08", ""),
     ("widgets/bug_museum.py widgets/bug_museum.js", "07", ""),
     # What chapters share. It decides no training's numbers.
     ("sampling.py", "04 07", ""),
@@ -95,7 +96,7 @@ TABLE = [
     ("claims/verdicts.py", "01 01c 02 03 04 05", ""),
     ("claims/stated.py", "01 01c 02 03 04 05 index", ""),
     ("catalogue.py", "01 01c 02 03 04 05 07 08 index", ""),
-    ("claims/uncertainty.py", "01 01c 02 03 04 05", ""),
+    ("claims/uncertainty.py", "01 01c 02 03 04 05 08", ""),
     ("claims/collected.py", ALL, ""),
     ("figures/__init__.py", DRAWING, ""),
     ("words.py intervals.py", ALL, ""),

@@ -258,6 +258,16 @@ def test_what_was_lost_is_named() -> None:
     }
 
 
+def test_every_promise_is_held_by_a_file_of_tests() -> None:
+    promises = trust.promises()
+    assert all((mutants.ROOT / file).read_text("utf-8").count("def test_") for file in promises["test"])
+    assert (
+        drawn.held(promises) == f"Each of {len(promises)} promises has a file of tests, which fails where it is broken."
+    )
+    assert drawn.promised(promises).loc["two builds have the same bytes", "held by"] == "tests/test_repeat.py"
+    assert not drawn.promised(promises)["how much"].str.contains(r"\b0 ").any()
+
+
 MADE = r"^mutants_file must be a table that `rnnreport test --mutants` made, not '.*': "
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,14 +13,17 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from rnnreport import catalogue, checksums
+from rnnreport.bugs import bugs
 from rnnreport.catalogue import Said
 from rnnreport.errors import ReaderError
 from rnnreport.parameters import ParameterError, located
 from rnnreport.provenance import PROJECT
 from rnnreport.runs import read_table
 from rnnreport.shown import brief
+from rnnreport.words import counted
 
-READS = ("data/survivors.yml",)  # files that this module reads itself, for the fingerprint of the chapter
+# Files that this module reads itself, for the fingerprint of the chapter.
+READS = ("data/survivors.yml", "requirements.lock", "package-lock.json")
 SURVIVORS = PROJECT / READS[0]
 COLUMNS = ("what", "to", "tried", "clean", "lost", "code")
 
@@ -94,3 +99,20 @@ def mutants(file: str) -> pd.DataFrame:
         return next((getattr(reasons[key], column) for key in keys if key in reasons), "")
 
     return table.assign(**{column: [of(row, column) for row in table.itertuples()] for column in ("reason", "because")})
+
+
+def promises() -> pd.DataFrame:
+    """What else the book promises. Columns: promise, how much of what, and test, the file that fails without it."""
+    python = re.findall(r"^[\w.-]+==", (PROJECT / "requirements.lock").read_text(encoding="utf-8"), re.M)
+    npm = [place for place in json.loads((PROJECT / "package-lock.json").read_bytes())["packages"] if place]
+    rows = [
+        ("mistakes that people make are noticed", f"{counted(len(bugs()), 'mistake')} of the Bug Museum", "museum"),
+        ("two builds have the same bytes", "another user, folder, time zone, locale and umask", "repeat"),
+        ("what is installed is what was tested", f"{len(python)} packages of Python, by their hashes", "sbom"),
+        ("what the pages load is pinned", f"{len(npm)} packages of JavaScript, by their hashes", "vendor"),
+        ("a page loads and sends nothing", "each forbids it by its Content-Security-Policy", "pages"),
+        ("outputs say how they were made", "cell, parameters, seeds, code, machine, seconds", "traces"),
+        ("the site can be read by machines", "a Workflow Run RO-Crate, which its validator accepts", "crate"),
+    ]
+    table = pd.DataFrame(rows, columns=["promise", "how much", "test"])
+    return table.assign(test="tests/test_" + table["test"] + ".py")

@@ -134,3 +134,13 @@ def how_sure(abuse: pd.DataFrame) -> str:
         "Where nothing was lost, the chance of a loss may still be as high as the upper end of Clopper and Pearson's "
         f"95% interval: {listed(limits)}. Versions of the library's code: {listed(said)}."
     )
+
+
+def promised(promises: pd.DataFrame) -> pd.DataFrame:
+    """Each promise, how much it covers, and the test that holds it."""
+    return promises.rename(columns={"test": "held by"}).set_index("promise").rename_axis("what is promised")
+
+
+def held(promises: pd.DataFrame) -> str:
+    """How many promises tests hold."""
+    return f"Each of {counted(len(promises), 'promise')} has a file of tests, which fails where it is broken."
