@@ -278,6 +278,13 @@ def test_gradients_of_open_units_equal_differences(sizes):
     assert torch.autograd.gradcheck(lambda values: recurrence.sparse_lstm(*inputs, values), [open_throughout])
 
 
+def test_a_gradient_of_one_input_does_not_need_those_of_the_others():
+    inputs = behind_a_gate(6, 3, 4, 5)
+    for place, expected in enumerate(gradients(gated(recurrence.sparse_lstm, inputs), inputs)):
+        alone = [value.detach().requires_grad_(at == place) for at, value in enumerate(inputs)]
+        assert_same(gradients(gated(recurrence.sparse_lstm, alone), alone[place : place + 1]), [expected], 1e-12)
+
+
 def test_the_last_state_can_be_had_without_the_sequence():
     inputs = behind_a_gate(12, 3, 4, 5)
     output, *last = gated(recurrence.sparse_lstm, inputs, sequence=False)

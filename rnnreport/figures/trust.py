@@ -95,7 +95,8 @@ def in_short(abuse: pd.DataFrame) -> pd.DataFrame:
     done = abuse.assign(done=abuse["tried"] > 0, all=1)
     sums = done.groupby("what", sort=False)[["done", "all", "tried", "clean", "lost"]].sum()
     sums["kinds"] = sums["done"].astype(str) + " of " + sums["all"].astype(str)
-    return sums.rename_axis("what was done")[["kinds", "tried", "clean", "lost"]]
+    numbers = sums[["tried", "clean", "lost"]].map("{:,}".format)
+    return sums[["kinds"]].join(numbers).rename_axis("what was done")
 
 
 def tried(abuse: pd.DataFrame) -> pd.DataFrame:
