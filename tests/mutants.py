@@ -183,16 +183,16 @@ def run(modules: Sequence[str], table: pd.DataFrame | None, save: Callable[[pd.D
             ]
             if not left:
                 continue
-            killers = Counter(row.test for row in rows_of.values() if row.test)
-            said, seconds = _try(copy, tests, killers, None)
+            history = History(Counter(row.test for row in rows_of.values() if row.test), {})
+            said, seconds = _try(copy, tests, history, None)
             if said != "passed":
                 raise RuntimeError(f"without a change, {said}")
             for number, mutant in enumerate(left, 1):
                 place = copy / _file(module).relative_to(ROOT)
                 place.write_text(mutant.source, "utf-8")
                 os.utime(place, (number, number))  # Python takes a file of the same second and size for the same
-                test, _ = _try(copy, tests, killers, 5 * seconds + 20)
-                killers[test] += 1
+                test, _ = _try(copy, tests, history, 5 * seconds + 20)
+                history.kills[test] += 1
                 test, outcome = ("", "survived") if test == "passed" else (test, "killed")
                 known[mutant[:3]] = _row(mutant, outcome, test, code, _vouching(test, every))
                 if number % SAVE_EVERY == 0:
@@ -247,18 +247,39 @@ def _copy(folder: Path) -> Path:
     return folder
 
 
-def _try(copy: Path, tests: Sequence[str], killers: Counter[str], limit: float | None) -> tuple[str, float]:
+class History(NamedTuple):
+    """What is known of tests, by name: how many mutants each has killed, and how many seconds it takes."""
+
+    kills: Counter[str]
+    seconds: dict[str, float]
+
+    def order(self, tests: Sequence[str]) -> list[str]:
+        """The tests from the one that promises most in a second: by what it has killed, and others named alike have."""
+        alike: Counter[str] = Counter()
+        for name, kills in self.kills.items():
+            alike[_family(name)] += kills
+        hopes = {name: 1 + 10 * alike[_family(name)] + 100 * self.kills[name] for name in tests}
+        return sorted(tests, key=lambda name: -hopes[name] / (0.01 + self.seconds.get(name, 0)))
+
+
+def _family(test: str) -> str:
+    """The name of a test with the first of its parameters' words, such as a claim's name."""
+    return test.partition("-")[0]
+
+
+def _try(copy: Path, tests: Sequence[str], history: History, limit: float | None) -> tuple[str, float]:
     """The first test that fails in the copy, or "passed", and the seconds it took. limit: those it may take.
 
-    killers: how many mutants each test has killed; those that kill most are run first, then those that are named alike.
+    history: decides what is run first, and learns how long each test takes.
     """
     start = time.monotonic()
     mine, others = multiprocessing.Pipe(duplex=False)
-    process = multiprocessing.get_context("fork").Process(target=_test, args=(copy, tests, killers, others))
+    process = multiprocessing.get_context("fork").Process(target=_test, args=(copy, tests, history, others))
     process.start()
     others.close()
     try:
-        said = mine.recv() if mine.poll(limit) else "no end within the time allowed"
+        said, took = mine.recv() if mine.poll(limit) else ("no end within the time allowed", {})
+        history.seconds.update(took | history.seconds)
     except EOFError:
         said = "the process died"
     finally:
@@ -268,25 +289,18 @@ def _try(copy: Path, tests: Sequence[str], killers: Counter[str], limit: float |
     return said, time.monotonic() - start
 
 
-def _family(test: str) -> str:
-    """The name of a test with the first of its parameters' words, such as a claim's name."""
-    return test.partition("-")[0]
-
-
 class _First:
-    """A plugin of pytest that keeps the first test, or the first file to be read, that fails."""
+    """A plugin of pytest that keeps the first test, or the first file to be read, that fails, and what each takes."""
 
-    def __init__(self, killers: Counter[str]) -> None:
-        self.killers, self.failed = killers, "passed"
+    def __init__(self, history: History) -> None:
+        self.history, self.failed, self.took = history, "passed", Counter[str]()
 
     def pytest_collection_modifyitems(self, items: list[pytest.Function]) -> None:
-        items[:] = [item for item in items if not IN_BROWSER & {*item.fixturenames}]
-        alike: Counter[str] = Counter()
-        for name, kills in self.killers.items():
-            alike[_family(name)] += kills
-        items.sort(key=lambda item: (-self.killers[item.nodeid], -alike[_family(item.nodeid)]))
+        known = {item.nodeid: item for item in items if not IN_BROWSER & {*item.fixturenames}}
+        items[:] = [known[name] for name in self.history.order([*known])]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.took[report.nodeid] += report.duration
         if report.failed and self.failed == "passed":
             self.failed = report.nodeid
 
@@ -295,7 +309,7 @@ class _First:
             self.failed = report.nodeid
 
 
-def _test(copy: Path, tests: Sequence[str], killers: Counter[str], answer: Connection) -> None:
+def _test(copy: Path, tests: Sequence[str], history: History, answer: Connection) -> None:
     """In the forked process: run the tests on the copy's library."""
     os.setsid()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -307,10 +321,11 @@ def _test(copy: Path, tests: Sequence[str], killers: Counter[str], answer: Conne
         del sys.modules[name]
     sys.path.insert(0, str(copy))
     os.environ |= {"PYTHONPATH": str(copy), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    first = _First(killers)
+    first = _First(history)
     plugins = ["-p", "no:cacheprovider", "-p", "_hypothesis_pytestplugin", "--hypothesis-seed=0"]
     status = pytest.main(["-x", "-q", "-m", "not slow", *plugins, *tests], plugins=[first])
-    answer.send(first.failed if status == 0 or first.failed != "passed" else f"pytest ended with {status!r}")
+    said = first.failed if status == 0 or first.failed != "passed" else f"pytest ended with {status!r}"
+    answer.send((said, {**first.took}))
     os._exit(0)
 
 

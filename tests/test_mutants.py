@@ -36,6 +36,13 @@ def test_sign():
 """
 
 
+def test_what_killed_most_in_a_second_is_run_first() -> None:
+    tests = ["slow", "quick", "killer", "killer[a-1]", "killer[a-2]"]
+    seconds = {"slow": 10.0, "quick": 0.01, "killer": 0.1, "killer[a-1]": 0.1, "killer[a-2]": 0.1}
+    order = mutants.History(mutants.Counter({"killer": 3, "killer[a-1]": 1}), seconds).order(tests)
+    assert order == ["killer", "killer[a-1]", "killer[a-2]", "quick", "slow"]
+
+
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project of one module with three mutants, and two tests."""
@@ -56,6 +63,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return [Mutant(module, "Swap", i, 2, words[0], words[i + 1], text) for i, text in enumerate(changed)]
 
     monkeypatch.setattr(mutants, "mutants", made)
+    monkeypatch.setattr(mutants.History, "order", lambda history, tests: [*tests])  # times differ from run to run
     return root
 
 
@@ -110,31 +118,34 @@ def test_what_was_tried_is_tried_again_only_after_a_change(project: Path, monkey
 
 
 @posix
-def test_what_killed_most_is_run_first(project: Path) -> None:
+def test_tests_run_in_their_order_and_what_each_takes_is_learned(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     copy = mutants._copy(project.parent / "copy")
     (copy / "rnnreport" / "arithmetic.py").write_text("def double(x):\n    return 7\n", "utf-8")
     names = ["tests/test_arithmetic.py::test_zero", "tests/test_arithmetic.py::test_one"]
-    for killers, first in (
-        ({}, names[0]),
-        ({names[0]: 1}, names[0]),
-        ({names[0]: 1, names[1]: 2}, names[1]),
-        ({f"{names[1]}-alike": 1}, names[1]),
-    ):
-        assert mutants._try(copy, ["tests/test_arithmetic.py"], mutants.Counter(killers), 100)[0] == first
+    history = mutants.History(mutants.Counter(), {})
+    for step, first in ((1, names[0]), (-1, names[1])):
+        monkeypatch.setattr(mutants.History, "order", lambda history, tests, step=step: tests[::step])
+        assert mutants._try(copy, ["tests/test_arithmetic.py"], history, 100)[0] == first
+        assert history.seconds[first] > 0
 
 
 @posix
 def test_a_mutant_without_end_is_killed(project: Path) -> None:
     copy = mutants._copy(project.parent / "copy")
     (copy / "rnnreport" / "arithmetic.py").write_text("def double(x):\n    while True:\n        pass\n", "utf-8")
-    assert mutants._try(copy, ["tests/test_arithmetic.py"], mutants.Counter(), 5)[0] == "no end within the time allowed"
+    assert (
+        mutants._try(copy, ["tests/test_arithmetic.py"], mutants.History(mutants.Counter(), {}), 5)[0]
+        == "no end within the time allowed"
+    )
 
 
 @posix
 def test_a_mutant_that_interrupts_the_tests_is_killed(project: Path) -> None:
     copy = mutants._copy(project.parent / "copy")
     (copy / "rnnreport" / "arithmetic.py").write_text("def double(x):\n    raise KeyboardInterrupt\n", "utf-8")
-    said, _ = mutants._try(copy, ["tests/test_arithmetic.py"], mutants.Counter(), 100)
+    said, _ = mutants._try(copy, ["tests/test_arithmetic.py"], mutants.History(mutants.Counter(), {}), 100)
     assert said.startswith("pytest ended with <ExitCode.INTERRUPTED")
 
 
