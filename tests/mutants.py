@@ -100,6 +100,7 @@ process.stdout.write(JSON.stringify(mutants));
 """
 COLUMNS = ["module", "operator", "occurrence", "line", "before", "after", "outcome", "test", "code", "tests"]
 SAVE_EVERY = 25  # mutants
+PATIENCE = 15  # seconds that a test may take besides ten times what it took before
 
 
 class Mutant(NamedTuple):
@@ -298,6 +299,10 @@ class _First:
     def pytest_collection_modifyitems(self, items: list[pytest.Function]) -> None:
         known = {item.nodeid: item for item in items if not IN_BROWSER & {*item.fixturenames}}
         items[:] = [known[name] for name in self.history.order([*known])]
+
+    def pytest_runtest_setup(self, item: pytest.Function) -> None:
+        if item.nodeid in self.history.seconds:  # else it has the time that all have
+            signal.setitimer(signal.ITIMER_REAL, PATIENCE + 10 * self.history.seconds[item.nodeid])  # then this dies
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.took[report.nodeid] += report.duration

@@ -142,6 +142,15 @@ def test_a_mutant_without_end_is_killed(project: Path) -> None:
 
 
 @posix
+def test_a_test_whose_time_is_known_has_not_much_more(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mutants, "PATIENCE", 0.5)
+    copy = mutants._copy(project.parent / "copy")
+    (copy / "rnnreport" / "arithmetic.py").write_text("def double(x):\n    while True:\n        pass\n", "utf-8")
+    known = mutants.History(mutants.Counter(), {"tests/test_arithmetic.py::test_zero": 0.01})
+    assert mutants._try(copy, ["tests/test_arithmetic.py"], known, None)[0] == "the process died"
+
+
+@posix
 def test_a_mutant_that_interrupts_the_tests_is_killed(project: Path) -> None:
     copy = mutants._copy(project.parent / "copy")
     (copy / "rnnreport" / "arithmetic.py").write_text("def double(x):\n    raise KeyboardInterrupt\n", "utf-8")
