@@ -18,6 +18,7 @@ import torch
 from rnnreport import claims
 from rnnreport.cells import temporal_gate
 from rnnreport.claims import evidence, stated
+from rnnreport.claims.text import judging
 from rnnreport.claims.verdicts import PREDICATES, Verdict, judge
 
 for chapter in iter_modules(claims.__path__, "rnnreport.claims."):
@@ -547,3 +548,96 @@ def test_a_run_that_has_not_begun_is_at_its_last_step():
     assert evidence.at_last_step(begun)[0] == 0
     with pytest.raises(evidence.CannotTellError, match="the shortest of these runs has 0"):
         evidence.at_last_step(begun, 1)
+
+
+# Where a claim's words draw a line: what lies on it
+
+
+def test_300_steps_at_t_5_are_enough():
+    assert judge("fig1a", runs(0.97, length=5, step=300)).evidence.startswith("Accuracy at T = 5, step 300: 0.970")
+
+
+@pytest.mark.parametrize("claim", ["fig2a", "fig2-lr", "fig2b", "lstm-better"])
+def test_999_steps_are_too_few(claim):
+    tables = [better(0.3, 0.4, learning_rate=RATES, step=999), better(0.3, 0.4)]
+    says = "The claim is about 1,000 steps; the shortest of these runs has 999."
+    assert judge(claim, *tables[: len(TOLD[claim])]) == Verdict(claim, "cannot tell", says)
+
+
+@pytest.mark.parametrize(("claim", "holds"), [("fig2a", 6), ("fig2-lr", 8), ("fig2b", 7)])
+def test_an_accuracy_of_one_half_is_neither_below_it_nor_above(claim, holds):
+    """Of the 20 seeds that judge 6 have 0.49, 7 have 0.5 and 7 have 0.51; where no rate is chosen, all 24 judge."""
+    (values,) = PREDICATES[claim](runs(0.5, learning_rate=RATES))[0].values()
+    assert sum(values) == holds
+
+
+def test_t_16_is_beyond_t_15():
+    leads, _ = PREDICATES["lstm-better"](better(0.3, 0.4, length=(15, 16)), better(0.3, 0.3))
+    assert next(iter(leads.values())) == pytest.approx([0.1] * 20)
+
+
+@pytest.mark.parametrize("claim", ["fig2a", "fig2b"])
+def test_of_two_seeds_one_judges_which_is_too_few(claim):
+    verdict = judge(claim, runs(0.9, seeds=2))
+    assert verdict.verdict == "cannot tell"
+    assert "The claim takes at least 20 seeds. Mean accuracy after 1,000 steps: 0.90" in verdict.evidence
+
+
+def test_the_noise_is_told_at_the_first_step_and_at_the_last():
+    table = pd.concat([noise(0.4), noise(0.2).query("step == 60").assign(step=900)])
+    assert PREDICATES["sgd-noise"](table)[1] == "It is 0.45 at step 0 and 0.15 at step 900."
+
+
+def test_each_optimizers_rate_is_compared_from_step_300_on_and_told_by_its_name():
+    falls = effective(lambda table: np.where(table["optimizer"] == "adam", -1.0, 2.0))
+    changes, remark = PREDICATES["lr-decay"](falls.replace({"step": {100: 299}}))
+    assert remark.startswith("From step 300 to step 900 the ")
+    assert "is multiplied by 9 with RMSprop and 0.33 with Adam" in remark
+    assert {name: np.mean(values) < 0 for name, values in changes.items()} == {"RMSprop": False, "Adam": True}
+
+
+@pytest.mark.parametrize(("spacing", "opens", "told"), [(0.001, 3.0045, "3.004, 9.004"), (0.05, 3.16, "3.15, 9.15")])
+def test_when_a_gate_opens_is_told_as_finely_as_it_is_judged(spacing, opens, told):
+    t = torch.arange(round(12 / spacing), dtype=torch.float64) * spacing
+    k = pd.DataFrame({"t": t, "k": temporal_gate(t, *torch.tensor([6.0, opens, 0.2], dtype=torch.float64))})
+    verdict = judge("fig3", k, 6.0, 3.0, 0.2)
+    assert verdict.verdict == "contradicted"
+    assert f"leaves zero at t = {told} and" in verdict.evidence
+
+
+def test_what_a_gate_lets_in_and_what_the_state_keeps_make_one_as_told():
+    assert "k = 0.34 at most, so each step keeps at least 0.66 " in judge("k-nothing-lost", 0.0, 0.335).evidence
+
+
+def test_half_of_the_seeds_are_not_most_of_them():
+    remark = PREDICATES["learnable"](searched(3, 8), arrived(True, True))[1]
+    assert remark.endswith("most seeds find the period from 1 of 2 starting periods (10 steps).")
+
+
+def test_a_page_about_another_text_has_no_verdicts():
+    table = text([3.0], [0.2])
+    assert judging(True)("text-loss", table) == judge("text-loss", table)
+    assert "is about its book, which is not the text of this page" in judging(False)("text-loss", table).data
+
+
+def test_a_loss_of_nothing_where_all_is_right_lies_on_its_bound():
+    assert "(the nearest lies 0.00 above)" in judge("text-loss", text([0.0], [1.0])).evidence
+
+
+def test_the_first_2000_steps_of_a_text_end_with_step_2000():
+    table = text([3.0, 2.0, 9.0], [0.2, 0.3, 0.1])
+    later = table.assign(step=table["step"].map({0: 0, 1_000: 2_000, 2_000: 2_001}))
+    assert judge("fig4", later).verdict == "reproduced"
+
+
+def test_a_network_is_trained_from_step_1_on():
+    remark = PREDICATES["newlines-first"](habits({0: (0.9,) * 3, 1: (0.6,) * 3, 20: (0.5,) * 3}), 0.02)[1]
+    assert remark.startswith("That is at step 1, ")
+
+
+def test_rarer_words_may_never_arrive_and_late_ties_are_ties():
+    leads, remark = PREDICATES["frequent-words-first"](emerged((10, math.inf, math.inf, math.inf)))
+    assert leads["the least lead"] == [0] * 6
+    assert remark.endswith(" often from step 10 on, common not yet, rare not yet, rarest not yet.")
+    late = PREDICATES["frequent-words-first"](emerged((10, 10, 10, 10), (20, 20, 20, 20)))[0]
+    assert late["the least lead"] == [-1] * 6

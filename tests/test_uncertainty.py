@@ -113,3 +113,22 @@ def test_holms_correction_of_ties_of_large_values_and_of_none():
     assert holm([0.6, 0.01, 0.9]) == pytest.approx([1.0, 0.03, 1.0])
     assert holm([0.04]) == [0.04]
     assert holm([]) == []
+
+
+def test_two_seeds_say_something():
+    """Student's t with one degree of freedom is Cauchy's distribution, whose 95% point is 6.3138."""
+    assert mean([0.1, 0.3], 0.0) == pytest.approx((0.2, 0.1, 0.3, 0.5))
+    ends = (0.57, 0.57 - 6.3138 * 0.01, 0.57 + 6.3138 * 0.01)
+    assert equivalence([0.56, 0.58], 0.54, 0.6) == pytest.approx((*ends, 0.5 - math.atan(3) / math.pi), abs=1e-6)
+
+
+def test_a_mean_is_held_against_its_margin():
+    """The three seeds by hand from above, moved by 10."""
+    assert mean([9.0, 12.0, 13.0], 10.0).p_value == pytest.approx(4 / 8)
+
+
+def test_a_mean_beyond_the_bounds_is_tested_against_the_nearer_and_one_on_a_bound_is_on_neither_side():
+    values = [0.55, 0.56, 0.57, 0.58, 0.59]
+    p_values = [equivalence(values, *bounds).p_value for bounds in ((0.4, 0.54), (0.6, 0.7))]
+    assert p_values == pytest.approx([0.00661, 0.00661], abs=1e-4)  # as 0.03 within them
+    assert [equivalence([0.25, 0.5, 0.75], *bounds).p_value for bounds in ((0.5, 1), (0, 0.5))] == [0.5, 0.5]
