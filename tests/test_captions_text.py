@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 
 from rnnreport.claims.stated import claims
-from rnnreport.claims.text import judging
 from rnnreport.experiments import text as experiments
 from rnnreport.experiments.text_recipes import LONGER_THAN_OTHERS, RECIPES
 from rnnreport.experiments.text_recipes import REPORTED as ACCURACIES
@@ -399,12 +398,6 @@ def test_the_largest_rise_is_within_one_training():
     assert drawn.largest_rise(lines) == "The largest rise on the way: 0.40 bits, to 2.40 at step 1,500 (one, seed 0)."
     assert drawn.largest_rise(lines[3:]) == ""
     assert drawn.largest_rise(lines.drop(columns="held_out_bits")) == ""
-
-
-def test_of_another_text_nothing_is_judged():
-    table = pd.DataFrame({"loss": [1.0], "accuracy": [0.5]})
-    assert judging(True)("text-loss", table).verdict == "contradicted"
-    assert "is about its book, which is not the text of this page" in judging(False)("text-loss", table).data
 
 
 @pytest.mark.parametrize(("book", "says"), [("", "is not the report's book"), (experiments.corpora.REPORT_BOOK, "")])

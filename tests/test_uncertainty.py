@@ -132,3 +132,8 @@ def test_a_mean_beyond_the_bounds_is_tested_against_the_nearer_and_one_on_a_boun
     p_values = [equivalence(values, *bounds).p_value for bounds in ((0.4, 0.54), (0.6, 0.7))]
     assert p_values == pytest.approx([0.00661, 0.00661], abs=1e-4)  # as 0.03 within them
     assert [equivalence([0.25, 0.5, 0.75], *bounds).p_value for bounds in ((0.5, 1), (0, 0.5))] == [0.5, 0.5]
+
+
+def test_equal_seeds_on_a_bound_say_nothing():
+    assert equivalence([0.6] * 5, 0.5, 0.6) == (0.6, 0.6, 0.6, 1.0)
+    assert equivalence([0.5] * 5, 0.5, 0.6) == (0.5, 0.5, 0.5, 1.0)

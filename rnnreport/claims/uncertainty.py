@@ -73,8 +73,8 @@ def equivalence(values: Sequence[float], least: float, most: float) -> Estimate:
         low, high = stats.ttest_1samp(found, 0.0).confidence_interval(2 * LEVEL - 1)
         above_least = stats.ttest_1samp(found, least, alternative="greater").pvalue
         below_most = stats.ttest_1samp(found, most, alternative="less").pvalue
-    outside = 1 - above_least if middle < least else 1 - below_most  # the test of the other direction
-    p_value = max(above_least, below_most) if least <= middle <= most else outside
+    worse = np.maximum(above_least, below_most)  # NaN where all seeds are equal and on a bound
+    p_value = min(worse, 1 - worse)  # beyond the bounds, the test of the other direction
     return Estimate(middle, float(low), float(high), float(np.nan_to_num(p_value, nan=1.0)))  # NaN: on a bound
 
 
