@@ -676,7 +676,12 @@ def test_loud_steps_are_shaded(shown: Shown) -> None:
     assert bars.get_attribute("d") == ""
     assert not key.is_visible()
     widget.get_by_role("radio", name="bursts of noise").check()
-    assert bars.get_attribute("d").count("Z") == 12
+    ends = [(float(a), float(b)) for a, b in re.findall(r"M(\S+?),\S+ H(\S+)", bars.get_attribute("d") or "")]
+    assert len(ends) == 12
+    widths = [right - left for left, right in ends]
+    assert min(widths) > 1
+    assert max(widths) - min(widths) < 0.05  # each as wide as a step, rounded to a hundredth
+    assert any(abs(after[0] - before[1]) < 0.05 for before, after in pairwise(ends))  # and beside the next
     assert key.is_visible()
     assert shown(ALL["replay"]()).locator(".heat path.loud[d*=Z]").count() == 0
     assert shown(ALL["replay, with noise"]()).locator(".heat path.loud[d*=Z]").count() == 2  # map and counts
