@@ -31,6 +31,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 import pytest
+from hypothesis import Phase, settings
 
 from rnnreport import runs
 
@@ -70,7 +71,7 @@ TESTS = {
 }
 IN_BROWSER = {"browser", "firefox", "page", "shown", "visit"}  # fixtures of tests that take seconds; node runs the rest
 # What the tests import and no mutant changes: it is imported once, before processes fork.
-IMPORTED = ("anywidget", "hypothesis", "IPython", "matplotlib.pyplot", "safetensors.torch", "scipy.stats", "torch")
+IMPORTED = ("anywidget", "IPython", "matplotlib.pyplot", "safetensors.torch", "scipy.stats", "torch")
 # Of cosmic-ray's operators those that make a mistake someone could make, one or two for each sign, as Stryker does. A |
 # joins types and dictionaries here, and `is` compares with None.
 ARITHMETIC = "Add_Sub|Sub_Add|Mul_Div|Div_Mul|FloorDiv_Mul|Mod_Mul|Pow_Mul"
@@ -326,6 +327,8 @@ def _test(copy: Path, tests: Sequence[str], history: History, answer: Connection
         del sys.modules[name]
     sys.path.insert(0, str(copy))
     os.environ |= {"PYTHONPATH": str(copy), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    settings.register_profile("no shrinking", phases=[Phase.explicit, Phase.generate])  # the first failure is enough
+    settings.load_profile("no shrinking")  # conftest.py's is made from it
     first = _First(history)
     plugins = ["-p", "no:cacheprovider", "-p", "_hypothesis_pytestplugin", "--hypothesis-seed=0"]
     status = pytest.main(["-x", "-q", "-m", "not slow", *plugins, *tests], plugins=[first])
