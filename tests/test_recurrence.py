@@ -314,6 +314,15 @@ def test_a_second_derivative_through_open_units_is_refused():
 
 
 @pytest.mark.parametrize("form", FORMS)
+def test_the_refusal_of_an_empty_batch_tells_steps_and_sequences(form):
+    x, h_0, *others = problem(form, 3, 2, 4, 5)
+    for state, said in ((h_0, "B = 2 > 0"), (h_0[:0], "B = 0 > 0")):
+        told = rf"^x must hold at least one step of {said} sequences, as h_0 does, not \(3, 0\)$"
+        with pytest.raises(ValueError, match=told):
+            whole(form, [x[:, :0], state, *others])
+
+
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("empty", ["steps", "sequences"])
 def test_nothing_to_read_is_refused(form, empty):
     inputs = problem(form, 3, 2, 4, 5)
