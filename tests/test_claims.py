@@ -18,7 +18,6 @@ import torch
 from rnnreport import claims
 from rnnreport.cells import temporal_gate
 from rnnreport.claims import evidence, stated
-from rnnreport.claims.text import judging
 from rnnreport.claims.verdicts import PREDICATES, Verdict, judge
 
 for chapter in iter_modules(claims.__path__, "rnnreport.claims."):
@@ -550,9 +549,6 @@ def test_a_run_that_has_not_begun_is_at_its_last_step():
         evidence.at_last_step(begun, 1)
 
 
-# Where a claim's words draw a line: what lies on it
-
-
 def test_300_steps_at_t_5_are_enough():
     assert judge("fig1a", runs(0.97, length=5, step=300)).evidence.startswith("Accuracy at T = 5, step 300: 0.970")
 
@@ -616,8 +612,9 @@ def test_half_of_the_seeds_are_not_most_of_them():
 
 def test_a_page_about_another_text_has_no_verdicts():
     table = text([3.0], [0.2])
-    assert judging(True)("text-loss", table) == judge("text-loss", table)
-    assert "is about its book, which is not the text of this page" in judging(False)("text-loss", table).data
+    ours, others = (claims.text.judging(is_report_book)("text-loss", table) for is_report_book in (True, False))
+    assert ours == judge("text-loss", table)
+    assert "is about its book, which is not the text of this page" in others.data
 
 
 def test_a_loss_of_nothing_where_all_is_right_lies_on_its_bound():
