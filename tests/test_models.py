@@ -1178,3 +1178,20 @@ def test_the_gate_s_way_of_computing_does_not_show():
     for both, alone in zip(many[1], one[1]):
         same(both[:, :1], alone)
     same(net.last_hidden(x), many[0][-1])
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_autocast_changes_nothing_where_torch_follows_every_operation(kind):
+    net, x = opened(kind, D, H, 2), torch.randn(2, 6, B, D)
+    expected = torch.stack([net(one)[0] for one in x])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = torch.func.vmap(lambda one: net(one)[0])(x)
+    same(found, expected, 1e-6)
+
+
+def test_in_autocast_tied_weights_are_multiplied_in_their_own_dtype():
+    net, symbols = character_model(tied=True).float(), torch.randint(V, (T, B))
+    expected, _ = net.lstm(symbols)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found, _ = net.lstm(symbols)
+    assert torch.equal(found, expected)
