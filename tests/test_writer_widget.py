@@ -23,7 +23,6 @@ from rnnreport.models import CharLSTM
 from rnnreport.sampling import probabilities
 from rnnreport.shown import visible
 from rnnreport.training import load_weights
-from rnnreport.widgets import character_writer
 from rnnreport.widgets.character_writer import CharacterWriter, Format, float24, pack
 from rnnreport.widgets.page import module
 
@@ -197,7 +196,7 @@ def test_rounding_leaves_the_model_as_it_is() -> None:
 
 def test_each_layer_reads_the_one_below(node: list[str], arithmetic: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of three, more than a page takes: with two, the second would read the lowest all the same."""
-    monkeypatch.setattr(character_writer, "MAX_LAYERS", 3)
+    monkeypatch.setattr("rnnreport.widgets.character_writer.MAX_LAYERS", 3)
     network, symbols = model(layers=3), drawn(len(VOCABULARY), 30)
     found = in_javascript(node, arithmetic, network, symbols, "float32")
     np.testing.assert_allclose(found, in_torch(network, symbols), rtol=0, atol=FLOAT32)
