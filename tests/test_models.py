@@ -1178,3 +1178,59 @@ def test_the_gate_s_way_of_computing_does_not_show():
     for both, alone in zip(many[1], one[1]):
         same(both[:, :1], alone)
     same(net.last_hidden(x), many[0][-1])
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_autocast_changes_nothing_where_torch_follows_every_operation(kind):
+    net, x = opened(kind, D, H, 2), torch.randn(2, 6, B, D)
+    expected = torch.stack([net(one)[0] for one in x])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = torch.func.vmap(lambda one: net(one)[0])(x)
+    same(found, expected, 1e-6)
+
+
+def test_in_autocast_tied_weights_are_multiplied_in_their_own_dtype():
+    net, symbols = character_model(tied=True).float(), torch.randint(V, (T, B))
+    expected, _ = net.lstm(symbols)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found, _ = net.lstm(symbols)
+    assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_weights_are_drawn_from_the_whole_of_their_interval_and_nothing_else(kind):
+    torch.manual_seed(0)
+    for weight in kind(D, 100).weights(0):
+        low, high = weight.min().item(), weight.max().item()
+        assert (low, high) == (pytest.approx(-0.1, rel=0.1), pytest.approx(0.1, rel=0.1))
+        assert -0.1 <= low < high <= 0.1
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize(
+    ("shape", "told"),
+    [
+        ((T, B, D + 2), rf"^input must have {D} features \(input_size\), not {D + 2}$"),
+        ((0, B, D), rf"^input must hold at least one step and one sequence, not \(0, {B}\) of them$"),
+        ((T, 0, D), rf"^input must hold at least one step and one sequence, not \({T}, 0\) of them$"),
+    ],
+)
+def test_the_refusal_of_an_input_tells_what_it_has(kind, shape, told):
+    with pytest.raises(ValueError, match=told):
+        kind(D, H)(torch.zeros(shape))
+
+
+def test_sequences_move_with_their_times_and_lengths_if_they_have_any():
+    x, times, lengths = torch.zeros(T, B, D), torch.arange(T), torch.ones(B, dtype=torch.long)
+    for parts in ((x, times, lengths), (x, None, None), (x, times, None), (x, None, lengths)):
+        moved = Sequences(*parts).to("meta")
+        assert isinstance(moved, Sequences)
+        for before, after in zip(parts, moved, strict=True):
+            assert after is None if before is None else after.is_meta
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64], ids=str)
+def test_times_may_be_integers_of_any_size(dtype):
+    net, x = opened(TemporalGateLSTM, D, H), torch.randn(4, B, D)
+    times = torch.tensor([1, 2, 100, 127])
+    assert torch.equal(net(x, times=times.to(dtype))[0], net(x, times=times)[0])

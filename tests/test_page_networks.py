@@ -282,6 +282,15 @@ def test_probabilities_err_by_a_millionth_at_most_and_nan_stays_nan(node: list[s
     np.testing.assert_allclose(total, exact.sum(0), rtol=2e-6)
 
 
+def test_a_gradient_too_small_to_matter_is_zero_and_no_larger_one_is(node: list[str], arithmetic: str) -> None:
+    """So small that processors are slow at it, or nearly: below 1e-30."""
+    tiny, small = [9e-31, -9e-31, 1e-37, 1e-44], [1e-30, 1.1e-30, -2e-30, 1e-25]
+    d = np.float32([*tiny, *small, 0, 1, -1, 3e38, *tiny]).astype(float)
+    nothing = np.zeros(16)
+    *_, da, _, _, _ = after(node, arithmetic, "rnnBack", 1, 4, nothing, nothing, nothing, d)
+    np.testing.assert_array_equal(da, [0, 0, 0, 0, *d[4:12], 0, 0, 0, 0])
+
+
 @pytest.mark.parametrize(
     ("blocks", "units", "R", "B"),
     [(1, [0], 4, 4), (5, [0, 2, 3], 12, 20), (7, [6], 20, 8), (3, [0, 1, 2], 36, 12), (3, [], 8, 4)],

@@ -334,3 +334,56 @@ def test_each_row_of_a_batch_is_cut_by_itself(how):
     rows = torch.randn(2, 3, V, generator=seeded(1))
     alone = torch.stack([probabilities(row, 1.0, **how) for row in rows.flatten(0, 1)]).view(2, 3, V)
     torch.testing.assert_close(probabilities(rows, 1.0, **how), alone)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_no_logits_and_no_temperature_are_too_extreme_for_probabilities(dtype):
+    for largest in (0.0, 1e3, -1e30, torch.finfo(dtype).max):
+        values = torch.tensor([largest, -torch.finfo(dtype).max, largest], dtype=dtype)
+        half_each = torch.tensor([0.5, 0.0, 0.5], dtype=dtype)
+        for temperature in (1.0, 1e-30, 1e-310):  # divided by the last, already 1 is infinite
+            torch.testing.assert_close(probabilities(values, temperature), half_each, rtol=1e-6, atol=0)
+
+
+def test_among_equals_the_first_are_kept():
+    kept = probabilities(torch.zeros(200), 1.0, top_k=60)  # so many that a quick sort changes their order
+    assert torch.equal(kept > 0, torch.arange(200) < 60)
+
+
+def test_top_p_stops_where_it_is_reached_exactly():
+    assert probabilities(torch.zeros(4), 1.0, top_p=0.5).tolist() == [0.5, 0.5, 0, 0]
+
+
+def test_top_k_keeps_what_is_too_unlikely_to_change_a_sum():
+    kept = probabilities(torch.tensor([0.0, -60.0, -70.0], dtype=torch.float64), 1.0, top_k=2, top_p=1.0)
+    assert kept[0] + kept[1] == 1
+    assert kept.tolist() == [1, pytest.approx(math.exp(-60), abs=0), 0]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("how", [{}, {"top_k": 3}, {"top_p": 0.7}], ids=str)
+def test_the_largest_random_number_draws_a_character_that_is_left_without_a_warning(model, monkeypatch, how):
+    """The cumulated probability of the last one may be less than 1, by rounding."""
+    monkeypatch.setattr(torch, "rand", lambda shape, **options: torch.zeros(shape, dtype=torch.float64))  # u = 1
+    start = torch.arange(V)[None]
+    for temperature in (0.3, 0.5, 0.9, 1.1, 1.7, 2.3, 3.1):
+        (drawn,), _ = sample(model, start, 1, temperature=temperature, **how)
+        assert (drawn < V).all()
+        p = probabilities(model(start)[0], temperature, **how)
+        assert (p.gather(1, drawn[:, None]) > 0).all()
+
+
+def test_what_may_not_repeat_does_not_in_any_text_of_a_large_batch(model):
+    start = torch.arange(V).repeat(30)[None]
+    drawn, _ = sample(model, start, 1, generator=seeded(), repetition=math.inf, repetition_length=1)
+    assert (drawn != start).all()
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_where_all_are_forbidden_each_is_as_likely_as_before(model, temperature):
+    start = torch.stack([torch.arange(V), torch.arange(V).flip(0)], 1)  # all characters
+    plain, forbidden = (
+        sample(model, start, 20, temperature=temperature, generator=seeded(), repetition=times, repetition_length=1)[0]
+        for times in (1.0, math.inf)
+    )
+    assert torch.equal(forbidden, plain)

@@ -259,6 +259,57 @@ def test_a_network_that_the_page_cannot_train_is_refused(node: list[str], tmp_pa
         }
 
 
+def test_the_largest_networks_that_a_page_trains_open_in_it_and_larger_ones_do_not(
+    node: list[str], tmp_path: Path
+) -> None:
+    sizes = [(2, 256, 1), (200, 1, 2), (2, 257, 1), (201, 1, 2), (2, 1, 3)]
+    files = []
+    for V, units, layers in sizes:
+        files.append([list(saved(tmp_path, model(MANY[:V], units, layers), MANY[:V]))])
+    *large, too_wide, too_many, too_deep = in_node(node, Learning, "inFile", files)
+    assert [(found["V"], found["H"], found["L"]) for found in large] == sizes[:2]
+    assert {too_wide, too_many, too_deep} == {NO_LSTM}
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda content: bytes(8), NOT_WHOLE),
+        (
+            lambda content: content[: 8 + int.from_bytes(content[:8], "little")],
+            "This file is not whole: its end is missing.",
+        ),
+        (lambda content: content.replace(b"head.bias", b"head.b\xffas"), NO_HEADER),
+        (lambda content: with_header(content, lambda head: head["head.weight"].update(shape=[12, 0])), NO_LSTM),
+        (
+            lambda content: with_header(content, lambda head: head["lstm.weight_hh_l0"].update(shape=[7, 28])),
+            "This file's lstm.weight_hh_l0 is not 28 by 7 numbers of float32.",
+        ),
+        (
+            lambda content: with_header(content, lambda head: head["head.bias"].update(data_offsets=[0, 52])),
+            "This file's head.bias is not 12 numbers of float32.",
+        ),
+    ],
+    ids=["a length alone", "a header alone", "no UTF-8", "no units", "turned", "one number more"],
+)
+def test_what_is_wrong_with_a_file_is_said_at_the_limits_too(
+    node: list[str], tmp_path: Path, damage: Any, says: str
+) -> None:
+    assert in_node(node, Learning, "inFile", [[list(damage(saved(tmp_path, model())))]]) == [says]
+
+
+def test_the_header_of_a_page_s_file_is_filled_to_the_next_8_bytes(node: list[str]) -> None:
+    names = by_page_s_names(model("ab", 1))
+    files = in_node(node, Learning, "fileOf", [[names, [*pair]] for pair in ("ab", "a\n", "é🙂", "中🙂")])
+    filled = set()
+    for content in map(bytes, files):
+        size = int.from_bytes(content[:8], "little")
+        assert size % 8 == 0
+        assert len(content) == 8 + size + 4 * sum(map(len, names.values()))
+        filled.add(size - len(content[8 : 8 + size].rstrip()))
+    assert filled <= set(range(8)), "no more than it needs"
+
+
 # The training
 
 

@@ -194,6 +194,33 @@ def test_rounding_leaves_the_model_as_it_is() -> None:
     assert all(torch.equal(weight, before[name]) for name, weight in network.state_dict().items())
 
 
+def test_each_layer_reads_the_one_below(node: list[str], arithmetic: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of three, more than a page takes: with two, the second would read the lowest all the same."""
+    monkeypatch.setattr("rnnreport.widgets.character_writer.MAX_LAYERS", 3)
+    network, symbols = model(layers=3), drawn(len(VOCABULARY), 30)
+    found = in_javascript(node, arithmetic, network, symbols, "float32")
+    np.testing.assert_allclose(found, in_torch(network, symbols), rtol=0, atol=FLOAT32)
+
+
+def test_loading_weights_leaves_the_state_alone(node: list[str]) -> None:
+    class Reloading:
+        _esm = f"""{CharacterWriter._esm}
+export function logitsBefore(packed, characters, symbols, isReloaded) {{
+  const network = writer(chosenKernels("").make, {{ V: characters, H: packed.units, L: packed.layers }});
+  for (const [place, symbol] of symbols.entries()) {{
+    if (!place || isReloaded) network.load(unpack(packed, characters));
+    network.read(symbol);
+  }}
+  return [...network.logits];
+}}"""
+
+    network, symbols, V = model(), drawn(len(VOCABULARY), 5), len(VOCABULARY)
+    packed = pack("it", network, V, "float32")
+    once, again = in_node(node, Reloading, "logitsBefore", [[packed, V, symbols, isIt] for isIt in (False, True)])
+    np.testing.assert_allclose(once, in_torch(network, symbols)[-1], rtol=0, atol=FLOAT32)
+    assert again == once
+
+
 # What is drawn
 
 
@@ -241,6 +268,11 @@ def test_top_k_keeps_k_of_the_largest(node: list[str], logits: list[float], temp
     kept = [symbol for symbol, share in enumerate(found) if share > 0]
     order = sorted(range(len(logits)), key=lambda symbol: -logits[symbol])  # of equal ones the first come first
     assert kept == sorted(order[: k or len(logits)])
+
+
+def test_more_of_the_largest_than_there_are_is_all_of_them(node: list[str]) -> None:
+    whole, same, more = shares(node, [(LOGITS, 0.7, top_k) for top_k in (0, 79, 80)])
+    assert whole == same == more
 
 
 def test_the_choice_follows_the_distribution(node: list[str]) -> None:
