@@ -306,6 +306,8 @@ class _First:
             signal.setitimer(signal.ITIMER_REAL, PATIENCE + 10 * self.history.seconds[item.nodeid])  # then this dies
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "teardown":
+            signal.setitimer(signal.ITIMER_REAL, 0)  # what is after the tests takes its time
         self.took[report.nodeid] += report.duration
         if report.failed and self.failed == "passed":
             self.failed = report.nodeid

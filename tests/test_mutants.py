@@ -63,6 +63,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return [Mutant(module, "Swap", i, 2, words[0], words[i + 1], text) for i, text in enumerate(changed)]
 
     monkeypatch.setattr(mutants, "mutants", made)
+    monkeypatch.setattr(mutants, "PATIENCE", 600)  # however busy the machine is
     monkeypatch.setattr(mutants.History, "order", lambda history, tests: [*tests])  # times differ from run to run
     return root
 
