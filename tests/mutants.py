@@ -179,13 +179,11 @@ def run(modules: Sequence[str], table: pd.DataFrame | None, save: Callable[[pd.D
         for module in modules:
             code, tests = _digest(_file(module)), [f"tests/{name}.py" for name in TESTS[module]]
             every = _digest(*(ROOT / test for test in tests))
-            rows_of = {mutant[:3]: known[mutant[:3]] for mutant in found[module]}
-            left = [
-                mutant for mutant in found[module] if (row := rows_of[mutant[:3]]).tests != _vouching(row.test, every)
-            ]
+            rows_of = [(mutant, known[mutant[:3]]) for mutant in found[module]]
+            left = [mutant for mutant, row in rows_of if row.tests != _vouching(row.test, every)]
             if not left:
                 continue
-            history = History(Counter(row.test for row in rows_of.values() if row.test), {})
+            history = History(Counter(row.test for _, row in rows_of if row.test), {})
             said, seconds = _try(copy, tests, history, None)
             if said != "passed":
                 raise RuntimeError(f"without a change, {said}")

@@ -269,7 +269,7 @@ def test_what_was_lost_is_named() -> None:
     assert drawn.how_often(kept) == "Each kind was tried 10 to 1,200 times, if at all."
     assert drawn.how_often(left) == "Each kind was tried 10 times, if at all."
     assert drawn.how_often(left[1:]) == "None was tried."
-    assert drawn.in_short(pd.concat([left, left])).to_dict("index") == {
+    assert drawn.by_what(pd.concat([left, left])).to_dict("index") == {
         "killed": {"kinds": "2 of 2", "tried": "20", "clean": "20", "lost": "0"},
         "bad machine": {"kinds": "0 of 2", "tried": "0", "clean": "0", "lost": "0"},
     }

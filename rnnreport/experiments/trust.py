@@ -31,9 +31,8 @@ COLUMNS = ("what", "to", "tried", "clean", "lost", "code")
 def abuse(file: str) -> pd.DataFrame:
     """The abuse table, by its path, as :func:`located`; one row per kind of mistreatment.
 
-    Columns: what was done, and to what, tried, clean and lost (numbers of attempts, 0 where it is
-    still to do), code (the version of the library's code). Raises ParameterError for a file that is damaged, or is no
-    such table.
+    Columns: what (was done), to (what), tried, clean and lost (numbers of attempts, 0 where it is still to do), code
+    (the version of the library's code). Raises ParameterError for a file that is damaged, or is no such table.
     """
     with _reading("abuse", file) as path:
         table = pd.read_csv(path, keep_default_na=False)

@@ -96,10 +96,10 @@ def what_decides(worlds: pd.DataFrame) -> str:
     """For each claim the choice that moves the share of its worlds most, and between which shares."""
     decided: dict[str, list[str]] = {}
     for claim, part in grouped(worlds, "claim"):
-        moves = deciding(part)
-        shares = _shares(part)[moves.index[0]]
-        said = f"{claim} ({percent(shares.min()).rstrip('%')}–{percent(shares.max())})" if moves.iloc[0] else claim
-        decided.setdefault(moves.index[0] if moves.iloc[0] else "nothing", []).append(said)
+        choice = deciding(part).index[0]
+        low, *_, high = sorted(_shares(part)[choice])
+        said = f"{claim} ({percent(low).rstrip('%')}–{percent(high)})" if low < high else claim
+        decided.setdefault(choice if low < high else "nothing", []).append(said)
     return f"What decides: {'; '.join(f'{choice} for {listed(claims)}' for choice, claims in decided.items())}."
 
 

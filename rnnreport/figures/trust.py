@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rnnreport.claims.uncertainty import share
+from rnnreport.claims import uncertainty
 from rnnreport.figures import GUIDE, LSTM, chart, new
 from rnnreport.words import counted, listed, percent
 
@@ -90,7 +90,7 @@ def count_of_survivors(mutants: pd.DataFrame) -> str:
     return f"Of {tried:,} mutants {len(left):,} pass all tests{': ' if known else ''}{listed(known) if known else ''}."
 
 
-def in_short(abuse: pd.DataFrame) -> pd.DataFrame:
+def by_what(abuse: pd.DataFrame) -> pd.DataFrame:
     """What was done, in how many kinds of all, how often, and what came of it."""
     done = abuse.assign(done=abuse["tried"] > 0, all=1)
     sums = done.groupby("what", sort=False)[["done", "all", "tried", "clean", "lost"]].sum()
@@ -130,7 +130,9 @@ def how_sure(abuse: pd.DataFrame) -> str:
     """What so many attempts cannot exclude, and the versions of the library's code that they tried, as details."""
     found = abuse.loc[abuse["tried"] > 0, "code"].value_counts()
     said = [f"{code} ({counted(kinds, 'kind')})" for code, kinds in found.items()]
-    limits = [f"{percent(share([0] * n).high)} after {counted(n, 'attempt')}" for n in _least_and_most(abuse)]
+    limits = [
+        f"{percent(uncertainty.share([0] * n).high)} after {counted(n, 'attempt')}" for n in _least_and_most(abuse)
+    ]
     return (
         "Where nothing was lost, the chance of a loss may still be as high as the upper end of Clopper and Pearson's "
         f"95% interval: {listed(limits)}. Versions of the library's code: {listed(said)}."
