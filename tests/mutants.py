@@ -339,6 +339,8 @@ def _test(copy: Path, tests: Sequence[str], history: History, answer: Connection
 
 def main() -> None:
     """Try the mutants of the modules that are named on the command line, or of all."""
+    if not hasattr(os, "fork"):
+        sys.exit("rnnreport: mutants are tried in forked processes, which this system lacks: use Linux or macOS")
     try:
         import cosmic_ray  # noqa: F401
     except ImportError:

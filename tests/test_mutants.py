@@ -349,3 +349,9 @@ def test_every_stated_survivor_is_of_a_module_that_is_mutated() -> None:
     for survivor in trust.stated():
         lines = {" ".join(line.split()) for line in mutants._file(survivor.module).read_text("utf-8").splitlines()}
         assert " ".join(survivor.before.split()) in lines, survivor.id
+
+
+def test_a_system_without_forks_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(mutants.os, "fork", raising=False)
+    with pytest.raises(SystemExit, match=r"^rnnreport: mutants are tried in forked processes, which this system"):
+        mutants.main()
