@@ -120,6 +120,18 @@ def test_as_torch_nn(ours, theirs, dtype, sizes, num_layers, bias, batch_first, 
 
 
 @pytest.mark.parametrize("kind", MODELS)
+def test_a_sequence_alone_with_its_states_is_a_batch_of_one(kind):
+    net, x = network(kind, D, H, 2), draw(T, D)
+    states = states_of(net, 2, H)
+    alone, last = net(x, states)
+    batched = [state[:, None] for state in listed(states)]
+    together, lasts = net(x[:, None], tuple(batched) if isinstance(states, tuple) else batched[0])
+    same(alone, together[:, 0])
+    for found, expected in zip(listed(last), listed(lasts), strict=True):
+        same(found, expected[:, 0])
+
+
+@pytest.mark.parametrize("kind", MODELS)
 def test_two_layers_with_a_loop_of_step_cells(kind):
     net, x = network(kind, D, H, 2), draw(T + 3, B, D)
     states = states_of(net, 2, B, H)
@@ -741,6 +753,30 @@ def test_a_new_gate_is_drawn_as_documented(seed):
     assert ((s >= 0) & (s <= tau)).all()
     same(r_on, torch.full_like(r_on, 0.05), 1e-6)
     assert tau.log().std() > 0.8  # log-uniform over 1…100 has 1.33
+
+
+@pytest.mark.parametrize(("drawn", "tau"), [(torch.zeros, 1), (torch.ones, 100)])
+def test_a_new_gates_periods_reach_from_1_to_100(monkeypatch, drawn, tau):
+    monkeypatch.setattr(torch, "rand", drawn)
+    same(TemporalGateLSTM(1, H).gate()[0], torch.full((H,), float(tau)), 1e-5)
+
+
+@pytest.mark.parametrize("shortest", [0, -0.5])
+def test_periods_that_are_not_above_0_are_not_drawn(shortest):
+    with pytest.raises(ValueError, match=r"^periods must lie in a range above 0, not from"):
+        TemporalGateLSTM(1, H).draw_gate(shortest, 10, 0.5)
+
+
+def test_a_period_below_1_can_be_set():
+    net = network(TemporalGateLSTM, D, H)
+    net.set_gate(0.25, 0, 0.5)
+    same(net.gate()[0], torch.full((H,), 0.25, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("leak", [-0.5, 1.5])
+def test_a_leak_out_of_range_is_refused(leak):
+    with pytest.raises(ValueError, match=r"^leak must be a number from 0 to 1, not"):
+        TemporalGateLSTM(D, H, leak=leak)
 
 
 @pytest.mark.parametrize("batch_first", [True, False])
