@@ -989,6 +989,23 @@ def test_chrono_draws_the_gates_biases_for_a_memory_of_that_length():
     assert torch.cat([g, o]).abs().max() <= 500**-0.5
 
 
+def test_the_shortest_memory_that_chrono_knows_is_3_steps():
+    net = PalindromeClassifier("lstm", 2000, initialisation="uniform", chrono=3)
+    forget_gate = net.recurrence.bias_l0.detach().chunk(4)[1].exp()
+    assert 1 <= forget_gate.min() < 1.01 < 1.99 < forget_gate.max() <= 2
+
+
+def test_the_classifier_has_128_units_unless_others_are_asked_for():
+    assert PalindromeClassifier("rnn").W_ph.shape == (10, 128)
+
+
+def test_the_output_layer_is_drawn_between_both_bounds():
+    torch.manual_seed(0)
+    W_ph = PalindromeClassifier("rnn", 100, initialisation="uniform").W_ph.detach()
+    assert -0.1 <= W_ph.min() < -0.095
+    assert 0.095 < W_ph.max() <= 0.1
+
+
 @pytest.mark.parametrize(
     ("model", "options"), [("rnn", {"forget_bias": 1.0}), ("rnn", {"chrono": 20}), ("lstm", {"chrono": 2})]
 )

@@ -332,6 +332,56 @@ def test_the_product_of_a_single_sequence_is_numpy_s(node: list[str], arithmetic
     np.testing.assert_allclose(found, y + x @ W, rtol=1e-5, atol=1e-5)
 
 
+def test_going_back_restores_the_states_before(node: list[str], arithmetic: str) -> None:
+    """The backward kernels leave the listed units' h and c as they were before the step, and no others."""
+    draw, B, units = np.random.default_rng(0), 4, [2, 0]
+    gates, kept, dh, dc = (
+        draw.random(shape).astype(np.float32).astype(float) for shape in ((2, 4, B), (2, 3, B), (3, B), (3, B))
+    )
+    h, c = np.full((3, B), 7.0), np.full((3, B), 8.0)
+    *_, h_0, c_0, _, _, _, _ = after(
+        node, arithmetic, "lstmBack", 2, B, units, np.ones(2), gates, h, c, kept, dh, dc, np.zeros(2)
+    )
+    np.testing.assert_array_equal(h_0, [kept[1, 0], h[1], kept[0, 0]])
+    np.testing.assert_array_equal(c_0, [kept[1, 1], c[1], kept[0, 1]])
+
+
+def test_a_kernel_neither_reads_nor_writes_beyond_its_arrays(node: list[str], arithmetic: str) -> None:
+    """Each gives the same where its arrays are followed by sevens, and leaves these."""
+    draw = np.random.default_rng(0)
+    n, B, R, units = 2, 4, 8, {"units": [2, 0]}
+
+    def array(*shape: int) -> list[float]:
+        return draw.random(np.prod(shape)).astype(np.float32).tolist()
+
+    W, x, a, states, of_units = array(3, 4, R), array(R, B), array(n, 4, B), array(3, B), array(n)
+    calls = {
+        "product": (n, B, R, units, W, x, a),
+        "outer": (n, B, R, units, a, x, W),
+        "back": (n, B, R, R, units, W, a, x),
+        "transpose": (R, B, x, array(B, R)),
+        "rnn": (n, B, a, array(n, 4, B), array(n, 4, B)),
+        "rnnBack": (n, B, a, array(n, 4, B), array(n, 4, B), array(n, 4, B)),
+        "lstm": (n, B, units, of_units, a, states, array(3, B), array(n, 3, B)),
+        "lstmBack": (n, B, units, of_units, a, states, array(3, B), array(n, 3, B), array(3, B), array(3, B), array(n)),
+        "softmax": (R, B, x, array(B), array(B), 0.5),
+        "adam": (R, array(R), array(R), array(R), array(R), 0.5, 0.1, 0.1, 0.001),
+        "rmsprop": (R, array(R), array(R), array(R), 0.5, 0.1),
+        "panels": (32, 5, array(5), array(5, 32), array(32)),
+    }
+    sevens = [7.0] * 32
+    followed = {
+        kernel: [value + sevens if isinstance(value, list) else value for value in values]
+        for kernel, values in calls.items()
+    }
+    asked = [[arithmetic, kernel, *values] for each in (calls, followed) for kernel, values in each.items()]
+    found = in_node(node, Engine, "after", asked)
+    for (kernel, values), alone, more in zip(calls.items(), found, found[len(calls) :]):
+        for value, once, again in zip(values, alone, more, strict=True):
+            if isinstance(value, list):
+                assert [*map(float, again)] == [*map(float, once), *sevens], kernel
+
+
 STEPS = 20
 
 
