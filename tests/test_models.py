@@ -876,6 +876,22 @@ def test_gates_are_drawn_for_the_first_layer_unless_another_is_named():
     assert {name[-1] for name in moved()} == {"0", "1"}
 
 
+@pytest.mark.parametrize(
+    ("last", "next_"),
+    [
+        (torch.tensor(2.0**24), 2.0**24 + 2),
+        (torch.tensor(2**53), 2**53 + 1),
+        (torch.tensor(2.0**53).double(), 2.0**53 + 2),
+    ],
+)
+def test_times_are_taken_up_to_where_whole_units_are_distinct(last, next_):
+    net = network(TemporalGateLSTM, D, H)
+    for sign in (1, -1):
+        assert net.openness(sign * last[None]).isfinite().all()
+        with pytest.raises(ValueError, match=r"^times must be finite and, as"):
+            net.openness(torch.tensor([sign * next_], dtype=last.dtype))
+
+
 @pytest.mark.parametrize("shape", [(T + 1,), (B, T), (T, B + 1), (T, B, H), (1,), ()], ids=str)
 def test_times_of_another_shape_are_refused(shape):
     with pytest.raises(ValueError, match=r"times must have the shape"):
@@ -1012,6 +1028,50 @@ def test_the_output_layer_is_drawn_between_both_bounds():
 def test_biases_that_cannot_be_set_are_refused(model, options):
     with pytest.raises(ValueError, match=next(iter(options))):
         PalindromeClassifier(model, 4, **options)
+
+
+def test_a_sequence_network_has_128_units_and_a_forget_bias_of_1_unless_others_are_asked_for():
+    networks = []
+    for options in ({}, {"forget_bias": 0.0}):
+        torch.manual_seed(0)
+        networks.append(SequenceNetwork("lstm", 1, 2, **options))
+    moved = {
+        name: weight - networks[1].state_dict()[name]
+        for name, weight in networks[0].state_dict().items()
+        if not torch.equal(weight, networks[1].state_dict()[name])
+    }
+    assert [*moved] == ["recurrence.bias_l0"]
+    same(moved["recurrence.bias_l0"], torch.tensor([0.0, 1.0, 0.0, 0.0]).repeat_interleave(128), 1e-6)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("padded", [True, False])
+def test_an_lstm_reads_the_time_since_the_step_before_and_answers_at_the_last(shared, padded):
+    torch.manual_seed(0)
+    net, x = SequenceNetwork("lstm", D, 2, H, timed=True).double(), draw(4, B, D)
+    times = torch.tensor([[3.0, 30.0, 5.0], [4.0, 31.5, 9.0], [6.5, 32.0, 9.5], [7.0, 40.0, 11.0]]).double()
+    lengths = torch.tensor([4, 1, 3]) if padded else None
+    found = net(Sequences(x, times[:, 0] if shared else times, lengths))
+    since = torch.cat([torch.zeros(1, B), times[1:] - times[:-1]])[..., None]
+    output, _ = net.recurrence(torch.cat([x, since[:, :1].expand(-1, B, -1) if shared else since], -1))
+    last = [output[(4, 1, 3)[b] - 1 if padded else -1, b] for b in range(B)]
+    same(found, net.head(torch.stack(last)))
+
+
+def test_tied_weights_are_drawn_between_both_bounds():
+    torch.manual_seed(0)
+    own = CharLSTM(4, 100, tied=True).lstm.parametrizations.weight_ih_l0.original.detach()
+    assert -0.1 <= own.min() < -0.0995
+    assert 0.0995 < own.max() <= 0.1
+
+
+def test_the_character_model_has_two_layers_of_128_units_unless_others_are_asked_for():
+    net = CharLSTM(4)
+    assert (net.lstm.num_layers, net.lstm.hidden_size, net.lstm.dropout) == (2, 128, 0)
+    torch.manual_seed(0)
+    with_none = CharLSTM(4, H, forget_bias=0.0).state_dict()
+    torch.manual_seed(0)
+    assert all(torch.equal(weight, with_none[name]) for name, weight in CharLSTM(4, H).state_dict().items())
 
 
 def test_the_character_model_is_two_layers_and_a_head():
