@@ -341,6 +341,15 @@ def test_step_sizes_are_those_of_the_step_that_was_made(optimizer):
     assert sizes["effective_rate_low"] <= sizes["effective_rate"] <= sizes["effective_rate_high"]
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop"])
+def test_step_sizes_are_right_where_a_gradient_is_as_small_as_epsilon(optimizer):
+    parameter = nn.Parameter(torch.zeros(1, dtype=torch.float64))
+    made = OPTIMIZERS[optimizer]([parameter], lr=0.01)
+    parameter.grad = torch.full_like(parameter, 1e-8)
+    made.step()
+    assert step_sizes(made)["update"] == pytest.approx(parameter.abs().item(), rel=1e-6)
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_the_effective_rate_is_what_makes_a_step_of_a_steady_gradient(optimizer):
     gradient = torch.tensor([0.1, -0.5, 2.0])
@@ -452,6 +461,21 @@ for name in models:
     (Path({folder!r}) / name).mkdir()
     threading.Thread(target=run, args=(name,)).start()
 """
+
+
+def test_a_checkpoint_is_written_with_a_row_once_enough_seconds_have_passed(tmp_path, monkeypatch):
+    """A step takes a second here; there is a row after every five."""
+    now, written = [1_000.0], []
+    monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(training, "_save", lambda path, step, *_: written.append(step))
+
+    def slow(generator):
+        now[0] += 1
+        return batches(generator)
+
+    history = train(network(), slow, recipe(25), folder=tmp_path, evaluate=evaluate, checkpoint_seconds=5)
+    assert written == [10, 20, 25]
+    assert history["seconds"].tolist() == [0, 5, 10, 15, 20, 25]
 
 
 @pytest.mark.slow
@@ -797,6 +821,32 @@ def test_a_training_whose_earlier_weights_cannot_be_read_starts_anew(tmp_path, s
     assert weights.read_bytes() == whole
     (record,) = caplog.records
     assert record.getMessage().startswith(f"{weights} does not hold tensors that can be read")
+
+
+@pytest.mark.parametrize("step", [0, 1])
+def test_weights_in_a_checkpoints_place_are_refused_whatever_snapshots_are_missing(tmp_path, step):
+    save_weights(network(), tmp_path / "checkpoint.safetensors")
+    with pytest.raises(TrainingError, match=r"belongs to another run \(None, step None\); delete it"):
+        trained(tmp_path, snapshots=(step,))
+
+
+def test_a_file_is_readable_if_it_is_whole(tmp_path):
+    path = tmp_path / "weights-1.safetensors"
+    save_weights(network(), path)
+    assert training.is_readable(path)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert not training.is_readable(path)
+
+
+def test_numbers_begin_where_eight_bytes_do(tmp_path):
+    """However long the header is; it has no more than seven spaces for that."""
+    for length in range(9):
+        path = tmp_path / f"{length}.safetensors"
+        save_weights(network(), path, {"name": "a" * length})
+        data = path.read_bytes()
+        end = int.from_bytes(data[:8], "little")
+        assert end % 8 == 0
+        assert end - len(data[8 : 8 + end].rstrip(b" ")) < 8
 
 
 def test_what_a_killed_process_left_half_written_is_removed(tmp_path):
