@@ -585,3 +585,12 @@ def test_in_chromium_too_loss_and_gradients_are_autograd_s(browser: Any, arithme
     some = [case for case in CASES if case.settings["H"] in (5, 6, 8)]
     for found, case in zip(in_chromium(browser, Engine, "gradients", asked(arithmetic, some)), some, strict=True):
         agree(found, case)
+
+
+def test_a_reader_is_told_that_plain_javascript_is_slow(node: list[str]) -> None:
+    class Told:
+        _esm = computing("network.js") + "\nexport const told = (name) => slowly({ name });"
+
+    fast, slow = in_node(node, Told, "told", [["WebAssembly"], ["plain JavaScript"]])
+    assert fast == ""
+    assert slow == ", in plain JavaScript, about ten times slower"
