@@ -207,3 +207,70 @@ def test_sequences_move_with_all_their_parts():
     moved = Sequences(torch.zeros(2, 1, 1), None, torch.tensor([2])).to("meta")
     assert moved.x.device.type == moved.lengths.device.type == "meta"
     assert moved.times is None
+
+
+@pytest.mark.parametrize(
+    ("share", "periods", "duration", "start", "phase"),
+    [(0.0, (5, 1), 15, 0.0, 0.0), (0.5, (5.5, 10), 70, 27.5, math.pi), (1.0, (6, 100), 125, 0.0, 2 * math.pi)],
+)
+@pytest.mark.parametrize("sampling", ["standard", "high-resolution", "asynchronous"])
+def test_sine_waves_are_drawn_between_these_ends(monkeypatch, sampling, share, periods, duration, start, phase):
+    """What is drawn uniformly lies at this share of its range; of three waves one must have a period from 5 to 6."""
+    monkeypatch.setattr(torch, "rand", lambda *shape, generator: torch.full(shape, share))
+    (x, times, lengths), labels = SineWaves(sampling=sampling).batch(3, generator())
+    assert labels.tolist() == [1, 0, 0]
+    if sampling == "asynchronous":  # all its moments are one, as drawn
+        assert lengths.tolist() == [int(15 + 111 * share)] * 3
+        expected = torch.full_like(times[:, 0], start + share * duration)
+    else:
+        steps = duration * (1 if sampling == "standard" else 10)
+        assert steps <= int(lengths[0]) <= steps + 1  # 0.1 is no binary number
+        expected = start + duration / steps * torch.arange(int(lengths[0]))
+    for wave, moments, period in zip(x.unbind(1), times.unbind(1), (periods[0], periods[1], periods[1]), strict=True):
+        torch.testing.assert_close(moments, expected, rtol=0, atol=1e-4)
+        y = torch.sin(2 * math.pi * expected.double() / period + phase)
+        torch.testing.assert_close(wave[:, 0].double(), y, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize(("period", "label"), [(4.99, 0), (5.01, 1), (5.99, 1), (6.01, 0)])
+def test_a_wave_that_is_drawn_from_all_periods_may_be_of_the_class(monkeypatch, period, label):
+    share = math.log(period) / math.log(100)
+    monkeypatch.setattr(torch, "rand", lambda *shape, generator: torch.full(shape, share))
+    assert SineWaves().batch(2, generator())[1].tolist() == [1, label]
+
+
+def test_bursts_are_those_of_the_book_where_nothing_else_is_said():
+    said = {"length": 200, "period": 20, "burst_start": 0, "burst_length": 16, "level": 0.4, "loudness": 2.0}
+    assert Bursts().model_dump() == {"kind": "bursts", **said}
+
+
+def test_the_best_accuracy_by_the_clock_is_the_normal_distributions():
+    task = Bursts(length=50, period=10, burst_length=7, level=0.3)
+    assert task.best_possible() == pytest.approx(stats.norm.cdf(0.3 * 15**0.5), rel=1e-12)
+
+
+def test_a_sum_is_right_within_4_hundredths_and_not_at_it():
+    _, right = Adding(length=20).measure(torch.tensor([[0.04], [0.0399], [-0.04], [-0.0399]]), torch.zeros(4))
+    assert right.item() == 0.5
+
+
+@pytest.mark.parametrize(
+    ("task", "least", "below"),
+    [
+        (Adding, {"length": 20}, {"length": 19}),
+        (MarkedDigit, {"length": 2}, {"length": 1}),
+        *[
+            (Bursts, {name: value}, {name: below})
+            for name, value, below in (
+                *[("length", 2, 1), ("burst_start", 0, -1), ("burst_length", 1, 0), ("level", 1e-9, 0)],
+                ("loudness", 1e-9, 0),
+            )
+        ],
+        (Bursts, {"period": 2, "burst_length": 1}, {"period": 1, "burst_length": 0}),
+    ],
+    ids=str,
+)
+def test_the_least_that_a_task_allows_and_what_is_below(task, least, below):
+    task(**least).batch(2, generator())
+    with pytest.raises(ValidationError, match=f"\n{next(iter(below))}\n"):
+        task(**below)
