@@ -594,3 +594,76 @@ def test_a_reader_is_told_that_plain_javascript_is_slow(node: list[str]) -> None
     fast, slow = in_node(node, Told, "told", [["WebAssembly"], ["plain JavaScript"]])
     assert fast == ""
     assert slow == ", in plain JavaScript, about ten times slower"
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_of_several_numbers_a_step_all_are_read(node: list[str], arithmetic: str, model: str) -> None:
+    settings = {"model": model, "H": 5, "B": 3, "S": 6, "D": 3, "K": 4}
+    several = Case("several numbers", settings, 6, False)
+    (found,) = in_node(node, Engine, "gradients", asked(arithmetic, [several]))
+    agree(found, several)
+
+
+def test_where_answers_are_equal_the_first_counts(node: list[str], arithmetic: str) -> None:
+    """As in argmax: a network of zeros answers 0, whatever it reads."""
+    settings = {"model": "rnn", "H": 4, "B": 5, "S": 2, "D": 10, "K": 3}
+    weights = {name: [0.0] * len(values) for name, values in plain(weights_of(settings)).items()}
+    batches = [{**batch_of(settings, 2, True), "targets": targets} for targets in ([0, 1, 2, 0, 0], [1, 2, 1, 2, 1])]
+    found = in_node(node, Engine, "gradients", [[arithmetic, settings, weights, batch] for batch in batches])
+    assert [one["accuracy"] for one in found] == pytest.approx([0.6, 0])
+
+
+def test_a_test_is_without_the_leak_and_changes_nothing(node: list[str], arithmetic: str) -> None:
+    class Tested:
+        _esm = (
+            Engine._esm
+            + """
+            export function tested(name, settings, weights, batch) {
+              const net = network(arithmetic(name), settings);
+              net.load(weights);
+              return [net.gradients(read(batch)).loss, net.test(read(batch)).loss, net.gradients(read(batch)).loss];
+            }"""
+        )
+
+    settings = {"model": "temporal-gate", "H": 6, "B": 4, "S": 30, "D": 10, "K": 10}
+    weights, batch = plain(weights_of(settings)), batch_of(settings, 30, True)
+    call = [[arithmetic, {**settings, "leak": leak}, weights, batch] for leak in (0.3, 0)]
+    (leaking, tested, again), (tight, *_) = in_node(node, Tested, "tested", call)
+    assert tested == tight
+    assert leaking == again != tight
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_frozen_gate_stays_and_does_not_count_in_the_norm(node: list[str], arithmetic: str, frozen: bool) -> None:
+    settings = {"model": "temporal-gate", "H": 6, "B": 4, "S": 30, "D": 10, "K": 10, "layers": 2, "everyStep": True}
+    weights, batch = plain(weights_of(settings)), batch_of(settings, 30, True)
+    recipe = {"optimizer": "rmsprop", "rate": 0.01, "clip": 1e9, "freezeGate": frozen}
+    ((steps, after),) = in_node(node, Engine, "trained", [[arithmetic, settings, weights, [batch], recipe]])
+    (found,) = in_node(node, Engine, "gradients", [[arithmetic, settings, weights, batch]])
+    gates = {name for name in weights if name.startswith(("log_tau", "s_l", "logit_r_on"))}
+    kept = {name for name in weights if after[name] == pytest.approx(weights[name], abs=1e-7)}
+    assert len(gates) == 6
+    assert kept == (gates if frozen else set())
+    counted = [values for name, values in found["gradients"].items() if not (frozen and name in gates)]
+    assert steps[0]["norm"] == pytest.approx(sum(g * g for values in counted for g in values) ** 0.5, rel=1e-5)
+
+
+def test_what_is_drawn_where_little_is_asked_for(node: list[str]) -> None:
+    """Uniform weights and no more memory; r_on = 1, which has no logit, is nearly 1; a shift may be given."""
+    settings = {"model": "temporal-gate", "H": 50, "B": 1, "S": 1, "D": 2, "K": 2}
+    gate = {"from": 2, "to": 3, "s": -1.5, "r_on": 1}
+    by_default, said, short = in_node(
+        node,
+        Engine,
+        "drawn",
+        [
+            [settings, {"gate": gate}, 5],
+            [settings, {"gate": gate, "initialisation": "uniform", "memory": 0}, 5],
+            [settings, {"gate": gate, "memory": "chrono"}, 5],
+        ],
+    )
+    assert by_default == said
+    assert {*by_default["s_l0"]} == {-1.5}
+    assert {*by_default["logit_r_on_l0"]} == {16}
+    forget = np.exp(np.array(short["bias_l0"]).reshape(4, 50)[1])
+    assert 1 <= forget.min() < 1.1 < 1.9 < forget.max() <= 2
