@@ -115,7 +115,7 @@ def _wanted() -> str:
 def _install() -> None:
     """Install into .venv. If pip was interrupted, make it anew: pip would take a half-written package as complete."""
     before, path = _said(), system.python_of(VENV)
-    python = str(path)
+    python, unfinished = str(path), f"{UNFINISHED}\n{PROJECT}\n"
     owner = before.partition("\n")[2].strip()
     if VENV.is_symlink() and before and owner != str(PROJECT):
         _stop(
@@ -125,13 +125,18 @@ def _install() -> None:
     print(f"Installing the pinned packages into {VENV} (1.5 GB, a minute or two)", flush=True)
     works = path.exists() and not subprocess.run([python, "-m", "pip", "--version"], capture_output=True).returncode
     if not works or before.startswith(UNFINISHED):
-        if subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)]).returncode:
+        bare = [sys.executable, "-m", "venv", "--clear", "--without-pip", str(VENV)]
+        if made := not subprocess.run(bare).returncode:
+            _say(unfinished)  # pip works before all of it is there
+            pip = [python, "-Im", "ensurepip", "--upgrade", "--default-pip"]
+            made = not subprocess.run(pip, stdout=subprocess.DEVNULL).returncode
+        if not made:
             _stop(
                 f"python could not make a virtual environment in {VENV}, see above; on Debian and Ubuntu it needs the "
                 "package python3-venv"
             )
         before = ""
-    _say(f"{UNFINISHED}\n{PROJECT}\n")
+    _say(unfinished)
     if said := _packages(python) or _pip(python):
         _say("")  # pip has rolled back the part it could not finish, but others may be new
         print(said, file=sys.stderr)

@@ -48,9 +48,10 @@ def test_the_environment_is_made_once_and_entered(checkout: list[list[str]], tmp
     environment.enter(["book"])
     python = str(tmp_path / ".venv" / "bin" / "python")
     assert checkout[0][:3] == [sys.executable, "-m", "venv"]
+    assert checkout[1][:3] == [python, "-Im", "ensurepip"]
     assert installed(checkout) == [["requirements-torch-cpu.lock", "requirements.lock"], [tmp_path.name]]
-    assert checkout[3][:2] == [python, "-I"]  # is it there?
-    assert checkout[4] == ["exec", python, "-m", "rnnreport", "book"]
+    assert checkout[4][:2] == [python, "-I"]  # is it there?
+    assert checkout[5] == ["exec", python, "-m", "rnnreport", "book"]
     checkout.clear()
     environment.enter(["test"])
     assert checkout == [["exec", python, "-m", "rnnreport", "test"]]
@@ -235,6 +236,26 @@ def test_an_installation_that_was_cut_is_made_anew(checkout: list[list[str]], mo
     checkout.clear()
     environment.enter([])
     assert [command[0] for command in checkout] == ["exec"]
+
+
+def test_an_environment_that_was_cut_while_it_got_its_pip_is_made_anew(
+    checkout: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That pip may work, and yet lack its scripts."""
+    works = subprocess.run
+
+    def cut(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        if "ensurepip" in command:
+            raise KeyboardInterrupt
+        return works(command)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess, "run", cut)
+        with pytest.raises(KeyboardInterrupt):
+            environment.enter([])
+    checkout.clear()
+    environment.enter([])
+    assert made_anew(checkout)
 
 
 def test_an_environment_whose_python_is_gone_is_made_anew(checkout: list[list[str]], tmp_path: Path) -> None:
