@@ -773,6 +773,12 @@ def test_a_period_below_1_can_be_set():
     same(net.gate()[0], torch.full((H,), 0.25, dtype=torch.float64))
 
 
+def test_the_ends_of_what_a_gate_is_drawn_from_are_allowed():
+    net = TemporalGateLSTM(D, H, leak=1)
+    net.draw_gate(7, 7, 0.5)
+    same(net.gate()[0], torch.full((H,), 7.0), 1e-5)
+
+
 @pytest.mark.parametrize("leak", [-0.5, 1.5])
 def test_a_leak_out_of_range_is_refused(leak):
     with pytest.raises(ValueError, match=r"^leak must be a number from 0 to 1, not"):
@@ -874,6 +880,14 @@ def test_gates_are_drawn_for_the_first_layer_unless_another_is_named():
     assert ((net.gate()[0] > 199) & (net.gate()[0] < 301)).all()
     net.draw_gate(200, 300, 0.5, 1)
     assert {name[-1] for name in moved()} == {"0", "1"}
+
+
+def test_of_several_times_the_first_that_cannot_be_is_named():
+    net = network(TemporalGateLSTM, D, H)
+    with pytest.raises(ValueError, match=r"not 1.*e\+30; float64 holds larger ones"):
+        net.openness(torch.tensor([1.0, 1e30, math.inf]))
+    with pytest.raises(ValueError, match=r"not inf$"):
+        net.openness(torch.tensor([1.0, math.inf, 1e30]))
 
 
 @pytest.mark.parametrize(
@@ -1042,6 +1056,20 @@ def test_a_sequence_network_has_128_units_and_a_forget_bias_of_1_unless_others_a
     }
     assert [*moved] == ["recurrence.bias_l0"]
     same(moved["recurrence.bias_l0"], torch.tensor([0.0, 1.0, 0.0, 0.0]).repeat_interleave(128), 1e-6)
+
+
+@pytest.mark.parametrize("model", ["lstm", "temporal-gate"])
+@pytest.mark.parametrize("timed", [True, False])
+def test_only_an_lstm_of_sequences_with_times_reads_one_number_more(model, timed):
+    net = SequenceNetwork(model, D, 1, H, timed=timed)
+    assert net.recurrence.input_size == D + (timed and model == "lstm")
+
+
+def test_of_a_long_tuple_three_parts_are_told():
+    net, h = LSTM(D, H), torch.zeros(1, B, H)
+    for parts, told in ((3, "[^…]*"), (4, "[^…]*; …")):
+        with pytest.raises(ValueError, match=rf"not tuple \[{told}\]$"):
+            net(torch.zeros(T, B, D), (h,) * parts)
 
 
 @pytest.mark.parametrize("shared", [True, False])
