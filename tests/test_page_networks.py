@@ -667,3 +667,15 @@ def test_what_is_drawn_where_little_is_asked_for(node: list[str]) -> None:
     assert {*by_default["logit_r_on_l0"]} == {16}
     forget = np.exp(np.array(short["bias_l0"]).reshape(4, 50)[1])
     assert 1 <= forget.min() < 1.1 < 1.9 < forget.max() <= 2
+
+
+@pytest.mark.parametrize("every_step", [True, False])
+def test_an_answer_that_equals_a_later_one_than_the_first_is_not_right(
+    node: list[str], arithmetic: str, every_step: bool
+) -> None:
+    settings = {"model": "rnn", "H": 4, "B": 5, "S": 2, "D": 10, "K": 3, "everyStep": every_step}
+    weights = {name: [0.0] * len(values) for name, values in plain(weights_of(settings)).items()}
+    weights["head_bias"] = [-1.0, 0.0, 0.0]
+    batch = {**batch_of(settings, 2, True), "targets": [2, 2, 0, 2, 1] * (1 + every_step)}
+    (found,) = in_node(node, Engine, "gradients", [[arithmetic, settings, weights, batch]])
+    assert found["accuracy"] == pytest.approx(0.2)
