@@ -767,6 +767,11 @@ def test_periods_that_are_not_above_0_are_not_drawn(shortest):
         TemporalGateLSTM(1, H).draw_gate(shortest, 10, 0.5)
 
 
+def test_periods_without_end_are_not_drawn():
+    with pytest.raises(ValueError, match=r"^periods must lie in a range above 0, not from 1 to inf"):
+        TemporalGateLSTM(1, H).draw_gate(1, math.inf, 0.5)
+
+
 def test_a_period_below_1_can_be_set():
     net = network(TemporalGateLSTM, D, H)
     net.set_gate(0.25, 0, 0.5)
@@ -1063,6 +1068,19 @@ def test_a_sequence_network_has_128_units_and_a_forget_bias_of_1_unless_others_a
 def test_only_an_lstm_of_sequences_with_times_reads_one_number_more(model, timed):
     net = SequenceNetwork(model, D, 1, H, timed=timed)
     assert net.recurrence.input_size == D + (timed and model == "lstm")
+
+
+def test_sequences_have_no_times_unless_that_is_said():
+    assert SequenceNetwork("lstm", D, 1, H).recurrence.input_size == D
+
+
+@pytest.mark.parametrize("backend", ["torch", "native"])
+def test_a_gates_openness_has_a_gradient_by_the_times(backend):
+    net = network(TemporalGateLSTM, D, H, backend=backend)
+    times = torch.tensor([1.0, 2.5, 3.0]).double().requires_grad_()
+    (found,) = torch.autograd.grad(net.openness(times).sum(), times)
+    (expected,) = torch.autograd.grad(temporal_gate(times[:, None], *net.gate()).sum(), times)
+    same(found, expected)
 
 
 def test_of_a_long_tuple_three_parts_are_told():

@@ -679,3 +679,25 @@ def test_an_answer_that_equals_a_later_one_than_the_first_is_not_right(
     batch = {**batch_of(settings, 2, True), "targets": [2, 2, 0, 2, 1] * (1 + every_step)}
     (found,) = in_node(node, Engine, "gradients", [[arithmetic, settings, weights, batch]])
     assert found["accuracy"] == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_batch_of_fewer_steps_knows_nothing_of_a_longer_one_before(
+    node: list[str], arithmetic: str, model: str
+) -> None:
+    class Twice:
+        _esm = (
+            Engine._esm
+            + """
+            export function last(name, settings, weights, batches) {
+              const net = network(arithmetic(name), settings);
+              net.load(weights);
+              return batches.map((batch) => net.gradients(read(batch))).at(-1);
+            }"""
+        )
+
+    settings = {"model": model, "H": 6, "B": 4, "S": 12, "D": 10, "K": 10, "everyStep": True, "layers": 2}
+    long, short = batch_of(settings, 12, True), batch_of(settings, 5, True, seed=1)
+    calls = [[arithmetic, settings, plain(weights_of(settings)), batches] for batches in ([long, short], [short])]
+    after_long, alone = in_node(node, Twice, "last", calls)
+    assert after_long == alone
