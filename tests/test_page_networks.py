@@ -701,3 +701,16 @@ def test_a_batch_of_fewer_steps_knows_nothing_of_a_longer_one_before(
     calls = [[arithmetic, settings, plain(weights_of(settings)), batches] for batches in ([long, short], [short])]
     after_long, alone = in_node(node, Twice, "last", calls)
     assert after_long == alone
+
+
+def test_a_gradient_smaller_than_the_clipping_s_epsilon_leads_downhill(node: list[str], arithmetic: str) -> None:
+    settings = {"model": "rnn", "H": 1, "B": 1, "S": 1, "D": 2, "K": 2}
+    weights = {name: [0.0] * len(values) for name, values in plain(weights_of(settings)).items()}
+    weights["head_bias"] = [15.0, 0.0]
+    batch = {**batch_of(settings, 1, True), "targets": [0]}
+    recipe = {"optimizer": "rmsprop", "rate": 0.01, "clip": 1}
+    ((steps, after),) = in_node(node, Engine, "trained", [[arithmetic, settings, weights, [batch], recipe]])
+    assert 0 < steps[0]["norm"] < 1e-6
+    gradient = 1 / (1 + exp(15))
+    moved = 0.01 * gradient / (0.1 * gradient + 1e-8)
+    assert after["head_bias"] == pytest.approx([15 + moved, -moved], rel=1e-3)
