@@ -497,6 +497,13 @@ def test_symbols_may_be_integers_of_any_width(dtype):
 
 
 @pytest.mark.parametrize("kind", MODELS)
+def test_an_initial_state_is_of_a_batch_unless_that_is_denied(kind):
+    net = network(kind, D, H, 2)
+    states = states_of(net, 2, B, H)
+    assert all(map(torch.equal, net.initial_state(states, B), listed(states)))
+
+
+@pytest.mark.parametrize("kind", MODELS)
 def test_a_sequence_in_two_parts_equals_one_go(kind):
     net, x = network(kind, D, H, 2), draw(7, B, D)
     whole, end = net(x)

@@ -714,3 +714,10 @@ def test_a_gradient_smaller_than_the_clipping_s_epsilon_leads_downhill(node: lis
     gradient = 1 / (1 + exp(15))
     moved = 0.01 * gradient / (0.1 * gradient + 1e-8)
     assert after["head_bias"] == pytest.approx([15 + moved, -moved], rel=1e-3)
+
+
+def test_an_rnn_has_no_gates_whose_memory_could_be_drawn(node: list[str]) -> None:
+    settings = {"model": "rnn", "H": 5, "B": 1, "S": 1, "D": 2, "K": 2}
+    options: list[dict[str, Any]] = [{}, {"memory": 3}, {"memory": "chrono", "longest": 10}]
+    plainly, *others = in_node(node, Engine, "drawn", [[settings, option, 5] for option in options])
+    assert others == [plainly, plainly]
