@@ -266,7 +266,7 @@ def test_what_was_lost_is_named() -> None:
         "95% interval: 31% after 10 attempts. Versions of the library's code: a (1 kind)."
     )
     assert ": 31% after 10 attempts and 0.3% after 1,200 attempts. " in drawn.how_sure(kept)
-    assert drawn.how_often(kept) == "Each kind was tried 10 to 1,200 times, if at all."
+    assert drawn.how_often(kept) == "Each kind was tried 10 to 1,200 times."
     assert drawn.how_often(left) == "Each kind was tried 10 times, if at all."
     assert drawn.how_often(left[1:]) == "None was tried."
     assert drawn.by_what(pd.concat([left, left])).to_dict("index") == {

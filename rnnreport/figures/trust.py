@@ -108,7 +108,8 @@ def tried(abuse: pd.DataFrame) -> pd.DataFrame:
 def how_often(abuse: pd.DataFrame) -> str:
     """How often each kind was tried."""
     times = listed([f"{number:,}" for number in _least_and_most(abuse)], last="to")
-    return f"Each kind was tried {times} times, if at all." if abuse["tried"].any() else "None was tried."
+    perhaps = "" if abuse["tried"].all() else ", if at all"
+    return f"Each kind was tried {times} times{perhaps}." if abuse["tried"].any() else "None was tried."
 
 
 def _least_and_most(abuse: pd.DataFrame) -> list[int]:
