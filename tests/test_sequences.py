@@ -274,3 +274,8 @@ def test_the_least_that_a_task_allows_and_what_is_below(task, least, below):
     task(**least).batch(2, generator())
     with pytest.raises(ValidationError, match=f"\n{next(iter(below))}\n"):
         task(**below)
+
+
+def test_the_first_mark_is_in_the_first_tenth():
+    (sequences, _, _), _ = Adding(length=90).batch(2_000, generator())
+    assert sequences[:45, :, 1].any(1).nonzero().flatten().tolist() == [*range(9)]
