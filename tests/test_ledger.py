@@ -414,3 +414,20 @@ def test_nothing_in_a_file_of_verdicts_is_markup(tmp_path):
     html = as_html(ledger(write(tmp_path / "collected.json", ("fig1a", "reproduced", hostile, hostile))))
     assert "<img" not in html
     assert html.count("&quot;&gt;&lt;img src=x&gt;␛") == 2  # the chapter and the evidence
+
+
+@pytest.mark.parametrize(
+    ("seeds", "low", "high", "says"),
+    [
+        (20, 0.7, 0.8, " About 30 seeds could tell."),  # at least one more than there are
+        (29, 0.7, 0.8, " About 30 seeds could tell."),
+        (2_500, 0.25, 1.25, " About 10,000 seeds could tell."),
+        (10_000, 0.7, 0.8, " More than 10,000 seeds would be needed to tell."),
+    ],
+)
+def test_so_many_seeds_could_tell(seeds, low, high, says):
+    from rnnreport.claims.uncertainty import Estimate
+    from rnnreport.claims.verdicts import _what_could
+
+    claim = claim_of("mean", above=0.5)
+    assert _what_could(claim, [([0.75] * seeds, Estimate(0.75, low, high, 0.06))]) == says
