@@ -431,3 +431,20 @@ def test_so_many_seeds_could_tell(seeds, low, high, says):
 
     claim = claim_of("mean", above=0.5)
     assert _what_could(claim, [([0.75] * seeds, Estimate(0.75, low, high, 0.06))]) == says
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "told"),
+    [
+        (0.7, 0.5004, 0.9, "0.7000 (0.5004 to 0.9000)"),  # as many digits as tell the ends from the margin,
+        (0.5004, 0.1, 0.9, "0.50 (0.10 to 0.90)"),
+        (0.1226, 0.121, 0.124, "0.123 (0.121 to 0.124)"),  # and from each other,
+        (0.12343, 0.12341, 0.12344, "0.12343 (0.12341 to 0.12344)"),
+        (0.1234525, 0.123451, 0.123454, "0.12345 (0.12345 to 0.12345)"),  # up to five
+    ],
+)
+def test_a_mean_is_told_with_the_digits_that_it_takes(value, low, high, told):
+    from rnnreport.claims.uncertainty import Estimate
+    from rnnreport.claims.verdicts import _in_words
+
+    assert _in_words(claim_of("mean", above=0.5), "", [value] * 3, Estimate(value, low, high, 0.01)) == told
