@@ -279,3 +279,14 @@ def test_the_least_that_a_task_allows_and_what_is_below(task, least, below):
 def test_the_first_mark_is_in_the_first_tenth():
     (sequences, _, _), _ = Adding(length=90).batch(2_000, generator())
     assert sequences[:45, :, 1].any(1).nonzero().flatten().tolist() == [*range(9)]
+
+
+def test_right_sums_are_counted_and_not_wrong_ones():
+    _, right = Adding(length=20).measure(torch.tensor([[0.01], [-0.02], [0.05]]), torch.zeros(3))
+    assert right.item() == pytest.approx(2 / 3)
+
+
+def test_a_task_stays_as_it_is():
+    task = Adding(length=20)
+    with pytest.raises(ValidationError, match="frozen"):
+        task.length = 30
