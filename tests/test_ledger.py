@@ -448,3 +448,9 @@ def test_a_mean_is_told_with_the_digits_that_it_takes(value, low, high, told):
     from rnnreport.claims.verdicts import _in_words
 
     assert _in_words(claim_of("mean", above=0.5), "", [value] * 3, Estimate(value, low, high, 0.01)) == told
+
+
+def test_a_verdict_stays_as_it_is():
+    verdict = Verdict("fig1a", "reproduced", "it is so")
+    with pytest.raises(AttributeError, match="verdict"):
+        verdict.verdict = "contradicted"
