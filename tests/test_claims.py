@@ -638,3 +638,10 @@ def test_rarer_words_may_never_arrive_and_late_ties_are_ties():
     assert remark.endswith(" often from step 10 on, common not yet, rare not yet, rarest not yet.")
     late = PREDICATES["frequent-words-first"](emerged((10, 10, 10, 10), (20, 20, 20, 20)))[0]
     assert late["the least lead"] == [-1] * 6
+
+
+@pytest.mark.parametrize("value", [float("inf"), -float("inf")])
+def test_an_infinite_number_is_a_missing_one(value):
+    table = runs(0.98, length=5, step=400, seeds=3)
+    table.loc[1, "test_accuracy"] = value
+    assert judge("fig1a", table).evidence == "1 of 3 rows of these results have no finite 'test_accuracy'."
