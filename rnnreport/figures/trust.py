@@ -7,6 +7,7 @@ from difflib import SequenceMatcher
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MultipleLocator
 
 from rnnreport.claims import uncertainty
 from rnnreport.figures import GUIDE, LSTM, chart, new
@@ -35,6 +36,7 @@ def noticed(mutants: pd.DataFrame) -> Figure:
     ax.grid(axis="y", lw=0.4)
     ax.axvline(AIM, color=GUIDE, ls=":")
     ax.set_xlim(min(0.8, table["share"].min() - 0.02), 1.01)
+    ax.xaxis.set_major_locator(MultipleLocator(0.05))
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     ax.set_xlabel("mutants that a test catches")
     ax.tick_params(axis="y", labelsize=8)
