@@ -214,14 +214,12 @@ def test_an_installation_that_fails_is_told_and_done_again(
     assert any("install" in command for command in checkout)
 
 
-def test_an_installation_that_was_cut_is_made_anew(checkout: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A package that pip has written by half looks installed to the next pip."""
-    environment.enter([])
-    environment.LOCK.write_text("newer")
+def cut_at(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interrupt an installation at the first command with that word."""
     works = subprocess.run
 
     def cut(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
-        if "install" in command:
+        if word in command:
             raise KeyboardInterrupt
         return works(command)
 
@@ -229,6 +227,13 @@ def test_an_installation_that_was_cut_is_made_anew(checkout: list[list[str]], mo
         patch.setattr(subprocess, "run", cut)
         with pytest.raises(KeyboardInterrupt):
             environment.enter([])
+
+
+def test_an_installation_that_was_cut_is_made_anew(checkout: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that pip has written by half looks installed to the next pip."""
+    environment.enter([])
+    environment.LOCK.write_text("newer")
+    cut_at("install", monkeypatch)
     environment.LOCK.write_text("requirements.lock")  # as it was when all was whole
     checkout.clear()
     environment.enter([])
@@ -242,17 +247,7 @@ def test_an_environment_that_was_cut_while_it_got_its_pip_is_made_anew(
     checkout: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """That pip may work, and yet lack its scripts."""
-    works = subprocess.run
-
-    def cut(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
-        if "ensurepip" in command:
-            raise KeyboardInterrupt
-        return works(command)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(subprocess, "run", cut)
-        with pytest.raises(KeyboardInterrupt):
-            environment.enter([])
+    cut_at("ensurepip", monkeypatch)
     checkout.clear()
     environment.enter([])
     assert made_anew(checkout)
