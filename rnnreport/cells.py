@@ -71,3 +71,46 @@ def temporal_gate_lstm_step(
     c = k * c_candidate + (1 - k) * c  # (14)
     h = k * h_candidate + (1 - k) * h  # (16)
     return h, c
+
+
+def relu_rnn_step(x: Tensor, h: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor) -> Tensor:
+    """One step of the RNN with a ReLU in place of the tanh of (1), as in Le et al. (2015). See :func:`rnn_step`."""
+    return torch.relu(x @ weight_ih.T + h @ weight_hh.T + bias)
+
+
+def gru_step(x: Tensor, h: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor) -> Tensor:
+    """One step of the GRU of Cho et al. (2014), in the form of ``torch.nn.GRU``.
+
+    x: (B, D); h: (B, H); weight_ih: (3H, D) and weight_hh: (3H, H), in torch.nn's order r, z, n; bias: (4H,), those of
+    r, z and n and that of n inside the reset. Returns h(t): (B, H).
+    """
+    W_rx, W_zx, W_nx = weight_ih.chunk(3)
+    W_rh, W_zh, W_nh = weight_hh.chunk(3)
+    b_r, b_z, b_n, b_nh = bias.chunk(4)
+    r = torch.sigmoid(x @ W_rx.T + h @ W_rh.T + b_r)  # reset gate
+    z = torch.sigmoid(x @ W_zx.T + h @ W_zh.T + b_z)  # update gate: the share that is kept
+    n = torch.tanh(x @ W_nx.T + b_n + r * (h @ W_nh.T + b_nh))  # candidate
+    return (1 - z) * n + z * h
+
+
+def min_gru_step(x: Tensor, h: Tensor, weight_ih: Tensor, bias: Tensor) -> Tensor:
+    """One step of the minGRU of Feng et al. (2024): the gate reads x alone, and the candidate is linear in it.
+
+    x: (B, D); h: (B, H); weight_ih: (2H, D) and bias: (2H,), in the order z, candidate. Returns h(t): (B, H).
+    """
+    W_z, W_c = weight_ih.chunk(2)
+    b_z, b_c = bias.chunk(2)
+    z = torch.sigmoid(x @ W_z.T + b_z)  # the share that is replaced, where the GRU's z is kept
+    return (1 - z) * h + z * (x @ W_c.T + b_c)
+
+
+def min_lstm_step(x: Tensor, h: Tensor, weight_ih: Tensor, bias: Tensor) -> Tensor:
+    """One step of the minLSTM of Feng et al. (2024), with gates that are scaled to a sum of 1; its state is h alone.
+
+    x: (B, D); h: (B, H); weight_ih: (3H, D) and bias: (3H,), in the order i, f, candidate. Returns h(t): (B, H).
+    """
+    W_i, W_f, W_c = weight_ih.chunk(3)
+    b_i, b_f, b_c = bias.chunk(3)
+    i = torch.sigmoid(x @ W_i.T + b_i)
+    f = torch.sigmoid(x @ W_f.T + b_f)
+    return (f * h + i * (x @ W_c.T + b_c)) / (f + i)

@@ -1,4 +1,4 @@
-"""Chapter 3's tasks over sequences of numbers, in which the important steps come at certain times.
+"""The tasks of chapters 3 and 3b over sequences of numbers.
 
 A task is a frozen description with a method ``batch``: sequences and their targets from a seeded generator. A new task
 needs one class here and an entry in ``Task``.
@@ -27,9 +27,10 @@ class _Task(BaseModel, extra="forbid", frozen=True):
 
     inputs: ClassVar[int]  # D
     outputs: ClassVar[int]  # K
+    every_step: ClassVar[bool] = False  # whether there is a target for every step, (T, B), and not only for the last
 
     def measure(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean loss of the outputs (B, K), and the share of correct ones."""
+        """Mean loss of the outputs (B, K), or (T, B, K) at every step, and the share of correct ones."""
         return classification(outputs, targets)
 
     def batch(self, size: int, generator: torch.Generator) -> tuple[Sequences, Tensor]:
@@ -100,6 +101,37 @@ class Adding(_Task):
         second = torch.randint(self.length // 2, self.length, (1, size), generator=generator)
         marks.scatter_(0, torch.cat([first, second]), 1.0)
         return Sequences(torch.stack([numbers, marks], -1)), (numbers * marks).sum(0)
+
+
+class Copying(_Task):
+    """Repeat ten symbols after a delay: the copying problem of Hochreiter and Schmidhuber (1997).
+
+    As in Arjovsky et al. (2016), section 5.1, a sequence has ten symbols of eight kinds, delay - 1 blanks, a marker
+    and ten blanks. The target is the blank for the first delay + 10 steps, then the ten symbols in their order.
+    Symbols, blank (8) and marker (9) are one-hot.
+    """
+
+    inputs: ClassVar[int] = 10
+    outputs: ClassVar[int] = 9
+    every_step: ClassVar[bool] = True
+    kind: Literal["copying"] = "copying"
+    delay: Annotated[int, Field(ge=1)]
+
+    def measure(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean cross-entropy over all steps, and the share of the ten symbols that are repeated."""
+        return classification(outputs, targets)[0], classification(outputs[-10:], targets[-10:])[1]
+
+    def batch(self, size: int, generator: torch.Generator) -> tuple[Sequences, Tensor]:
+        """See the class; the targets are (T, B), T = delay + 20."""
+        symbols = torch.randint(8, (10, size), generator=generator)
+        x, targets = torch.full((2, self.delay + 20, size), 8)
+        x[:10] = targets[-10:] = symbols
+        x[self.delay + 9] = 9
+        return Sequences(F.one_hot(x, 10).float()), targets
+
+    def without_memory(self) -> float:
+        """The cross-entropy of a network that knows when to answer, and then guesses: 10 ln 8 / (delay + 20)."""
+        return 10 * math.log(8) / (self.delay + 20)
 
 
 class Bursts(_Task):
@@ -175,4 +207,4 @@ class MarkedDigit(_Task):
         return Sequences(torch.cat([F.one_hot(digits, 10).float(), mark], -1)), digits.gather(0, place)[0]
 
 
-Task = Annotated[SineWaves | Adding | Bursts | MarkedDigit, Field(discriminator="kind")]
+Task = Annotated[SineWaves | Adding | Copying | Bursts | MarkedDigit, Field(discriminator="kind")]

@@ -989,7 +989,7 @@ def test_the_uniform_initialisation_is_torch_nns():
     assert not net.b_p.any()
 
 
-@pytest.mark.parametrize("model", RECURRENCES)
+@pytest.mark.parametrize("model", [name for name in RECURRENCES if RECURRENCES[name].reads_state])
 def test_the_orthogonal_initialisation_makes_every_gates_whh_orthogonal(model):
     net = PalindromeClassifier(model, 7, initialisation="orthogonal")
     blocks = net.recurrence.weight_hh_l0.detach().split(7)

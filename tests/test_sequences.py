@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from scipy import stats
 
 from rnnreport.models import SequenceNetwork, Sequences
-from rnnreport.sequences import Adding, Bursts, MarkedDigit, SineWaves
+from rnnreport.sequences import Adding, Bursts, Copying, MarkedDigit, SineWaves
 
 TASKS = [
     *(SineWaves(sampling=sampling) for sampling in ("standard", "high-resolution", "asynchronous")),
@@ -143,6 +143,30 @@ def test_the_bounds_on_the_bursts_are_what_deciders_reach():
     plain_sum = ((x.sum((0, 2)) > 0) == (up == 1)).double().mean().item()
     clipped = ((x.clamp(-1, 1).sum((0, 2)) > 0) == (up == 1)).double().mean().item()
     assert max(plain_sum, clipped) < without + 0.01 < by_clock
+
+
+def test_what_is_copied_comes_back_after_the_delay():
+    task = Copying(delay=30)
+    (x, times, lengths), targets = task.batch(400, generator())
+    assert (x.shape, targets.shape) == ((50, 400, 10), (50, 400))
+    assert times is None
+    assert lengths is None
+    read = x.argmax(-1)
+    assert (x.sum(-1) == 1).all()
+    assert read[:10].unique().tolist() == list(range(8))
+    assert (read[10:39] == 8).all()
+    assert (read[39] == 9).all()
+    assert (read[40:] == 8).all()
+    assert (targets[:40] == 8).all()
+    assert torch.equal(targets[40:], read[:10])
+    without_memory = torch.full((50, 400, 9), -torch.inf)
+    without_memory[:40, :, 8] = 0.0
+    without_memory[40:, :, :8] = 0.0
+    loss, right = task.measure(without_memory, targets)
+    assert loss.item() == pytest.approx(task.without_memory()) == pytest.approx(10 * math.log(8) / 50)
+    assert right.item() == pytest.approx(1 / 8, abs=0.02)
+    perfect = torch.nn.functional.one_hot(targets, 9) * 100.0
+    assert [part.item() for part in task.measure(perfect, targets)] == [pytest.approx(0), 1.0]
 
 
 def test_the_marked_digit_is_the_label():

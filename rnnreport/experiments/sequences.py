@@ -1,9 +1,9 @@
-"""One training on a task of :mod:`rnnreport.sequences`, the run behind chapter 3's experiments on numbers in time."""
+"""One training on a task of :mod:`rnnreport.sequences`, the run behind what chapters 3 and 3b find on these."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import pandas as pd
 import torch
@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from torch import nn
 
 from rnnreport.backends import Backend
+from rnnreport.configuration import Initialisation, ModelName
 from rnnreport.experiments.palindromes import own_stream, train_until_solved, with_weights_of
 from rnnreport.models import SequenceNetwork, TemporalGateLSTM
 from rnnreport.runs import Configuration, OnSteps, Run
@@ -34,23 +35,31 @@ class Gates(BaseModel, extra="forbid", frozen=True):
 class SequenceRun(Configuration):
     """One network, one task, one seed."""
 
-    model: Literal["lstm", "temporal-gate"]
+    model: ModelName
     task: Task
     gate: Gates | None = None  # for "temporal-gate" only
     hidden_size: int = 128
     batch_size: int = 64
     test_sequences: int = 2_000
-    solved_at: float | None = None  # training ends once this accuracy on fresh sequences is reached
+    num_layers: int = 1
+    initialisation: Initialisation = "uniform"
+    forget_bias: float = 1.0
+    chrono: int | None = None  # biases of the gates drawn for a memory of this many steps
+    solved_at: float | None = None  # training ends once this accuracy on fresh sequences is reached …
+    solved_loss: float | None = None  # … or a loss below this
     snapshots: tuple[int, ...] = ()
 
     @classmethod
     def of(
         cls, task: Task, gate: Gates | None, seed: int, steps: int, backend: Backend = "torch", **settings: Any
     ) -> Self:
-        """A run with these gates, or of the LSTM if they are None. settings: may include the recipe's."""
+        """A run with these gates, or of the LSTM or another ``model`` if they are None.
+
+        settings: may include the recipe's.
+        """
         settings = {"optimizer": "adam", "record_every": max(10, steps // 40), **settings}
-        model = "temporal-gate" if gate else "lstm"
-        return cls.of_settings(steps, seed, model=model, task=task, gate=gate, backend=backend, **settings)
+        settings = {"model": "temporal-gate" if gate else "lstm", **settings}
+        return cls.of_settings(steps, seed, task=task, gate=gate, backend=backend, **settings)
 
 
 def train_sequences(run: SequenceRun, folder: Path, on_steps: OnSteps = lambda steps: None) -> pd.DataFrame:
@@ -61,6 +70,10 @@ def train_sequences(run: SequenceRun, folder: Path, on_steps: OnSteps = lambda s
         loss, right = run.task.measure(model(sequences), targets)
         return {"test_loss": loss.item(), "test_accuracy": right.item()}
 
+    def solved(row: dict[str, float]) -> bool:
+        accurate = run.solved_at is not None and row["test_accuracy"] >= run.solved_at
+        return accurate or (run.solved_loss is not None and row["test_loss"] < run.solved_loss)
+
     return train_until_solved(
         run,
         new_network(run),
@@ -69,6 +82,7 @@ def train_sequences(run: SequenceRun, folder: Path, on_steps: OnSteps = lambda s
         on_steps,
         measure=run.task.measure,
         evaluate=evaluate,
+        until=solved,
     )
 
 
@@ -83,7 +97,17 @@ def new_network(run: SequenceRun) -> SequenceNetwork:
     torch.manual_seed(run.seed)
     timed = isinstance(run.task, SineWaves)
     network = SequenceNetwork(
-        run.model, run.task.inputs, run.task.outputs, run.hidden_size, timed=timed, backend=run.backend
+        run.model,
+        run.task.inputs,
+        run.task.outputs,
+        run.hidden_size,
+        timed=timed,
+        forget_bias=run.forget_bias,
+        backend=run.backend,
+        initialisation=run.initialisation,
+        chrono=run.chrono,
+        num_layers=run.num_layers,
+        every_step=run.task.every_step,
     )
     if run.gate and isinstance(network.recurrence, TemporalGateLSTM):
         gated, gate = network.recurrence, run.gate

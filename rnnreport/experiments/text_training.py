@@ -79,6 +79,7 @@ def new_model(run: TextRun, corpus: corpora.Corpus) -> CharLSTM:
         forget_bias=run.forget_bias,
         dropout=run.dropout,
         tied=run.tied,
+        model=run.model,
     )
 
 
