@@ -426,6 +426,7 @@ def test_a_named_file_is_looked_for_where_the_caller_is_and_then_in_the_project(
         "01c_cell_path": ["recorded_file"],
         "02_rnn_versus_lstm": ["recorded_file"],
         "03_temporal_gate": ["recorded_file"],
+        "03b_comparisons": ["recorded_file", "corpus"],
         "04_text_generation": ["recorded_file", "corpus", "long_folder", "short_folder"],
         "index": ["collected_file"],
         "05_claims": ["collected_file"],

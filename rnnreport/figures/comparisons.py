@@ -1,0 +1,250 @@
+"""Chapter 3b's figures: other cells, and two classic tests of a long memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from rnnreport.figures import (
+    GATED,
+    GUIDE,
+    LSTM,
+    RNN,
+    SEQUENCE,
+    chart,
+    curves,
+    legend_below,
+    level_line,
+    log_ticks,
+    new,
+    panels,
+    steps_by_length,
+    ticks,
+)
+from rnnreport.words import NAMES, at_end, counted, grouped, listed, share
+
+CELLS = {"lstm": LSTM, "gru": SEQUENCE[0], "min-lstm": SEQUENCE[3], "min-gru": GUIDE}
+MEMORIES = {
+    "LSTM": LSTM,
+    "chrono LSTM": SEQUENCE[3],
+    "gated LSTM": GATED,
+    "orthogonal RNN": RNN,
+    "IRNN": SEQUENCE[0],
+}
+MEASURES = {
+    "palindromes": "accuracy on fresh palindromes",
+    "adding": "mean squared error",
+    "text": "bits per held-out character",
+}
+
+
+def held(table: pd.DataFrame, by: str, value: str) -> pd.DataFrame:
+    """The values at every step of the table: a training that has ended keeps its last one. Columns: by, seed, step."""
+    wide = table.pivot(index="step", columns=[by, "seed"], values=value).ffill()
+    return wide.melt(value_name=value, ignore_index=False).reset_index()
+
+
+def first_solved(table: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:
+    """The first step at which each seed is below the value in ``solved``, ``steps``; infinite if it never is."""
+    steps = table["step"].where(table[value] < table["solved"], np.inf)
+    return table.assign(steps=steps).groupby([*by, "seed"], sort=False)["steps"].min().reset_index()
+
+
+def at_best_rate(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of every cell on every task at its best learning rate, by the mean of the seeds over the training."""
+    parts = []
+    for (task, _), rows in grouped(table, "task", "model"):
+        means = {rate: held(part, "model", "value")["value"].mean() for rate, part in grouped(rows, "learning_rate")}
+        best = (max if task == "palindromes" else min)(means, key=lambda rate: means[rate])
+        parts.append(rows[rows["learning_rate"] == best])
+    return pd.concat(parts, ignore_index=True)
+
+
+@chart("Each cell at its best learning rate; bands: 95% intervals of the mean; one panel per task")
+def contenders(table: pd.DataFrame) -> Figure:
+    """Four cells with equally many parameters on palindromes, the adding problem and text, over the training steps.
+
+    table: columns task, model, learning_rate, seed, step, value and solved.
+    """
+    best = at_best_rate(table)
+    figure, axes = new(best["task"].nunique(), figsize=(7.6, 3.1), squeeze=False)
+    for ax, (task, rows) in zip(axes[0], grouped(best, "task")):
+        least, most = rows["value"].min(), rows["value"].max()
+        ylim = (0.0, 1.03) if task == "palindromes" else (0.8 * least, 1.1 * most)
+        shown = held(rows, "model", "value")
+        is_share = task == "palindromes"
+        curves(shown, "model", "value", ax=ax, colours=CELLS, names=dict.fromkeys(CELLS, ""), chance=None, ylim=ylim,
+               share=is_share)  # fmt: skip
+        for line, model in zip(ax.lines, dict.fromkeys(shown["model"])):
+            line.set_label(NAMES[model])
+        ax.set(ylabel=MEASURES[task], title=task)
+        if task == "adding":
+            ax.set_yscale("log")
+            log_ticks(ax.yaxis)
+    legend_below(figure, 4)
+    return figure
+
+
+def ahead(table: pd.DataFrame) -> str:
+    """The cell that is ahead on every task: that solves it in the fewest steps or, if none does, ends best."""
+    found = [f"{NAMES[model]} on {task} ({how})" for task, model, how in _winners(at_best_rate(table))]
+    return f"With equally many parameters, ahead are {listed(found)}."
+
+
+def _winners(best: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
+    for task, rows in grouped(best, "task"):
+        steps = _steps_on(task, rows).groupby("model", sort=False)["steps"].median()
+        if np.isfinite(steps).any():
+            yield task, str(steps.idxmin()), f"solved at step {steps.min():,.0f}"
+            continue
+        ends = at_end(held(rows, "model", "value")).groupby("model", sort=False)["value"].mean()
+        model = str(ends.idxmax() if task == "palindromes" else ends.idxmin())
+        yield task, model, _shown(task, ends[model])
+
+
+def _steps_on(task: str, rows: pd.DataFrame) -> pd.DataFrame:
+    """:func:`first_solved` of the cells; an accuracy is solved above the value in ``solved``, others below."""
+    sign = -1 if task == "palindromes" else 1
+    turned = rows.assign(value=sign * rows["value"], solved=sign * rows["solved"] + (1e-12 if sign < 0 else 0))
+    return first_solved(turned, ["model"], "value")
+
+
+def _shown(task: str, value: float) -> str:
+    form = {"palindromes": "accuracy {}", "adding": "error {:.2g}", "text": "{:.2f} bits"}[task]
+    return form.format(share(value) if task == "palindromes" else value)
+
+
+def every_contender(table: pd.DataFrame) -> str:
+    """Sizes, rates, the values at the end, and how many seeds have solved the task in how many steps."""
+    said = []
+    for (task, model), rows in grouped(at_best_rate(table), "task", "model"):
+        steps = _steps_on(task, rows)["steps"]
+        solved = steps[np.isfinite(steps)]
+        when = f", solved by {len(solved)} of {counted(len(steps), 'seed')}" if rows["solved"].iloc[0] else ""
+        when += f" (median step {solved.median():,.0f})" if len(solved) else ""
+        end = at_end(held(rows, "model", "value"))["value"].mean()
+        said.append(
+            f"{NAMES[model]} on {task}: {rows['hidden_size'].iloc[0]} units a layer, "
+            f"{rows['parameters'].iloc[0]:,} parameters, rate {rows['learning_rate'].iloc[0]:g}, "
+            f"{_shown(task, end)}{when}, {1000 * _seconds_a_step(rows):.0f} ms a step"
+        )
+    return f"{'; '.join(said)}."
+
+
+def _seconds_a_step(rows: pd.DataFrame) -> float:
+    """The mean over the runs: all of their seconds over all of their steps."""
+    ends = rows.groupby("seed")[["seconds", "step"]].max().sum()
+    return float(ends["seconds"] / ends["step"])
+
+
+@chart("Dots: seeds; lines: medians; crosses: not solved within the budget (dotted)")
+def adding(table: pd.DataFrame) -> Figure:
+    """Training steps until the adding problem is solved at a length, one line for each network.
+
+    table: columns network, length, seed, step, test_loss, solved and steps (the budget).
+    """
+    figure, ax = new(figsize=(7.0, 3.4))
+    budget = int(table["steps"].max())
+    found = first_solved(table, ["network", "length"], "test_loss")
+    for network, rows in grouped(found, "network"):
+        steps_by_length(ax, rows, MEMORIES[network], top=1.35 * budget)
+        ax.lines[-1].set_label(network)
+    ax.axhline(budget, color=GUIDE, ls=":", lw=1)
+    ax.set(xscale="log", yscale="log", xlabel="sequence length T", ylabel="training steps to solve")
+    ticks(ax.xaxis, sorted(found["length"].unique()))
+    log_ticks(ax.yaxis)
+    legend_below(figure, 3)
+    return figure
+
+
+def solved_up_to(table: pd.DataFrame) -> str:
+    """The longest adding problem that most seeds of every network solve."""
+    found = first_solved(table, ["network", "length"], "test_loss")
+    longest: dict[int, list[str]] = {}
+    for network, rows in grouped(found, "network"):
+        solved = rows.groupby("length")["steps"].median()
+        reached = int(solved.index[np.isfinite(solved)].max()) if np.isfinite(solved).any() else 0
+        longest.setdefault(reached, []).append(network)
+    top = table["length"].max()
+    parts = [
+        f"up to T = {length}{' at least' * (length == top)} by {listed(longest[length])}"
+        for length in sorted(longest, reverse=True)
+        if length
+    ]
+    never = [f"at no T by {listed(longest[0])}"] if 0 in longest else []
+    return f"Sums are learned {listed([*parts, *never])}."
+
+
+def steps_to_add(table: pd.DataFrame) -> str:
+    """How many seeds solve each length, in how many steps, and what a step costs."""
+    said = []
+    for network, rows in grouped(table, "network"):
+        found = first_solved(rows, ["length"], "test_loss")
+        lengths = []
+        for length, steps in found.groupby("length")["steps"]:
+            solved = steps[np.isfinite(steps)]
+            when = f" (median step {solved.median():,.0f})" if len(solved) else ""
+            cost = 1000 * _seconds_a_step(rows[rows["length"] == length])
+            lengths.append(f"T = {length} {len(solved)} of {counted(len(steps), 'seed')}{when}, {cost:.0f} ms a step")
+        said.append(f"{network}: {', '.join(lengths)}")
+    limit = table["solved"].iloc[0]
+    return (
+        f"Solved: a mean squared error below {limit:g} on fresh sequences, within {table['steps'].max():,} steps; a "
+        f"network that no seed trains to solve a length is not trained at longer ones. {'; '.join(said)}."
+    )
+
+
+@chart("1: without memory; bands: 95% intervals of the mean; one panel per delay")
+def copying(table: pd.DataFrame) -> Figure:
+    """Cross-entropy of the copying problem over that without memory, one line for each network.
+
+    table: columns network, delay, seed, step and ratio.
+    """
+    width = 7.2 / table["delay"].nunique()
+    figure, axes = panels(
+        table.groupby("delay"), width, 2.9, 0.4, "delay {}".format, ylabel="cross-entropy /\nwithout memory"
+    )
+    top = max(
+        1.3, 1.1 * max(_copied_at_end(rows)[network] for *_, rows in axes for network in rows["network"].unique())
+    )
+    for ax, _, rows in axes:
+        shown = held(rows, "network", "ratio")
+        unnamed = dict.fromkeys(MEMORIES, "")
+        curves(shown, "network", "ratio", ax=ax, colours=MEMORIES, names=unnamed, chance=None, ylim=(0, top),
+               share=False)  # fmt: skip
+        for line, network in zip(ax.lines, dict.fromkeys(shown["network"])):
+            line.set_label(network)
+        level_line(ax, 1.0, "")
+    legend_below(figure, 3)
+    return figure
+
+
+BELOW = 0.95  # of the cross-entropy without memory: something is remembered
+
+
+def copied(table: pd.DataFrame) -> str:
+    """Which networks end below the cross-entropy without memory at the longest delay, and how far."""
+    longest = table["delay"].max()
+    ends = _copied_at_end(table[table["delay"] == longest])
+    below = [f"{network} ({share(end)} of it)" for network, end in ends.items() if end < BELOW]
+    start = f"After a delay of {longest}"
+    if not below:
+        return f"{start}, no network gets below the cross-entropy without memory."
+    return f"{start}, of {len(ends)} networks these get below the cross-entropy without memory: {listed(below)}."
+
+
+def _copied_at_end(rows: pd.DataFrame) -> dict[str, float]:
+    ends = at_end(held(rows, "network", "ratio"))
+    return {network: part["ratio"].mean() for network, part in grouped(ends, "network")}
+
+
+def copied_in_full(table: pd.DataFrame) -> str:
+    """Every network's cross-entropy at the end, over that without memory, at every delay."""
+    said = []
+    for delay, rows in table.groupby("delay"):
+        ends = [f"{network} {share(end)}" for network, end in _copied_at_end(rows).items()]
+        said.append(f"delay {delay}: {', '.join(ends)}")
+    return f"Cross-entropy over that without memory after {table['steps'].max():,} steps. {'; '.join(said)}."
