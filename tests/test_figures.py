@@ -32,6 +32,7 @@ from rnnreport.experiments.museum import SYMPTOMS
 from rnnreport.experiments.text_recipes import learning_steps
 from rnnreport.figures import (
     cell_path,
+    comparisons,
     diagrams,
     gate,
     gradients,
@@ -390,6 +391,28 @@ def mutants():
     return pd.DataFrame(rows, columns=["module", "outcome"]).assign(reason="")
 
 
+def cells_compared(seeds=(0, 1), tasks=("palindromes", "adding", "text")):
+    """Four cells at two rates; of the first task's trainings some end early."""
+    rows = [
+        {"task": task, "model": model, "learning_rate": rate, "seed": seed, "step": step, "solved": 0.9,
+         "value": {"palindromes": 0.1 + step / 130, "adding": 1 / (step + 2), "text": 6 - step / 50}[task] + seed / 99}
+        for task, model, rate, seed, step in product(tasks, comparisons.CELLS, (1e-3, 1e-2), seeds, STEPS)
+        if task != "palindromes" or seed or step < STEPS[-1]
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def memories(size="length", sizes=(100, 750), seeds=(0, 1, 2), solved=0.02):
+    """Five networks, of which some solve the shorter ones; the last one is not trained at the longest."""
+    rows = [
+        {"network": network, size: value, "seed": seed, "step": step, "steps": STEPS[-1], "solved": solved,
+         "test_loss": (loss := (1 + place) * value / 100 / (step + 1)), "ratio": loss}
+        for (place, network), value, seed, step in product(enumerate(comparisons.MEMORIES), sizes, seeds, STEPS)
+        if place < 4 or value == min(sizes)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
 DRAWINGS = {
     "figure 1a": lambda: rnn_versus_lstm.figure_1a(runs()),
     "figure 1a, one seed": lambda: rnn_versus_lstm.figure_1a(runs(seeds=(0,))),
@@ -520,6 +543,11 @@ DRAWINGS = {
     "gate: sine waves, one panel": lambda: temporal_gate.sine_waves(waves(["standard"], seeds=(0,))),
     "gate: adding": lambda: temporal_gate.adding(on_task()),
     "gate: marked digit": lambda: temporal_gate.marked_digit(marked()),
+    "contenders": lambda: comparisons.contenders(cells_compared()),
+    "contenders, one seed": lambda: comparisons.contenders(cells_compared(seeds=(0,))),
+    "adding, five networks": lambda: comparisons.adding(memories()),
+    "copying": lambda: comparisons.copying(memories("delay")),
+    "copying, one seed": lambda: comparisons.copying(memories("delay", seeds=(0,))),
     "gate race": lambda: temporal_gate.race(runs(("lstm", "temporal-gate"), (5, 10))),
     "gate race, one seed": lambda: temporal_gate.race(runs(("lstm", "temporal-gate"), seeds=(0,))),
 }

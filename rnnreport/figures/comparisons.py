@@ -168,7 +168,7 @@ def solved_up_to(table: pd.DataFrame) -> str:
         solved = rows.groupby("length")["steps"].median()
         reached = int(solved.index[np.isfinite(solved)].max()) if np.isfinite(solved).any() else 0
         longest.setdefault(reached, []).append(network)
-    top = table["length"].max()
+    top = int(table["length"].max())
     parts = [
         f"up to T = {length}{' at least' * (length == top)} by {listed(longest[length])}"
         for length in sorted(longest, reverse=True)

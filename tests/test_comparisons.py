@@ -1,0 +1,236 @@
+"""Chapter 3b: equal numbers of parameters, what is trained when, and what its captions say of tables by hand."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_other_cells import NAMES
+
+from rnnreport import build
+from rnnreport.configuration import Recipe
+from rnnreport.experiments import comparisons, sequences
+from rnnreport.experiments.palindromes import PalindromeRun, new_network
+from rnnreport.experiments.sequences import SequenceRun
+from rnnreport.figures import comparisons as drawn
+from rnnreport.models import LSTM, PalindromeClassifier
+from rnnreport.parameters import ParameterError
+from rnnreport.parameters.comparisons import ComparisonParameters
+from rnnreport.runs import Run
+from rnnreport.sequences import Adding, Copying
+
+QUICK = build.parameters("03b_comparisons")
+
+
+def parameters(**values):
+    return ComparisonParameters.check({**QUICK, **values})
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """All configurations that are asked to be run, in place of running them; their loss at the end is set by hand."""
+    found = []
+
+    def run_all(function, configurations, name):
+        found.extend(configurations)
+        return [Run(run, table(run), {}, Path(f"run {place}")) for place, run in enumerate(configurations)]
+
+    def table(run):
+        task = getattr(run, "task", None)
+        loss = 1e-5 if isinstance(task, Adding) and run.model == "lstm" and task.length < 40 else 0.5
+        values = {"test_loss": loss, "test_accuracy": 0.5, "bits_per_character": 2.0, "seconds": 1.0}
+        return pd.DataFrame({"step": [0, run.steps], "loss": np.nan, "accuracy": np.nan, **values})
+
+    monkeypatch.setattr(comparisons, "run_all", run_all)
+    return found
+
+
+@pytest.mark.parametrize("limit", [500, 4_000, 70_000])
+@pytest.mark.parametrize("name", ["lstm", *NAMES])
+def test_as_many_units_as_the_parameters_allow(limit, name):
+    def network(units):
+        return PalindromeClassifier(name, units, encoding="one-hot", num_layers=2)
+
+    units = comparisons.units_within(network, limit)
+    assert sum(parameter.numel() for parameter in network(units).parameters()) <= limit
+    assert sum(parameter.numel() for parameter in network(units + 1).parameters()) > limit
+    assert comparisons.units_within(network, 1) == 1
+
+
+def test_the_contenders_have_no_more_parameters_than_the_lstm(asked):
+    table = comparisons.contenders(parameters(seeds=[0, 1], learning_rates=[1e-3, 1e-2], hidden_size=24))
+    assert len(asked) == 3 * 4 * 2 * 2
+    sizes = table.groupby(["task", "model"], sort=False)["parameters"].first().unstack()
+    assert sizes.index.tolist() == ["palindromes", "adding", "text"]
+    assert sizes.max(axis=1).tolist() == sizes["lstm"].tolist()
+    assert (sizes.min(axis=1) > 0.9 * sizes["lstm"]).all()
+    assert (table.loc[table["model"] == "lstm", "hidden_size"] == 24).all()
+    run = next(run for run in asked if isinstance(run, PalindromeRun) and run.model == "min-gru")
+    network = new_network(run)
+    assert network.recurrence.num_layers == 2
+    own = table[(table["model"] == "min-gru") & (table["task"] == "palindromes")]["parameters"].unique()
+    assert own.tolist() == [sum(parameter.numel() for parameter in network.parameters())]
+    assert table["value"].notna().all()
+
+
+def test_only_networks_with_kernels_run_on_them(asked):
+    comparisons.contenders(parameters(backend="native"))
+    assert {run.model: run.backend for run in asked} == {"lstm": "native", **dict.fromkeys(NAMES[1:], "torch")}
+
+
+def test_networks_climb_until_no_seed_solves_a_length(asked):
+    table = comparisons.adding(parameters(seeds=[0, 1], lengths=[60, 20, 30]))
+    tried = table.groupby("network", sort=False)["length"].unique().map(list)
+    assert tried.to_dict() == {
+        "LSTM": [20, 30, 60],
+        "chrono LSTM": [20, 30, 60],
+        "gated LSTM": [20],
+        "orthogonal RNN": [20],
+        "IRNN": [20],
+    }
+    assert {run.chrono for run in asked if run.forget_bias == 0 and run.model == "lstm"} == {20, 30, 60}
+    assert {run.gate.longest for run in asked if run.gate} == {40.0}
+    by_model = {run.model: (run.recipe.learning_rate, run.initialisation) for run in asked}
+    assert by_model["rnn"] == (3e-4, "orthogonal")
+    assert by_model["relu-rnn"] == (3e-4, "identity")
+    assert by_model["lstm"] == (3e-3, "uniform")
+    assert all(run.solved_loss == 0.001 for run in asked)
+
+
+def test_copies_are_measured_by_the_cross_entropy_without_memory(asked):
+    table = comparisons.copying(parameters(delays=[20, 5]))
+    assert table["delay"].unique().tolist() == [5, 20]
+    assert len(asked) == 2 * 5
+    np.testing.assert_allclose(table["ratio"], 0.5 / (10 * math.log(8) / (table["delay"] + 20)))
+    np.testing.assert_allclose(table["solved"], 0.05 * 10 * math.log(8) / (table["delay"] + 20))
+
+
+def test_what_is_recorded_has_the_names_that_the_page_reads():
+    page = (build.BOOK / "03b_comparisons.ipynb").read_text(encoding="utf-8")
+    for name in comparisons.record(parameters()):
+        assert f'recorded.rows(record, \\"{name}\\"' in page
+
+
+def test_a_book_that_is_not_there_is_refused():
+    with pytest.raises(ParameterError, match=r"^corpus: "):
+        parameters(corpus="no such book.txt")
+
+
+@pytest.mark.parametrize("task", [Adding(length=20), Copying(delay=3)])
+def test_a_training_ends_below_the_loss_asked_for(task, tmp_path):
+    settings = {"hidden_size": 4, "test_sequences": 50, "record_every": 2, "num_layers": 2}
+    run = SequenceRun.of(task, None, 0, 20, **settings)
+    losses = sequences.train_sequences(run, tmp_path)["test_loss"]
+    early = run.model_copy(update={"solved_loss": losses.iloc[2] + 1e-9, "recipe": Recipe(**run.recipe.model_dump())})
+    (tmp_path / "early").mkdir()
+    table = sequences.train_sequences(early, tmp_path / "early")
+    assert table["step"].iloc[-1] == table.loc[table["test_loss"] < early.solved_loss, "step"].iloc[0] < 20
+    assert isinstance(sequences.new_network(run).recurrence, LSTM)
+
+
+# What the captions say
+
+
+def cells_compared():
+    """Of two cells the first solves palindromes, none the others; at the lower rate both are worse."""
+    rows = []
+    for model, seed, rate in [(m, s, r) for m in ("lstm", "min-gru") for s in (0, 1) for r in (0.001, 0.01)]:
+        last = model == "lstm" and rate == 0.01
+        for step in (0, 10, 20):
+            if last and step == 20:
+                continue  # it has ended
+            accuracy = 0.1 if step == 0 else 0.99 if last else 0.3
+            about = {"model": model, "seed": seed, "learning_rate": rate, "step": step, "seconds": step / 100}
+            about |= {"hidden_size": 8, "parameters": 1_000}
+            rows.append({**about, "task": "palindromes", "value": accuracy, "solved": 0.99})
+        for step in (0, 20):
+            about |= {"step": step, "seconds": step / 50}
+            value = 6 - step / 10 - 1.0 * (model == "min-gru") - 0.5 * (rate == 0.001)
+            rows.append({**about, "task": "text", "value": value, "solved": 0.0})
+    return pd.DataFrame(rows).sort_values("task", kind="stable")
+
+
+def test_the_contenders_are_told_by_what_they_solve_or_else_by_their_end():
+    table = cells_compared()
+    assert drawn.ahead(table) == (
+        "With equally many parameters, ahead are LSTM on palindromes (solved at step 10) and minGRU on text "
+        "(2.50 bits)."
+    )
+    told = drawn.every_contender(table)
+    assert told.startswith(
+        "LSTM on palindromes: 8 units a layer, 1,000 parameters, rate 0.01, accuracy 0.99, solved by 2 of 2 seeds "
+        "(median step 10), 10 ms a step; minGRU on palindromes: 8 units"
+    )
+    assert "minGRU on text: 8 units a layer, 1,000 parameters, rate 0.001, 2.50 bits, 20 ms a step." in told
+
+
+def test_a_training_that_has_ended_keeps_its_last_value():
+    table = cells_compared().query("task == 'palindromes' and learning_rate == 0.01")
+    held = drawn.held(table, "model", "value")
+    assert held.groupby("model")["value"].apply(list).to_dict()["lstm"] == [0.1, 0.99, 0.99] * 2
+
+
+def summed(**solved):
+    """Steps at which each network's three seeds solve T = 100, 200; inf for none. Networks stop where none has."""
+    rows = []
+    for network, lengths in solved.items():
+        for length, steps in zip((100, 200), lengths):
+            for seed, at in enumerate(steps):
+                for step in (0, 50, 100):
+                    loss = 1e-4 if step >= at else 0.1
+                    row = {"network": network.replace("_", " "), "length": length, "seed": seed, "step": step}
+                    rows.append({**row, "test_loss": loss, "solved": 0.001, "steps": 100, "seconds": step / 10})
+    return pd.DataFrame(rows)
+
+
+INF = np.inf
+
+
+@pytest.mark.parametrize(
+    ("solved", "says"),
+    [
+        (
+            {"LSTM": [(50, 50, 100), (100, 100, INF)], "IRNN": [(50, 50, INF), (INF, INF, 50)], "RNN": [(INF,) * 3]},
+            "Sums are learned up to T = 200 at least by LSTM, up to T = 100 by IRNN and at no T by RNN.",
+        ),
+        ({"LSTM": [(INF,) * 3], "gated_LSTM": [(INF,) * 3]}, "Sums are learned at no T by LSTM and gated LSTM."),
+    ],
+)
+def test_sums_are_told_by_the_longest_that_most_seeds_solve(solved, says):
+    assert drawn.solved_up_to(summed(**solved)) == says
+
+
+def test_sums_are_told_in_full():
+    told = drawn.steps_to_add(summed(LSTM=[(50, 50, 100), (100, INF, INF)], RNN=[(INF,) * 3]))
+    assert told == (
+        "Solved: a mean squared error below 0.001 on fresh sequences, within 100 steps; a network that no seed trains "
+        "to solve a length is not trained at longer ones. LSTM: T = 100 3 of 3 seeds (median step 50), 100 ms a step, "
+        "T = 200 1 of 3 seeds (median step 100), 100 ms a step; RNN: T = 100 0 of 3 seeds, 100 ms a step."
+    )
+
+
+def copied(**ends):
+    """The ratios at the end of each network's seeds, at a delay of 50 and, a tenth higher, of 100."""
+    rows = [
+        {"network": network, "delay": delay, "seed": seed, "step": step, "steps": 10, "ratio": end * delay / 50}
+        for network, values in ends.items()
+        for delay in (50, 100)
+        for seed, value in enumerate(values)
+        for step, end in ((0, 5.0), (10, value))
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_copies_are_told_by_who_beats_a_network_without_memory():
+    table = copied(LSTM=(0.49, 0.5), IRNN=(0.1, 0.3))
+    assert drawn.copied(table) == (
+        "After a delay of 100, of 2 networks these get below the cross-entropy without memory: IRNN (0.40 of it)."
+    )
+    assert drawn.copied(copied(LSTM=(0.5, 0.6))) == (
+        "After a delay of 100, no network gets below the cross-entropy without memory."
+    )
+    assert drawn.copied_in_full(table) == (
+        "Cross-entropy over that without memory after 10 steps. delay 50: LSTM 0.49, IRNN 0.20; delay 100: LSTM 0.99, "
+        "IRNN 0.40."
+    )
