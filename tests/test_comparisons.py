@@ -92,8 +92,8 @@ def test_networks_climb_until_no_seed_solves_a_length(asked):
     assert {run.chrono for run in asked if run.forget_bias == 0 and run.model == "lstm"} == {20, 30, 60}
     assert {run.gate.longest for run in asked if run.gate} == {40.0}
     by_model = {run.model: (run.recipe.learning_rate, run.initialisation) for run in asked}
-    assert by_model["rnn"] == (3e-4, "orthogonal")
-    assert by_model["relu-rnn"] == (3e-4, "identity")
+    assert by_model["rnn"] == (1e-3, "orthogonal")
+    assert by_model["relu-rnn"] == (1e-3, "identity")
     assert by_model["lstm"] == (3e-3, "uniform")
     assert all(run.solved_loss == 0.001 for run in asked)
 
