@@ -182,7 +182,7 @@ def _checked(chapter: str, values: dict[str, Any]) -> dict[str, Any]:
     """The values, which hold wherever the chapter runs. Raises ParameterError."""
     for name in build.CHAPTERS[chapter].names_of_paths():
         value = values.get(name)
-        if isinstance(value, str) and value not in ("", corpora.SHAKESPEARE):
+        if isinstance(value, str) and value not in ("", corpora.SHAKESPEARE, corpora.TINY):
             path = located(value).absolute()
             if os.path.exists(path) and path != PROJECT / value:  # which every process finds
                 values[name] = str(path)

@@ -12,7 +12,8 @@ class TextRun(Configuration):
 
     forget_bias, dropout, tied, model: see :class:`rnnreport.models.CharLSTM`. carried: each batch reads on where the
     one before ended, and starts from its last state. read_on: besides the scores of single windows, the table has
-    ``held_out_bits``, of held-out blocks read from end to end with the state carried.
+    ``held_out_bits``, of held-out blocks read from end to end with the state carried. last_tenth: what is held out is
+    the end of the text.
     """
 
     corpus: str = corpora.REPORT_BOOK
@@ -27,6 +28,7 @@ class TextRun(Configuration):
     model: ModelName = "lstm"
     carried: bool = False
     read_on: bool = False
+    last_tenth: bool = False
     snapshots: tuple[int, ...] = ()
 
     @classmethod
