@@ -41,6 +41,20 @@ def lstm_step(
     return h, c
 
 
+def peephole_lstm_step(
+    x: Tensor, h: Tensor, c: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor, peepholes: Tensor
+) -> tuple[Tensor, Tensor]:
+    """One step of the LSTM whose gates see the cell (Graves 2013, equations 7-11), as the Phased LSTM's do.
+
+    peepholes: (3, H), for the input and forget gates, which see c(t-1), and the output gate, which sees c(t). The
+    rest as in :func:`lstm_step`.
+    """
+    a_i, a_f, a_g, a_o = (x @ weight_ih.T + h @ weight_hh.T + bias).chunk(4, -1)
+    p_i, p_f, p_o = peepholes
+    c_new = torch.tanh(a_g) * torch.sigmoid(a_i + p_i * c) + c * torch.sigmoid(a_f + p_f * c)
+    return torch.tanh(c_new) * torch.sigmoid(a_o + p_o * c_new), c_new
+
+
 def temporal_gate(t: Tensor, tau: Tensor, s: Tensor, r_on: Tensor, leak: float = 0.0) -> Tensor:
     """The openness k(t) of the temporal gate, equation (12), in [0, 1].
 
@@ -60,14 +74,15 @@ def temporal_gate(t: Tensor, tau: Tensor, s: Tensor, r_on: Tensor, leak: float =
 
 
 def temporal_gate_lstm_step(
-    x: Tensor, h: Tensor, c: Tensor, k: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor
+    x: Tensor, h: Tensor, c: Tensor, k: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor, *peepholes: Tensor
 ) -> tuple[Tensor, Tensor]:
     """One step of the LSTM behind a temporal gate, equations (13)-(16).
 
-    k: openness of each unit at this step, (H,) or (B, H); the rest as in :func:`lstm_step`.
-    Returns h(t), c(t): (B, H) each.
+    k: openness of each unit at this step, (H,) or (B, H); the rest as in :func:`lstm_step`, or, with peepholes, as in
+    :func:`peephole_lstm_step`. Returns h(t), c(t): (B, H) each.
     """
-    h_candidate, c_candidate = lstm_step(x, h, c, weight_ih, weight_hh, bias)  # (13), (15)
+    step = peephole_lstm_step if peepholes else lstm_step
+    h_candidate, c_candidate = step(x, h, c, weight_ih, weight_hh, bias, *peepholes)  # (13), (15)
     c = k * c_candidate + (1 - k) * c  # (14)
     h = k * h_candidate + (1 - k) * h  # (16)
     return h, c

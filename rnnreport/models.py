@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import torch
 import torch.nn as nn
@@ -25,6 +25,7 @@ from rnnreport.cells import (
     lstm_step,
     min_gru_step,
     min_lstm_step,
+    peephole_lstm_step,
     relu_rnn_step,
     rnn_step,
     temporal_gate,
@@ -382,9 +383,24 @@ class LSTM(_Recurrent):
     input: (T, B, D), (B, T, D) with batch_first, or (T, D) without a batch; integers (T, B) stand for one-hot vectors.
     h_0, c_0, h_n, c_n: (L, B, H). output: (T, B, H), the last layer's h(t).
     Weights are stacked in torch.nn's order of gates, i, f, g, o, with one bias per gate.
+    peepholes: each layer has ``peepholes_l…``, (3, H), see :func:`rnnreport.cells.peephole_lstm_step`; a loop over
+    steps runs, under autograd, and no native kernel can.
     """
 
     gates, states, counterpart, input_gate, forget_gate = 4, ("h", "c"), nn.LSTM, 0, (1, 1)
+
+    def __init__(self, *args: Any, peepholes: bool = False, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.peepholes = peepholes
+        if peepholes and self.backend.startswith("native"):
+            raise ValueError(f"peepholes have no native kernels: backend must be torch or auto, not {self.backend}")
+        for layer in range(self.num_layers if peepholes else 0):
+            weight = torch.empty(3, self.hidden_size, device=self._weight.device, dtype=self._weight.dtype)
+            bound = self.hidden_size**-0.5
+            self.register_parameter(f"peepholes_l{layer}", nn.Parameter(nn.init.uniform_(weight, -bound, bound)))
+
+    def _peepholes(self, layer: int) -> tuple[Tensor, ...]:
+        return (getattr(self, f"peepholes_l{layer}"),) if self.peepholes else ()
 
     def forward(self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Output and (h_n, c_n), see the class. Raises ValueError for shapes that do not fit."""
@@ -392,6 +408,8 @@ class LSTM(_Recurrent):
         return output, (h_n, c_n)
 
     def _layer(self, layer: int, x: Tensor, states: tuple[Tensor, ...], sequence: bool) -> tuple[Any, ...]:
+        if self.peepholes:
+            return _by_steps(peephole_lstm_step, x, states, (*self.weights(layer), *self._peepholes(layer)))
         if _followed():
             return _by_steps(lstm_step, x, states, self.weights(layer))
         h_0, c_0 = states
@@ -490,8 +508,9 @@ class TemporalGateLSTM(LSTM):
         elif layer == 0:
             _check_times(times)
         k = self._openness(times, layer)  # in their own dtype: rounded to that of the weights they lose the phase
-        if _followed():
-            return _by_steps(temporal_gate_lstm_step, x, states, self.weights(layer), k)
+        if self.peepholes or _followed():
+            weights = *self.weights(layer), *self._peepholes(layer)
+            return _by_steps(temporal_gate_lstm_step, x, states, weights, k)
         if recurrence.sparse_pays(k, batch, self.backend):
             return recurrence.sparse_lstm(x, h_0, c_0, *self.weights(layer), k, sequence, self.backend)
         return recurrence.lstm(x, h_0, c_0, *self.weights(layer), k, self.backend)
@@ -622,12 +641,20 @@ class Sequences(NamedTuple):
         times, lengths = (None if part is None else part.to(device) for part in self[1:])
         return type(self)(self.x.to(device), times, lengths)
 
+    def split(self, size: int) -> Iterator[Self]:
+        """The sequences, this many at a time."""
+        for start in range(0, self.x.shape[1], size):
+            part = slice(start, start + size)
+            times = self.times if self.times is None or self.times.dim() == 1 else self.times[:, part]
+            yield type(self)(self.x[:, part], times, None if self.lengths is None else self.lengths[part])
+
 
 class SequenceNetwork(nn.Module):
     """Reads sequences of numbers and gives K outputs at the end of each: a recurrence and a linear map of its last h.
 
-    timed: the sequences have times. Then an LSTM reads the time since the previous step as a further number; with a
-    temporal gate, time opens the gate. every_step: gives the outputs at every step.
+    timed: the sequences have times. Then a network reads a further number, the time since the previous step or, if it
+    reads "time", the time itself; with a temporal gate, time opens the gate. every_step: gives the outputs at every
+    step. peepholes: see :class:`LSTM`; ValueError for other networks.
     initialisation, forget_bias, chrono, num_layers: see :class:`PalindromeClassifier`.
     """
 
@@ -645,10 +672,16 @@ class SequenceNetwork(nn.Module):
         chrono: int | None = None,
         num_layers: int = 1,
         every_step: bool = False,
+        peepholes: bool = False,
+        reads: Literal["interval", "time"] = "interval",
     ) -> None:
         super().__init__()
-        self.reads_intervals, self.every_step = timed and model != "temporal-gate", every_step
-        self.recurrence = RECURRENCES[model](inputs + self.reads_intervals, hidden_size, num_layers, backend=backend)
+        kind = RECURRENCES[model]
+        if peepholes and not issubclass(kind, LSTM):
+            raise ValueError(f"peepholes must be False for {model}: only the LSTM's gates can see its cell")
+        self.reads_times, self.reads, self.every_step = timed and model != "temporal-gate", reads, every_step
+        options: dict[str, Any] = {"peepholes": True} if peepholes else {}
+        self.recurrence = kind(inputs + self.reads_times, hidden_size, num_layers, backend=backend, **options)
         self.head = nn.Linear(hidden_size, outputs)
         self.recurrence.draw(initialisation)
         self.recurrence.remember(forget_bias, chrono)
@@ -657,10 +690,10 @@ class SequenceNetwork(nn.Module):
         """The outputs, (B, K), or (T, B, K) at every step."""
         x, times, lengths = sequences
         options: dict[str, Any] = {}
-        if self.reads_intervals and times is not None:
+        if self.reads_times and times is not None:
             _check_times(times)
-            intervals = times.diff(dim=0, prepend=times[:1]).to(x).reshape(len(x), -1, 1)
-            x = torch.cat([x, intervals.expand(-1, x.shape[1], -1)], -1)
+            read = times if self.reads == "time" else times.diff(dim=0, prepend=times[:1])
+            x = torch.cat([x, read.to(x).reshape(len(x), -1, 1).expand(-1, x.shape[1], -1)], -1)
         elif times is not None:
             options["times"] = times
         if self.every_step:

@@ -72,6 +72,7 @@ CHAPTER_3 = {
     "adding_length": 20,
     "adding_steps": 4,
     "samplings": ["standard", "asynchronous"],
+    "frequency_networks": ["LSTM", "gated", "gated, no leak", "LSTM, as published"],
     "frequency_steps": 10,
     "backend": "torch",
     "recorded_file": "",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SETTINGS = (
     *("experiment", "seed", "model", "network", "task", "length", "delay", "learning_rate", "optimizer", "decay_every"),
-    *("gate", "tau"),
+    *("gate", "tau", "sampling"),
 )
 
 

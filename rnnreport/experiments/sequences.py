@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import pandas as pd
 import torch
@@ -13,9 +13,11 @@ from torch import nn
 from rnnreport.backends import Backend
 from rnnreport.configuration import Initialisation, ModelName
 from rnnreport.experiments.palindromes import own_stream, train_until_solved, with_weights_of
-from rnnreport.models import SequenceNetwork, TemporalGateLSTM
+from rnnreport.models import SequenceNetwork, Sequences, TemporalGateLSTM
 from rnnreport.runs import Configuration, OnSteps, Run
 from rnnreport.sequences import SineWaves, Task
+
+AT_ONCE = 250  # sequences of a test: all steps of all units of so many are held in memory
 
 
 class Gates(BaseModel, extra="forbid", frozen=True):
@@ -45,6 +47,8 @@ class SequenceRun(Configuration):
     initialisation: Initialisation = "uniform"
     forget_bias: float = 1.0
     chrono: int | None = None  # biases of the gates drawn for a memory of this many steps
+    peepholes: bool = False
+    reads: Literal["interval", "time"] = "interval"  # without a gate, on a task with times
     solved_at: float | None = None  # training ends once this accuracy on fresh sequences is reached …
     solved_loss: float | None = None  # … or a loss below this
     snapshots: tuple[int, ...] = ()
@@ -67,7 +71,8 @@ def train_sequences(run: SequenceRun, folder: Path, on_steps: OnSteps = lambda s
     sequences, targets = test_set(run)
 
     def evaluate(model: nn.Module) -> dict[str, float]:
-        loss, right = run.task.measure(model(sequences), targets)
+        outputs = torch.cat([model(part) for part in sequences.split(AT_ONCE)], -2)  # (B, K) or (T, B, K)
+        loss, right = run.task.measure(outputs, targets)
         return {"test_loss": loss.item(), "test_accuracy": right.item()}
 
     def solved(row: dict[str, float]) -> bool:
@@ -86,7 +91,7 @@ def train_sequences(run: SequenceRun, folder: Path, on_steps: OnSteps = lambda s
     )
 
 
-def test_set(run: SequenceRun) -> tuple[Any, torch.Tensor]:
+def test_set(run: SequenceRun) -> tuple[Sequences, torch.Tensor]:
     """The fresh sequences that the network of this run is tested on, and their targets."""
     sequences, targets = run.task.batch(run.test_sequences, own_stream(run.seed, 1))
     return sequences.to(run.recipe.device), targets.to(run.recipe.device)
@@ -108,6 +113,8 @@ def new_network(run: SequenceRun) -> SequenceNetwork:
         chrono=run.chrono,
         num_layers=run.num_layers,
         every_step=run.task.every_step,
+        peepholes=run.peepholes,
+        reads=run.reads,
     )
     if run.gate and isinstance(network.recurrence, TemporalGateLSTM):
         gated, gate = network.recurrence, run.gate
