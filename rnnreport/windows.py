@@ -14,7 +14,7 @@ class Windows:
 
     Every 20th of 200 blocks is held out; no training window touches one. A text too short for that (fewer than eight
     windows per block) is used for training only, and ``held_out_starts`` is empty.
-    last_tenth: hold out the last tenth of the text instead, as is usual for tiny Shakespeare.
+    last_tenth: hold out the last tenth of the text instead, whatever its length, as is usual for tiny Shakespeare.
     """
 
     def __init__(self, symbols: Tensor, length: int, last_tenth: bool = False) -> None:
@@ -22,13 +22,11 @@ class Windows:
         size = len(symbols) // BLOCKS
         held_out = torch.zeros(len(symbols), dtype=torch.bool)
         starts: list[int] = []
-        if size < 8 * (length + 1):
-            pass
-        elif last_tenth:
+        if last_tenth:
             first = int(0.9 * len(symbols))
             held_out[first:] = True
             starts += range(first, len(symbols) - length, length)
-        else:
+        elif size >= 8 * (length + 1):
             for block in range(HELD_OUT_EVERY // 2, BLOCKS, HELD_OUT_EVERY):
                 held_out[block * size : (block + 1) * size] = True
                 starts += range(block * size, (block + 1) * size - length, length)

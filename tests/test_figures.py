@@ -377,7 +377,8 @@ def marked(seeds=(0, 1)):
 
 
 def waves(samplings, **settings):
-    return pd.concat([on_task(**settings).assign(sampling=sampling) for sampling in samplings])
+    parts = [on_task(**settings).assign(sampling=sampling) for sampling in samplings]
+    return pd.concat(parts).assign(network=lambda rows: rows["model"].map({"lstm": "LSTM", "temporal-gate": "gated"}))
 
 
 BOUNDS = {"best possible": 0.99, "best without a clock": 0.84}
@@ -539,8 +540,8 @@ DRAWINGS = {
     ),
     "gate: seeking": lambda: temporal_gate.seeking(*sought()),
     "gate: seeking from one start": lambda: temporal_gate.seeking(*sought((20.0,), (0,))),
-    "gate: sine waves": lambda: temporal_gate.sine_waves(waves(temporal_gate.PUBLISHED)),
-    "gate: sine waves, one panel": lambda: temporal_gate.sine_waves(waves(["standard"], seeds=(0,))),
+    "gate: sine waves": lambda: temporal_gate.frequency(waves(temporal_gate.PUBLISHED)),
+    "gate: sine waves, one panel": lambda: temporal_gate.frequency(waves(["standard"], seeds=(0,))),
     "gate: adding": lambda: temporal_gate.adding(on_task()),
     "gate: marked digit": lambda: temporal_gate.marked_digit(marked()),
     "contenders": lambda: comparisons.contenders(cells_compared()),
@@ -643,7 +644,7 @@ def tick_labels(axis):
 
 WIDE = {
     "activity": lambda: memory.activity({name: active()["LSTM"] for name in ("RNN", "LSTM")}),
-    "sine waves": lambda: temporal_gate.sine_waves(waves(temporal_gate.PUBLISHED, steps=(0, 10_900))),
+    "sine waves": lambda: temporal_gate.frequency(waves(temporal_gate.PUBLISHED, steps=(0, 10_900))),
     "adding": lambda: temporal_gate.adding(on_task(steps=(0, 30_000))),
     "race": lambda: temporal_gate.race(runs(("lstm", "temporal-gate"), (20, 50, 100), steps=(0, 1_600))),
     "decoded": lambda: memory.decoded(readings().assign(step=lambda t: 300 * t["step"])),
@@ -887,12 +888,14 @@ def test_the_name_of_a_gate_stands_beside_its_line_and_between_the_bounds():
     assert 0.84 < heights["LSTM"] < heights["bursts, learned"] < 0.99
 
 
-def test_sine_waves_are_told_beside_what_was_published():
-    figure = temporal_gate.sine_waves(waves(["standard", "asynchronous"]))
-    assert [ax.get_title() for ax in figure.axes] == ["standard: every unit of time", "asynchronous: at random moments"]
-    dotted = [round(line.get_ydata()[0], 4) for line in figure.axes[0].lines if len(set(line.get_ydata())) == 1]
-    assert {0.8934, 0.9926} <= set(dotted)
-    assert {"LSTM", "gated LSTM", "chance"} == set(words(figure.axes[1]))
+def test_accuracies_on_waves_stand_beside_the_published_ones():
+    figure = temporal_gate.frequency(waves(["standard", "asynchronous"]))
+    assert [ax.get_title() for ax in figure.axes] == ["standard", "asynchronous"]
+    ax = figure.axes[0]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["gated", "LSTM"]
+    diamonds = {line.get_ydata()[0]: line.get_xdata()[0] for line in ax.lines if line.get_marker() == "D"}
+    assert diamonds == {0: 0.9926, 1: 0.8934}
+    assert [len(line.get_xdata()) for line in ax.lines if line.get_marker() == "o"] == [2, 2]
 
 
 def test_every_unit_is_drawn_at_its_first_opening():

@@ -119,6 +119,39 @@ def test_as_torch_nn(ours, theirs, dtype, sizes, num_layers, bias, batch_first, 
             same(found, gradient, TOLERANCE[dtype])
 
 
+@pytest.mark.parametrize("kind", [LSTM, TemporalGateLSTM])
+def test_gradients_through_peepholes_agree_with_differences(kind):
+    net, x = network(kind, D, H, 2, peepholes=True), draw(T + 1, B, D)
+    names, parameters = zip(*net.named_parameters())
+    assert {"peepholes_l0", "peepholes_l1"} < set(names)
+
+    def outputs(x, *parameters):
+        output, last = torch.func.functional_call(net, dict(zip(names, parameters)), (x,))
+        return output, *last
+
+    assert torch.autograd.gradcheck(outputs, (x, *parameters))
+
+
+@pytest.mark.parametrize("kind", [LSTM, TemporalGateLSTM])
+def test_peepholes_of_zero_change_nothing(kind):
+    torch.manual_seed(0)
+    net, x = kind(D, H, 2, peepholes=True), torch.randn(T, B, D)
+    plain = kind(D, H, 2)
+    lost = plain.load_state_dict(net.state_dict(), strict=False)
+    assert lost.unexpected_keys == ["peepholes_l0", "peepholes_l1"]
+    assert all(net.get_parameter(name).abs().max() > 0 for name in lost.unexpected_keys)
+    for name in lost.unexpected_keys:
+        nn.init.zeros_(net.get_parameter(name))
+    same(net(x)[0], plain(x)[0], 1e-6)
+
+
+def test_what_has_no_peepholes_refuses_them():
+    with pytest.raises(ValueError, match="with peepholes the backend must be 'torch', not 'native'"):
+        LSTM(D, H, peepholes=True, backend="native")
+    with pytest.raises(ValueError, match="peepholes_l0"):
+        LSTM(D, H, peepholes=True).to_torch()
+
+
 @pytest.mark.parametrize("kind", MODELS)
 def test_a_sequence_alone_with_its_states_is_a_batch_of_one(kind):
     net, x = network(kind, D, H, 2), draw(T, D)

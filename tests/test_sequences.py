@@ -314,3 +314,25 @@ def test_a_task_stays_as_it_is():
     task = Adding(length=20)
     with pytest.raises(ValidationError, match="frozen"):
         task.length = 30
+
+
+def test_an_lstm_can_read_the_time_itself():
+    network = SequenceNetwork("lstm", 1, 2, 4, timed=True, reads="time").double()
+    (x, times, lengths), _ = SineWaves(sampling="asynchronous").batch(5, generator())
+    outputs = network(Sequences(x.double(), times, lengths))
+    h = network.recurrence(torch.cat([x, times[..., None]], -1).double())[0]
+    torch.testing.assert_close(outputs, network.head(h[lengths - 1, torch.arange(5)]))
+
+
+@pytest.mark.parametrize("task", [SineWaves(), Adding(length=20)], ids=repr)
+def test_sequences_split_are_all_of_them_in_order(task):
+    sequences, _ = task.batch(7, generator())
+    parts = [*sequences.split(3)]
+    assert [part.x.shape[1] for part in parts] == [3, 3, 1]
+    for whole, *split in zip(sequences, *parts, strict=True):
+        if whole is None:
+            assert split == [None] * 3
+        else:
+            assert torch.equal(torch.cat(split, dim=min(whole.dim() - 1, 1)), whole)
+    shared = Sequences(torch.zeros(2, 5, 1), torch.tensor([1.0, 2.0]))
+    assert all(torch.equal(part.times, shared.times) for part in shared.split(2))

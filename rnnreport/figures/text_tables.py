@@ -218,17 +218,13 @@ def tiny(table: pd.DataFrame) -> pd.DataFrame:
         "windows_256": "nats, windows of 256",
         "end_to_end": "nats, end to end",
     }
-    ours = table[["parameters", "minutes", *losses]].mean().to_dict()
-    rows: dict[str, dict[str, Any]] = {
-        "LSTM, five minutes": {**ours, "minutes": f"{ours['minutes']:.1f} (one core)"},
-        **NANO_GPT,
-    }
-    columns = {name: pd.Series({row: values.get(name) for row, values in rows.items()}) for name in (*ours,)}
-    told = {name: columns[name].map(lambda loss: "" if pd.isna(loss) else f"{loss:.3f}") for name in losses}
-    return pd.DataFrame(
-        {"parameters": columns["parameters"].map("{:,.0f}".format), "minutes": columns["minutes"]}
-        | {title: told[name] for name, title in losses.items()}
-    )
+    means = table[["parameters", "minutes", *losses]].mean()
+    ours = {**means, "minutes": f"{means['minutes']:.1f} (one core)"}
+    found = pd.DataFrame.from_dict({"LSTM, five minutes": ours, **NANO_GPT}, orient="index")
+    for column in losses:
+        found[column] = found[column].map(lambda loss: "" if pd.isna(loss) else f"{loss:.3f}")
+    found["parameters"] = found["parameters"].map("{:,.0f}".format)
+    return found[["parameters", "minutes", *losses]].rename(columns=losses)
 
 
 def beside_nano_gpt(table: pd.DataFrame) -> str:
