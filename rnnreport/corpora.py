@@ -196,7 +196,7 @@ def _download(place: str, name: str, sha256: str) -> Path | None:
 def _read(name: str, path: Path, source: str, pin: str = "") -> Corpus:
     """The text in that file; pin: the SHA-256 that it must have. Raises CorpusError."""
     if not os.path.isfile(path):
-        books = ", ".join([*BOOKS, SHAKESPEARE])
+        books = ", ".join([*BOOKS, SHAKESPEARE, TINY])
         raise CorpusError(f"corpus {brief(str(path))} is neither a text file nor one of {books}")
     which = visible(str(path))
     try:

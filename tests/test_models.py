@@ -121,7 +121,7 @@ def test_as_torch_nn(ours, theirs, dtype, sizes, num_layers, bias, batch_first, 
 
 @pytest.mark.parametrize("kind", [LSTM, TemporalGateLSTM])
 def test_gradients_through_peepholes_agree_with_differences(kind):
-    net, x = network(kind, D, H, 2, peepholes=True), draw(T + 1, B, D)
+    net, x = opened(kind, D, H, 2, peepholes=True).double(), draw(T + 1, B, D)
     names, parameters = zip(*net.named_parameters())
     assert {"peepholes_l0", "peepholes_l1"} < set(names)
 
