@@ -259,14 +259,14 @@ def test_waves_are_told_for_each_way_of_sampling():
     assert temporal_gate.told_apart(standard[standard["model"] == "lstm"]) == (
         "LSTM: 0.80 (0.00 to 1.00); LSTM, as published: 0.50."
     )
-    assert temporal_gate.against_the_paper(table) == (
+    assert temporal_gate.against_the_paper(table, table[:0]) == (
         "Against the published accuracies. Within a point: gated, asynchronous (98.0%, published 97.9%). Below: LSTM, "
         "as published, standard (50.0%, published 89.3%); gated, standard (60.0%, published 99.3%); LSTM, asynchronous "
         "(50.0%, published 69.0%). Cannot tell: LSTM, standard (80.0%, published 89.3%). Ours had 100 updates, the "
         "published ones 10,990."
     )
     above = on_waves([0.999, 0.999], "high-resolution", "LSTM")
-    assert "Above: LSTM, high-resolution (99.9%, published 51.7%)." in temporal_gate.against_the_paper(above)
+    assert "Above: LSTM, high-resolution (99.9%, published 51.7%)." in temporal_gate.against_the_paper(above, above[:0])
     assert temporal_gate.PUBLISHED_UPDATES == 10_990
     assert temporal_gate.beside_the_paper(table) == (
         "standard: LSTM 0.80 (0.00 to 1.00), LSTM, as published 0.50, gated 0.60; asynchronous: LSTM 0.50, gated 0.98. "
@@ -277,7 +277,10 @@ def test_waves_are_told_for_each_way_of_sampling():
 def test_gates_are_told_by_their_open_ratios_and_by_what_is_no_number():
     gates = pd.DataFrame({"step": [0, 100] * 2, "r_on": [0.05, 0.04, 0.05, 0.2], "r_on_high": 0.3, "finite": 1.0})
     told = temporal_gate.gates_kept(gates)
-    assert "Ours start at r_on = 0.05; after 100 updates the networks' medians are 0.04 to 0.20, nine units" in told
+    assert (
+        "Ours start at $r_\\mathrm{on}$ = 0.05; after 100 updates the networks' medians are 0.04 to 0.20, nine units"
+        in told
+    )
     assert "below 0.30, and none of 4 snapshots has a number that is not finite." in told
     assert "and 1 of 4 snapshots" in temporal_gate.gates_kept(gates.assign(finite=[1.0, 0.5, 1.0, 1.0]))
     assert temporal_gate.gates_kept(gates[:0]) == ""

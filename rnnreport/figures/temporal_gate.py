@@ -317,10 +317,11 @@ def told_apart(table: pd.DataFrame) -> str:
 POINT = 0.01  # as near to the published accuracy as the question asks for
 
 
-def against_the_paper(table: pd.DataFrame) -> str:
+def against_the_paper(table: pd.DataFrame, gates: pd.DataFrame) -> str:
     """Which networks end within a point of the published accuracy, and which do not, by the interval of the mean.
 
     "Above" and "below" need an interval that lies beyond the point; a mean that is off without that says nothing.
+    Then :func:`gates_kept`. gates: see there.
     """
     places: dict[str, list[str]] = {"Within a point": [], "Above": [], "Below": [], "Cannot tell": []}
     for (sampling, network), rows in grouped(at_end(table), "sampling", "network"):
@@ -334,7 +335,8 @@ def against_the_paper(table: pd.DataFrame) -> str:
         )  # fmt: skip
         places[where].append(f"{network}, {sampling} ({percent(mean, 1)}, published {percent(published, 1)})")
     found = [f"{where}: {'; '.join(which)}" for where, which in places.items() if which]
-    return f"Against the published accuracies. {'. '.join(found)}. {_updates(table)}"
+    told = f"Against the published accuracies. {'. '.join(found)}. {_updates(table)}"
+    return f"{told}\n\n{gates_kept(gates)}".strip()
 
 
 def _updates(table: pd.DataFrame) -> str:
@@ -365,9 +367,9 @@ def gates_kept(gates: pd.DataFrame) -> str:
     lost = words.listed([f"{count}" for count in [(gates["finite"] < 1).sum()] if count])
     return (
         f"Public implementations report open ratios that drift to 1 and gates that become NaN. Ours start at "
-        f"r_on = {start:.2f}; after {ends['step'].iloc[0]:,} updates the networks' medians are "
+        f"$r_\\mathrm{{on}}$ = {start:.2f}; after {ends['step'].iloc[0]:,} updates the networks' medians are "
         f"{words.from_to(ends['r_on'], '.2f')}, nine units in ten are below {ends['r_on_high'].max():.2f}, and {lost} "
-        f"of {len(gates):,} snapshots has a number that is not finite. (Ours learns the logit of r_on, so that it "
+        f"of {len(gates):,} snapshots has a number that is not finite. (Ours learn the logit, so that it "
         "stays below 1.)"
     )
 
