@@ -208,7 +208,8 @@ def _read(name: str, path: Path, source: str, pin: str = "") -> Corpus:
         raise CorpusError(f"{which} cannot be read: {error.strerror}") from error
     sha256 = hashlib.sha256(data).hexdigest()
     if pin and sha256 != pin:
-        raise CorpusError(f"{which} is not the course's edition of the book: its SHA-256 is not {pin}")
+        expected = "char-rnn's file" if name == TINY else "the course's edition of the book"
+        raise CorpusError(f"{which} is not {expected}: its SHA-256 is not {pin}")
     book = next((book for book, pin in BOOKS.items() if pin == sha256), "")
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise CorpusError(f"{which} is UTF-16 or UTF-32 text, by its byte-order mark; save it as UTF-8")

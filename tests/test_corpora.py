@@ -407,7 +407,7 @@ def test_tiny_shakespeare_is_char_rnn_s_file(monkeypatch, no_data_dir, tmp_path)
         return str(tmp_path / "input.txt")
 
     monkeypatch.setattr(pooch, "retrieve", retrieve)
-    refused(TINY, tmp_path / "input.txt", TINY_PIN)
+    refused(TINY, tmp_path / "input.txt", "is not char-rnn's file", TINY_PIN)
     assert asked == [
         (
             "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",

@@ -42,7 +42,7 @@ from rnnreport.palindromes import palindrome_batch
 from rnnreport.parameters import ParameterError
 from rnnreport.provenance import PROJECT
 from rnnreport.runs import RUNS_DIR, Run, finish, load, provenance, tabulate, write_table
-from rnnreport.sequences import Adding, Bursts, SineWaves
+from rnnreport.sequences import Adding, Bursts, Copying, SineWaves
 from rnnreport.training import OPTIMIZERS, Recipe, TrainingError, load_weights
 from rnnreport.windows import Streams
 
@@ -1060,6 +1060,12 @@ def test_the_frequency_task_has_every_network_and_its_gates(chapter_3, in_own_st
     assert (leaks["gated"], leaks["gated, no leak"]) == (1e-3, 0)
 
 
+def test_the_frequency_task_may_leave_no_network(chapter_3, in_own_store):
+    p = chapter_3.model_copy(update={"samplings": ["high-resolution"], "frequency_networks": ["LSTM, as published"]})
+    assert gate.frequency_table(gate.frequency(p)).empty
+    assert gate.gates_in_frequency(gate.frequency(p)).empty
+
+
 def test_as_published_an_lstm_has_peepholes_and_no_forget_bias():
     settings = gate.FREQUENCY["LSTM, as published"]
     run = sequences.SequenceRun.of(SineWaves(), seed=0, steps=1, hidden_size=64, **settings)
@@ -1070,8 +1076,9 @@ def test_as_published_an_lstm_has_peepholes_and_no_forget_bias():
     torch.testing.assert_close(biases, torch.tensor([0.0, 1.0, 0.0, 0.0])[:, None].expand(4, 64))
 
 
-def test_a_test_in_parts_is_the_test_of_the_whole(tmp_path, monkeypatch):
-    run = sequences.SequenceRun.of(SineWaves(), None, 0, 1, hidden_size=4, batch_size=3, test_sequences=50)
+@pytest.mark.parametrize("task", [SineWaves(), Copying(delay=3)], ids=repr)
+def test_a_test_in_parts_is_the_test_of_the_whole(tmp_path, monkeypatch, task):
+    run = sequences.SequenceRun.of(task, None, 0, 1, hidden_size=4, batch_size=3, test_sequences=50)
     tables = []
     for at_once in (7, 50):
         monkeypatch.setattr(sequences, "AT_ONCE", at_once)

@@ -461,6 +461,6 @@ def record(p: TemporalGateParameters) -> dict[str, Callable[[], pd.DataFrame]]:
         "gates drawn": lambda: gates_drawn(sleeping(p)),
         "marked digit": lambda: tabulate(marked_digit(p)),
         "adding": lambda: tabulate(adding(p)),
-        "frequency task": lambda: frequency_table(frequency(p)),
-        "gates in the frequency task": lambda: gates_in_frequency(frequency(p)),
+        "frequency": lambda: frequency_table(frequency(p)),
+        "gates on waves": lambda: gates_in_frequency(frequency(p)),
     }

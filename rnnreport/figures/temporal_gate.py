@@ -279,7 +279,7 @@ def found_by_start(arrived: pd.DataFrame, period: float) -> str:
     return f"Seeds that end within 2% of the true period, by the start in true periods: {', '.join(found)}."
 
 
-@chart("Dots: seeds; lines: their means; open diamonds: the paper's; one panel per way of sampling")
+@chart("Dots: seeds; lines: their means; open diamonds: the paper's; dotted: chance; one panel per way of sampling")
 def frequency(table: pd.DataFrame) -> Figure:
     """Accuracy of each network at the end on sine waves, beside the published one.
 
