@@ -323,7 +323,7 @@ for name in json.loads(sys.argv[1]):
 print(json.dumps(found))
 """
 ALL = {"01", "01b", "01c", "02", "03", "03b", "04", "05", "06", "07", "08", "index"}
-JUDGING = ALL - {"01b", "06", "07", "08"}
+JUDGING = ALL - {"01b", "03b", "06", "07", "08"}
 EDITED = {
     "data/report_samples.yml": {"04"},
     "data/claims.yml": JUDGING,
