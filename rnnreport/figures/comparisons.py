@@ -129,15 +129,9 @@ def every_contender(table: pd.DataFrame) -> str:
         said.append(
             f"{NAMES[model]} on {task}: {rows['hidden_size'].iloc[0]} units a layer, "
             f"{rows['parameters'].iloc[0]:,} parameters, rate {rows['learning_rate'].iloc[0]:g}, "
-            f"{_shown(task, end)}{when}, {1000 * _seconds_a_step(rows):.0f} ms a step"
+            f"{_shown(task, end)}{when}"
         )
     return f"{'; '.join(said)}."
-
-
-def _seconds_a_step(rows: pd.DataFrame) -> float:
-    """The mean over the runs: all of their seconds over all of their steps."""
-    ends = rows.groupby("seed")[["seconds", "step"]].max().sum()
-    return float(ends["seconds"] / ends["step"])
 
 
 @chart("Dots: seeds; lines: medians; crosses: not solved within the budget (dotted)")
@@ -176,7 +170,7 @@ def solved_up_to(table: pd.DataFrame) -> str:
 
 
 def steps_to_add(table: pd.DataFrame) -> str:
-    """How many seeds solve each length, in how many steps, and what a step costs."""
+    """How many seeds solve each length, and in how many steps."""
     said = []
     for network, rows in grouped(table, "network"):
         found = first_solved(rows, ["length"], "test_loss")
@@ -184,8 +178,7 @@ def steps_to_add(table: pd.DataFrame) -> str:
         for length, steps in found.groupby("length")["steps"]:
             solved = steps[np.isfinite(steps)]
             when = f" (median step {solved.median():,.0f})" if len(solved) else ""
-            cost = 1000 * _seconds_a_step(rows[rows["length"] == length])
-            lengths.append(f"T = {length} {len(solved)} of {counted(len(steps), 'seed')}{when}, {cost:.0f} ms a step")
+            lengths.append(f"T = {length} {len(solved)} of {counted(len(steps), 'seed')}{when}")
         said.append(f"{network}: {', '.join(lengths)}")
     limit = table["solved"].iloc[0]
     return (
