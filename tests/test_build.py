@@ -331,6 +331,7 @@ EDITED = {
     "data/survivors.yml": {"08"},
     "data/rnn_versus_lstm.parquet": {"02"},
     "data/temporal_gate.parquet": {"03"},
+    "data/comparisons.parquet": {"03b"},
     "data/text_generation.parquet": {"04"},
     "data/backends.parquet": {"06"},
     "data/benchmarks.json": {"06"},
