@@ -383,8 +383,8 @@ class LSTM(_Recurrent):
     input: (T, B, D), (B, T, D) with batch_first, or (T, D) without a batch; integers (T, B) stand for one-hot vectors.
     h_0, c_0, h_n, c_n: (L, B, H). output: (T, B, H), the last layer's h(t).
     Weights are stacked in torch.nn's order of gates, i, f, g, o, with one bias per gate.
-    peepholes: each layer has ``peepholes_l…``, (3, H), see :func:`rnnreport.cells.peephole_lstm_step`; a loop over
-    steps runs, under autograd, and no native kernel can.
+    peepholes: each layer has ``peepholes_l…``, (3, H), see :func:`rnnreport.cells.peephole_lstm_step`; without native
+    kernels a loop over the steps runs, under autograd.
     """
 
     gates, states, counterpart, input_gate, forget_gate = 4, ("h", "c"), nn.LSTM, 0, (1, 1)
@@ -392,8 +392,6 @@ class LSTM(_Recurrent):
     def __init__(self, *args: Any, peepholes: bool = False, **options: Any) -> None:
         super().__init__(*args, **options)
         self.peepholes = peepholes
-        if peepholes and self.backend.startswith("native"):
-            raise ValueError(f"peepholes have no native kernels: backend must be torch or auto, not {self.backend}")
         for layer in range(self.num_layers if peepholes else 0):
             weight = torch.empty(3, self.hidden_size, device=self._weight.device, dtype=self._weight.dtype)
             bound = self.hidden_size**-0.5
@@ -408,12 +406,17 @@ class LSTM(_Recurrent):
         return output, (h_n, c_n)
 
     def _layer(self, layer: int, x: Tensor, states: tuple[Tensor, ...], sequence: bool) -> tuple[Any, ...]:
-        if self.peepholes:
-            return _by_steps(peephole_lstm_step, x, states, (*self.weights(layer), *self._peepholes(layer)))
-        if _followed():
-            return _by_steps(lstm_step, x, states, self.weights(layer))
-        h_0, c_0 = states
-        return recurrence.lstm(x, h_0, c_0, *self.weights(layer), backend=self.backend)
+        return self._run_lstm(layer, x, states)
+
+    def _run_lstm(self, layer: int, x: Tensor, states: tuple[Tensor, ...], *k: Tensor) -> tuple[Any, ...]:
+        """The layer with peepholes or without, behind a gate of the openness k or without."""
+        weights, peepholes = self.weights(layer), self._peepholes(layer)
+        if peepholes and not _followed() and (native := kernels(self.backend, weights[1])):
+            return native.lstm(x, *states, *weights, *(k or (None,)), peepholes=peepholes[0])
+        if peepholes or _followed():
+            cell = temporal_gate_lstm_step if k else peephole_lstm_step if peepholes else lstm_step
+            return _by_steps(cell, x, states, (*weights, *peepholes), *k)
+        return recurrence.lstm(x, *states, *weights, *k, backend=self.backend)
 
 
 class TemporalGateLSTM(LSTM):
@@ -496,7 +499,6 @@ class TemporalGateLSTM(LSTM):
     def _layer(
         self, layer: int, x: Tensor, states: tuple[Tensor, ...], sequence: bool, times: Tensor | None = None
     ) -> tuple[Any, ...]:
-        h_0, c_0 = states
         steps, batch = x.shape[:2]
         if times is None:
             times = torch.arange(1, steps + 1)
@@ -508,12 +510,9 @@ class TemporalGateLSTM(LSTM):
         elif layer == 0:
             _check_times(times)
         k = self._openness(times, layer)  # in their own dtype: rounded to that of the weights they lose the phase
-        if self.peepholes or _followed():
-            weights = *self.weights(layer), *self._peepholes(layer)
-            return _by_steps(temporal_gate_lstm_step, x, states, weights, k)
-        if recurrence.sparse_pays(k, batch, self.backend):
-            return recurrence.sparse_lstm(x, h_0, c_0, *self.weights(layer), k, sequence, self.backend)
-        return recurrence.lstm(x, h_0, c_0, *self.weights(layer), k, self.backend)
+        if not (self.peepholes or _followed()) and recurrence.sparse_pays(k, batch, self.backend):
+            return recurrence.sparse_lstm(x, *states, *self.weights(layer), k, sequence, self.backend)
+        return self._run_lstm(layer, x, states, k)
 
     def to_torch(self) -> nn.RNNBase:
         """The ``torch.nn.LSTM`` with these weights. It has no temporal gate: tau, s and r_on are left out."""

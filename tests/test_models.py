@@ -146,10 +146,6 @@ def test_peepholes_of_zero_change_nothing(kind):
 
 
 def test_what_has_no_peepholes_refuses_them():
-    for backend in ("native", "native-bf16"):
-        refused = f"^peepholes have no native kernels: backend must be torch or auto, not {backend}$"
-        with pytest.raises(ValueError, match=refused):
-            LSTM(D, H, peepholes=True, backend=backend)
     with pytest.raises(ValueError, match=r"^peepholes must be False for gru: only the LSTM's gates can see its cell$"):
         SequenceNetwork("gru", D, 2, H, peepholes=True)
     with pytest.raises(ValueError, match="peepholes_l0"):

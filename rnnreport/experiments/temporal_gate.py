@@ -375,8 +375,7 @@ def adding(p: TemporalGateParameters) -> list[Run]:
 def frequency(p: TemporalGateParameters) -> list[Run]:
     """The frequency task of Neil et al. (2016), section 4.1: ``frequency_networks`` of ``FREQUENCY``, every sampling.
 
-    Batches of 32, 110 units, Adam at 1e-3; ``frequency_steps`` updates, each on fresh waves. Peepholes need a loop in
-    torch, so networks with them have no high resolution: it would take each run hours.
+    Batches of 32, 110 units, Adam at 1e-3; ``frequency_steps`` updates, each on fresh waves.
     """
     settings: dict[str, Any] = {"batch_size": 32, "hidden_size": 110, "learning_rate": 1e-3, "device": p.device}
     settings["snapshots"] = tuple(range(0, p.frequency_steps, max(1, p.frequency_steps // 10)))
@@ -386,12 +385,11 @@ def frequency(p: TemporalGateParameters) -> list[Run]:
             seed=seed,
             steps=p.frequency_steps,
             test_sequences=p.test_palindromes,
-            backend="torch" if FREQUENCY[network]["peepholes"] else p.backend,
+            backend=p.backend,
             **FREQUENCY[network],
             **settings,
         )
         for sampling, network in product(p.samplings, p.frequency_networks)
-        if not (sampling == "high-resolution" and FREQUENCY[network]["peepholes"])
         for seed in p.seeds
     ]
     return run_all(train_sequences, asked, "frequency task")
@@ -400,7 +398,7 @@ def frequency(p: TemporalGateParameters) -> list[Run]:
 def frequency_table(runs: Sequence[Run]) -> pd.DataFrame:
     """The runs of :func:`frequency` with the column ``network``: which of ``FREQUENCY``; empty if there are none."""
     tables = [tabulate([run]).assign(network=_network_of(run)) for run in runs]
-    return pd.concat(tables, ignore_index=True).drop(columns=["snapshots"]) if tables else pd.DataFrame()
+    return pd.concat(tables, ignore_index=True).drop(columns=["snapshots"])
 
 
 def _network_of(run: Run) -> FrequencyNetwork:
