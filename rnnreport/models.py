@@ -408,15 +408,16 @@ class LSTM(_Recurrent):
     def _layer(self, layer: int, x: Tensor, states: tuple[Tensor, ...], sequence: bool) -> tuple[Any, ...]:
         return self._run_lstm(layer, x, states)
 
-    def _run_lstm(self, layer: int, x: Tensor, states: tuple[Tensor, ...], *k: Tensor) -> tuple[Any, ...]:
+    def _run_lstm(self, layer: int, x: Tensor, states: tuple[Tensor, ...], k: Tensor | None = None) -> tuple[Any, ...]:
         """The layer with peepholes or without, behind a gate of the openness k or without."""
-        weights, peepholes = self.weights(layer), self._peepholes(layer)
+        (h_0, c_0), weights, peepholes = states, self.weights(layer), self._peepholes(layer)
         if peepholes and not _followed() and (native := kernels(self.backend, weights[1])):
-            return native.lstm(x, *states, *weights, *(k or (None,)), peepholes=peepholes[0])
+            return native.lstm(x, h_0, c_0, *weights, k, peepholes=peepholes[0])
         if peepholes or _followed():
-            cell = temporal_gate_lstm_step if k else peephole_lstm_step if peepholes else lstm_step
-            return _by_steps(cell, x, states, (*weights, *peepholes), *k)
-        return recurrence.lstm(x, *states, *weights, *k, backend=self.backend)
+            if k is not None:
+                return _by_steps(temporal_gate_lstm_step, x, states, (*weights, *peepholes), k)
+            return _by_steps(peephole_lstm_step if peepholes else lstm_step, x, states, (*weights, *peepholes))
+        return recurrence.lstm(x, h_0, c_0, *weights, k, self.backend)
 
 
 class TemporalGateLSTM(LSTM):
@@ -511,7 +512,8 @@ class TemporalGateLSTM(LSTM):
             _check_times(times)
         k = self._openness(times, layer)  # in their own dtype: rounded to that of the weights they lose the phase
         if not (self.peepholes or _followed()) and recurrence.sparse_pays(k, batch, self.backend):
-            return recurrence.sparse_lstm(x, *states, *self.weights(layer), k, sequence, self.backend)
+            h_0, c_0 = states
+            return recurrence.sparse_lstm(x, h_0, c_0, *self.weights(layer), k, sequence, self.backend)
         return self._run_lstm(layer, x, states, k)
 
     def to_torch(self) -> nn.RNNBase:
