@@ -43,27 +43,35 @@ class SineWaves(_Task):
 
     Half the waves have such a period; the others' periods are log-uniform in 1…100, as in that paper's published code.
     A wave has a random phase and is seen for 15 to 125 units of time, and ends by 125: in steps of 1 ("standard") or
-    of 0.1 ("high-resolution"), or at 15 to 125 random times ("asynchronous").
+    of 0.1 ("high-resolution"), or at 15 to 125 random times ("asynchronous"). "two-waves" is its second task: two waves
+    are added, and half the pairs have periods of 5 to 6 and of 13 to 15; they are seen at 100 to 1,000 random times
+    within 1 to 100 units. (There its code leaves out a factor of 2 pi: its periods are angular.)
     """
 
     inputs: ClassVar[int] = 1
     outputs: ClassVar[int] = 2
     kind: Literal["sine-waves"] = "sine-waves"
-    sampling: Literal["standard", "high-resolution", "asynchronous"] = "standard"
+    sampling: Literal["standard", "high-resolution", "asynchronous", "two-waves"] = "standard"
 
     def batch(self, size: int, generator: torch.Generator) -> tuple[Sequences, Tensor]:
-        """See the class; the label is 1 for a period of 5 to 6."""
+        """See the class; the label is 1 for periods in these ranges."""
 
         def uniform(low: float | Tensor, high: float | Tensor) -> Tensor:
             return low + (high - low) * torch.rand(size, generator=generator)
 
-        drawn = 100 ** torch.rand(size, generator=generator)
-        period = torch.where(torch.arange(size) < size // 2, uniform(5, 6), drawn)
-        duration = uniform(15, 125)
-        start = uniform(0.0, 125 - duration)
-        phase = uniform(0, 2 * math.pi)
-        if self.sampling == "asynchronous":
-            lengths = uniform(15, 126).long()
+        two = self.sampling == "two-waves"
+        ranges, durations, counts = (
+            (((5, 6), (13, 15)), (1, 100), (100, 1001)) if two else (((5, 6),), (15, 125), (15, 126))
+        )
+        any_period = torch.arange(size) >= size // 2
+        periods = [
+            torch.where(any_period, 100 ** torch.rand(size, generator=generator), uniform(*range_)) for range_ in ranges
+        ]
+        duration = uniform(*durations)
+        start = uniform(0.0, durations[1] - duration)
+        phases = [uniform(0, 2 * math.pi) for _ in periods]
+        if two or self.sampling == "asynchronous":
+            lengths = uniform(*counts).long()
             order = torch.rand(int(lengths.max()), size, generator=generator)
             inside = torch.arange(len(order))[:, None] < lengths
             times = start + torch.where(inside, order, torch.inf).sort(0).values * duration
@@ -73,8 +81,11 @@ class SineWaves(_Task):
             times = start + every * torch.arange(int(lengths.max()))[:, None]
             inside = torch.arange(len(times))[:, None] < lengths
         times = torch.where(inside, times, 0.0)
-        waves = torch.where(inside, torch.sin(2 * math.pi * times / period + phase), 0.0)
-        return Sequences(waves.unsqueeze(-1), times, lengths), ((period >= 5) & (period <= 6)).long()
+        waves = sum(torch.sin(2 * math.pi * times / period + phase) for period, phase in zip(periods, phases))
+        asked = [(low <= period) & (period <= high) for period, (low, high) in zip(periods, ranges)]
+        return Sequences(torch.where(inside, waves, 0.0).unsqueeze(-1), times, lengths), torch.stack(asked).all(
+            0
+        ).long()
 
 
 class Adding(_Task):

@@ -251,11 +251,11 @@ def test_waves_are_told_for_each_way_of_sampling():
          on_waves([0.98, 0.98], "asynchronous", "gated")]
     )  # fmt: skip
     assert temporal_gate.told_apart(table) == (
-        "Ahead are the gated LSTM in asynchronous sampling (0.98 over 0.50); the LSTM in standard sampling (0.80 over "
-        "0.60)."
+        "Ahead are the gated LSTM with asynchronous sampling (0.98 over 0.50); the LSTM with standard sampling "
+        "(0.80 over 0.60)."
     )
     standard = table[table["sampling"] == "standard"]
-    assert temporal_gate.told_apart(standard).startswith("Ahead are the LSTM in standard")
+    assert temporal_gate.told_apart(standard).startswith("Ahead are the LSTM with standard")
     assert temporal_gate.told_apart(standard[standard["model"] == "lstm"]) == (
         "LSTM: 0.80 (0.00 to 1.00); LSTM, as published: 0.50."
     )
@@ -269,17 +269,27 @@ def test_waves_are_told_for_each_way_of_sampling():
     assert "Above: LSTM, high-resolution (99.9%, published 51.7%)." in temporal_gate.against_the_paper(above, above[:0])
     assert temporal_gate.PUBLISHED_UPDATES == 10_990
     assert temporal_gate.beside_the_paper(table) == (
-        "standard: LSTM 0.80 (0.00 to 1.00), LSTM, as published 0.50, gated 0.60; asynchronous: LSTM 0.50, gated 0.98. "
-        "10,990 updates take these runs 11 hours of one core."
+        "standard sampling, 100 updates: LSTM 0.80 (0.00 to 1.00), LSTM, as published 0.50, gated 0.60; asynchronous "
+        "sampling, 100 updates: LSTM 0.50, gated 0.98."
     )
 
 
+def test_of_two_waves_nothing_is_published():
+    two = pd.concat([on_waves([0.6, 0.6], "two-waves", "LSTM"), on_waves([0.9, 0.9], "two-waves", "gated")])
+    assert temporal_gate.told_apart(two) == "Ahead are the gated LSTM with sums of two waves (0.90 over 0.60)."
+    assert temporal_gate.against_the_paper(two, two[:0]) == ""
+    one = on_waves([0.999, 0.999], "high-resolution", "LSTM")
+    told = temporal_gate.against_the_paper(pd.concat([one, two.assign(steps=7)]), two[:0])
+    assert "two" not in told
+    assert "Ours had 100 updates" in told
+
+
 def test_gates_are_told_by_their_open_ratios_and_by_what_is_no_number():
-    gates = pd.DataFrame({"step": [0, 100] * 2, "r_on": [0.05, 0.04, 0.05, 0.2], "r_on_high": 0.3, "finite": 1.0})
+    gates = pd.DataFrame({"step": [0, 100, 0, 7], "r_on": [0.05, 0.04, 0.05, 0.2], "r_on_high": 0.3, "finite": 1.0})
+    gates["sampling"] = ["standard", "standard", "two-waves", "two-waves"]
     told = temporal_gate.gates_kept(gates)
     assert (
-        "Ours start at $r_\\mathrm{on}$ = 0.05; after 100 updates the networks' medians are 0.04 to 0.20, nine units"
-        in told
+        "Ours start at $r_\\mathrm{on}$ = 0.05; at the end the networks' medians are 0.04 to 0.20, nine units" in told
     )
     assert "below 0.30, and none of 4 snapshots has a number that is not finite." in told
     assert "and 1 of 4 snapshots" in temporal_gate.gates_kept(gates.assign(finite=[1.0, 0.5, 1.0, 1.0]))

@@ -16,7 +16,7 @@ from rnnreport.models import SequenceNetwork, Sequences
 from rnnreport.sequences import Adding, Bursts, Copying, MarkedDigit, SineWaves
 
 TASKS = [
-    *(SineWaves(sampling=sampling) for sampling in ("standard", "high-resolution", "asynchronous")),
+    *(SineWaves(sampling=sampling) for sampling in ("standard", "high-resolution", "asynchronous", "two-waves")),
     Adding(length=20),
     Bursts(length=30),
     MarkedDigit(length=7),
@@ -254,6 +254,35 @@ def test_sine_waves_are_drawn_between_these_ends(monkeypatch, sampling, share, p
         torch.testing.assert_close(moments, expected, rtol=0, atol=1e-4)
         y = torch.sin(2 * math.pi * expected.double() / period + phase)
         torch.testing.assert_close(wave[:, 0].double(), y, rtol=0, atol=1e-3)
+
+
+def test_two_waves_are_added_and_both_must_be_of_the_class(monkeypatch):
+    """Of four pairs two have both periods in their ranges; of the others one has the first alone, one neither."""
+    drawn = [0.5, 0.0, 0.5, 0.0, 0.5, 0.0, 0.0, 0.25, 0.0]  # two periods twice, duration, start, two phases, count
+    drawn[0] = torch.tensor([0.5, 0.5, math.log(5.5, 100), 0.5])
+    queue = iter(drawn)
+    order = torch.linspace(0, 1, 100)[:, None].expand(-1, 4)
+
+    def rand(*shape, generator):
+        return order if len(shape) == 2 else torch.as_tensor(next(queue)).expand(*shape)
+
+    monkeypatch.setattr(torch, "rand", rand)
+    (x, times, lengths), labels = SineWaves(sampling="two-waves").batch(4, generator())
+    assert labels.tolist() == [1, 1, 0, 0]
+    assert lengths.tolist() == [100] * 4
+    for place, (one, other) in enumerate([(5.0, 13.0), (5.0, 13.0), (5.5, 10.0), (10.0, 10.0)]):
+        t = times[:, place].double()
+        y = torch.sin(2 * math.pi * t / one) + torch.sin(2 * math.pi * t / other + math.pi / 2)
+        torch.testing.assert_close(x[:, place, 0].double(), y, rtol=0, atol=1e-3)
+    torch.testing.assert_close(times[:, 0], 50.5 * order[:, 0])
+
+
+def test_two_waves_are_seen_at_100_to_1000_moments_within_100_units():
+    (_, times, lengths), labels = SineWaves(sampling="two-waves").batch(4_000, generator())
+    assert (lengths.min(), lengths.max()) == (100, 1_000)
+    assert times.min() >= 0
+    assert 99 < times.max() <= 100
+    assert 0.5 <= labels.double().mean() < 0.502  # by chance both periods are in their ranges in 1 of 1,000
 
 
 @pytest.mark.parametrize(("period", "label"), [(4.99, 0), (5.01, 1), (5.99, 1), (6.01, 0)])

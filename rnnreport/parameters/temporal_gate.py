@@ -26,6 +26,6 @@ class TemporalGateParameters(TrainingParameters, chapter="03_temporal_gate"):
     marked_steps: Count
     adding_length: Annotated[int, integer(20, 10_000)]
     adding_steps: Count
-    samplings: Annotated[list[Literal["standard", "high-resolution", "asynchronous"]], DISTINCT]
+    samplings: Annotated[list[Literal["standard", "high-resolution", "asynchronous", "two-waves"]], DISTINCT]
     frequency_networks: Annotated[list[FrequencyNetwork], DISTINCT]
     frequency_steps: Count
