@@ -93,8 +93,9 @@ def train(
     """Train the model in place and return its history: a row for every ``recipe.record_every`` steps and the last.
 
     The history has the columns step, loss and accuracy (``measure``, mean over the *training batches* since the
-    previous row), seconds since the start, and the values of ``evaluate(model)``, from step 0 on, and of
-    ``watch(optimizer)``, such as :func:`step_sizes`. Training ends early after a row for which ``until(row)`` holds.
+    previous row), seconds since the start (those that the processor spent on it; elapsed ones on another device), and
+    the values of ``evaluate(model)``, from step 0 on, and of ``watch(optimizer)``, such as :func:`step_sizes`. Training
+    ends early after a row for which ``until(row)`` holds.
 
     folder: where to keep ``checkpoint.safetensors`` (written with a row once ``checkpoint_seconds`` have passed; a run
     that finds one resumes from it, with the same result as without the interruption on the same kind of processor)
@@ -122,7 +123,8 @@ def train(
     if folder and step == 0 and 0 in snapshots:
         save_weights(model, folder / "weights-0.safetensors", header)
 
-    losses, hits, saved, started = [], [], time.monotonic(), time.monotonic() - seconds
+    clock = time.process_time if device.type == "cpu" else time.monotonic
+    losses, hits, saved, started = [], [], time.monotonic(), clock() - seconds
     while step < recipe.steps and not (rows and until(rows[-1])):
         for group in optimizer.param_groups:
             group["lr"] = recipe.rate(step)
@@ -145,7 +147,7 @@ def train(
             save_weights(model, folder / f"weights-{step}.safetensors", header)
         if step % recipe.record_every == 0 or step == recipe.steps:
             row = {"step": step, "loss": sum(losses) / len(losses), "accuracy": sum(hits) / len(hits)}
-            row |= {"seconds": time.monotonic() - started, **_evaluated(model, evaluate)}
+            row |= {"seconds": clock() - started, **_evaluated(model, evaluate)}
             rows.append(row | watch(optimizer) if watch else row)
             on_steps(len(losses))
             losses, hits = [], []
