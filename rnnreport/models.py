@@ -54,6 +54,7 @@ class _Recurrent(nn.Module):
     has_kernels = True  # whether there are native kernels; if not, only torch can run it
     input_gate: int | None = None  # its block of H biases
     forget_gate: tuple[int, int] | None = None  # its block, and 1, or -1 where large values forget
+    scaled_gates = False  # whether forget and input gate are scaled to a sum of 1
     per_unit: tuple[str, ...] = ()  # names of a layer's further parameters, (H,) each, without the layer's number
     bidirectional, proj_size, nonlinearity = False, 0, "tanh"  # options of torch.nn with only this value here
 
@@ -158,8 +159,9 @@ class _Recurrent(nn.Module):
     def remember(self, forget_bias: float = 0.0, chrono: int | None = None) -> None:
         """Set the gates' biases to remember for longer, in every layer, see :class:`PalindromeClassifier`.
 
-        forget_bias is added where the state is kept, and subtracted where it is replaced (minGRU). With chrono, only
-        the LSTM and the minLSTM have an input gate to set as well.
+        forget_bias is added where the state is kept, and subtracted where it is replaced: by the minGRU's gate, and by
+        the minLSTM's input gate, since its gates are scaled to a sum of 1. So every cell starts by keeping a share
+        sigmoid(forget_bias). With chrono, only the LSTM and the minLSTM have an input gate to set as well.
         """
         if self.forget_gate is None and (forget_bias or chrono is not None):
             raise ValueError(f"forget_bias must be 0 and chrono None for the {type(self).__name__}, which has no gates")
@@ -172,6 +174,8 @@ class _Recurrent(nn.Module):
             for layer in range(self.num_layers):
                 gates = self.weights(layer)[-1].view(-1, self.hidden_size)
                 gates[place] += sign * forget_bias
+                if self.scaled_gates:
+                    gates[self.input_gate] -= forget_bias
                 if chrono is not None:
                     drawn = gates[place].uniform_(1, chrono - 1).log_().mul_(sign)
                     if self.input_gate is not None:
@@ -558,7 +562,7 @@ class MinGRU(_OneState):
 class MinLSTM(_OneState):
     """The minLSTM of Feng et al. (2024), likewise."""
 
-    gates, reads_state, input_gate, forget_gate = 3, False, 0, (1, 1)
+    gates, reads_state, input_gate, forget_gate, scaled_gates = 3, False, 0, (1, 1), True
     cell, over_time = staticmethod(min_lstm_step), staticmethod(recurrence.min_lstm)
 
 

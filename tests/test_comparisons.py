@@ -135,7 +135,7 @@ def test_a_training_ends_below_the_loss_asked_for(task, tmp_path):
 def cells_compared():
     """Of two cells the first solves palindromes, none the others; at the lower rate both are worse."""
     rows = []
-    for model, seed, rate in [(m, s, r) for m in ("lstm", "min-gru") for s in (0, 1) for r in (0.001, 0.01)]:
+    for model, seed, rate in [(m, s, r) for m in ("lstm", "min-gru") for s in (0, 1, 2) for r in (0.001, 0.01)]:
         last = model == "lstm" and rate == 0.01
         for step in (0, 10, 20):
             if last and step == 20:
@@ -149,6 +149,21 @@ def cells_compared():
             value = 6 - step / 10 - 1.0 * (model == "min-gru") - 0.5 * (rate == 0.001)
             rows.append({**about, "task": "text", "value": value, "solved": 0.0})
     return pd.DataFrame(rows).sort_values("task", kind="stable")
+
+
+def test_one_seed_chooses_the_rate_and_others_are_shown():
+    table = cells_compared()
+    best = drawn.at_best_rate(table)
+    assert set(best["seed"]) == {1, 2}
+    assert dict(best.groupby("task")["learning_rate"].unique().map(list)) == {
+        "palindromes": [0.01, 0.001],  # the minGRU's are alike: the first one
+        "text": [0.001],
+    }
+    worse = table["value"].where((table["seed"] != 0) | (table["learning_rate"] != 0.001), 9.0)
+    other = drawn.at_best_rate(table.assign(value=worse).query("task == 'text'"))
+    assert set(other["learning_rate"]) == {0.01}
+    alone = drawn.at_best_rate(table[table["seed"] == 0])
+    assert set(alone["seed"]) == {0}
 
 
 def test_the_contenders_are_told_by_what_they_solve_or_else_by_their_end():
@@ -167,7 +182,7 @@ def test_the_contenders_are_told_by_what_they_solve_or_else_by_their_end():
 def test_a_training_that_has_ended_keeps_its_last_value():
     table = cells_compared().query("task == 'palindromes' and learning_rate == 0.01")
     held = drawn.held(table, "model", "value")
-    assert held.groupby("model")["value"].apply(list).to_dict()["lstm"] == [0.1, 0.99, 0.99] * 2
+    assert held.groupby("model")["value"].apply(list).to_dict()["lstm"] == [0.1, 0.99, 0.99] * 3
 
 
 def summed(**solved):

@@ -159,11 +159,21 @@ def biases(name, **options):
 
 
 @pytest.mark.parametrize(
-    ("name", "change"), [("lstm", [0, 2, 0, 0]), ("gru", [0, 2, 0, 0]), ("min-gru", [-2, 0]), ("min-lstm", [0, 2, 0])]
+    ("name", "change"), [("lstm", [0, 2, 0, 0]), ("gru", [0, 2, 0, 0]), ("min-gru", [-2, 0]), ("min-lstm", [-2, 2, 0])]
 )
 def test_a_forget_bias_keeps_in_every_layer(name, change):
     difference = biases(name, forget_bias=2.0) - biases(name)
     same(difference.view(len(change), -1), torch.tensor(change).float()[:, None].expand(-1, 400), 1e-6)
+
+
+@pytest.mark.parametrize("kind", [MinGRU, MinLSTM])
+def test_a_forget_bias_decides_what_a_minimal_cell_keeps_at_first(kind):
+    network = kind(D, H)
+    for parameter in network.parameters():
+        nn.init.zeros_(parameter)
+    network.remember(2.0)
+    h = torch.randn(1, B, H)
+    same(network(torch.zeros(3, B, D), h)[1], h * torch.sigmoid(torch.tensor(2.0)) ** 3, 1e-6)
 
 
 @pytest.mark.parametrize(
