@@ -41,11 +41,11 @@ BURST_NAMES = {
     "open in the burst": "set to bursts",
 }
 BURST_COLOURS = dict(zip(BURST_NAMES, (LSTM, GATED, SEQUENCE[0], SEQUENCE[3], GUIDE)))
-# Neil et al. (2016), figure 3: accuracy after 70 epochs of 5,000 waves in batches of 32, mean of five seeds.
 SAMPLINGS = {  # what is seen of the waves, in words
     **{name: f"{name} sampling" for name in ("standard", "high-resolution", "asynchronous")},
     "two-waves": "sums of two waves",
 }
+# Neil et al. (2016), figure 3: accuracy after 70 epochs of 5,000 waves in batches of 32, mean of five seeds.
 PUBLISHED_UPDATES = 70 * math.ceil(5_000 / 32)
 PUBLISHED = {
     "standard": {"lstm": 0.8934, "temporal-gate": 0.9926},
