@@ -1,7 +1,7 @@
-"""One step of each recurrence, written as the assignment prints it.
+"""One step of each recurrence; those of the assignment are written as it prints them.
 
 These functions do one step and nothing else; the caller loops. They are written to be read, and the tests compare
-the faster :mod:`rnnreport.recurrence` with them. Weights are stacked as in ``torch.nn``, gates in the order
+the faster :mod:`rnnreport.recurrence` with them. Weights are stacked as in ``torch.nn``, the LSTM's gates in the order
 input, forget, modulation, output (i, f, g, o), but with one bias per gate, as in the equations.
 
 Shapes: B batch, D input size, H hidden units.

@@ -39,7 +39,7 @@ DEVIATIONS: dict[Initialisation, float] = {"normal": 0.1, "normal-variance": 0.1
 class _Recurrent(nn.Module):
     """Layers of one recurrence: parameters, shapes and checks. The subclasses define the layer.
 
-    The arguments are torch.nn's, in its order; two directions, projections and relu are refused with ValueError.
+    The arguments are torch.nn's, in its order; two directions and projections are refused with ValueError.
     dropout: applied to the output that a layer passes to the next, while training.
     backend: the code that runs the recurrence, see :mod:`rnnreport.backends`.
     In autocast the input is cast to the weights' dtype, which is also that of the computation and the output.
@@ -163,6 +163,8 @@ class _Recurrent(nn.Module):
         the minLSTM's input gate, since its gates are scaled to a sum of 1. So every cell starts by keeping a share
         sigmoid(forget_bias). With chrono, only the LSTM and the minLSTM have an input gate to set as well.
         """
+        if not self.bias and (forget_bias or chrono is not None):
+            raise ValueError("forget_bias must be 0 and chrono None for networks without biases")
         if self.forget_gate is None and (forget_bias or chrono is not None):
             raise ValueError(f"forget_bias must be 0 and chrono None for the {type(self).__name__}, which has no gates")
         if chrono is not None and (chrono < 3 or forget_bias):
@@ -184,7 +186,7 @@ class _Recurrent(nn.Module):
     @property
     def _weight(self) -> Tensor:
         """One of the weights, for the dtype and device of all."""
-        return getattr(self, [*self._shapes(0)][:2][-1])
+        return getattr(self, "weight_hh_l0" if self.reads_state else "weight_ih_l0")  # a tied weight_ih is computed
 
     def _cast(self, value: Tensor) -> Tensor:
         """In autocast, where layers pass on half precision, the value in the weights' dtype; elsewhere unchanged."""
@@ -269,7 +271,9 @@ class _Recurrent(nn.Module):
 
     @classmethod
     def from_torch(cls, module: nn.RNNBase, **options: Any) -> Self:
-        """A copy of a ``torch.nn`` module, with its two biases summed. options: others of this class, such as backend.
+        """A copy of a ``torch.nn`` module, with its two biases summed, except the GRU's inside the reset.
+
+        options: others of this class, such as backend.
 
         The weights, their dtype, device and ``requires_grad`` (a bias asks for a gradient if either of the two does)
         and the training mode are the module's; gradients are not copied. Raises ValueError for unsupported modules
@@ -278,6 +282,8 @@ class _Recurrent(nn.Module):
         name = f"{cls.__name__}.from_torch"
         if cls.counterpart is None:
             raise ValueError(f"{cls.__name__} has no counterpart in torch.nn")
+        if options.get("peepholes"):
+            raise ValueError(f"{name} copies weights alone, and those of torch.nn have no peepholes")
         if getattr(module.forward, "__func__", None) is not cls.counterpart.forward:
             raise ValueError(f"{name} takes a torch.nn.{cls.counterpart.__name__}, not a {type(module).__name__}")
         for option in ("bidirectional", "proj_size", "nonlinearity"):
@@ -295,7 +301,10 @@ class _Recurrent(nn.Module):
         return torch.stack(theirs).sum(0)
 
     def to_torch(self) -> nn.RNNBase:
-        """The ``torch.nn`` module with these weights: bias_ih is our bias, bias_hh is zero. The rest as from_torch."""
+        """The ``torch.nn`` module with these weights: bias_ih is our bias, bias_hh zero, but for the GRU's fourth.
+
+        The rest is as in :meth:`from_torch`.
+        """
         if self.counterpart is None:
             raise ValueError(f"{type(self).__name__} has no counterpart in torch.nn")
         relu = {"nonlinearity": "relu"} if self.nonlinearity == "relu" else {}
@@ -323,7 +332,7 @@ class _Recurrent(nn.Module):
 class _OneState(_Recurrent):
     """A recurrence whose only state is h: ``output, h_n = network(input, h_0)``, with the shapes of :class:`RNN`.
 
-    The subclasses define the cell, and what runs it over a sequence.
+    The subclasses define the cell, and what runs it over a sequence: with kernels it takes a ``backend``.
     """
 
     states = ("h",)
@@ -338,18 +347,20 @@ class _OneState(_Recurrent):
 
     def _layer(self, layer: int, x: Tensor, states: tuple[Tensor, ...], sequence: bool) -> tuple[Any, ...]:
         if _followed():
-            return _by_steps(lambda *step: (type(self).cell(*step),), x, states, self.weights(layer))
-        return type(self).over_time(x, *states, *self.weights(layer))
+            return _by_steps(lambda *step: (self.cell(*step),), x, states, self.weights(layer))
+        options = {"backend": self.backend} if self.has_kernels else {}
+        return self.over_time(x, *states, *self.weights(layer), **options)
 
 
-class RNN(_Recurrent):
+class RNN(_OneState):
     """The vanilla RNN, equation (1), used like ``torch.nn.RNN``: ``output, h_n = rnn(input, h_0)``.
 
     input: (T, B, D), (B, T, D) with batch_first, or (T, D) without a batch; integers (T, B) stand for one-hot vectors.
     h_0, h_n: (L, B, H). output: (T, B, H), the last layer's h(t).
     """
 
-    gates, states, counterpart = 1, ("h",), nn.RNN
+    gates, counterpart, has_kernels = 1, nn.RNN, True
+    cell, over_time = staticmethod(rnn_step), staticmethod(recurrence.rnn)
 
     def __init__(
         self,
@@ -368,17 +379,6 @@ class RNN(_Recurrent):
         self._check_options("RNN", nonlinearity=nonlinearity)
         options |= {"bidirectional": bidirectional, "device": device, "dtype": dtype}
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, **options)
-
-    def forward(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Output and h_n, see the class. Raises ValueError for shapes that do not fit."""
-        output, h_n = self._run(input, hx)
-        return output, h_n
-
-    def _layer(self, layer: int, x: Tensor, states: tuple[Tensor, ...], sequence: bool) -> tuple[Any, ...]:
-        if _followed():
-            return _by_steps(lambda *step: (rnn_step(*step),), x, states, self.weights(layer))
-        (h_0,) = states
-        return recurrence.rnn(x, h_0, *self.weights(layer), backend=self.backend)
 
 
 class LSTM(_Recurrent):
@@ -431,7 +431,8 @@ class TemporalGateLSTM(LSTM):
     the logit of r_on, so that tau > 0 and 0 < r_on <= 1 for any step of the optimiser. Initially tau is log-uniform in
     1…100, s uniform in 0…tau and r_on 0.05, as in the Phased LSTM; :meth:`set_gate` sets others. leak: alpha; *while
     training*, a closed gate has k = alpha phi, so that units that never open get a gradient; in ``eval()`` it is 0.
-    If it is faster, only the units that are open at a step are computed: :func:`rnnreport.recurrence.sparse_pays`.
+    If it is faster, only the units that are open at a step are computed, but never with peepholes:
+    :func:`rnnreport.recurrence.sparse_pays`.
     """
 
     per_unit = ("log_tau_l", "s_l", "logit_r_on_l")
@@ -660,7 +661,8 @@ class SequenceNetwork(nn.Module):
     timed: the sequences have times. Then a network reads a further number, the time since the previous step or, if it
     reads "time", the time itself; with a temporal gate, time opens the gate. every_step: gives the outputs at every
     step. peepholes: see :class:`LSTM`; ValueError for other networks.
-    initialisation, forget_bias, chrono, num_layers: see :class:`PalindromeClassifier`.
+    initialisation: of the recurrence's weights and biases; its peepholes and the linear map are drawn as by torch.nn.
+    forget_bias, chrono, num_layers: see :class:`PalindromeClassifier`.
     """
 
     def __init__(
@@ -685,6 +687,8 @@ class SequenceNetwork(nn.Module):
         if peepholes and not issubclass(kind, LSTM):
             raise ValueError(f"peepholes must be False for {model}: only the LSTM's gates can see its cell")
         self.reads_times, self.reads, self.every_step = timed and model != "temporal-gate", reads, every_step
+        if reads == "time" and not self.reads_times:
+            raise ValueError(f"reads must be interval for this {model}, which reads no times")
         options: dict[str, Any] = {"peepholes": True} if peepholes else {}
         self.recurrence = kind(inputs + self.reads_times, hidden_size, num_layers, backend=backend, **options)
         self.head = nn.Linear(hidden_size, outputs)
@@ -754,7 +758,10 @@ class CharLSTM(nn.Module):
         return self.carried
 
     def run(self, symbols: Tensor, state: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """symbols: integers (T, B); state: (h, c), (L, B, H) each. Returns logits (T, B, V) and the last state."""
+        """symbols: integers (T, B); state: (h, c), (L, B, H) each, or h alone for a model with this one state.
+
+        Returns logits (T, B, V) and the last state.
+        """
         output, state = self.lstm(symbols, state)
         return self.head(F.dropout(output, self.lstm.dropout, self.training)), state
 

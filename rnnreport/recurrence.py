@@ -7,6 +7,8 @@ and the weight gradient is one product over all steps. The gradients are those o
 Shapes: T steps, B batch, D input size, H hidden units. Input ``x`` is (T, B, D), or (T, B) integers, each standing for
 the one-hot vector of a symbol below D. float32 and float64. They can be differentiated once; ``create_graph=True``
 raises RuntimeError. ``backend``: "torch" is the code below, others do the same in C++, see :mod:`rnnreport.backends`.
+``gru`` and ``relu_rnn`` are torch's own kernels, which can be differentiated again. They and the minimal cells take no
+``backend``.
 """
 
 from __future__ import annotations
@@ -95,8 +97,8 @@ def min_lstm(x: Tensor, h_0: Tensor, weight_ih: Tensor, bias: Tensor) -> tuple[T
 def scan(a: Tensor, b: Tensor, h_0: Tensor) -> Tensor:
     """h(1)...h(T) of the linear recurrence h(t) = a(t) h(t-1) + b(t), elementwise; a, b: (T, B, H), h_0: (B, H).
 
-    Pairs of steps are joined into one, and so on (Blelloch 1990): 2 log2 T operations on tensors in place of T, all of
-    them products and sums of values no larger than those of the loop. The backward pass is the same from the end.
+    Pairs of steps are joined into one, and so on (Blelloch 1990): 2 log2 T operations one after the other in place of
+    T. With 0 <= a <= 1 no product of a's exceeds 1. The backward pass is the same from the end.
     """
     return _Scan.apply(a, b, h_0)
 

@@ -83,9 +83,8 @@ class SineWaves(_Task):
         times = torch.where(inside, times, 0.0)
         waves = sum(torch.sin(2 * math.pi * times / period + phase) for period, phase in zip(periods, phases))
         asked = [(low <= period) & (period <= high) for period, (low, high) in zip(periods, ranges)]
-        return Sequences(torch.where(inside, waves, 0.0).unsqueeze(-1), times, lengths), torch.stack(asked).all(
-            0
-        ).long()
+        label = torch.stack(asked).all(0).long()
+        return Sequences(torch.where(inside, waves, 0.0).unsqueeze(-1), times, lengths), label
 
 
 class Adding(_Task):

@@ -257,7 +257,7 @@ def test_waves_are_told_for_each_way_of_sampling():
     standard = table[table["sampling"] == "standard"]
     assert temporal_gate.told_apart(standard).startswith("Ahead are the LSTM with standard")
     assert temporal_gate.told_apart(standard[standard["model"] == "lstm"]) == (
-        "LSTM: 0.80 (0.00 to 1.00); LSTM, as published: 0.50."
+        "Accuracy with standard sampling, 100 updates: LSTM 0.80 (0.00 to 1.00); LSTM, as published 0.50."
     )
     assert temporal_gate.against_the_paper(table, table[:0]) == (
         "Against the published accuracies. Within a point: gated, asynchronous (98.0%, published 97.9%). Below: LSTM, "
@@ -269,8 +269,8 @@ def test_waves_are_told_for_each_way_of_sampling():
     assert "Above: LSTM, high-resolution (99.9%, published 51.7%)." in temporal_gate.against_the_paper(above, above[:0])
     assert temporal_gate.PUBLISHED_UPDATES == 10_990
     assert temporal_gate.beside_the_paper(table) == (
-        "standard sampling, 100 updates: LSTM 0.80 (0.00 to 1.00), LSTM, as published 0.50, gated 0.60; asynchronous "
-        "sampling, 100 updates: LSTM 0.50, gated 0.98."
+        "Accuracy with standard sampling, 100 updates: LSTM 0.80 (0.00 to 1.00); LSTM, as published 0.50; gated 0.60. "
+        "Accuracy with asynchronous sampling, 100 updates: LSTM 0.50; gated 0.98."
     )
 
 
@@ -279,9 +279,14 @@ def test_of_two_waves_nothing_is_published():
     assert temporal_gate.told_apart(two) == "Ahead are the gated LSTM with sums of two waves (0.90 over 0.60)."
     assert temporal_gate.against_the_paper(two, two[:0]) == ""
     one = on_waves([0.999, 0.999], "high-resolution", "LSTM")
-    told = temporal_gate.against_the_paper(pd.concat([one, two.assign(steps=7)]), two[:0])
+    fewer = two[two["step"] == 100].assign(steps=7, step=7)
+    both = pd.concat([one, fewer])
+    told = temporal_gate.against_the_paper(both, two[:0])
     assert "two" not in told
     assert "Ours had 100 updates" in told
+    assert temporal_gate.told_apart(both) == temporal_gate.told_apart(two)
+    assert temporal_gate.beside_the_paper(both).endswith(" sums of two waves, 7 updates: LSTM 0.60; gated 0.90.")
+    assert len(temporal_gate.frequency(both).axes) == 2
 
 
 def test_gates_are_told_by_their_open_ratios_and_by_what_is_no_number():
@@ -292,7 +297,8 @@ def test_gates_are_told_by_their_open_ratios_and_by_what_is_no_number():
         "Ours start at $r_\\mathrm{on}$ = 0.05; at the end the networks' medians are 0.04 to 0.20, nine units" in told
     )
     assert "below 0.30, and none of 4 snapshots has a number that is not finite." in told
-    assert "and 1 of 4 snapshots" in temporal_gate.gates_kept(gates.assign(finite=[1.0, 0.5, 1.0, 1.0]))
+    assert "and 1 of 4 snapshots has" in temporal_gate.gates_kept(gates.assign(finite=[1.0, 0.5, 1.0, 1.0]))
+    assert "and 2 of 4 snapshots have" in temporal_gate.gates_kept(gates.assign(finite=[1.0, 0.5, 0.0, 1.0]))
     assert temporal_gate.gates_kept(gates[:0]) == ""
 
 

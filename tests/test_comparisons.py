@@ -12,9 +12,9 @@ from rnnreport import build
 from rnnreport.configuration import Recipe
 from rnnreport.experiments import comparisons, sequences
 from rnnreport.experiments.palindromes import PalindromeRun, new_network
-from rnnreport.experiments.sequences import SequenceRun
+from rnnreport.experiments.sequences import Gates, SequenceRun
 from rnnreport.figures import comparisons as drawn
-from rnnreport.models import LSTM, PalindromeClassifier
+from rnnreport.models import LSTM, PalindromeClassifier, SequenceNetwork
 from rnnreport.parameters import ParameterError
 from rnnreport.parameters.comparisons import ComparisonParameters
 from rnnreport.runs import Run
@@ -56,6 +56,25 @@ def test_as_many_units_as_the_parameters_allow(limit, name):
     assert sum(parameter.numel() for parameter in network(units).parameters()) <= limit
     assert sum(parameter.numel() for parameter in network(units + 1).parameters()) > limit
     assert comparisons.units_within(network, 1) == 1
+
+
+def test_a_cell_of_few_parameters_gets_many_units():
+    def network(units):
+        return SequenceNetwork("min-gru", 2, 1, units)
+
+    assert comparisons.units_within(network, 265_473) == 37_924
+
+
+def test_a_text_too_short_to_hold_some_of_it_out_is_not_compared(asked, tmp_path):
+    (tmp_path / "short.txt").write_text("a few words\n" * 500)
+    table = comparisons.contenders(parameters(corpus=str(tmp_path / "short.txt")))
+    assert {*table["task"]} == {"palindromes", "adding"}
+    assert drawn.ahead(table).startswith("Ahead")
+
+
+def test_gates_are_refused_to_a_network_without_them():
+    with pytest.raises(ValueError, match="gate must be None for gru, which has none"):
+        SequenceRun.of(Adding(length=20), Gates(), 0, 10, model="gru")
 
 
 def test_the_contenders_have_no_more_parameters_than_the_lstm(asked):

@@ -148,6 +148,18 @@ def test_peepholes_of_zero_change_nothing(kind):
 def test_what_has_no_peepholes_refuses_them():
     with pytest.raises(ValueError, match=r"^peepholes must be False for gru: only the LSTM's gates can see its cell$"):
         SequenceNetwork("gru", D, 2, H, peepholes=True)
+    with pytest.raises(ValueError, match=r"^LSTM.from_torch copies weights alone, and those of torch.nn have no peep"):
+        LSTM.from_torch(torch.nn.LSTM(D, H), peepholes=True)
+
+
+def test_what_would_be_without_effect_is_refused():
+    with pytest.raises(ValueError, match=r"^forget_bias must be 0 and chrono None for networks without biases$"):
+        LSTM(D, H, bias=False).remember(1.0)
+    LSTM(D, H, bias=False).remember()
+    with pytest.raises(ValueError, match=r"^reads must be interval for this temporal-gate, which reads no times$"):
+        SequenceNetwork("temporal-gate", D, 2, H, timed=True, reads="time")
+    with pytest.raises(ValueError, match=r"^reads must be interval for this lstm, which reads no times$"):
+        SequenceNetwork("lstm", D, 2, H, reads="time")
     with pytest.raises(ValueError, match="peepholes_l0"):
         LSTM(D, H, peepholes=True).to_torch()
 

@@ -15,12 +15,13 @@ from torch import nn
 from rnnreport import corpora
 from rnnreport.backends import Backend
 from rnnreport.configuration import ModelName
+from rnnreport.experiments import palindromes, sequences
 from rnnreport.experiments.horizon import SOLVED
 from rnnreport.experiments.palindromes import PalindromeRun, train_palindromes
 from rnnreport.experiments.sequences import Gates, SequenceRun, train_sequences
 from rnnreport.experiments.text_run import TextRun
-from rnnreport.experiments.text_training import train_text
-from rnnreport.models import RECURRENCES, CharLSTM, PalindromeClassifier, SequenceNetwork
+from rnnreport.experiments.text_training import new_model, train_text
+from rnnreport.models import RECURRENCES
 from rnnreport.parameters.comparisons import TEXT_WINDOW, ComparisonParameters
 from rnnreport.runs import Configuration, Run, RunFunction, run_all, tabulate
 from rnnreport.sequences import Adding, Copying, Task
@@ -45,60 +46,55 @@ MEMORIES: dict[str, dict[str, Any]] = {
 def contenders(p: ComparisonParameters) -> pd.DataFrame:
     """LSTM, GRU, minLSTM and minGRU on palindromes, the adding problem and text, at every one of ``learning_rates``.
 
-    Seeds: ``CHOOSING_SEED`` and ``seeds``.
+    Seeds: ``CHOOSING_SEED`` and ``seeds``. Text is left out if it is too short for some of it to be held out.
     All have ``layers`` layers, and as many units as make no more parameters than the LSTM's of ``hidden_size``.
     Columns: task, model, learning_rate, seed, step, value (accuracy on fresh palindromes, mean squared error of fresh
     sums, bits per held-out character), solved (which value ends a training; 0 for none), parameters, hidden_size,
-    length, seconds, steps and run.
+    seconds, steps and run.
     """
     return pd.concat([*_contenders(p)], ignore_index=True)
 
 
 def _contenders(p: ComparisonParameters) -> Iterator[pd.DataFrame]:
-    adding, text = Adding(length=p.sum_length), corpora.load(p.corpus)
-    characters = len(text.vocabulary)
+    text = corpora.load(p.corpus)
 
-    def classifier(model: ModelName, units: int) -> nn.Module:
-        return PalindromeClassifier(model, units, encoding="one-hot", initialisation="uniform", num_layers=p.layers)
-
-    def adder(model: ModelName, units: int) -> nn.Module:
-        return SequenceNetwork(model, adding.inputs, adding.outputs, units, num_layers=p.layers)
-
-    def writer(model: ModelName, units: int) -> nn.Module:
-        return CharLSTM(characters, units, p.layers, model=model)
-
-    def palindromes(steps: int, seed: int, **settings: Any) -> Configuration:
+    def digits(steps: int, seed: int, **settings: Any) -> Configuration:
         settings |= {"encoding": "one-hot", "initialisation": "uniform", "test_palindromes": p.test_sequences}
         return PalindromeRun.of_settings(steps, seed, length=p.palindrome_length, solved_at=SOLVED, **settings)
 
     def sums(steps: int, seed: int, **settings: Any) -> Configuration:
-        settings |= {"task": adding, "solved_loss": ADDED, "test_sequences": p.test_sequences}
+        settings |= {"task": Adding(length=p.sum_length), "solved_loss": ADDED, "test_sequences": p.test_sequences}
         return SequenceRun.of_settings(steps, seed, **settings)
 
     def book(steps: int, seed: int, **settings: Any) -> Configuration:
         settings |= {"corpus": p.corpus, "sha256": text.sha256, "sequence_length": TEXT_WINDOW}
         return TextRun.of(steps, seed, **settings)
 
-    yield _on("palindromes", p, train_palindromes, classifier, palindromes, p.palindrome_steps, "test_accuracy", SOLVED)
+    classifier, adder, writer = palindromes.new_network, sequences.new_network, partial(new_model, corpus=text)
+    yield _on("palindromes", p, train_palindromes, classifier, digits, p.palindrome_steps, "test_accuracy", SOLVED)
     yield _on("adding", p, train_sequences, adder, sums, p.sum_steps, "test_loss", ADDED)
-    yield _on("text", p, train_text, writer, book, p.text_steps, "bits_per_character", 0.0)
+    if len(text.windows(TEXT_WINDOW).held_out_starts):  # else there is nothing to measure it on
+        yield _on("text", p, train_text, writer, book, p.text_steps, "bits_per_character", 0.0)
 
 
 def _on(
     task: str,
     p: ComparisonParameters,
     train: RunFunction,
-    network: Callable[[ModelName, int], nn.Module],
+    network: Callable[[Any], nn.Module],
     configuration: Callable[..., Configuration],
     steps: int,
     measured: str,
     solved: float,
 ) -> pd.DataFrame:
-    """The contenders on one task, see :func:`contenders`. network: an untrained one with so many units a layer."""
-    sized = {model: partial(network, model) for model in CONTENDERS}
-    limit = parameters_of(sized["lstm"], p.hidden_size)
-    units = {model: units_within(sized[model], limit) for model in CONTENDERS}
+    """The contenders on one task, see :func:`contenders`. network: the untrained one of a configuration."""
     common = {**START, "num_layers": p.layers, "batch_size": p.batch_size, "device": p.device}
+
+    def sized(model: ModelName, units: int) -> nn.Module:
+        return network(configuration(1, 0, **common, model=model, hidden_size=units))
+
+    limit = parameters_of(partial(sized, "lstm"), p.hidden_size)
+    units = {model: units_within(partial(sized, model), limit) for model in CONTENDERS}
     asked = [
         configuration(
             steps,
@@ -113,11 +109,11 @@ def _on(
         for model, rate, seed in product(CONTENDERS, p.learning_rates, dict.fromkeys([CHOOSING_SEED, *p.seeds]))
     ]
     table = tabulate(run_all(train, asked, f"contenders, {task}"))
-    found = {model: parameters_of(sized[model], units[model]) for model in CONTENDERS}
+    found = {model: parameters_of(partial(sized, model), units[model]) for model in CONTENDERS}
     table = table.assign(task=task, solved=solved, parameters=table["model"].map(found))
     kept = ["task", "model", "learning_rate", "seed", "step", "value", "solved", "parameters", "hidden_size", "seconds"]
     table = table.rename(columns={measured: "value"})
-    return table[[*kept, "steps", "run"]].dropna(subset=["value"])
+    return table[[*kept, "steps", "run"]]
 
 
 def parameters_of(network: Callable[[int], nn.Module], units: int) -> int:
@@ -128,7 +124,7 @@ def parameters_of(network: Callable[[int], nn.Module], units: int) -> int:
 
 def units_within(network: Callable[[int], nn.Module], limit: int) -> int:
     """The largest number of units, at least 1, with which a network has no more than ``limit`` parameters."""
-    return max(1, bisect_right(range(1, 20_000), limit, key=lambda units: parameters_of(network, units)))
+    return max(1, bisect_right(range(1, limit + 1), limit, key=lambda units: parameters_of(network, units)))
 
 
 def backend_for(model: ModelName, backend: Backend) -> Backend:
@@ -139,7 +135,8 @@ def backend_for(model: ModelName, backend: Backend) -> Backend:
 def adding(p: ComparisonParameters) -> pd.DataFrame:
     """The adding problem at every one of ``lengths``, for each of ``MEMORIES``, until it is solved.
 
-    A network that no seed trains to solve a length is not trained at longer ones. The columns of the runs, and network.
+    A network that no seed trains to solve a length is not trained at longer ones. Columns: network, model, length,
+    learning_rate, seed, step, test_loss, test_accuracy, seconds, steps, run and solved, the loss that ends a training.
     """
     parts, left = [], list(MEMORIES)
     for length in sorted(p.lengths):
@@ -154,7 +151,7 @@ def adding(p: ComparisonParameters) -> pd.DataFrame:
 def copying(p: ComparisonParameters) -> pd.DataFrame:
     """The copying problem at every one of ``delays``, for each of ``MEMORIES``, until it is solved.
 
-    The columns of the runs, network, and ratio: the cross-entropy over that without memory.
+    Columns: those of :func:`adding`, with delay in place of length, and ratio: the loss over that without memory.
     """
     parts = []
     for delay in sorted(p.delays):

@@ -88,9 +88,8 @@ def train_until_solved(
     run: has ``solved_at`` and ``snapshots`` like a :class:`PalindromeRun`. options: further arguments of
     :func:`rnnreport.training.train`, such as another ``until``.
     """
-    until = {"until": lambda row: run.solved_at is not None and row["test_accuracy"] >= run.solved_at}
-    common: dict[str, Any] = {"folder": folder, "snapshots": run.snapshots, "on_steps": on_steps}
-    table = train(network, batches, run.recipe, **{**until, **common, **options})
+    options = {"until": lambda row: run.solved_at is not None and row["test_accuracy"] >= run.solved_at, **options}
+    table = train(network, batches, run.recipe, folder=folder, snapshots=run.snapshots, on_steps=on_steps, **options)
     end = int(table["step"].iloc[-1])
     save_weights(network, folder / f"weights-{end}.safetensors")
     on_steps(run.steps - end)  # the steps that were not needed

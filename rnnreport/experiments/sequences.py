@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 import pandas as pd
 import torch
-from pydantic import BaseModel
+from pydantic import BaseModel, model_validator
 from torch import nn
 
 from rnnreport.backends import Backend
@@ -39,7 +39,7 @@ class SequenceRun(Configuration):
 
     model: ModelName
     task: Task
-    gate: Gates | None = None  # for "temporal-gate" only
+    gate: Gates | None = None
     hidden_size: int = 128
     batch_size: int = 64
     test_sequences: int = 2_000
@@ -49,9 +49,14 @@ class SequenceRun(Configuration):
     chrono: int | None = None  # biases of the gates drawn for a memory of this many steps
     peepholes: bool = False
     reads: Literal["interval", "time"] = "interval"  # without a gate, on a task with times
-    solved_at: float | None = None  # training ends once this accuracy on fresh sequences is reached …
-    solved_loss: float | None = None  # … or a loss below this
+    solved_loss: float | None = None  # training ends once the loss on fresh sequences is below this
     snapshots: tuple[int, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_gates(self) -> Self:
+        if self.gate and self.model != "temporal-gate":
+            raise ValueError(f"gate must be None for {self.model}, which has none")
+        return self
 
     @classmethod
     def of(
@@ -61,8 +66,8 @@ class SequenceRun(Configuration):
 
         settings: may include the recipe's.
         """
-        settings = {"optimizer": "adam", "record_every": max(10, steps // 40), **settings}
-        settings = {"model": "temporal-gate" if gate else "lstm", **settings}
+        model: ModelName = "temporal-gate" if gate else "lstm"
+        settings = {"model": model, "optimizer": "adam", "record_every": max(10, steps // 40), **settings}
         return cls.of_settings(steps, seed, task=task, gate=gate, backend=backend, **settings)
 
 
@@ -76,8 +81,7 @@ def train_sequences(run: SequenceRun, folder: Path, on_steps: OnSteps = lambda s
         return {"test_loss": loss.item(), "test_accuracy": right.item()}
 
     def solved(row: dict[str, float]) -> bool:
-        accurate = run.solved_at is not None and row["test_accuracy"] >= run.solved_at
-        return accurate or (run.solved_loss is not None and row["test_loss"] < run.solved_loss)
+        return run.solved_loss is not None and row["test_loss"] < run.solved_loss
 
     return train_until_solved(
         run,

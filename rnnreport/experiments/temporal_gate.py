@@ -389,22 +389,20 @@ def frequency(p: TemporalGateParameters) -> list[Run]:
             **FREQUENCY[network],
             **settings,
         )
-        for sampling, network in product(p.samplings, p.frequency_networks)
-        for seed in p.seeds
+        for sampling, network, seed in product(p.samplings, p.frequency_networks, p.seeds)
     ]
     return run_all(train_sequences, asked, "frequency task")
 
 
 def frequency_table(runs: Sequence[Run]) -> pd.DataFrame:
-    """The runs of :func:`frequency` with the column ``network``: which of ``FREQUENCY``; empty if there are none."""
+    """The runs of :func:`frequency` with the column ``network``: which of ``FREQUENCY``."""
     tables = [tabulate([run]).assign(network=_network_of(run)) for run in runs]
     return pd.concat(tables, ignore_index=True).drop(columns=["snapshots"])
 
 
 def _network_of(run: Run) -> FrequencyNetwork:
-    configuration = run.configuration
-    named = {name: {key: getattr(configuration, key) for key in settings} for name, settings in FREQUENCY.items()}
-    return next(name for name, settings in FREQUENCY.items() if settings == named[name])
+    trained = {name: getattr(run.configuration, name) for name in FREQUENCY["LSTM"]}
+    return next(name for name, settings in FREQUENCY.items() if settings == trained)
 
 
 def gates_in_frequency(runs: Sequence[Run]) -> pd.DataFrame:

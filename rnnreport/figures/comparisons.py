@@ -26,8 +26,8 @@ from rnnreport.figures import (
 )
 from rnnreport.words import NAMES, at_end, counted, grouped, listed, share
 
-CELLS = {"lstm": LSTM, "gru": SEQUENCE[0], "min-lstm": SEQUENCE[3], "min-gru": GUIDE}
-MEMORIES = {
+CELL_COLOURS = {"lstm": LSTM, "gru": SEQUENCE[0], "min-lstm": SEQUENCE[3], "min-gru": GUIDE}
+MEMORY_COLOURS = {
     "LSTM": LSTM,
     "chrono LSTM": SEQUENCE[3],
     "gated LSTM": GATED,
@@ -47,9 +47,9 @@ def held(table: pd.DataFrame, by: str, value: str) -> pd.DataFrame:
     return wide.melt(value_name=value, ignore_index=False).reset_index()
 
 
-def first_solved(table: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:
-    """The first step at which each seed is below the value in ``solved``, ``steps``; infinite if it never is."""
-    steps = table["step"].where(table[value] < table["solved"], np.inf)
+def first_solved(table: pd.DataFrame, by: list[str], solved: pd.Series[bool]) -> pd.DataFrame:
+    """The first step at which each seed has solved its task, ``steps``; infinite if it never has. solved: by row."""
+    steps = table["step"].where(solved, np.inf)
     return table.assign(steps=steps).groupby([*by, "seed"], sort=False)["steps"].min().reset_index()
 
 
@@ -77,7 +77,7 @@ def _merit(task: str, rows: pd.DataFrame) -> tuple[float, float]:
     return _steps_on(task, rows)["steps"].median(), -end if task == "palindromes" else end
 
 
-@chart("Each cell at its best rate, chosen on another seed; on data not trained on; bands: 95% intervals of the mean")
+@chart("Each cell at its best rate; on data not trained on; bands: 95% intervals of the mean")
 def contenders(table: pd.DataFrame) -> Figure:
     """Four cells with equally many parameters on palindromes, the adding problem and text, over the training steps.
 
@@ -90,7 +90,8 @@ def contenders(table: pd.DataFrame) -> Figure:
         ylim = (0.0, 1.03) if task == "palindromes" else (0.8 * least, 1.1 * most)
         shown = held(rows, "model", "value")
         is_share = task == "palindromes"
-        curves(shown, "model", "value", ax=ax, colours=CELLS, names=dict.fromkeys(CELLS, ""), chance=None, ylim=ylim,
+        unnamed = dict.fromkeys(CELL_COLOURS, "")
+        curves(shown, "model", "value", ax=ax, colours=CELL_COLOURS, names=unnamed, chance=None, ylim=ylim,
                share=is_share)  # fmt: skip
         for line, model in zip(ax.lines, dict.fromkeys(shown["model"])):
             line.set_label(NAMES[model])
@@ -117,10 +118,9 @@ def _winners(best: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
 
 
 def _steps_on(task: str, rows: pd.DataFrame) -> pd.DataFrame:
-    """:func:`first_solved` of the cells; an accuracy is solved above the value in ``solved``, others below."""
-    sign = -1 if task == "palindromes" else 1
-    turned = rows.assign(value=sign * rows["value"], solved=sign * rows["solved"] + (1e-12 if sign < 0 else 0))
-    return first_solved(turned, ["model"], "value")
+    """:func:`first_solved` of the cells: with an accuracy from the value in ``solved`` on, or a loss below it."""
+    solved = rows["value"] >= rows["solved"] if task == "palindromes" else rows["value"] < rows["solved"]
+    return first_solved(rows, ["model"], solved)
 
 
 def _shown(task: str, value: float) -> str:
@@ -153,9 +153,9 @@ def adding(table: pd.DataFrame) -> Figure:
     """
     figure, ax = new(figsize=(7.0, 3.4))
     budget = int(table["steps"].max())
-    found = first_solved(table, ["network", "length"], "test_loss")
+    found = first_solved(table, ["network", "length"], table["test_loss"] < table["solved"])
     for network, rows in grouped(found, "network"):
-        steps_by_length(ax, rows, MEMORIES[network], top=1.35 * budget)
+        steps_by_length(ax, rows, MEMORY_COLOURS[network], top=1.35 * budget)
         ax.lines[-1].set_label(network)
     ax.axhline(budget, color=GUIDE, ls=":", lw=1)
     ax.set(xscale="log", yscale="log", xlabel="sequence length T", ylabel="training steps to solve")
@@ -167,7 +167,7 @@ def adding(table: pd.DataFrame) -> Figure:
 
 def solved_up_to(table: pd.DataFrame) -> str:
     """The longest adding problem that most seeds of every network solve."""
-    found = first_solved(table, ["network", "length"], "test_loss")
+    found = first_solved(table, ["network", "length"], table["test_loss"] < table["solved"])
     longest: dict[int, list[str]] = {}
     for network, rows in grouped(found, "network"):
         solved = rows.groupby("length")["steps"].median()
@@ -184,7 +184,7 @@ def steps_to_add(table: pd.DataFrame) -> str:
     """How many seeds solve each length, and in how many steps."""
     said = []
     for network, rows in grouped(table, "network"):
-        found = first_solved(rows, ["length"], "test_loss")
+        found = first_solved(rows, ["length"], rows["test_loss"] < rows["solved"])
         lengths = []
         for length, steps in found.groupby("length")["steps"]:
             solved = steps[np.isfinite(steps)]
@@ -208,13 +208,11 @@ def copying(table: pd.DataFrame) -> Figure:
     figure, axes = panels(
         table.groupby("delay"), width, 2.9, 0.4, "delay {}".format, ylabel="cross-entropy /\nwithout memory"
     )
-    top = max(
-        1.3, 1.1 * max(_copied_at_end(rows)[network] for *_, rows in axes for network in rows["network"].unique())
-    )
+    top = max(1.3, *(1.1 * end for *_, rows in axes for end in _copied_at_end(rows).values()))
     for ax, _, rows in axes:
         shown = held(rows, "network", "ratio")
-        unnamed = dict.fromkeys(MEMORIES, "")
-        curves(shown, "network", "ratio", ax=ax, colours=MEMORIES, names=unnamed, chance=None, ylim=(0, top),
+        unnamed = dict.fromkeys(MEMORY_COLOURS, "")
+        curves(shown, "network", "ratio", ax=ax, colours=MEMORY_COLOURS, names=unnamed, chance=None, ylim=(0, top),
                share=False)  # fmt: skip
         for line, network in zip(ax.lines, dict.fromkeys(shown["network"])):
             line.set_label(network)

@@ -290,7 +290,7 @@ def frequency(table: pd.DataFrame) -> Figure:
 
     table: columns sampling, network, model, step, seed and test_accuracy.
     """
-    groups = grouped(at_end(table), "sampling")
+    groups = grouped(_ends(table), "sampling")
     figure, found = panels(groups, 2.3, 2.9, beside=1.2, title="{}".format)
     names = list(dict.fromkeys(table["network"]))[::-1]
     for ax, sampling, rows in found:
@@ -305,10 +305,15 @@ def frequency(table: pd.DataFrame) -> Figure:
     return figure
 
 
+def _ends(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows at the last step of each way of sampling, which need not have equally many updates."""
+    return rows[rows["step"] == rows.groupby("sampling")["step"].transform("max")]
+
+
 def told_apart(table: pd.DataFrame) -> str:
     """In which ways of sampling the best gated network or the best LSTM is ahead at the end, and the accuracies."""
     ahead: dict[str, list[str]] = {"gated LSTM": [], "LSTM": []}
-    for sampling, rows in grouped(at_end(table), "sampling"):
+    for sampling, rows in grouped(_ends(table), "sampling"):
         best = rows.groupby(["model", "network"])["test_accuracy"].mean().groupby("model").max()
         if len(best) < 2:
             continue
@@ -316,7 +321,7 @@ def told_apart(table: pd.DataFrame) -> str:
         values = f"{words.share(max(lstm, gated))} over {words.share(min(lstm, gated))}"
         ahead["LSTM" if lstm > gated else "gated LSTM"].append(f"{SAMPLINGS[sampling]} ({values})")
     found = [f"the {name} with {words.listed(which)}" for name, which in ahead.items() if which]
-    return f"Ahead are {'; '.join(found)}." if found else f"{words.each(at_end(table), 'network')}."
+    return f"Ahead are {'; '.join(found)}." if found else beside_the_paper(table)
 
 
 POINT = 0.01  # as near to the published accuracy as the question asks for
@@ -329,7 +334,7 @@ def against_the_paper(table: pd.DataFrame, gates: pd.DataFrame) -> str:
     Then :func:`gates_kept`. gates: see there.
     """
     places: dict[str, list[str]] = {"Within a point": [], "Above": [], "Below": [], "Cannot tell": []}
-    for (sampling, network), rows in grouped(at_end(table), "sampling", "network"):
+    for (sampling, network), rows in grouped(_ends(table), "sampling", "network"):
         if not (published := PUBLISHED[sampling].get(rows["model"].iloc[0])):
             continue
         mean, low, high = interval(rows["test_accuracy"].tolist(), share=True)
@@ -352,10 +357,10 @@ def against_the_paper(table: pd.DataFrame, gates: pd.DataFrame) -> str:
 def beside_the_paper(table: pd.DataFrame) -> str:
     """The accuracies with their intervals, and the numbers of updates."""
     found = []
-    for sampling, rows in grouped(at_end(table), "sampling"):
-        accuracies = ", ".join(f"{name} {spread(part['test_accuracy'])}" for name, part in grouped(rows, "network"))
-        found.append(f"{SAMPLINGS[sampling]}, {rows['steps'].max():,} updates: {accuracies}")
-    return f"{'; '.join(found)}."
+    for sampling, rows in grouped(_ends(table), "sampling"):
+        accuracies = "; ".join(f"{name} {spread(part['test_accuracy'])}" for name, part in grouped(rows, "network"))
+        found.append(f"Accuracy with {SAMPLINGS[sampling]}, {rows['steps'].max():,} updates: {accuracies}.")
+    return " ".join(found)
 
 
 def gates_kept(gates: pd.DataFrame) -> str:
@@ -365,15 +370,15 @@ def gates_kept(gates: pd.DataFrame) -> str:
     """
     if gates.empty:
         return ""
-    ends = gates[gates["step"] == gates.groupby("sampling")["step"].transform("max")]
+    ends = _ends(gates)
     start = gates.loc[gates["step"] == 0, "r_on"].median()
-    lost = words.listed([f"{count}" for count in [(gates["finite"] < 1).sum()] if count])
+    lost = int((gates["finite"] < 1).sum())
+    number = f"{lost or 'none'} of {len(gates):,} snapshots {'has' if lost < 2 else 'have'}"
     return (
         f"Public implementations report open ratios that drift to 1 and gates that become NaN. Ours start at "
         f"$r_\\mathrm{{on}}$ = {start:.2f}; at the end the networks' medians are "
-        f"{words.from_to(ends['r_on'], '.2f')}, nine units in ten are below {ends['r_on_high'].max():.2f}, and {lost} "
-        f"of {len(gates):,} snapshots has a number that is not finite. (Ours learn the logit, so that it "
-        "stays below 1.)"
+        f"{words.from_to(ends['r_on'], '.2f')}, nine units in ten are below {ends['r_on_high'].max():.2f}, and "
+        f"{number} a number that is not finite. (Ours learn the logit, so that it stays below 1.)"
     )
 
 

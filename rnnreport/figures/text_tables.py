@@ -228,7 +228,7 @@ def tiny(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def beside_nano_gpt(table: pd.DataFrame) -> str:
-    """What our LSTM needs per character of held-out text, and how many nats that is from nanoGPT's two networks."""
+    """How many nats per held-out character our LSTM needs more or less than nanoGPT's two networks."""
     apart = [
         f"{_apart(table[column].mean() - published[column])} {name.replace(', on', ' on')}"
         for name, published in NANO_GPT.items()

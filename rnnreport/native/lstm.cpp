@@ -118,7 +118,7 @@ backward(
   Tensor dx = at::empty({needs_dx ? T : 0, B, panels(D) * PANEL}, real);
   Tensor da = at::zeros({Q, summed<E>(span * B), PANEL}, h_left.options());
   Tensor open = gated ? openness(*k, R) : c, d_k = gated ? at::zeros(open.sizes(), real) : c;
-  Tensor peepholes = peeping ? padded<float>(*p, 3, R) : c[0], d_peepholes = at::zeros({3, R}, real);
+  Tensor peepholes = peeping ? padded<float>(*p, 3, R) : at::zeros({3, R}, real), d_peepholes = at::zeros({3, R}, real);
   const int64_t k_rows = open.size(1), k_row = k_rows > 1 ? R : 0, d_out_row = d_output ? R : 0;
   const int64_t* symbol = symbols ? integers(x_left) : nullptr;
 

@@ -23,7 +23,7 @@ class ComparisonParameters(TrainingParameters, chapter="03b_comparisons"):
     corpus: TextName
     text_steps: Count
     lengths: Annotated[list[Annotated[int, integer(20, 10_000)]], DISTINCT]
-    delays: Annotated[list[Annotated[int, integer(3, 10_000)]], DISTINCT]
+    delays: Annotated[list[Length3], DISTINCT]
     copy_steps: Count
     rnn_learning_rate: Rate
     test_sequences: Sample
