@@ -53,6 +53,14 @@ class TrainingError(ReaderError, RuntimeError):
     """Training that cannot continue; the message is one sentence for the reader."""
 
 
+class DivergedError(TrainingError):
+    """Training whose loss or gradient's norm is not finite. history: the rows until then."""
+
+    def __init__(self, message: str, history: pd.DataFrame) -> None:
+        super().__init__(message)
+        self.history = history
+
+
 def use_one_thread() -> None:
     """Set up this process for training small recurrent nets: one thread, and numbers below 1e-38 flushed to zero.
 
@@ -103,7 +111,8 @@ def train(
     log says so and the run starts anew. carried: tensors that the model or the batches change in place from step to
     step, such as carried states; they belong to the checkpoint. header: metadata of checkpoint and weights, see
     :func:`load_weights`. on_steps: called with the number of steps done since its last call, for a progress bar.
-    Raises TrainingError if the loss or the gradient's norm is not finite, or the checkpoint is of another run.
+    Raises DivergedError if the loss or the gradient's norm is not finite, TrainingError if the checkpoint is of another
+    run.
     """
     device = check_device(recipe.device)
     model.to(device).train()
@@ -138,9 +147,10 @@ def train(
         hits.append(right.item())
         for what, value in (("loss", losses[-1]), ("gradient's norm", norm.item())):
             if not math.isfinite(value):
-                raise TrainingError(
+                raise DivergedError(
                     f"the {what} became {value} at step {step} of {recipe.steps} (learning rate "
-                    f"{recipe.learning_rate}); a smaller learning_rate or clip_norm may help"
+                    f"{recipe.learning_rate}); a smaller learning_rate or clip_norm may help",
+                    pd.DataFrame(rows),
                 )
         optimizer.step()
         if step in snapshots and folder:

@@ -421,7 +421,7 @@ def test_other_lengths_are_told_beside_the_one_that_was_trained():
     )
 
 
-def test_remembering_is_told_from_counting_by_the_other_lengths():
+def test_remembering_is_told_by_the_other_lengths():
     table = pd.DataFrame({"model": "rnn", "trained_at": 3, "length": [2, 3, 4], "accuracy": [0.1, 1.0, 0.2]})
     read = pd.DataFrame(
         {"model": "rnn", "state": "h", "when": ["before", "after", "after"], "step": [1, 1, 2],
@@ -430,13 +430,14 @@ def test_remembering_is_told_from_counting_by_the_other_lengths():
     both = pd.concat([table, table.assign(model="lstm", accuracy=0.95)])
     answers = "Trained on palindromes of 3 digits, the RNN answers 90% correctly at"
     lstm = "The LSTM answers 90% correctly at 2 of 2 other lengths: it has learned to remember."
-    assert memory.remembers_or_counts(both, read) == (
-        f"{answers} none of 2 other lengths: it has learned to count. Its state holds the first digit at every step (a "
-        "map fitted to that step finds 97% or more, figure 2.9), but its output layer reads it at one step alone. "
-        f"{lstm}"
+    assert memory.at_other_lengths(both, read) == (
+        f"{answers} none of 2 other lengths: it answers at its own length only. Those of figure 2.9, trained at T = 3, "
+        "hold the first digit at every step (a map fitted to that step finds 97% or more): what fails elsewhere is the "
+        f"output layer. {lstm}"
     )
-    assert memory.remembers_or_counts(both) == f"{answers} none of 2 other lengths: it has learned to count. {lstm}"
+    alone = f"{answers} none of 2 other lengths: it answers at its own length only. {lstm}"
+    assert memory.at_other_lengths(both) == alone
     half = table.assign(accuracy=[0.95, 1.0, 0.2])
-    assert memory.remembers_or_counts(half, read) == f"{answers} 1 of 2 other lengths."
+    assert memory.at_other_lengths(half, read) == f"{answers} 1 of 2 other lengths."
     none = table.assign(accuracy=0.1)
-    assert memory.remembers_or_counts(none, read) == f"{answers} none of 2 other lengths."
+    assert memory.at_other_lengths(none, read) == f"{answers} none of 2 other lengths."

@@ -72,6 +72,19 @@ def test_a_text_too_short_to_hold_some_of_it_out_is_not_compared(asked, tmp_path
     assert drawn.ahead(table).startswith("Ahead")
 
 
+def test_a_network_that_diverges_ends_with_an_infinite_loss_and_nothing_right(tmp_path):
+    wild = {"model": "relu-rnn", "forget_bias": 0.0, "initialisation": "identity", "learning_rate": 1.0}
+    small = {"hidden_size": 8, "test_sequences": 50, "batch_size": 8, "record_every": 1}
+    run, done = SequenceRun.of(Copying(delay=50), None, 0, 60, clip_norm=1e9, **wild, **small), []
+    table = sequences.train_sequences(run, tmp_path, done.append)
+    assert 2 < len(table) < 60
+    assert sum(done) == 60
+    assert np.isfinite(table["test_loss"][:-1]).all()
+    last = table.iloc[-1]
+    assert (last["step"], last["loss"], last["test_loss"], last["test_accuracy"]) == (60, math.inf, math.inf, 0.0)
+    assert [path.name for path in tmp_path.glob("*")] == ["weights-60.safetensors"]
+
+
 def test_gates_are_refused_to_a_network_without_them():
     with pytest.raises(ValueError, match="gate must be None for gru, which has none"):
         SequenceRun.of(Adding(length=20), Gates(), 0, 10, model="gru")
@@ -265,3 +278,10 @@ def test_copies_are_told_by_who_beats_a_network_without_memory():
         "Cross-entropy over that without memory after 10 steps, or where it was solved. delay 50: LSTM 0.49, IRNN "
         "0.20; delay 100: LSTM 0.99, IRNN 0.40. The first sentence counts as below what is under 0.95 of that level."
     )
+
+
+def test_a_copy_that_diverges_is_told_and_leaves_the_axes():
+    table = copied(LSTM=(0.49, 0.5), IRNN=(0.1, math.inf))
+    assert drawn.copied(table) == "At delay 100, no network's cross-entropy ends below the memoryless level."
+    assert "delay 100: LSTM 0.99, IRNN diverged with some of the seeds." in drawn.copied_in_full(table)
+    assert [ax.get_ylim() for ax in drawn.copying(table).axes] == [(0, 1.3), (0, 1.3)]

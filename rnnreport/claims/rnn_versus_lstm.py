@@ -28,14 +28,12 @@ def fig1a(table: pd.DataFrame) -> Measured:
 def fig1b(table: pd.DataFrame) -> Measured:
     """table: the RNN at several T, at one learning rate."""
     step, last = at_last_step(table, 800)
-    short, long = (
-        last[which].groupby("seed")["test_accuracy"].mean() for which in (last["length"] <= 10, last["length"] > 20)
-    )
-    if short.empty or long.empty:
+    parts = [last[which] for which in (last["length"] <= 10, last["length"] > 20)]
+    if any(part.empty for part in parts):
         raise CannotTellError("It takes lengths up to 10 and beyond 20.")
-    return {f"the drop after {step:,} steps": paired(short, long)}, (
-        f"Mean accuracy is {short.mean():.2f} up to T = 10 and {long.mean():.2f} beyond T = 20."
-    )
+    short, long = (part.groupby("seed")["test_accuracy"].mean() for part in parts)
+    said = [f"{part['test_accuracy'].mean():.2f} at T = {listed(sorted(set(part['length'])))}" for part in parts]
+    return {f"the drop after {step:,} steps": paired(short, long)}, f"Mean accuracy is {listed(said)}."
 
 
 @predicate("sgd-schedule", ["length", "decay_every", "seed", "step", "test_accuracy"])
@@ -47,11 +45,13 @@ def sgd_schedule(table: pd.DataFrame) -> Measured:
     best = at_chosen(table, ["length"], "decay_every").groupby("length")["decay_every"].first()
     means = table[~choosing(table)].pivot_table("test_accuracy", index=["length", "seed"], columns="decay_every")
     losses = {
-        f"T = {own}": paired(means.loc[own, best[own]], means.loc[own, best[other]])
+        f"lost at T = {own} with the schedule that is best at T = {other}": paired(
+            means.loc[own, best[own]], means.loc[own, best[other]]
+        )
         for own, other in zip(lengths, reversed(lengths))
     }
     said = [f"every {every:,} steps at T = {length}" for length, every in best.items()]
-    return losses, f"Chosen on other seeds, it is best to halve the rate {listed(said)}."
+    return losses, f"In mean accuracy over the training; on the seeds that choose, halving {listed(said)} is best."
 
 
 @predicate("sgd-noise", ["learning_rate", "seed", "step", "cosine", "test_accuracy"])
@@ -79,13 +79,13 @@ def lr_decay(table: pd.DataFrame) -> Measured:
         rates = chosen[chosen["optimizer"] == name].pivot_table("effective_rate", "seed", "step")
         if first < last and not rates.empty:
             rates = rates.reindex(columns=[first, last])
-            cases[NAMES[name]] = paired(np.log10(rates[last]), np.log10(rates[first]))
+            cases[f"log10 of the factor with {NAMES[name]}"] = paired(np.log10(rates[last]), np.log10(rates[first]))
     if len(cases) < 2:
         raise CannotTellError("It takes rmsprop and adam for more than 300 steps.")
-    times = listed([f"{10 ** np.mean(change):.2g} with {name}" for name, change in cases.items()])
+    times = listed([f"{10 ** np.mean(change):.2g}" for change in cases.values()])
     return cases, (
-        f"From step {first:,} to step {last:,} the median parameter's rate is multiplied by {times} (geometric means). "
-        "It grows as gradients shrink and falls as they grow."
+        f"From step {first:,} to step {last:,} the median parameter's rate is multiplied by {times} (geometric means): "
+        "it grows as gradients shrink and falls as they grow."
     )
 
 
@@ -130,7 +130,7 @@ def fig2a(table: pd.DataFrame) -> Measured:
     """table: the RNN at several T and learning rates; uses T above 15, each at its best rate."""
     _, last = at_last_step(table[table["length"] > 15], 1_000)
     last = at_chosen(last, ["length"])
-    return by_length(last["test_accuracy"] < 0.5, last), _accuracies(last)
+    return by_length(last["test_accuracy"] < 0.5, last, "below 0.5 at T = {}"), _accuracies(last, "the chosen rates")
 
 
 @predicate("fig2-lr", PALINDROMES)
@@ -142,9 +142,9 @@ def fig2_lr(table: pd.DataFrame) -> Measured:
         raise CannotTellError("It takes more than one learning rate.")
     cases: dict[str, list[float]] = {}
     for rate, rows in larger.groupby("learning_rate"):
-        cases |= by_length(rows["test_accuracy"] < 0.5, rows, f"T = {{}} at {rate:g}")
+        cases |= by_length(rows["test_accuracy"] < 0.5, rows, f"below 0.5 at T = {{}} and rate {rate:g}")
     baseline = last[last["learning_rate"] == smallest]
-    return cases, f"The smallest rate is {smallest:g}. {_accuracies(baseline)}"
+    return cases, _accuracies(baseline, f"the smallest rate, {smallest:g},")
 
 
 @predicate("fig2b", PALINDROMES)
@@ -152,7 +152,7 @@ def fig2b(table: pd.DataFrame) -> Measured:
     """table: the LSTM at several T and learning rates."""
     _, last = at_last_step(table, 1_000)
     last = at_chosen(last, ["length"])
-    return by_length(last["test_accuracy"] > 0.5, last), _accuracies(last)
+    return by_length(last["test_accuracy"] > 0.5, last, "above 0.5 at T = {}"), _accuracies(last, "the chosen rates")
 
 
 @predicate("lstm-better", [*PALINDROMES, "model"], ["model", "length", "seed", "step", "test_accuracy"])
@@ -175,8 +175,8 @@ def lstm_better(table: pd.DataFrame, better: pd.DataFrame) -> Measured:
     return leads, f"Mean accuracy: {'; '.join(said)}."
 
 
-def _accuracies(last: pd.DataFrame) -> str:
-    """The mean accuracies by length, in a sentence."""
+def _accuracies(last: pd.DataFrame, rates: str) -> str:
+    """The mean accuracies by length, in a sentence that says at which learning rates."""
     means = last.groupby("length")["test_accuracy"].mean()
     said = listed([f"{value:.2f} at T = {length}" for length, value in means.items()])
-    return f"Mean accuracy after {last['step'].iloc[0]:,} steps: {said}."
+    return f"Mean accuracy at {rates} after {last['step'].iloc[0]:,} steps: {said}."

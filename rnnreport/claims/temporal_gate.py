@@ -10,7 +10,7 @@ import pandas as pd
 from rnnreport.claims.evidence import at_last_step, choosing, paired
 from rnnreport.claims.verdicts import CannotTellError, Measured, predicate
 from rnnreport.claims.verdicts import judge as judge
-from rnnreport.words import counted, from_to, listed
+from rnnreport.words import counted, from_to, listed, percent
 
 BURSTS = ["gate", "seed", "step", "test_accuracy"]
 
@@ -71,20 +71,20 @@ def learnable(searched: pd.DataFrame, arrived: pd.DataFrame) -> Measured:
     near = found.index[found > 0.5]
     which = f" ({listed([f'{start:g}' for start in near])} steps)" if len(near) else ""
     return {
-        f"from its output, with the best remedy ({best})": alone[best].tolist(),
-        "its period, in a network": arrived.groupby("seed")["found"].mean().tolist(),
+        f"gates found from their output, with the best remedy ({best})": alone[best].tolist(),
+        "periods found by a network": arrived.groupby("seed")["found"].mean().tolist(),
     }, (
-        f"From its output without a remedy the share is {alone['no remedy'].mean():.2f}. In a network most seeds find "
-        f"the period from {len(near) or 'none'} of {counted(len(found), 'starting period')}{which}."
+        f"These are shares of the starts; without a remedy, {alone['no remedy'].mean():.2f} of the gates are found. Most "
+        f"networks find the period from {len(near) or 'none'} of {counted(len(found), 'starting period')}{which}."
     )
 
 
 @predicate("periodic-noise", BURSTS)
-def periodic_noise(table: pd.DataFrame, without_clock: float, least: float, most: float) -> Measured:
+def periodic_noise(table: pd.DataFrame, without_clock: float, in_noise: float, by_chance: float) -> Measured:
     """table: networks on noise bursts (gate, seed, step, test_accuracy).
 
-    without_clock: the best accuracy that is possible without a clock. least, most: the share of learned gates'
-    openings that is in the noise at the end, in the networks with the least and the most; they decide nothing.
+    without_clock: the best accuracy that is possible without a clock. in_noise: the share of a network's openings that
+    is in the noise at the end, and by_chance, of the steps; they decide nothing.
     """
     learned, quiet, none = _by_gate(table, "drawn, learned", "open in the quiet", "none")
     return {
@@ -92,8 +92,9 @@ def periodic_noise(table: pd.DataFrame, without_clock: float, least: float, most
         "lead over the best without a clock": (learned - without_clock).tolist(),
     }, (
         f"Mean accuracy on noise bursts: {learned.mean():.2f} with learned gates, {quiet.mean():.2f} with gates set to "
-        f"the quiet, {none.mean():.2f} for the LSTM; without a clock at most {without_clock:.2f} is possible. Not "
-        f"counted: of the learned gates' openings, {from_to([least, most], '.0%')} are still in the noise."
+        f"the quiet, {none.mean():.2f} for the LSTM; without a clock {without_clock:.2f} is possible. Not counted: how "
+        f"the gates do it. In the network whose gates were kept, {percent(in_noise)} of the openings are in the noise; "
+        f"so are {percent(by_chance)} of the steps."
     )
 
 

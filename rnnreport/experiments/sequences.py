@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -16,6 +17,7 @@ from rnnreport.experiments.palindromes import own_stream, train_until_solved, wi
 from rnnreport.models import SequenceNetwork, Sequences, TemporalGateLSTM
 from rnnreport.runs import Configuration, OnSteps, Run
 from rnnreport.sequences import SineWaves, Task
+from rnnreport.training import DivergedError, save_weights
 
 AT_ONCE = 250  # sequences of a test: all steps of all units of so many are held in memory
 
@@ -72,8 +74,11 @@ class SequenceRun(Configuration):
 
 
 def train_sequences(run: SequenceRun, folder: Path, on_steps: OnSteps = lambda steps: None) -> pd.DataFrame:
-    """Train the network of this run. The table also has loss and accuracy on fresh sequences, ``test_…``."""
-    sequences, targets = test_set(run)
+    """Train the network of this run. The table also has loss and accuracy on fresh sequences, ``test_…``.
+
+    A network that diverges ends with an infinite loss and nothing right, and the weights that it had then.
+    """
+    network, (sequences, targets) = new_network(run), test_set(run)
 
     def evaluate(model: nn.Module) -> dict[str, float]:
         outputs = torch.cat([model(part) for part in sequences.split(AT_ONCE)], -2)  # (B, K) or (T, B, K)
@@ -83,16 +88,23 @@ def train_sequences(run: SequenceRun, folder: Path, on_steps: OnSteps = lambda s
     def solved(row: dict[str, float]) -> bool:
         return run.solved_loss is not None and row["test_loss"] < run.solved_loss
 
-    return train_until_solved(
-        run,
-        new_network(run),
-        lambda generator: run.task.batch(run.batch_size, generator),
-        folder,
-        on_steps,
-        measure=run.task.measure,
-        evaluate=evaluate,
-        until=solved,
-    )
+    try:
+        return train_until_solved(
+            run,
+            network,
+            lambda generator: run.task.batch(run.batch_size, generator),
+            folder,
+            on_steps,
+            measure=run.task.measure,
+            evaluate=evaluate,
+            until=solved,
+        )
+    except DivergedError as diverged:
+        save_weights(network, folder / f"weights-{run.steps}.safetensors")
+        end = diverged.history.iloc[-1]
+        on_steps(run.steps - int(end["step"]))
+        lost = {"step": run.steps, "loss": math.inf, "accuracy": 0.0, "test_loss": math.inf, "test_accuracy": 0.0}
+        return pd.DataFrame([*diverged.history.to_dict("records"), {**end, **lost}]).astype({"step": int})
 
 
 def test_set(run: SequenceRun) -> tuple[Sequences, torch.Tensor]:

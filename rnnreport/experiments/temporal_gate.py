@@ -257,7 +257,7 @@ def sleeping_table(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def gates_drawn(runs: Sequence[Run]) -> pd.DataFrame:
-    """:func:`gates_over_training` of one run of :func:`sleeping`: the first one whose gates were drawn at random."""
+    """:func:`gates_over_training` of one run of :func:`sleeping`: the first one whose gates were drawn and learned."""
     return gates_over_training([run for run in runs if run.configuration.gate == BURST_GATES["drawn, learned"]][:1])
 
 
@@ -306,18 +306,13 @@ def openings_in_noise(gates: pd.DataFrame) -> pd.Series:
     return pd.Series({step: share(rows) for step, rows in gates.groupby("step")})
 
 
-def openings_left_in_noise(*gates: pd.DataFrame) -> list[float]:
-    """The share of each network's openings that falls into the bursts at its last step. gates: see the above."""
-    networks = [rows for table in gates for _, rows in table.groupby([*table.columns.intersection(["start", "seed"])])]
-    return [openings_in_noise(rows[rows["step"] == rows["step"].max()]).iloc[0] for rows in networks]
-
-
 def stayed_in_the_quiet(arrived: pd.DataFrame, gates: pd.DataFrame) -> str:
     """Whether gates that start right, at the true period and in the quiet, are there at the end; "" if none do.
 
     arrived: of :func:`arrivals`; gates: of :func:`gates_over_training`.
     """
-    left = openings_left_in_noise(gates[gates["start"] == BURSTS.period])
+    right_at_first = gates[gates["start"] == BURSTS.period].groupby("seed")
+    left = [openings_in_noise(rows).iloc[-1] for _, rows in right_at_first]
     if not left:
         return ""
     right = words.percent(arrived.loc[arrived["start"] == BURSTS.period, "test_accuracy"].mean())

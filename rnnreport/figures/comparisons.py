@@ -185,10 +185,11 @@ def steps_to_add(table: pd.DataFrame) -> str:
     said = []
     for network, rows in grouped(table, "network"):
         found = first_solved(rows, ["length"], rows["test_loss"] < rows["solved"])
-        lengths = []
+        lengths, lost = [], rows[np.isinf(rows["test_loss"])].groupby("length")["seed"].nunique()
         for length, steps in found.groupby("length")["steps"]:
             solved = steps[np.isfinite(steps)]
             when = f" (median step {solved.median():,.0f})" if len(solved) else ""
+            when += f", {lost[length]} diverged" if length in lost else ""
             lengths.append(f"T = {length} {len(solved)} of {counted(len(steps), 'seed')}{when}")
         said.append(f"{network}: {', '.join(lengths)}")
     limit = table["solved"].iloc[0]
@@ -208,9 +209,10 @@ def copying(table: pd.DataFrame) -> Figure:
     figure, axes = panels(
         table.groupby("delay"), width, 2.9, 0.4, "delay {}".format, ylabel="cross-entropy /\nwithout memory"
     )
-    top = max(1.3, *(1.1 * end for *_, rows in axes for end in _copied_at_end(rows).values()))
+    ends = [end for *_, rows in axes for end in _copied_at_end(rows).values()]
+    top = max(1.3, *(1.1 * end for end in ends if np.isfinite(end)))
     for ax, _, rows in axes:
-        shown = held(rows, "network", "ratio")
+        shown = held(rows[np.isfinite(rows["ratio"])], "network", "ratio")
         unnamed = dict.fromkeys(MEMORY_COLOURS, "")
         curves(shown, "network", "ratio", ax=ax, colours=MEMORY_COLOURS, names=unnamed, chance=None, ylim=(0, top),
                share=False)  # fmt: skip
@@ -243,7 +245,10 @@ def copied_in_full(table: pd.DataFrame) -> str:
     """Every network's cross-entropy at the end, over that without memory, at every delay."""
     said = []
     for delay, rows in table.groupby("delay"):
-        ends = [f"{network} {share(end)}" for network, end in _copied_at_end(rows).items()]
+        ends = [
+            f"{network} {share(end) if np.isfinite(end) else 'diverged with some of the seeds'}"
+            for network, end in _copied_at_end(rows).items()
+        ]
         said.append(f"delay {delay}: {', '.join(ends)}")
     return (
         f"Cross-entropy over that without memory after {table['steps'].max():,} steps, or where it was solved. "
