@@ -283,14 +283,14 @@ def test_both_starts_are_told_in_a_sentence():
     )
 
 
-def test_question_1_6_is_answered_by_the_report_and_by_the_best():
+def test_question_1_6_is_answered_from_either_start_and_with_the_largest_budget():
     assert memory.answer_1_6(longest((10, 10), (50, 50), (75, 200))) == (
-        "With the report's settings both networks solve palindromes of up to 10 digits in 1,000 steps; from a better "
-        "start, in 3,000 steps, the RNN of up to 75 digits and the LSTM of up to 200 digits."
+        "Within 1,000 steps both networks solve palindromes of up to 10 digits from the report's start; from a better "
+        "one, both of up to 50, and within 3,000, the RNN of up to 75 digits and the LSTM of up to 200 digits."
     )
     assert memory.answer_1_6(longest((5, 10), (50, 50))) == (
-        "With the report's settings the RNN solves palindromes of up to 5 digits and the LSTM of up to 10 digits in "
-        "1,000 steps; from a better start, in 1,000 steps, both of up to 50 digits."
+        "Within 1,000 steps the RNN solves palindromes of up to 5 digits and the LSTM of up to 10 digits from the "
+        "report's start; from a better one, both of up to 50."
     )
 
 

@@ -75,8 +75,12 @@ def test_derivatives_of_the_remainder_are_told_by_their_errors_and_what_they_fin
     assert gate.wrong_derivatives(wrong, by_mod) == (
         "Once a period has passed, ∂k/∂τ is off by 50% (floored) and 50% (stopped)."
     )
-    assert gate.found_by_mod(slopes, by_mod) == (
-        "Gates found again: floored 100%, stopped 0%. Errors are medians, relative to central differences. 2 seeds."
+    found = (
+        "A search that starts nearby finds figure 3's gate again from 100% (floored) and 0% (stopped) of the starts."
+    )
+    assert gate.found_by_mod(by_mod) == found
+    assert gate.slopes_compared(slopes, by_mod) == (
+        f"Errors are medians, relative to central differences. {found} 2 seeds."
     )
 
 
@@ -203,13 +207,12 @@ def test_gates_on_bursts_are_told_by_what_they_are_set_to():
         "On noise bursts, learned gates are right 97% of the time, an ungated LSTM 90%, gates set to the bursts 50%, "
         "to the quiet 98%."
     )
-    assert temporal_gate.answer_noise(table, [0.755, 0.48]) == (
-        "With learned gates, networks are right 97% of the time (without gates 90%), but 48% to 76% of their openings "
-        "are still in the noise."
-    )
-    assert temporal_gate.answer_noise(table, [0.0]).endswith(
-        "(without gates 90%), and none of them opens in the noise."
-    )
+    right = "With learned gates, networks are right 97% of the time (without gates 90%). The one whose gates were kept"
+    for in_noise, said in ((0.82, "does not skip the noise: 82%"), (0.76, "hardly skips the noise: 76%"),
+                           (0.3, "skips the noise: 30%")):  # fmt: skip
+        assert temporal_gate.answer_noise(table, in_noise, 0.8) == (
+            f"{right} {said} of its openings are there, by chance 80%."
+        )
     assert temporal_gate.bursts_in_full(table, bounds) == (
         "LSTM 0.90; set to quiet 0.98; set to bursts 0.50; drawn, learned 0.97. "
         "Best possible 0.994 and best without a clock 0.844."
@@ -341,8 +344,6 @@ def units(step, s):
 def test_openings_are_in_the_noise_or_in_the_quiet():
     shares = trained.openings_in_noise(pd.concat([units(0, 1.0), units(10, 15.5)]))
     assert shares.to_dict() == {0: 1.0, 10: 0.0}
-    left, stayed = units(10, 15.5), units(20, 1.0).drop(columns="start")
-    assert trained.openings_left_in_noise(pd.concat([units(0, 1.0), left]), stayed) == [0.0, 1.0]
 
 
 def test_gates_that_start_right_are_told_by_where_they_open_at_the_end():

@@ -74,8 +74,8 @@ def learnable(searched: pd.DataFrame, arrived: pd.DataFrame) -> Measured:
         f"gates found from their output, with the best remedy ({best})": alone[best].tolist(),
         "periods found by a network": arrived.groupby("seed")["found"].mean().tolist(),
     }, (
-        f"These are shares of the starts; without a remedy, {alone['no remedy'].mean():.2f} of the gates are found. Most "
-        f"networks find the period from {len(near) or 'none'} of {counted(len(found), 'starting period')}{which}."
+        f"Shares of the starts; without a remedy {alone['no remedy'].mean():.2f} of the gates are found. Most networks "
+        f"find the period from {len(near) or 'none'} of {counted(len(found), 'starting period')}{which}."
     )
 
 
