@@ -32,8 +32,10 @@ def fig1b(table: pd.DataFrame) -> Measured:
     if any(part.empty for part in parts):
         raise CannotTellError("It takes lengths up to 10 and beyond 20.")
     short, long = (part.groupby("seed")["test_accuracy"].mean() for part in parts)
-    said = [f"{part['test_accuracy'].mean():.2f} at T = {listed(sorted(set(part['length'])))}" for part in parts]
-    return {f"the drop after {step:,} steps": paired(short, long)}, f"Mean accuracy is {listed(said)}."
+    lengths = [listed([f"{length}" for length in sorted(part["length"].unique())]) for part in parts]
+    return {f"the drop after {step:,} steps": paired(short, long)}, (
+        f"Mean accuracy is {short.mean():.2f} at T = {lengths[0]}, and {long.mean():.2f} at T = {lengths[1]}."
+    )
 
 
 @predicate("sgd-schedule", ["length", "decay_every", "seed", "step", "test_accuracy"])
@@ -51,7 +53,9 @@ def sgd_schedule(table: pd.DataFrame) -> Measured:
         for own, other in zip(lengths, reversed(lengths))
     }
     said = [f"every {every:,} steps at T = {length}" for length, every in best.items()]
-    return losses, f"In mean accuracy over the training; on the seeds that choose, halving {listed(said)} is best."
+    return losses, (
+        f"Accuracies are means over the training. Chosen on other seeds, it is best to halve the rate {listed(said)}."
+    )
 
 
 @predicate("sgd-noise", ["learning_rate", "seed", "step", "cosine", "test_accuracy"])
@@ -74,16 +78,16 @@ def lr_decay(table: pd.DataFrame) -> Measured:
     """
     filled = table.loc[table["step"] >= 300, "step"]
     first, last = filled.min(), filled.max()
-    chosen, cases = at_chosen(table, ["optimizer"]), {}
+    chosen, changes = at_chosen(table, ["optimizer"]), {}
     for name in ("rmsprop", "adam"):
         rates = chosen[chosen["optimizer"] == name].pivot_table("effective_rate", "seed", "step")
         if first < last and not rates.empty:
             rates = rates.reindex(columns=[first, last])
-            cases[f"log10 of the factor with {NAMES[name]}"] = paired(np.log10(rates[last]), np.log10(rates[first]))
-    if len(cases) < 2:
+            changes[NAMES[name]] = paired(np.log10(rates[last]), np.log10(rates[first]))
+    if len(changes) < 2:
         raise CannotTellError("It takes rmsprop and adam for more than 300 steps.")
-    times = listed([f"{10 ** np.mean(change):.2g}" for change in cases.values()])
-    return cases, (
+    times = listed([f"{10 ** np.mean(change):.2g} with {name}" for name, change in changes.items()])
+    return {f"log10 of the factor with {name}": change for name, change in changes.items()}, (
         f"From step {first:,} to step {last:,} the median parameter's rate is multiplied by {times} (geometric means): "
         "it grows as gradients shrink and falls as they grow."
     )
