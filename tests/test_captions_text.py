@@ -415,7 +415,7 @@ def test_tiny_shakespeare_is_told_beside_nano_gpt():
          "windows_256": [1.5, 1.54], "end_to_end": 1.51, "source": "the plays", "characters": 1_132_189}
     )  # fmt: skip
     assert tables.tiny(table).to_dict("index") == {
-        "LSTM, five minutes": {
+        "our LSTM": {
             "parameters": "232,624",
             "minutes": "5.5 (one core)",
             "nats, windows of 64": "1.610",

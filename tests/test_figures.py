@@ -397,7 +397,7 @@ def cells_compared(seeds=(0, 1), tasks=("palindromes", "adding", "text")):
     rows = [
         {"task": task, "model": model, "learning_rate": rate, "seed": seed, "step": step, "solved": 0.9,
          "value": {"palindromes": 0.1 + step / 130, "adding": 1 / (step + 2), "text": 6 - step / 50}[task] + seed / 99}
-        for task, model, rate, seed, step in product(tasks, comparisons.CELLS, (1e-3, 1e-2), seeds, STEPS)
+        for task, model, rate, seed, step in product(tasks, comparisons.CELL_COLOURS, (1e-3, 1e-2), seeds, STEPS)
         if task != "palindromes" or seed or step < STEPS[-1]
     ]  # fmt: skip
     return pd.DataFrame(rows)
@@ -408,7 +408,7 @@ def memories(size="length", sizes=(100, 750), seeds=(0, 1, 2), solved=0.02):
     rows = [
         {"network": network, size: value, "seed": seed, "step": step, "steps": STEPS[-1], "solved": solved,
          "test_loss": (loss := (1 + place) * value / 100 / (step + 1)), "ratio": loss}
-        for (place, network), value, seed, step in product(enumerate(comparisons.MEMORIES), sizes, seeds, STEPS)
+        for (place, network), value, seed, step in product(enumerate(comparisons.MEMORY_COLOURS), sizes, seeds, STEPS)
         if place < 4 or value == min(sizes)
     ]  # fmt: skip
     return pd.DataFrame(rows)

@@ -251,6 +251,7 @@ def test_what_is_recorded_is_younger_than_the_claims_that_its_chapter_judges(cha
     table = recorded.read(str(PROJECT / build.parameters(chapter)["recorded_file"]))
     judged = set(re.findall(r'judge\(\\"([\w-]+)\\"', (PROJECT / "book" / f"{chapter}.ipynb").read_text("utf-8")))
     assert judged <= set(STATED)
+    judged = {name for name in judged if STATED[name].kind != "exact"}  # no run can settle an exact one
     for kept in ({} if table is None else table.attrs.get("claims", {})).values():
         assert {name: kept.get(name) for name in judged} == {name: STATED[name].digest for name in judged}
 
@@ -327,7 +328,8 @@ def test_weighty_contradictions_are_named(tmp_path):
     assert overview.verdicts(file).data.endswith(
         '<p>Among what does not hold:</p><ul class="in-short"><li class="verdict verdict-contradicted">'
         '<span class="verdict-name">contradicted</span>: the claim that <a href="03_temporal_gate.html#claim-s-noise">'
-        "s is where periodic noise begins and r<sub>on</sub> how long it lasts</a>. 1 &lt; 2.</li></ul>"
+        "a gate&#x27;s shift s is where periodic noise begins, and its open ratio r<sub>on</sub> how long it lasts</a>"
+        ". 1 &lt; 2.</li></ul>"
     )
     assert set(overview.WEIGHTY) <= set(STATED)
 

@@ -87,7 +87,7 @@ def lr_decay(table: pd.DataFrame) -> Measured:
     if len(changes) < 2:
         raise CannotTellError("It takes rmsprop and adam for more than 300 steps.")
     times = listed([f"{10 ** np.mean(change):.2g} with {name}" for name, change in changes.items()])
-    return {f"log10 of the factor with {name}": change for name, change in changes.items()}, (
+    return {f"log10 of the rate's growth with {name}": change for name, change in changes.items()}, (
         f"From step {first:,} to step {last:,} the median parameter's rate is multiplied by {times} (geometric means): "
         "it grows as gradients shrink and falls as they grow."
     )
@@ -125,7 +125,7 @@ def param_count(counts: pd.DataFrame) -> Measured:
     sizes = "; ".join(f"d = {d}, n = {n}" for d, n in zip(agree["d"], agree["n"]))
     return {"": [len(counts) - len(agree)]}, (
         f"The report's formula gives the model's number at {len(agree) or 'none'} of {counted(len(counts), 'size')}"
-        f"{f' ({sizes})' if sizes else ''}; it can only where n = 9d²/4 − 1."
+        f"{f' ({sizes})' if sizes else ''}; they can agree only where n = 9d²/4 − 1."
     )
 
 

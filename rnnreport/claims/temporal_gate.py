@@ -54,7 +54,8 @@ def k_nothing_lost(retained: float, largest_integer_k: float) -> Measured:
     """retained: share of the old c kept at k = 1 with f = 0; largest_integer_k: figure 3's largest k at whole steps."""
     most = round(largest_integer_k, 2)
     return {"": [retained]}, (
-        f"At the peak k = 1, with f = 0, the share of the old cell state that is kept is {retained:g}. At whole steps "
+        f"At the peak k = 1 all of the state goes through the LSTM, and f alone of the old cell state is kept: "
+        f"{retained:.2g} of it with a forget bias of -10. At whole steps "
         f"figure 3's gate reaches k = {most:.2f} at most, so each step keeps at least {1 - most:.2f} of the state."
     )
 
@@ -92,9 +93,9 @@ def periodic_noise(table: pd.DataFrame, without_clock: float, in_noise: float, b
         "lead over the best without a clock": (learned - without_clock).tolist(),
     }, (
         f"Mean accuracy on noise bursts: {learned.mean():.2f} with learned gates, {quiet.mean():.2f} with gates set to "
-        f"the quiet, {none.mean():.2f} for the LSTM; without a clock {without_clock:.2f} is possible. Not counted: how "
-        f"the gates do it. In the network whose gates were kept, {percent(in_noise)} of the openings are in the noise; "
-        f"so are {percent(by_chance)} of the steps."
+        f"the quiet, {none.mean():.2f} for the LSTM; without counting steps {without_clock:.2f} is possible. Not "
+        f"counted: how the gates do it. In the network whose gates were kept, {percent(in_noise)} of the openings are "
+        f"in the noise; so are {percent(by_chance)} of the steps."
     )
 
 
@@ -102,7 +103,7 @@ def periodic_noise(table: pd.DataFrame, without_clock: float, in_noise: float, b
 def s_noise(table: pd.DataFrame) -> Measured:
     """table: networks on noise bursts (gate, seed, step, test_accuracy), two of them with fixed gates."""
     burst, quiet = _by_gate(table, "open in the burst", "open in the quiet")
-    return {"the lead of the noise": paired(burst, quiet)}, (
+    return {"accuracy set to the noise less accuracy set to the quiet": paired(burst, quiet)}, (
         "From s on the gate is open for r_on τ steps, so s and r_on say what it listens to. Mean accuracy is "
         f"{burst.mean():.2f} set to the noise and {quiet.mean():.2f} set to the quiet; chance is 0.5."
     )
