@@ -70,6 +70,8 @@ def test_a_caption_says_whether_it_was_trained_live(origin, how):
 def test_a_sentence_knows_the_origin_of_its_numbers():
     shown, metadata = say(lambda rows, more: f"There are {len(rows)}.", rows(), 1)._repr_mimebundle_()
     assert shown["text/markdown"] == "There are 3."
+    tiny, _ = say(lambda rows: "It is 2e-09.", rows())._repr_mimebundle_()
+    assert tiny["text/markdown"] == "It is 2·10<sup>−9</sup>."
     assert metadata == {METADATA: {"origins": [{"origin": RECORDED, "runs": []}]}}
     assert say(lambda rows: "Nothing.", rows()[:0])._repr_mimebundle_()[0]["text/markdown"] == ""
 

@@ -171,5 +171,5 @@ def test_learning_is_told_by_the_seeds_that_do_and_measured_in_these():
     solving = drawn.solving(pd.concat([measured, none], ignore_index=True))
     assert solving.groupby("network")["seed"].unique().map(list).to_dict() == {"RNN": [0], "LSTM": [0, 1]}
     assert drawn.lowest(measured, "RNN").endswith(
-        "at lag 1 it has 4 times that size. In the 1 seed that did not learn the task it has 0.01 times."
+        "at lag 1 it has 4 times that size, and 0.01 times in the 1 seed that did not learn the task."
     )

@@ -151,9 +151,8 @@ def lowest(measured: pd.DataFrame, network: str) -> str:
     failed = trained[(trained["test_accuracy"] < SOLVED) & (trained["lag"] == trained["lag"].max())]["jacobian"]
     if failed.empty:
         return said
-    return (
-        f"{said} In the {counted(len(failed), 'seed')} that did not learn the task it has {failed.median():.2g} times."
-    )
+    seeds = counted(len(failed), "seed")
+    return f"{said.removesuffix('.')}, and {failed.median():.2g} times in the {seeds} that did not learn the task."
 
 
 def left_at_end(reach: pd.DataFrame) -> pd.DataFrame:
