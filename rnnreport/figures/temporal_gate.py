@@ -194,7 +194,7 @@ def bursts(table: pd.DataFrame, bounds: Mapping[str, float]) -> Figure:
     curves(ordered, "gate", ax=ax, colours=BURST_COLOURS, names=unnamed, chance=None, ylim=(0.45, 1.03))
     ax.axhline(0.5, color=GUIDE, ls=":", lw=1)
     for name, level in bounds.items():
-        level_line(ax, level, name)
+        level_line(ax, level, name, until=0.5)  # later the LSTM is near its bound
     ax.set(ylabel="accuracy on fresh sequences")
     ends = at_end(ordered).groupby("gate")["test_accuracy"].mean()
     labels = [(ends[gate], BURST_NAMES[gate], BURST_COLOURS[gate]) for gate in present]
