@@ -270,9 +270,13 @@ def copied(**ends):
 
 def test_copies_are_told_by_who_beats_a_network_without_memory():
     table = copied(LSTM=(0.49, 0.5), IRNN=(0.1, 0.3))
-    assert drawn.copied(table) == ("At delay 100, cross-entropy ends below the memoryless level for IRNN (0.40).")
-    assert drawn.copied(copied(LSTM=(0.5, 0.6))) == (
-        "At delay 100, no network's cross-entropy ends below the memoryless level."
+    below = "Cross-entropy ends below the memoryless level"
+    assert drawn.copied(table) == f"{below} up to delay 100 for IRNN; up to delay 50 for LSTM."
+    assert drawn.copied(copied(LSTM=(0.9, 1.0), IRNN=(0.4, 0.5))) == (
+        f"{below} up to delay 100 for IRNN; never for LSTM."
+    )
+    assert drawn.copied(copied(LSTM=(1.0, 1.1))) == (
+        "No network's cross-entropy ends below the memoryless level, at any delay."
     )
     assert drawn.copied_in_full(table) == (
         "Cross-entropy over that without memory after 10 steps, or where it was solved. delay 50: LSTM 0.49, IRNN "
@@ -282,6 +286,6 @@ def test_copies_are_told_by_who_beats_a_network_without_memory():
 
 def test_a_copy_that_diverges_is_told_and_leaves_the_axes():
     table = copied(LSTM=(0.49, 0.5), IRNN=(0.1, math.inf))
-    assert drawn.copied(table) == "At delay 100, no network's cross-entropy ends below the memoryless level."
+    assert drawn.copied(table).endswith("up to delay 50 for LSTM; never for IRNN.")
     assert "delay 100: LSTM 0.99, IRNN diverged with some of the seeds." in drawn.copied_in_full(table)
     assert [ax.get_ylim() for ax in drawn.copying(table).axes] == [(0, 1.3), (0, 1.3)]

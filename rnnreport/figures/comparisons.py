@@ -19,6 +19,7 @@ from rnnreport.figures import (
     legend_below,
     level_line,
     log_ticks,
+    median_and_range,
     new,
     panels,
     steps_by_length,
@@ -199,7 +200,7 @@ def steps_to_add(table: pd.DataFrame) -> str:
     )
 
 
-@chart("1: without memory; bands: 95% intervals of the mean; one panel per delay")
+@chart("1: without memory; lines: medians of the seeds; bands: their range; one panel per delay")
 def copying(table: pd.DataFrame) -> Figure:
     """Cross-entropy of the copying problem over that without memory, one line for each network.
 
@@ -213,11 +214,9 @@ def copying(table: pd.DataFrame) -> Figure:
     top = max(1.3, *(1.1 * end for end in ends if np.isfinite(end)))
     for ax, _, rows in axes:
         shown = held(rows[np.isfinite(rows["ratio"])], "network", "ratio")
-        unnamed = dict.fromkeys(MEMORY_COLOURS, "")
-        curves(shown, "network", "ratio", ax=ax, colours=MEMORY_COLOURS, names=unnamed, chance=None, ylim=(0, top),
-               share=False)  # fmt: skip
-        for line, network in zip(ax.lines, dict.fromkeys(shown["network"])):
-            line.set_label(network)
+        for network, part in grouped(shown, "network"):
+            median_and_range(ax, part.groupby("step")["ratio"], MEMORY_COLOURS[network], label=network)
+        ax.set(yscale="linear", xlabel="training step", xlim=(0, table["step"].max()), ylim=(0, top))
         level_line(ax, 1.0, "")
     legend_below(figure, 3)
     return figure
@@ -227,13 +226,16 @@ BELOW = 0.95  # of the cross-entropy without memory: something is remembered
 
 
 def copied(table: pd.DataFrame) -> str:
-    """Which networks end below the cross-entropy without memory at the longest delay, and how far."""
-    longest = table["delay"].max()
-    ends = _copied_at_end(table[table["delay"] == longest])
-    below = [f"{network} ({share(end)})" for network, end in ends.items() if end < BELOW]
-    if not below:
-        return f"At delay {longest}, no network's cross-entropy ends below the memoryless level."
-    return f"At delay {longest}, cross-entropy ends below the memoryless level for {listed(below)}."
+    """Up to which delay each network ends below the cross-entropy without memory."""
+    longest: dict[int, list[str]] = {}
+    for network, rows in grouped(table, "network"):
+        below = [delay for delay, part in grouped(rows, "delay") if _copied_at_end(part)[network] < BELOW]
+        longest.setdefault(max(below, default=0), []).append(network)
+    parts = [f"up to delay {delay} for {listed(longest[delay])}" for delay in sorted(longest, reverse=True) if delay]
+    if not parts:
+        return "No network's cross-entropy ends below the memoryless level, at any delay."
+    never = [f"never for {listed(longest[0])}"] if 0 in longest else []
+    return f"Cross-entropy ends below the memoryless level {'; '.join([*parts, *never])}."
 
 
 def _copied_at_end(rows: pd.DataFrame) -> dict[str, float]:
