@@ -547,7 +547,7 @@ def test_run_and_plain_papermill_from_any_folder_make_the_same_figures(
     command = [sys.executable, "-m", "papermill", "--no-progress-bar", str(ROOT / "book" / "01c_cell_path.ipynb")]
     subprocess.run([*command, "out.ipynb", "-y", yaml.safe_dump(small)], check=True, capture_output=True)
     assert figures(tmp_path / "out.ipynb") == figures(tmp_path / "ours.ipynb")
-    assert len(figures(tmp_path / "out.ipynb")) == 6  # three of them are tables
+    assert len(figures(tmp_path / "out.ipynb")) == 7  # four of them are tables
 
 
 def test_plain_papermill_stops_at_a_bad_parameter_with_the_same_sentence(tmp_path: Path) -> None:

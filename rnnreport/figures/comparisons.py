@@ -78,7 +78,7 @@ def _merit(task: str, rows: pd.DataFrame) -> tuple[float, float]:
     return _steps_on(task, rows)["steps"].median(), -end if task == "palindromes" else end
 
 
-@chart("Each cell at its best rate; on data not trained on; bands: 95% intervals of the mean")
+@chart("Each cell at its best rate, on fresh data; bands: 95% intervals of the mean")
 def contenders(table: pd.DataFrame) -> Figure:
     """Four cells with equally many parameters on palindromes, the adding problem and text, over the training steps.
 

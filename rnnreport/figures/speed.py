@@ -108,9 +108,9 @@ def fastest(table: pd.DataFrame) -> str:
         if there := [name for name in names if name in ratio]:
             best = max(there, key=ratio.__getitem__)
             ours = [name for name in names if name not in ratio and name.startswith("our ")]  # some processors lack it
-            without = f", where {listed(ours)} did not run" * bool(ours)
-            found.append(f"{kind} {best} is fastest ({ratio[best]:.2f}){without}")
-    return f"{listed(found)}.".replace(")", " times torch.nn's speed)", 1)
+            where = f", where {listed(ours)} did not run," * bool(ours)
+            found.append(f"{kind}{where} {best} {'is fastest ' * (not found)}({ratio[best]:.2f})")
+    return f"{'; '.join(found)}.".replace(")", " times torch.nn's speed)", 1)
 
 
 def compared(table: pd.DataFrame) -> str:
@@ -237,7 +237,7 @@ def page_against_torch(table: pd.DataFrame) -> str:
         f"the {called('cell', cell)} {rows['ratio'].min():.2g}–{rows['ratio'].max():.2g}"
         for cell, rows in grouped(table[table["hidden_size"] == least], "cell")
     ]
-    ungated = ", whose LSTM has no gate" * ("temporal-gate" in set(table["cell"]))
+    ungated = " without gates" * ("temporal-gate" in set(table["cell"]))
     return f"With {least:g} units a page trains {listed(found)} times as fast as torch.nn{ungated}."
 
 
