@@ -103,7 +103,8 @@ def speed_of_contenders(table: pd.DataFrame) -> Figure:
 
 def fastest(table: pd.DataFrame) -> str:
     """Which contender does a full step fastest, in float32 and with rounded products."""
-    ratio, found = _full_steps(table), []
+    ratio = _full_steps(table)
+    found: list[str] = []
     for kind, names in (("In float32", EXACT), ("with rounded products", ROUNDED)):
         if there := [name for name in names if name in ratio]:
             best = max(there, key=ratio.__getitem__)
