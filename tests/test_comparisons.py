@@ -226,6 +226,7 @@ def summed(**solved):
                 for step in (0, 50, 100):
                     loss = 1e-4 if step >= at else 0.1
                     row = {"network": network.replace("_", " "), "length": length, "seed": seed, "step": step}
+                    row["learning_rate"] = 0.003
                     rows.append({**row, "test_loss": loss, "solved": 0.001, "steps": 100, "seconds": step / 10})
     return pd.DataFrame(rows)
 
@@ -251,8 +252,8 @@ def test_sums_are_told_in_full():
     told = drawn.steps_to_add(summed(LSTM=[(50, 50, 100), (100, INF, INF)], RNN=[(INF,) * 3]))
     assert told == (
         "Solved: a mean squared error below 0.001 on fresh sequences, within 100 steps; a network that no seed trains "
-        "to solve a length is not trained at longer ones. LSTM: T = 100 3 of 3 seeds (median step 50), "
-        "T = 200 1 of 3 seeds (median step 100); RNN: T = 100 0 of 3 seeds."
+        "to solve a length is not trained at longer ones. LSTM, learning rate 0.003: T = 100 3 of 3 seeds (median "
+        "step 50), T = 200 1 of 3 seeds (median step 100); RNN, learning rate 0.003: T = 100 0 of 3 seeds."
     )
 
 

@@ -150,7 +150,7 @@ def every_contender(table: pd.DataFrame) -> str:
 def adding(table: pd.DataFrame) -> Figure:
     """Training steps until the adding problem is solved at a length, one line for each network.
 
-    table: columns network, length, seed, step, test_loss, solved and steps (the budget).
+    table: columns network, length, learning_rate, seed, step, test_loss, solved and steps (the budget).
     """
     figure, ax = new(figsize=(7.0, 3.4))
     budget = int(table["steps"].max())
@@ -192,7 +192,7 @@ def steps_to_add(table: pd.DataFrame) -> str:
             when = f" (median step {solved.median():,.0f})" if len(solved) else ""
             when += f", {lost[length]} diverged" if length in lost else ""
             lengths.append(f"T = {length} {len(solved)} of {counted(len(steps), 'seed')}{when}")
-        said.append(f"{network}: {', '.join(lengths)}")
+        said.append(f"{network}, learning rate {rows['learning_rate'].iloc[0]:g}: {', '.join(lengths)}")
     limit = table["solved"].iloc[0]
     return (
         f"Solved: a mean squared error below {limit:g} on fresh sequences, within {table['steps'].max():,} steps; a "
