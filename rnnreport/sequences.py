@@ -192,14 +192,15 @@ class Bursts(_Task):
         cannot count. Measured on ``size`` sequences.
         """
         (x, _, _), up = self.batch(size, generator)
-        ends = torch.tensor([1 / self.burst_length, 1 / (self.period - self.burst_length)], dtype=torch.float64)
-        transition = torch.stack([torch.stack([1 - ends[0], ends[0]]), torch.stack([ends[1], 1 - ends[1]])])
+        end, begin = 1 / self.burst_length, 1 / (self.period - self.burst_length)  # probabilities at a step
+        at_first = torch.tensor([begin, end], dtype=torch.float64) / (begin + end)  # of burst and quiet
+        transition = torch.tensor([[1 - end, end], [begin, 1 - begin]], dtype=torch.float64)
 
         def density(mean: float, deviation: float) -> Tensor:
             return torch.exp(-(((x.double() - mean) / deviation) ** 2) / 2) / deviation
 
         def log_likelihood(level: float) -> Tensor:
-            state, found = ends.flip(0) / ends.sum(), torch.zeros(size, dtype=torch.float64)  # of burst and quiet
+            state, found = at_first, torch.zeros(size, dtype=torch.float64)
             for densities in torch.cat([density(0, self.loudness), density(level, 1.0)], -1):
                 joint = state * densities
                 found += joint.sum(-1).log()

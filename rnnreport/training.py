@@ -56,9 +56,7 @@ class TrainingError(ReaderError, RuntimeError):
 class DivergedError(TrainingError):
     """Training whose loss or gradient's norm is not finite. history: the rows until then."""
 
-    def __init__(self, message: str, history: pd.DataFrame) -> None:
-        super().__init__(message)
-        self.history = history
+    history: pd.DataFrame  # set, not passed: an error of a worker comes back with its message as the only argument
 
 
 def use_one_thread() -> None:
@@ -147,11 +145,12 @@ def train(
         hits.append(right.item())
         for what, value in (("loss", losses[-1]), ("gradient's norm", norm.item())):
             if not math.isfinite(value):
-                raise DivergedError(
+                diverged = DivergedError(
                     f"the {what} became {value} at step {step} of {recipe.steps} (learning rate "
-                    f"{recipe.learning_rate}); a smaller learning_rate or clip_norm may help",
-                    pd.DataFrame(rows),
+                    f"{recipe.learning_rate}); a smaller learning_rate or clip_norm may help"
                 )
+                diverged.history = pd.DataFrame(rows)
+                raise diverged
         optimizer.step()
         if step in snapshots and folder:
             save_weights(model, folder / f"weights-{step}.safetensors", header)

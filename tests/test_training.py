@@ -756,6 +756,9 @@ def test_a_loss_that_is_no_number_stops_the_training(tmp_path, bad):
     assert "the loss became nan at step 8 of 20" in str(caught.value)
     assert "learning rate 0.01" in str(caught.value)
     assert "\n" not in str(caught.value)
+    over_there = pickle.loads(pickle.dumps(caught.value))  # as from a worker
+    assert str(over_there) == str(caught.value)
+    assert over_there.history.equals(caught.value.history)
     assert opened(tmp_path / "checkpoint.safetensors")[1]["step"] == "5"  # the last good one
 
 
