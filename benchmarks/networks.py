@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn as nn
@@ -12,7 +13,7 @@ from torch import Tensor
 from benchmarks.tasks import Batches, Network, Palindromes, Task
 from rnnreport import cells
 from rnnreport.experiments.speed import FORWARD_BACKWARD, FULL_STEP
-from rnnreport.models import LSTM, RNN, PalindromeClassifier
+from rnnreport.models import RNN, PalindromeClassifier
 from rnnreport.training import OPTIMIZERS
 
 Parts = dict[str, Callable[[], object]]  # what is timed of a contender, by name
@@ -99,7 +100,7 @@ class TorchNN(nn.Module):
             return F.linear(h[-1] if self.last_only else h, self.W_out, self.b_out).float()
 
 
-def output_layer(ours: Network) -> tuple[RNN | LSTM, Tensor, Tensor]:
+def output_layer(ours: Network) -> tuple[Any, Tensor, Tensor]:
     """The recurrence of one of the book's networks, and the weight and bias of its output layer."""
     if isinstance(ours, PalindromeClassifier):
         return ours.recurrence, ours.W_ph, ours.b_p

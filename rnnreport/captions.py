@@ -14,7 +14,7 @@ from rnnreport import words
 from rnnreport.claims.collected import METADATA
 from rnnreport.figures import svg
 from rnnreport.origin import origins_of
-from rnnreport.shown import anchor, in_html, linked, made, symbols, typeset
+from rnnreport.shown import anchor, in_html, linked, made, powers, symbols, typeset
 
 
 class Shown:
@@ -41,7 +41,8 @@ class Said:
         self.sentence, self.origins = sentence, origins
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, str], dict[str, Any]]:
-        return {"text/markdown": self.sentence, "text/plain": self.sentence}, {METADATA: {"origins": self.origins}}
+        shown = {"text/markdown": powers(self.sentence), "text/plain": self.sentence}
+        return shown, {METADATA: {"origins": self.origins}}
 
 
 def say(sentence: Callable[..., str], *rows: Any) -> Said:

@@ -60,6 +60,7 @@ RECORDS: dict[str, Callable[[Any], dict[str, Callable[[], pd.DataFrame]]]] = {
     "01c_cell_path": _experiment("cell_path.record"),
     "02_rnn_versus_lstm": _experiment("rnn_versus_lstm.record"),
     "03_temporal_gate": _experiment("temporal_gate.record"),
+    "03b_comparisons": _experiment("comparisons.record"),
     "04_text_generation": _experiment("text.record"),
 }
 # What `rnnreport train` trains: a run of so many steps and a seed, and how many steps there are by default.
@@ -181,7 +182,7 @@ def _checked(chapter: str, values: dict[str, Any]) -> dict[str, Any]:
     """The values, which hold wherever the chapter runs. Raises ParameterError."""
     for name in build.CHAPTERS[chapter].names_of_paths():
         value = values.get(name)
-        if isinstance(value, str) and value not in ("", corpora.SHAKESPEARE):
+        if isinstance(value, str) and value not in ("", corpora.SHAKESPEARE, corpora.TINY):
             path = located(value).absolute()
             if os.path.exists(path) and path != PROJECT / value:  # which every process finds
                 values[name] = str(path)

@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     import torch
 
 CHECKPOINT = "checkpoint.safetensors"  # in the folder of a training, which resumes from it
-ModelName = Literal["rnn", "lstm", "temporal-gate"]
+ModelName = Literal[
+    "rnn",
+    "lstm",
+    "temporal-gate",
+    "relu-rnn",
+    "gru",
+    "min-gru",
+    "min-lstm",
+]
 Encoding = Literal["scalar", "one-hot"]
 Initialisation = Literal["normal", "normal-variance", "uniform", "orthogonal", "identity"]
 OptimizerName = Literal["sgd", "momentum", "nesterov", "rmsprop", "adam"]

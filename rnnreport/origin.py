@@ -68,8 +68,10 @@ def line(how: str, seeds: Sequence[int], origins: Sequence[Mapping[str, Any]]) -
     def each(name: str) -> str:
         return " and ".join(dict.fromkeys(str(origin[name]) for origin in origins))
 
-    runs = f"{len(origins)} run{'s' * (len(origins) > 1)}"
-    different = f"seed{'s' * (len(set(seeds)) > 1)} {', '.join(map(str, sorted(set(seeds))))}"
+    drawn = sorted(set(seeds))
+    unbroken = len(drawn) > 3 and drawn == [*range(drawn[0], drawn[-1] + 1)]
+    named = f"{drawn[0]} to {drawn[-1]}" if unbroken else ", ".join(map(str, drawn))
+    runs = f"{len(origins):,} run{'s' * (len(origins) > 1)}, seed{'s' * (len(drawn) > 1)} {named}"
     days = sorted({origin["finished"][:10] for origin in origins})
     libraries = dict.fromkeys(
         f"{name} {version}" for origin in origins for name, version in origin["libraries"].items()
@@ -77,6 +79,6 @@ def line(how: str, seeds: Sequence[int], origins: Sequence[Mapping[str, Any]]) -
     seconds = sum(origin["seconds"] for origin in origins)
     cost = f"{seconds:,.0f} s of one core, {' to '.join(dict.fromkeys((days[0], days[-1])))}; "
     return (
-        f"{how}: {runs}, {different}; {'' if 'live' in how else cost}{each('function')} at code "
+        f"{how}: {runs}; {'' if 'live' in how else cost}{each('function')} at code "
         f"{each('code')}, backend {each('backend')}; {', '.join(libraries)}; {each('machine')}"
     )

@@ -7,6 +7,8 @@ and the weight gradient is one product over all steps. The gradients are those o
 Shapes: T steps, B batch, D input size, H hidden units. Input ``x`` is (T, B, D), or (T, B) integers, each standing for
 the one-hot vector of a symbol below D. float32 and float64. They can be differentiated once; ``create_graph=True``
 raises RuntimeError. ``backend``: "torch" is the code below, others do the same in C++, see :mod:`rnnreport.backends`.
+``gru`` and ``relu_rnn`` are torch's own kernels, which can be differentiated again. They and the minimal cells take no
+``backend``.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from rnnreport.backends import Backend, kernels
 from rnnreport.backward import Gradients, once
@@ -60,6 +63,46 @@ def lstm(
     return _LSTM.apply(x, h_0, c_0, weight_ih, weight_hh, bias, k)
 
 
+def relu_rnn(x: Tensor, h_0: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """:func:`rnn` with a ReLU in place of the tanh, by torch's own kernel."""
+    return _by_torch(torch.rnn_relu, x, h_0, weight_ih, weight_hh, bias, torch.zeros_like(bias))
+
+
+def gru(x: Tensor, h_0: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """h(1)...h(T), shape (T, B, H), and h(T), shape (B, H), of the GRU, by torch's own kernel.
+
+    h_0: (B, H); weight_ih: (3H, D), weight_hh: (3H, H) and bias: (4H,), see :func:`rnnreport.cells.gru_step`.
+    """
+    H = h_0.shape[1]
+    inside = torch.cat([bias.new_zeros(2 * H), bias[3 * H :]])
+    return _by_torch(torch.gru, x, h_0, weight_ih, weight_hh, bias[: 3 * H], inside)
+
+
+def min_gru(x: Tensor, h_0: Tensor, weight_ih: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """h(1)...h(T), shape (T, B, H), and h(T), shape (B, H), of the minGRU, all steps by one :func:`scan`.
+
+    h_0: (B, H); weight_ih: (2H, D), bias: (2H,), see :func:`rnnreport.cells.min_gru_step`.
+    """
+    z, candidate = _linear(x, weight_ih, bias).chunk(2, -1)
+    return _blend(torch.sigmoid(-z), candidate, h_0)
+
+
+def min_lstm(x: Tensor, h_0: Tensor, weight_ih: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """The same of the minLSTM. weight_ih: (3H, D), bias: (3H,), see :func:`rnnreport.cells.min_lstm_step`."""
+    i, f, candidate = _linear(x, weight_ih, bias).chunk(3, -1)
+    # f / (f + i) is the sigmoid of the difference of their logarithms, also where both are 0 in float32.
+    return _blend(torch.sigmoid(F.logsigmoid(f) - F.logsigmoid(i)), candidate, h_0)
+
+
+def scan(a: Tensor, b: Tensor, h_0: Tensor) -> Tensor:
+    """h(1)...h(T) of the linear recurrence h(t) = a(t) h(t-1) + b(t), elementwise; a, b: (T, B, H), h_0: (B, H).
+
+    Pairs of steps are joined into one, and so on (Blelloch 1990): 2 log2 T operations one after the other in place of
+    T. With 0 <= a <= 1 no product of a's exceeds 1. The backward pass is the same from the end.
+    """
+    return _Scan.apply(a, b, h_0)
+
+
 def sparse_lstm(
     x: Tensor,
     h_0: Tensor,
@@ -93,6 +136,34 @@ def sparse_pays(k: Tensor, batch: int, backend: Backend = "torch") -> bool:
     by_unit, native = k.dim() == 2, kernels(backend, k)
     most = (0.5 if by_unit else 0.2) if native else (min(0.5, batch / 100) if by_unit else 0.0)
     return bool(k.count_nonzero() < most * k.numel())
+
+
+class _Scan(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor, h_0: Tensor) -> Tensor:
+        h = _scan(a, torch.cat([torch.addcmul(b[0], a[0], h_0)[None], b[1:]]))
+        ctx.save_for_backward(a, h, h_0)
+        return h
+
+    @staticmethod
+    @once
+    def backward(ctx: Any, dh: Tensor) -> Gradients:
+        a, h, h_0 = ctx.saved_tensors
+        following = torch.cat([a[1:], torch.zeros_like(a[:1])])
+        db = _scan(following.flip(0), dh.flip(0)).flip(0)  # db(t) = dh(t) + a(t+1) db(t+1)
+        return db * torch.cat([h_0[None], h[:-1]]), db, a[0] * db[0]
+
+
+def _scan(a: Tensor, b: Tensor) -> Tensor:
+    """:func:`scan` from a zero state."""
+    if len(a) == 1:
+        return b
+    first, second = slice(0, len(a) // 2 * 2, 2), slice(1, None, 2)
+    h = torch.empty_like(b)
+    h[second] = after = _scan(a[second] * a[first], torch.addcmul(b[second], a[second], b[first]))
+    h[0] = b[0]
+    h[2::2] = torch.addcmul(b[2::2], a[2::2], after[: (len(a) - 1) // 2])
+    return h
 
 
 class _RNN(torch.autograd.Function):
@@ -286,6 +357,27 @@ class _SparseLSTM(torch.autograd.Function):
         dk = torch.zeros_like(k).index_put_((step, unit), ((new - old) * d).sum((1, 2)))
         dh_0, dc_0 = (part.t() for part in d_state.unbind(1))
         return None if dx is None else dx.transpose(1, 2), dh_0, dc_0, d_weight_ih, d_weight_hh, d_bias[:, 0], dk, None
+
+
+def _by_torch(kernel: Any, x: Tensor, h_0: Tensor, *weights: Tensor) -> tuple[Tensor, Tensor]:
+    """One layer of a recurrence of torch. weights: weight_ih, weight_hh and two biases."""
+    _check(x, h_0)
+    if not x.is_floating_point():
+        x = F.one_hot(x, weights[0].shape[1]).to(h_0)
+    output, h = kernel(x, h_0[None].contiguous(), weights, True, 1, 0.0, False, False, False)
+    return output, h[0]
+
+
+def _linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """x Wᵀ + bias at every step. For symbols, a look-up of rows."""
+    return F.linear(x, weight, bias) if x.is_floating_point() else F.embedding(x, weight.t() + bias)
+
+
+def _blend(keep: Tensor, candidate: Tensor, h_0: Tensor) -> tuple[Tensor, Tensor]:
+    """The states, (T, B, H), and the last one, of which a share ``keep`` is kept at each step, the rest replaced."""
+    _check(keep, h_0)
+    h = scan(keep, (1 - keep) * candidate, h_0)
+    return h, h[-1]
 
 
 def _check(x: Tensor, h_0: Tensor) -> None:

@@ -42,8 +42,13 @@ def typeset(text: str) -> str:
 
 
 def symbols(html: str) -> str:
-    """HTML with subscripts in names such as r_on, and numbers such as 2e-16 as products with powers of ten."""
-    return re.sub(r"\b([A-Za-z])_(\w+)", r"\1<sub>\2</sub>", re.sub(_POWER, _product, html))
+    """HTML with subscripts in names such as r_on, and :func:`powers`."""
+    return re.sub(r"\b([A-Za-z])_(\w+)", r"\1<sub>\2</sub>", powers(html))
+
+
+def powers(text: str) -> str:
+    """HTML or Markdown with numbers such as 2e-16 as products with powers of ten."""
+    return re.sub(_POWER, _product, text)
 
 
 def linked(lines: Iterable[tuple[str, str, str, str]]) -> str:

@@ -53,6 +53,12 @@ class TrainingError(ReaderError, RuntimeError):
     """Training that cannot continue; the message is one sentence for the reader."""
 
 
+class DivergedError(TrainingError):
+    """Training whose loss or gradient's norm is not finite. history: the rows until then."""
+
+    history: pd.DataFrame  # set, not passed: an error of a worker comes back with its message as the only argument
+
+
 def use_one_thread() -> None:
     """Set up this process for training small recurrent nets: one thread, and numbers below 1e-38 flushed to zero.
 
@@ -93,8 +99,9 @@ def train(
     """Train the model in place and return its history: a row for every ``recipe.record_every`` steps and the last.
 
     The history has the columns step, loss and accuracy (``measure``, mean over the *training batches* since the
-    previous row), seconds since the start, and the values of ``evaluate(model)``, from step 0 on, and of
-    ``watch(optimizer)``, such as :func:`step_sizes`. Training ends early after a row for which ``until(row)`` holds.
+    previous row), seconds since the start (those that the processor spent on it; elapsed ones on another device), and
+    the values of ``evaluate(model)``, from step 0 on, and of ``watch(optimizer)``, such as :func:`step_sizes`. Training
+    ends early after a row for which ``until(row)`` holds.
 
     folder: where to keep ``checkpoint.safetensors`` (written with a row once ``checkpoint_seconds`` have passed; a run
     that finds one resumes from it, with the same result as without the interruption on the same kind of processor)
@@ -102,7 +109,8 @@ def train(
     log says so and the run starts anew. carried: tensors that the model or the batches change in place from step to
     step, such as carried states; they belong to the checkpoint. header: metadata of checkpoint and weights, see
     :func:`load_weights`. on_steps: called with the number of steps done since its last call, for a progress bar.
-    Raises TrainingError if the loss or the gradient's norm is not finite, or the checkpoint is of another run.
+    Raises DivergedError if the loss or the gradient's norm is not finite, TrainingError if the checkpoint is of another
+    run.
     """
     device = check_device(recipe.device)
     model.to(device).train()
@@ -122,7 +130,8 @@ def train(
     if folder and step == 0 and 0 in snapshots:
         save_weights(model, folder / "weights-0.safetensors", header)
 
-    losses, hits, saved, started = [], [], time.monotonic(), time.monotonic() - seconds
+    clock = time.process_time if device.type == "cpu" else time.monotonic
+    losses, hits, saved, started = [], [], time.monotonic(), clock() - seconds
     while step < recipe.steps and not (rows and until(rows[-1])):
         for group in optimizer.param_groups:
             group["lr"] = recipe.rate(step)
@@ -136,16 +145,18 @@ def train(
         hits.append(right.item())
         for what, value in (("loss", losses[-1]), ("gradient's norm", norm.item())):
             if not math.isfinite(value):
-                raise TrainingError(
+                diverged = DivergedError(
                     f"the {what} became {value} at step {step} of {recipe.steps} (learning rate "
                     f"{recipe.learning_rate}); a smaller learning_rate or clip_norm may help"
                 )
+                diverged.history = pd.DataFrame(rows)
+                raise diverged
         optimizer.step()
         if step in snapshots and folder:
             save_weights(model, folder / f"weights-{step}.safetensors", header)
         if step % recipe.record_every == 0 or step == recipe.steps:
             row = {"step": step, "loss": sum(losses) / len(losses), "accuracy": sum(hits) / len(hits)}
-            row |= {"seconds": time.monotonic() - started, **_evaluated(model, evaluate)}
+            row |= {"seconds": clock() - started, **_evaluated(model, evaluate)}
             rows.append(row | watch(optimizer) if watch else row)
             on_steps(len(losses))
             losses, hits = [], []

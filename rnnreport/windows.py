@@ -14,14 +14,19 @@ class Windows:
 
     Every 20th of 200 blocks is held out; no training window touches one. A text too short for that (fewer than eight
     windows per block) is used for training only, and ``held_out_starts`` is empty.
+    last_tenth: hold out the last tenth of the text instead, whatever its length, as is usual for tiny Shakespeare.
     """
 
-    def __init__(self, symbols: Tensor, length: int) -> None:
+    def __init__(self, symbols: Tensor, length: int, last_tenth: bool = False) -> None:
         self.symbols, self.length = symbols, length
         size = len(symbols) // BLOCKS
         held_out = torch.zeros(len(symbols), dtype=torch.bool)
         starts: list[int] = []
-        if size >= 8 * (length + 1):
+        if last_tenth:
+            first = int(0.9 * len(symbols))
+            held_out[first:] = True
+            starts += range(first, len(symbols) - length, length)
+        elif size >= 8 * (length + 1):
             for block in range(HELD_OUT_EVERY // 2, BLOCKS, HELD_OUT_EVERY):
                 held_out[block * size : (block + 1) * size] = True
                 starts += range(block * size, (block + 1) * size - length, length)
@@ -31,8 +36,12 @@ class Windows:
 
     @property
     def held_out_blocks(self) -> Tensor:
-        """The held-out blocks side by side, to be read from end to end: (size, 10), or (0, 10)."""
-        return self.symbols[self.held_out].view(BLOCKS // HELD_OUT_EVERY, -1).T
+        """The held-out blocks side by side, to be read from end to end: (size, 10), or (0, 10).
+
+        The last tenth of a text is cut into ten blocks, without the characters that are left over.
+        """
+        blocks, held_out = BLOCKS // HELD_OUT_EVERY, self.symbols[self.held_out]
+        return held_out[: len(held_out) // blocks * blocks].view(blocks, -1).T
 
     def at(self, starts: Tensor) -> tuple[Tensor, Tensor]:
         """The windows with these starts, and the characters to predict, (T, B) each."""

@@ -12,6 +12,10 @@ NAMES = {
     "rnn": "RNN",
     "lstm": "LSTM",
     "temporal-gate": "gated LSTM",
+    "relu-rnn": "ReLU RNN",
+    "gru": "GRU",
+    "min-gru": "minGRU",
+    "min-lstm": "minLSTM",
     "sgd": "SGD",
     "nesterov": "Nesterov",
     "rmsprop": "RMSprop",
@@ -45,10 +49,16 @@ def counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'s' * (number != 1)}"
 
 
-def from_to(values: Iterable[float], spec: str = ".2g") -> str:
-    """The smallest and the largest value, "0.1 to 0.3"; only one if both read alike."""
+def two_digits(value: float) -> str:
+    """A number with two significant digits, "160", "0.17" or "3.9e-16"."""
+    return f"{float(f'{value:.2g}'):g}"
+
+
+def from_to(values: Iterable[float], spec: str = "") -> str:
+    """The smallest and the largest value, "0.1 to 0.3", with two digits by default; only one if both read alike."""
     values = list(values)
-    return " to ".join(dict.fromkeys(format(end, spec) for end in (min(values), max(values))))
+    ends = (format(end, spec) if spec else two_digits(end) for end in (min(values), max(values)))
+    return " to ".join(dict.fromkeys(ends))
 
 
 def listed(words: Sequence[str], nothing: str = "none", last: str = "and") -> str:

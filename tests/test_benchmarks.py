@@ -221,7 +221,7 @@ def test_verdicts_on_aims_are_computed() -> None:
             "characters: our torch code ≥ 1 × torch.nn": "✓ met",
             "characters: our torch code ≥ 1.6 × naive code": "✗ missed",
             "palindromes, RNN: our torch code ≥ 1.3 × torch.nn": "✗ missed at T = 10",
-            "palindromes, RNN: our torch code ≥ 1.3 × JAX": "✓ met",  # asked from T = 10 on
+            "palindromes, RNN: our torch code ≥ 1.3 × JAX, from T = 10": "✓ met",
             "characters: our C++ ≥ 1.9 × torch.nn": "not measured",
         }.items()
     )
@@ -238,7 +238,7 @@ def test_an_aim_of_the_page_is_for_one_number_of_units() -> None:
     }
     (aim,) = speed.aims(record).query("verdict != 'not measured'").to_dict("records")
     assert aim["verdict"] == "✓ met"
-    assert aim["aim"] == "palindromes in the page, RNN: the page ≥ 1 × torch.nn"
+    assert aim["aim"] == "palindromes in the page, RNN: the page ≥ 1 × torch.nn, with 64 units"
     assert aim["measured"] == "T = 5, 64 units: 1.50 (1.50–1.50)"
 
 

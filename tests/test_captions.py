@@ -70,6 +70,8 @@ def test_a_caption_says_whether_it_was_trained_live(origin, how):
 def test_a_sentence_knows_the_origin_of_its_numbers():
     shown, metadata = say(lambda rows, more: f"There are {len(rows)}.", rows(), 1)._repr_mimebundle_()
     assert shown["text/markdown"] == "There are 3."
+    tiny, _ = say(lambda rows: "It is 2e-09.", rows())._repr_mimebundle_()
+    assert tiny["text/markdown"] == "It is 2·10<sup>−9</sup>."
     assert metadata == {METADATA: {"origins": [{"origin": RECORDED, "runs": []}]}}
     assert say(lambda rows: "Nothing.", rows()[:0])._repr_mimebundle_()[0]["text/markdown"] == ""
 
@@ -283,14 +285,14 @@ def test_both_starts_are_told_in_a_sentence():
     )
 
 
-def test_question_1_6_is_answered_by_the_report_and_by_the_best():
+def test_question_1_6_is_answered_from_either_start_and_with_the_largest_budget():
     assert memory.answer_1_6(longest((10, 10), (50, 50), (75, 200))) == (
-        "With the report's settings both networks solve palindromes of up to 10 digits in 1,000 steps; from a better "
-        "start, in 3,000 steps, the RNN of up to 75 digits and the LSTM of up to 200 digits."
+        "Within 1,000 steps both networks solve palindromes of up to 10 digits from the report's start; from a better "
+        "one, both of up to 50, and within 3,000, the RNN of up to 75 digits and the LSTM of up to 200 digits."
     )
     assert memory.answer_1_6(longest((5, 10), (50, 50))) == (
-        "With the report's settings the RNN solves palindromes of up to 5 digits and the LSTM of up to 10 digits in "
-        "1,000 steps; from a better start, in 1,000 steps, both of up to 50 digits."
+        "Within 1,000 steps the RNN solves palindromes of up to 5 digits and the LSTM of up to 10 digits from the "
+        "report's start; from a better one, both of up to 50."
     )
 
 
@@ -421,7 +423,7 @@ def test_other_lengths_are_told_beside_the_one_that_was_trained():
     )
 
 
-def test_remembering_is_told_from_counting_by_the_other_lengths():
+def test_remembering_is_told_by_the_other_lengths():
     table = pd.DataFrame({"model": "rnn", "trained_at": 3, "length": [2, 3, 4], "accuracy": [0.1, 1.0, 0.2]})
     read = pd.DataFrame(
         {"model": "rnn", "state": "h", "when": ["before", "after", "after"], "step": [1, 1, 2],
@@ -430,13 +432,14 @@ def test_remembering_is_told_from_counting_by_the_other_lengths():
     both = pd.concat([table, table.assign(model="lstm", accuracy=0.95)])
     answers = "Trained on palindromes of 3 digits, the RNN answers 90% correctly at"
     lstm = "The LSTM answers 90% correctly at 2 of 2 other lengths: it has learned to remember."
-    assert memory.remembers_or_counts(both, read) == (
-        f"{answers} none of 2 other lengths: it has learned to count. Its state holds the first digit at every step (a "
-        "map fitted to that step finds 97% or more, figure 2.9), but its output layer reads it at one step alone. "
-        f"{lstm}"
+    assert memory.at_other_lengths(both, read) == (
+        f"{answers} none of 2 other lengths: it answers at its own length only. Those of figure 2.9, trained at T = 3, "
+        "hold the first digit at every step (a map fitted to that step finds 97% or more): what fails elsewhere is the "
+        f"output layer. {lstm}"
     )
-    assert memory.remembers_or_counts(both) == f"{answers} none of 2 other lengths: it has learned to count. {lstm}"
+    alone = f"{answers} none of 2 other lengths: it answers at its own length only. {lstm}"
+    assert memory.at_other_lengths(both) == alone
     half = table.assign(accuracy=[0.95, 1.0, 0.2])
-    assert memory.remembers_or_counts(half, read) == f"{answers} 1 of 2 other lengths."
+    assert memory.at_other_lengths(half, read) == f"{answers} 1 of 2 other lengths."
     none = table.assign(accuracy=0.1)
-    assert memory.remembers_or_counts(none, read) == f"{answers} none of 2 other lengths."
+    assert memory.at_other_lengths(none, read) == f"{answers} none of 2 other lengths."

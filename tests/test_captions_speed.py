@@ -56,8 +56,8 @@ def test_contenders_are_told_by_their_full_steps():
     assert drawn.fastest(at_5) == "In float32 our C++ is fastest (3.00 times torch.nn's speed)."
     rounded = pd.concat([at_5[:2], at_5[1:2].assign(contender="torch.nn with bfloat16", ratio=2.0)])
     assert drawn.fastest(rounded) == (
-        "In float32 torch.nn is fastest (1.00 times torch.nn's speed) and with rounded products torch.nn with bfloat16 "
-        "is fastest (2.00)."
+        "In float32, where our C++ did not run, torch.nn is fastest (1.00 times torch.nn's speed); with rounded "
+        "products, where our C++ with bfloat16 did not run, torch.nn with bfloat16 (2.00)."
     )
     told = "In a full step our C++ is 3 times as fast as torch.nn; our torch code needs 2 times as long as torch.nn."
     assert drawn.compared(at_5) == (
@@ -104,7 +104,7 @@ def test_the_gate_is_told_at_the_longest_sequence_and_the_smallest_ratio():
 
 def test_the_page_s_networks_are_told_for_the_fewest_units_over_all_lengths():
     assert drawn.page_against_torch(page()) == (
-        "With 64 units a page trains the RNN 1.5–5 and the gated LSTM 6–15 times as fast as torch.nn."
+        "With 64 units a page trains the RNN 1.5–5 and the gated LSTM 6–15 times as fast as torch.nn without gates."
     )
     assert speed.in_page(page()).to_dict("list") == {
         "cell": ["RNN", "RNN", "gated LSTM", "gated LSTM"],

@@ -407,3 +407,40 @@ def test_the_text_is_told_and_never_markup(book, says):
     assert "Text: <strong>&lt;mine&gt;</strong></summary><p>100,000 characters, of which 8 different ones; 5.0%" in html
     assert "A &lt;b&gt; was cut." in html
     assert ("This is not the report's book." in html) == bool(says)
+
+
+def test_tiny_shakespeare_is_told_beside_nano_gpt():
+    table = pd.DataFrame(
+        {"seed": [0, 1], "steps": 20_000, "parameters": 232_624, "minutes": [5.0, 6.0], "windows_64": [1.6, 1.62],
+         "windows_256": [1.5, 1.54], "end_to_end": 1.51, "source": "the plays", "characters": 1_132_189}
+    )  # fmt: skip
+    assert tables.tiny(table).to_dict("index") == {
+        "our LSTM": {
+            "parameters": "232,624",
+            "minutes": "5.5 (one core)",
+            "nats, windows of 64": "1.610",
+            "nats, windows of 256": "1.520",
+            "nats, end to end": "1.510",
+        },
+        "nanoGPT, on a GPU": {
+            "parameters": "10,650,000",
+            "minutes": "3 (A100)",
+            "nats, windows of 64": "",
+            "nats, windows of 256": "1.470",
+            "nats, end to end": "",
+        },
+        "nanoGPT, on a CPU": {
+            "parameters": "800,000",
+            "minutes": "3 (laptop)",
+            "nats, windows of 64": "1.880",
+            "nats, windows of 256": "",
+            "nats, end to end": "",
+        },
+    }
+    assert tables.beside_nano_gpt(table) == (
+        "At equal context our LSTM needs 0.05 nats more than nanoGPT on a GPU and 0.27 nats less than nanoGPT on a CPU."
+    )
+    assert tables.about_tiny(table) == (
+        "Text: the plays (1,132,189 characters; char-rnn's file has 1,115,394). Its last tenth is held out. After "
+        "20,000 steps 1.500 to 1.540 nats in windows of 256; nanoGPT's is its best step."
+    )

@@ -8,7 +8,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from rnnreport.cells import lstm_step, rnn_step, temporal_gate, temporal_gate_lstm_step
+from rnnreport.cells import lstm_step, peephole_lstm_step, rnn_step, temporal_gate, temporal_gate_lstm_step
 
 quickly = settings(max_examples=40, deadline=None)
 B, D, H = 3, 4, 5
@@ -83,6 +83,25 @@ def test_an_lstm_step_is_equations_4_to_9():
     x, h, c, w = draw(B, D, seed=5), draw(B, H, seed=6), draw(B, H, seed=7), weights(4)
     for found, by_hand in zip(lstm_step(x, h, c, *w), lstm_by_hand(x, h, c, *w), strict=True):
         torch.testing.assert_close(found, by_hand, rtol=0, atol=1e-13)
+
+
+def test_with_peepholes_the_gates_see_the_cell():
+    x, h, c, w = draw(B, D, seed=5), draw(B, H, seed=6), draw(B, H, seed=7), weights(4)
+    peepholes, k = draw(3, H, seed=9), draw(B, H, seed=8).sigmoid()
+    weight_ih, weight_hh, bias = w
+    for b in range(B):
+        for j in range(H):
+            a = [weight_ih[n * H + j] @ x[b] + weight_hh[n * H + j] @ h[b] + bias[n * H + j] for n in range(4)]
+            i, f = (torch.sigmoid(a[n] + peepholes[n, j] * c[b, j]) for n in (0, 1))
+            c_new = f * c[b, j] + i * torch.tanh(a[2])
+            h_new = torch.sigmoid(a[3] + peepholes[2, j] * c_new) * torch.tanh(c_new)
+            found_h, found_c = peephole_lstm_step(x, h, c, *w, peepholes)
+            torch.testing.assert_close((found_h[b, j], found_c[b, j]), (h_new, c_new), rtol=0, atol=1e-13)
+    gated = temporal_gate_lstm_step(x, h, c, k, *w, peepholes)
+    for found, new, old in zip(gated, peephole_lstm_step(x, h, c, *w, peepholes), (h, c), strict=True):
+        torch.testing.assert_close(found, k * new + (1 - k) * old, rtol=0, atol=1e-13)
+    for found, plain in zip(peephole_lstm_step(x, h, c, *w, 0 * peepholes), lstm_step(x, h, c, *w), strict=True):
+        torch.testing.assert_close(found, plain, rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize("shape", [(H,), (B, H)], ids=["k by unit", "k by sequence and unit"])

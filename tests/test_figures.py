@@ -32,6 +32,7 @@ from rnnreport.experiments.museum import SYMPTOMS
 from rnnreport.experiments.text_recipes import learning_steps
 from rnnreport.figures import (
     cell_path,
+    comparisons,
     diagrams,
     gate,
     gradients,
@@ -376,7 +377,8 @@ def marked(seeds=(0, 1)):
 
 
 def waves(samplings, **settings):
-    return pd.concat([on_task(**settings).assign(sampling=sampling) for sampling in samplings])
+    parts = [on_task(**settings).assign(sampling=sampling) for sampling in samplings]
+    return pd.concat(parts).assign(network=lambda rows: rows["model"].map({"lstm": "LSTM", "temporal-gate": "gated"}))
 
 
 BOUNDS = {"best possible": 0.99, "best without a clock": 0.84}
@@ -388,6 +390,28 @@ def mutants():
     outcomes = {"cells": ["killed"] * 30, "words": ["killed"] * 8 + ["survived"] * 2, "sampling": ["not tried"]}
     rows = [(module, outcome) for module, found in outcomes.items() for outcome in found]
     return pd.DataFrame(rows, columns=["module", "outcome"]).assign(reason="")
+
+
+def cells_compared(seeds=(0, 1), tasks=("palindromes", "adding", "text")):
+    """Four cells at two rates; of the first task's trainings some end early."""
+    rows = [
+        {"task": task, "model": model, "learning_rate": rate, "seed": seed, "step": step, "solved": 0.9,
+         "value": {"palindromes": 0.1 + step / 130, "adding": 1 / (step + 2), "text": 6 - step / 50}[task] + seed / 99}
+        for task, model, rate, seed, step in product(tasks, comparisons.CELL_COLOURS, (1e-3, 1e-2), seeds, STEPS)
+        if task != "palindromes" or seed or step < STEPS[-1]
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def memories(size="length", sizes=(100, 750), seeds=(0, 1, 2), solved=0.02):
+    """Five networks, of which some solve the shorter ones; the last one is not trained at the longest."""
+    rows = [
+        {"network": network, size: value, "seed": seed, "step": step, "steps": STEPS[-1], "solved": solved,
+         "test_loss": (loss := (1 + place) * value / 100 / (step + 1)), "ratio": loss}
+        for (place, network), value, seed, step in product(enumerate(comparisons.MEMORY_COLOURS), sizes, seeds, STEPS)
+        if place < 4 or value == min(sizes)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 DRAWINGS = {
@@ -516,10 +540,15 @@ DRAWINGS = {
     ),
     "gate: seeking": lambda: temporal_gate.seeking(*sought()),
     "gate: seeking from one start": lambda: temporal_gate.seeking(*sought((20.0,), (0,))),
-    "gate: sine waves": lambda: temporal_gate.sine_waves(waves(temporal_gate.PUBLISHED)),
-    "gate: sine waves, one panel": lambda: temporal_gate.sine_waves(waves(["standard"], seeds=(0,))),
+    "gate: sine waves": lambda: temporal_gate.frequency(waves(temporal_gate.PUBLISHED)),
+    "gate: sine waves, one panel": lambda: temporal_gate.frequency(waves(["standard"], seeds=(0,))),
     "gate: adding": lambda: temporal_gate.adding(on_task()),
     "gate: marked digit": lambda: temporal_gate.marked_digit(marked()),
+    "contenders": lambda: comparisons.contenders(cells_compared()),
+    "contenders, one seed": lambda: comparisons.contenders(cells_compared(seeds=(0,))),
+    "adding, five networks": lambda: comparisons.adding(memories()),
+    "copying": lambda: comparisons.copying(memories("delay")),
+    "copying, one seed": lambda: comparisons.copying(memories("delay", seeds=(0,))),
     "gate race": lambda: temporal_gate.race(runs(("lstm", "temporal-gate"), (5, 10))),
     "gate race, one seed": lambda: temporal_gate.race(runs(("lstm", "temporal-gate"), seeds=(0,))),
 }
@@ -615,7 +644,7 @@ def tick_labels(axis):
 
 WIDE = {
     "activity": lambda: memory.activity({name: active()["LSTM"] for name in ("RNN", "LSTM")}),
-    "sine waves": lambda: temporal_gate.sine_waves(waves(temporal_gate.PUBLISHED, steps=(0, 10_900))),
+    "sine waves": lambda: temporal_gate.frequency(waves(temporal_gate.PUBLISHED, steps=(0, 10_900))),
     "adding": lambda: temporal_gate.adding(on_task(steps=(0, 30_000))),
     "race": lambda: temporal_gate.race(runs(("lstm", "temporal-gate"), (20, 50, 100), steps=(0, 1_600))),
     "decoded": lambda: memory.decoded(readings().assign(step=lambda t: 300 * t["step"])),
@@ -859,12 +888,14 @@ def test_the_name_of_a_gate_stands_beside_its_line_and_between_the_bounds():
     assert 0.84 < heights["LSTM"] < heights["bursts, learned"] < 0.99
 
 
-def test_sine_waves_are_told_beside_what_was_published():
-    figure = temporal_gate.sine_waves(waves(["standard", "asynchronous"]))
-    assert [ax.get_title() for ax in figure.axes] == ["standard: every unit of time", "asynchronous: at random moments"]
-    dotted = [round(line.get_ydata()[0], 4) for line in figure.axes[0].lines if len(set(line.get_ydata())) == 1]
-    assert {0.8934, 0.9926} <= set(dotted)
-    assert {"LSTM", "gated LSTM", "chance"} == set(words(figure.axes[1]))
+def test_accuracies_on_waves_stand_beside_the_published_ones():
+    figure = temporal_gate.frequency(waves(["standard", "asynchronous"]))
+    assert [ax.get_title() for ax in figure.axes] == ["standard", "asynchronous"]
+    ax = figure.axes[0]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["gated", "LSTM"]
+    diamonds = {line.get_ydata()[0]: line.get_xdata()[0] for line in ax.lines if line.get_marker() == "D"}
+    assert diamonds == {0: 0.9926, 1: 0.8934}
+    assert [len(line.get_xdata()) for line in ax.lines if line.get_marker() == "o"] == [2, 2]
 
 
 def test_every_unit_is_drawn_at_its_first_opening():

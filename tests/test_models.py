@@ -119,6 +119,51 @@ def test_as_torch_nn(ours, theirs, dtype, sizes, num_layers, bias, batch_first, 
             same(found, gradient, TOLERANCE[dtype])
 
 
+@pytest.mark.parametrize("kind", [LSTM, TemporalGateLSTM])
+def test_gradients_through_peepholes_agree_with_differences(kind):
+    net, x = opened(kind, D, H, 2, peepholes=True).double(), draw(T + 1, B, D)
+    names, parameters = zip(*net.named_parameters())
+    assert {"peepholes_l0", "peepholes_l1"} < set(names)
+
+    def outputs(x, *parameters):
+        output, last = torch.func.functional_call(net, dict(zip(names, parameters)), (x,))
+        return output, *last
+
+    assert torch.autograd.gradcheck(outputs, (x, *parameters))
+
+
+@pytest.mark.parametrize("kind", [LSTM, TemporalGateLSTM])
+def test_peepholes_of_zero_change_nothing(kind):
+    torch.manual_seed(0)
+    net, x = kind(D, H, 2, peepholes=True), torch.randn(T, B, D)
+    plain = kind(D, H, 2)
+    lost = plain.load_state_dict(net.state_dict(), strict=False)
+    assert lost.unexpected_keys == ["peepholes_l0", "peepholes_l1"]
+    assert all(net.get_parameter(name).abs().max() > 0 for name in lost.unexpected_keys)
+    for name in lost.unexpected_keys:
+        nn.init.zeros_(net.get_parameter(name))
+    same(net(x)[0], plain(x)[0], 1e-6)
+
+
+def test_what_has_no_peepholes_refuses_them():
+    with pytest.raises(ValueError, match=r"^peepholes must be False for gru: only the LSTM's gates can see its cell$"):
+        SequenceNetwork("gru", D, 2, H, peepholes=True)
+    with pytest.raises(ValueError, match=r"^LSTM.from_torch copies weights alone, and those of torch.nn have no peep"):
+        LSTM.from_torch(torch.nn.LSTM(D, H), peepholes=True)
+
+
+def test_what_would_be_without_effect_is_refused():
+    with pytest.raises(ValueError, match=r"^forget_bias must be 0 and chrono None for networks without biases$"):
+        LSTM(D, H, bias=False).remember(1.0)
+    LSTM(D, H, bias=False).remember()
+    with pytest.raises(ValueError, match=r"^reads must be interval for this temporal-gate, which reads no times$"):
+        SequenceNetwork("temporal-gate", D, 2, H, timed=True, reads="time")
+    with pytest.raises(ValueError, match=r"^reads must be interval for this lstm, which reads no times$"):
+        SequenceNetwork("lstm", D, 2, H, reads="time")
+    with pytest.raises(ValueError, match="peepholes_l0"):
+        LSTM(D, H, peepholes=True).to_torch()
+
+
 @pytest.mark.parametrize("kind", MODELS)
 def test_a_sequence_alone_with_its_states_is_a_batch_of_one(kind):
     net, x = network(kind, D, H, 2), draw(T, D)
@@ -989,7 +1034,7 @@ def test_the_uniform_initialisation_is_torch_nns():
     assert not net.b_p.any()
 
 
-@pytest.mark.parametrize("model", RECURRENCES)
+@pytest.mark.parametrize("model", [name for name in RECURRENCES if RECURRENCES[name].reads_state])
 def test_the_orthogonal_initialisation_makes_every_gates_whh_orthogonal(model):
     net = PalindromeClassifier(model, 7, initialisation="orthogonal")
     blocks = net.recurrence.weight_hh_l0.detach().split(7)

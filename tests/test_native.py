@@ -24,7 +24,7 @@ from test_recurrence import FORMS, assert_same, behind_a_gate, by_steps, gated, 
 from rnnreport import backends, recurrence
 from rnnreport.backends import in_use, kernels
 from rnnreport.cells import temporal_gate
-from rnnreport.models import LSTM, RNN, CharLSTM
+from rnnreport.models import LSTM, RNN, CharLSTM, TemporalGateLSTM
 from rnnreport.sampling import sample
 
 quickly = settings(max_examples=40, deadline=None)
@@ -80,6 +80,32 @@ def test_values_and_gradients_equal_those_of_the_cells(compiled, form, sizes):
     found, expected = both(compiled, form)[0](*inputs), by_steps(form, inputs)
     assert_same(found, expected, 1e-5)
     assert_same(gradients(found, inputs), gradients(expected, inputs), 1e-5)
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if form != "rnn"])
+@quickly
+@given(st.tuples(*[st.integers(1, 7)] * 3, st.integers(1, 20)), st.integers(0, 2**32))
+def test_peepholes_equal_those_of_the_cells(compiled, form, sizes, seed):
+    inputs = problem(form, *sizes, dtype=SINGLE, seed=seed)
+    peepholes = torch.randn(3, sizes[-1], generator=torch.Generator().manual_seed(seed)).requires_grad_()
+    found, expected = compiled.lstm(*inputs, peepholes=peepholes), by_steps(form, inputs, peepholes)
+    assert_same(found, expected, 1e-5)
+    every = [*inputs, peepholes]
+    assert_same(gradients(found, every), gradients(expected, every), 1e-5)
+
+
+@pytest.mark.parametrize("symbols", [False, True], ids=["features", "symbols"])
+@pytest.mark.parametrize("kind", [LSTM, TemporalGateLSTM])
+def test_a_network_with_peepholes_equals_that_without_kernels(compiled, kind, symbols):
+    torch.manual_seed(0)
+    native, torchs = (kind(5, 20, 2, peepholes=True, backend=backend) for backend in ("native", "torch"))
+    torchs.load_state_dict(native.state_dict())
+    x = torch.randint(5, (7, 3)) if symbols else torch.randn(7, 3, 5)
+    (one, last), (other, expected) = native(x), torchs(x)
+    assert_same([one, *last], [other, *expected], 1e-5)
+    one.square().mean().backward()
+    other.square().mean().backward()
+    assert_same([p.grad for p in native.parameters()], [p.grad for p in torchs.parameters()], 1e-6)
 
 
 @pytest.mark.parametrize("kind", [RNN, LSTM])
@@ -317,6 +343,8 @@ def test_shapes_that_do_not_fit_are_refused(compiled, change, message):
         compiled.lstm(*inputs, torch.ones(3, 2, 4))
     with pytest.raises(RuntimeError, match=re.escape("k must have the shape (T, H)")):
         compiled.sparse_lstm(*inputs, torch.ones(3, 2, 4))
+    with pytest.raises(RuntimeError, match=re.escape("peepholes must have the shape (3, H)")):
+        compiled.lstm(*inputs, peepholes=torch.ones(3, 4))
 
 
 @pytest.mark.parametrize(

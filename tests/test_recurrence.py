@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnreport import recurrence
-from rnnreport.cells import lstm_step, rnn_step, temporal_gate, temporal_gate_lstm_step
+from rnnreport.cells import lstm_step, peephole_lstm_step, rnn_step, temporal_gate, temporal_gate_lstm_step
 
 quickly = settings(max_examples=25, deadline=None)
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-6}
@@ -42,7 +42,7 @@ def whole(form, inputs):
     return recurrence.rnn(*inputs) if form == "rnn" else recurrence.lstm(*inputs)
 
 
-def by_steps(form, inputs):
+def by_steps(form, inputs, *peepholes):
     """The same from the step cells, under autograd."""
     x = inputs[0]
     if form == "rnn":
@@ -56,9 +56,9 @@ def by_steps(form, inputs):
     outputs = []
     for t, x_t in enumerate(x):
         if form == "lstm":
-            h, c = lstm_step(x_t, h, c, *weights)
+            h, c = (peephole_lstm_step if peepholes else lstm_step)(x_t, h, c, *weights, *peepholes)
         else:
-            h, c = temporal_gate_lstm_step(x_t, h, c, inputs[6][t], *weights)
+            h, c = temporal_gate_lstm_step(x_t, h, c, inputs[6][t], *weights, *peepholes)
         outputs.append(h)
     return torch.stack(outputs), h, c
 

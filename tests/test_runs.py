@@ -206,6 +206,10 @@ def test_the_line_below_a_figure_says_where_it_comes_from(work):
     assert f"torch {torch.__version__}" in line
     assert found[0].provenance["machine"] in line
     assert "\n" not in line
+    assert ": 4 runs, seeds 0, 3, 4, 5; " in provenance(
+        [*found, *run_all(work, [number(1, seed=4), number(1, seed=5)])]
+    )
+    assert ": 4 runs, seeds 2 to 5; " in provenance(run_all(work, [number(1, seed=seed) for seed in (2, 3, 4, 5)]))
     assert provenance(found[:1], "recorded").startswith("recorded: 1 run, seed 3; 2 s of one core, 20")
 
 

@@ -13,10 +13,10 @@ from pydantic import ValidationError
 from scipy import stats
 
 from rnnreport.models import SequenceNetwork, Sequences
-from rnnreport.sequences import Adding, Bursts, MarkedDigit, SineWaves
+from rnnreport.sequences import Adding, Bursts, Copying, MarkedDigit, SineWaves
 
 TASKS = [
-    *(SineWaves(sampling=sampling) for sampling in ("standard", "high-resolution", "asynchronous")),
+    *(SineWaves(sampling=sampling) for sampling in ("standard", "high-resolution", "asynchronous", "two-waves")),
     Adding(length=20),
     Bursts(length=30),
     MarkedDigit(length=7),
@@ -135,14 +135,53 @@ def test_the_bounds_on_the_bursts_are_what_deciders_reach():
     without = task.best_without_clock(generator(2))
     (x_2, _, _), up_2 = task.batch(20_000, generator(2))
     share = task.in_burst().double().mean().item()
-    likelihoods = [
+
+    def weighed(x, level):
+        """The densities of all values, times the chances of a burst and of quiet."""
+        chances = np.array([share, 1 - share])
+        for place, value in enumerate(x):
+            if place:
+                chances = chances @ np.array([[1 - 1 / 16, 1 / 16], [1 / 4, 1 - 1 / 4]])
+            chances = chances * [stats.norm.pdf(value, 0, 2.0), stats.norm.pdf(value, level, 1.0)]
+        return chances.sum()
+
+    assert without == pytest.approx(0.869, abs=0.006)
+    few = Bursts(length=30)
+    (x_3, _, _), up_3 = few.batch(400, generator(3))
+    says_up = [weighed(x, 0.4) > weighed(x, -0.4) for x in x_3[..., 0].T.double().numpy()]
+    assert few.best_without_clock(generator(3), 400) == np.mean(says_up == (up_3 == 1).numpy())
+    each = [
         (share * stats.norm.pdf(x_2, 0, 2.0) + (1 - share) * stats.norm.pdf(x_2, level, 1.0)) for level in (0.4, -0.4)
     ]
-    says_up = np.log(likelihoods[0] / likelihoods[1]).sum((0, 2)) > 0
-    assert without == pytest.approx((says_up == (up_2 == 1).numpy()).mean(), abs=1e-4)
+    alone = ((np.log(each[0] / each[1]).sum((0, 2)) > 0) == (up_2 == 1).numpy()).mean()
+    assert alone + 0.01 < without  # neighbours help
     plain_sum = ((x.sum((0, 2)) > 0) == (up == 1)).double().mean().item()
     clipped = ((x.clamp(-1, 1).sum((0, 2)) > 0) == (up == 1)).double().mean().item()
     assert max(plain_sum, clipped) < without + 0.01 < by_clock
+
+
+def test_what_is_copied_comes_back_after_the_delay():
+    task = Copying(delay=30)
+    (x, times, lengths), targets = task.batch(400, generator())
+    assert (x.shape, targets.shape) == ((50, 400, 10), (50, 400))
+    assert times is None
+    assert lengths is None
+    read = x.argmax(-1)
+    assert (x.sum(-1) == 1).all()
+    assert read[:10].unique().tolist() == list(range(8))
+    assert (read[10:39] == 8).all()
+    assert (read[39] == 9).all()
+    assert (read[40:] == 8).all()
+    assert (targets[:40] == 8).all()
+    assert torch.equal(targets[40:], read[:10])
+    without_memory = torch.full((50, 400, 9), -torch.inf)
+    without_memory[:40, :, 8] = 0.0
+    without_memory[40:, :, :8] = 0.0
+    loss, right = task.measure(without_memory, targets)
+    assert loss.item() == pytest.approx(task.without_memory()) == pytest.approx(10 * math.log(8) / 50)
+    assert right.item() == pytest.approx(1 / 8, abs=0.02)
+    perfect = torch.nn.functional.one_hot(targets, 9) * 100.0
+    assert [part.item() for part in task.measure(perfect, targets)] == [pytest.approx(0), 1.0]
 
 
 def test_the_marked_digit_is_the_label():
@@ -232,6 +271,35 @@ def test_sine_waves_are_drawn_between_these_ends(monkeypatch, sampling, share, p
         torch.testing.assert_close(wave[:, 0].double(), y, rtol=0, atol=1e-3)
 
 
+def test_two_waves_are_added_and_both_must_be_of_the_class(monkeypatch):
+    """Of four pairs two have both periods in their ranges; of the others one has the first alone, one neither."""
+    drawn = [0.5, 0.0, 0.5, 0.0, 0.5, 0.0, 0.0, 0.25, 0.0]  # two periods twice, duration, start, two phases, count
+    drawn[0] = torch.tensor([0.5, 0.5, math.log(5.5, 100), 0.5])
+    queue = iter(drawn)
+    order = torch.linspace(0, 1, 100)[:, None].expand(-1, 4)
+
+    def rand(*shape, generator):
+        return order if len(shape) == 2 else torch.as_tensor(next(queue)).expand(*shape)
+
+    monkeypatch.setattr(torch, "rand", rand)
+    (x, times, lengths), labels = SineWaves(sampling="two-waves").batch(4, generator())
+    assert labels.tolist() == [1, 1, 0, 0]
+    assert lengths.tolist() == [100] * 4
+    for place, (one, other) in enumerate([(5.0, 13.0), (5.0, 13.0), (5.5, 10.0), (10.0, 10.0)]):
+        t = times[:, place].double()
+        y = torch.sin(2 * math.pi * t / one) + torch.sin(2 * math.pi * t / other + math.pi / 2)
+        torch.testing.assert_close(x[:, place, 0].double(), y, rtol=0, atol=1e-3)
+    torch.testing.assert_close(times[:, 0], 50.5 * order[:, 0])
+
+
+def test_two_waves_are_seen_at_100_to_1000_moments_within_100_units():
+    (_, times, lengths), labels = SineWaves(sampling="two-waves").batch(4_000, generator())
+    assert (lengths.min(), lengths.max()) == (100, 1_000)
+    assert times.min() >= 0
+    assert 99 < times.max() <= 100
+    assert 0.5 <= labels.double().mean() < 0.502  # by chance both periods are in their ranges in 1 of 1,000
+
+
 @pytest.mark.parametrize(("period", "label"), [(4.99, 0), (5.01, 1), (5.99, 1), (6.01, 0)])
 def test_a_wave_that_is_drawn_from_all_periods_may_be_of_the_class(monkeypatch, period, label):
     share = math.log(period) / math.log(100)
@@ -290,3 +358,25 @@ def test_a_task_stays_as_it_is():
     task = Adding(length=20)
     with pytest.raises(ValidationError, match="frozen"):
         task.length = 30
+
+
+def test_an_lstm_can_read_the_time_itself():
+    network = SequenceNetwork("lstm", 1, 2, 4, timed=True, reads="time").double()
+    (x, times, lengths), _ = SineWaves(sampling="asynchronous").batch(5, generator())
+    outputs = network(Sequences(x.double(), times, lengths))
+    h = network.recurrence(torch.cat([x, times[..., None]], -1).double())[0]
+    torch.testing.assert_close(outputs, network.head(h[lengths - 1, torch.arange(5)]))
+
+
+@pytest.mark.parametrize("task", [SineWaves(), Adding(length=20)], ids=repr)
+def test_sequences_split_are_all_of_them_in_order(task):
+    sequences, _ = task.batch(7, generator())
+    parts = [*sequences.split(3)]
+    assert [part.x.shape[1] for part in parts] == [3, 3, 1]
+    for whole, *split in zip(sequences, *parts, strict=True):
+        if whole is None:
+            assert split == [None] * 3
+        else:
+            assert torch.equal(torch.cat(split, dim=min(whole.dim() - 1, 1)), whole)
+    shared = Sequences(torch.zeros(2, 5, 1), torch.tensor([1.0, 2.0]))
+    assert all(torch.equal(part.times, shared.times) for part in shared.split(2))

@@ -293,6 +293,13 @@ def test_a_recipe_that_cannot_be_followed_is_refused(changes):
 # What is kept
 
 
+def test_seconds_are_those_of_the_processor(monkeypatch):
+    """A busy machine, on which a training waits for its turn, does not make it cost more."""
+    spent = map(float, itertools.count(100, 3))
+    monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: 0.0, process_time=spent.__next__))
+    assert trained(steps=20, record_every=10)[0]["seconds"].tolist() == [0, 3, 6]
+
+
 def test_snapshots_are_written_at_the_steps_asked_for(tmp_path):
     _, model = trained(tmp_path, snapshots=(0, 3, 20, 99))
     assert sorted(path.name for path in tmp_path.glob("weights-*")) == [
@@ -424,9 +431,8 @@ def test_a_finished_training_is_not_done_again(tmp_path):
 def test_seconds_go_on_from_where_they_were(tmp_path, monkeypatch):
     def ticking(start):
         ticks = map(float, itertools.count(start)).__next__
-        monkeypatch.setattr(
-            training, "time", SimpleNamespace(monotonic=ticks)
-        )  # other threads have clocks of their own
+        # Other threads have clocks of their own.
+        monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=ticks, process_time=ticks))
 
     ticking(1_000_000)
     first, _ = trained(tmp_path, steps=10)
@@ -466,7 +472,8 @@ for name in models:
 def test_a_checkpoint_is_written_with_a_row_once_enough_seconds_have_passed(tmp_path, monkeypatch):
     """A step takes a second here; there is a row after every five."""
     now, written = [1_000.0], []
-    monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    clocks = dict.fromkeys(("monotonic", "process_time"), lambda: now[0])
+    monkeypatch.setattr(training, "time", SimpleNamespace(**clocks))
     monkeypatch.setattr(training, "_save", lambda path, step, *_: written.append(step))
 
     def slow(generator):
@@ -749,6 +756,9 @@ def test_a_loss_that_is_no_number_stops_the_training(tmp_path, bad):
     assert "the loss became nan at step 8 of 20" in str(caught.value)
     assert "learning rate 0.01" in str(caught.value)
     assert "\n" not in str(caught.value)
+    over_there = pickle.loads(pickle.dumps(caught.value))  # as from a worker
+    assert str(over_there) == str(caught.value)
+    assert over_there.history.equals(caught.value.history)
     assert opened(tmp_path / "checkpoint.safetensors")[1]["step"] == "5"  # the last good one
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from rnnreport.claims.verdicts import CannotTellError, Measured, predicate
 from rnnreport.claims.verdicts import judge as judge
-from rnnreport.words import grouped
+from rnnreport.words import grouped, listed
 
 
 @predicate("identity-grad", ["network", "seed", "when", "test_accuracy", "lag", "cell?"])
@@ -19,7 +19,8 @@ def identity_grad(reach: pd.DataFrame) -> Measured:
     lag = reach["lag"].max()
     if lag < 5:
         raise CannotTellError("It takes at least 5 steps between the first digit and the end.")
-    lstms = reach[(reach["lag"] == lag) & (reach["test_accuracy"] >= 0.9)].dropna(subset=["cell"])
+    tried = reach[reach["lag"] == lag].dropna(subset=["cell"])
+    lstms = tried[tried["test_accuracy"] >= 0.9]
     if lstms.empty:
         raise CannotTellError("None of these LSTMs has learnt the task.")
     cases = {
@@ -30,4 +31,9 @@ def identity_grad(reach: pd.DataFrame) -> Measured:
     }
     if len(cases) != 2 * lstms["network"].nunique():
         raise CannotTellError("It takes every LSTM both before its training and after.")
-    return cases, f"That is what the most open unit leaves of a gradient over {lag} steps."
+    learnt, seeds = (table.groupby("network", sort=False)["seed"].nunique() for table in (lstms, tried))
+    counts = [f"{learnt[network]} of {seeds[network]} of the {network}" for network in learnt.index]
+    return cases, (
+        f"That is what the most open unit leaves of a gradient over {lag} steps, in the seeds that learn the task: "
+        f"{listed(counts)}."
+    )

@@ -60,6 +60,6 @@ def at_chosen(table: pd.DataFrame, by: Sequence[str], setting: str = "learning_r
     return judging
 
 
-def by_length(values: pd.Series, table: pd.DataFrame, name: str = "T = {}") -> dict[str, list[float]]:
+def by_length(values: pd.Series, table: pd.DataFrame, name: str) -> dict[str, list[float]]:
     """These values, one per row of the table, as cases: one for each length."""
     return {name.format(length): group.astype(float).tolist() for length, group in values.groupby(table["length"])}

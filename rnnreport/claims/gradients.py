@@ -11,7 +11,7 @@ from rnnreport.claims.stated import claims
 from rnnreport.claims.verdicts import CannotTellError, Measured, predicate
 from rnnreport.claims.verdicts import judge as judge
 from rnnreport.intervals import digits_beside
-from rnnreport.words import counted, listed
+from rnnreport.words import counted, listed, two_digits
 
 NETWORK = "random network"  # small, with random weights and inputs
 
@@ -62,14 +62,14 @@ def whh_chain(rates: pd.DataFrame) -> Measured:
     by_radius = rates.groupby("spectral_radius")["value"]
     medians = listed([f"{middle:.2f} at ρ = {radius:g}" for radius, middle in by_radius.median().items()])
     return {
-        f"below 1 at ρ = {least:g}": (1 - by_radius.get_group(least)).tolist(),
-        f"above 1 at ρ = {most:g}": (by_radius.get_group(most) - 1).tolist(),
+        f"distance below 1 at ρ = {least:g}": (1 - by_radius.get_group(least)).tolist(),
+        f"distance above 1 at ρ = {most:g}": (by_radius.get_group(most) - 1).tolist(),
     }, f"Factor per step before any training, median over the seeds: {medians}."
 
 
 def _gap(value: float) -> str:
     """A relative difference, of rounding or of another formula."""
-    return f"{value:.2f}" if value >= 0.01 else f"{value:.{digits_beside([value], _margin(), form='g')}g}"
+    return two_digits(value) if value >= 0.01 else f"{value:.{digits_beside([value], _margin(), form='g')}g}"
 
 
 def _margin() -> float:

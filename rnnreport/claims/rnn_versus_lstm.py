@@ -28,13 +28,13 @@ def fig1a(table: pd.DataFrame) -> Measured:
 def fig1b(table: pd.DataFrame) -> Measured:
     """table: the RNN at several T, at one learning rate."""
     step, last = at_last_step(table, 800)
-    short, long = (
-        last[which].groupby("seed")["test_accuracy"].mean() for which in (last["length"] <= 10, last["length"] > 20)
-    )
-    if short.empty or long.empty:
+    parts = [last[which] for which in (last["length"] <= 10, last["length"] > 20)]
+    if any(part.empty for part in parts):
         raise CannotTellError("It takes lengths up to 10 and beyond 20.")
+    short, long = (part.groupby("seed")["test_accuracy"].mean() for part in parts)
+    lengths = [listed([f"{length}" for length in sorted(part["length"].unique())]) for part in parts]
     return {f"the drop after {step:,} steps": paired(short, long)}, (
-        f"Mean accuracy is {short.mean():.2f} up to T = 10 and {long.mean():.2f} beyond T = 20."
+        f"Mean accuracy is {short.mean():.2f} at T = {lengths[0]}, and {long.mean():.2f} at T = {lengths[1]}."
     )
 
 
@@ -47,11 +47,15 @@ def sgd_schedule(table: pd.DataFrame) -> Measured:
     best = at_chosen(table, ["length"], "decay_every").groupby("length")["decay_every"].first()
     means = table[~choosing(table)].pivot_table("test_accuracy", index=["length", "seed"], columns="decay_every")
     losses = {
-        f"T = {own}": paired(means.loc[own, best[own]], means.loc[own, best[other]])
+        f"lost at T = {own} with the schedule that is best at T = {other}": paired(
+            means.loc[own, best[own]], means.loc[own, best[other]]
+        )
         for own, other in zip(lengths, reversed(lengths))
     }
     said = [f"every {every:,} steps at T = {length}" for length, every in best.items()]
-    return losses, f"Chosen on other seeds, it is best to halve the rate {listed(said)}."
+    return losses, (
+        f"Accuracies are means over the training. Chosen on other seeds, it is best to halve the rate {listed(said)}."
+    )
 
 
 @predicate("sgd-noise", ["learning_rate", "seed", "step", "cosine", "test_accuracy"])
@@ -74,18 +78,18 @@ def lr_decay(table: pd.DataFrame) -> Measured:
     """
     filled = table.loc[table["step"] >= 300, "step"]
     first, last = filled.min(), filled.max()
-    chosen, cases = at_chosen(table, ["optimizer"]), {}
+    chosen, changes = at_chosen(table, ["optimizer"]), {}
     for name in ("rmsprop", "adam"):
         rates = chosen[chosen["optimizer"] == name].pivot_table("effective_rate", "seed", "step")
         if first < last and not rates.empty:
             rates = rates.reindex(columns=[first, last])
-            cases[NAMES[name]] = paired(np.log10(rates[last]), np.log10(rates[first]))
-    if len(cases) < 2:
+            changes[NAMES[name]] = paired(np.log10(rates[last]), np.log10(rates[first]))
+    if len(changes) < 2:
         raise CannotTellError("It takes rmsprop and adam for more than 300 steps.")
-    times = listed([f"{10 ** np.mean(change):.2g} with {name}" for name, change in cases.items()])
-    return cases, (
-        f"From step {first:,} to step {last:,} the median parameter's rate is multiplied by {times} (geometric means). "
-        "It grows as gradients shrink and falls as they grow."
+    times = listed([f"{10 ** np.mean(change):.2g} with {name}" for name, change in changes.items()])
+    return {f"log10 of the rate's growth with {name}": change for name, change in changes.items()}, (
+        f"From step {first:,} to step {last:,} the median parameter's rate is multiplied by {times} (geometric means): "
+        "it grows as gradients shrink and falls as they grow."
     )
 
 
@@ -121,7 +125,7 @@ def param_count(counts: pd.DataFrame) -> Measured:
     sizes = "; ".join(f"d = {d}, n = {n}" for d, n in zip(agree["d"], agree["n"]))
     return {"": [len(counts) - len(agree)]}, (
         f"The report's formula gives the model's number at {len(agree) or 'none'} of {counted(len(counts), 'size')}"
-        f"{f' ({sizes})' if sizes else ''}; it can only where n = 9d²/4 − 1."
+        f"{f' ({sizes})' if sizes else ''}; they can agree only where n = 9d²/4 − 1."
     )
 
 
@@ -130,7 +134,7 @@ def fig2a(table: pd.DataFrame) -> Measured:
     """table: the RNN at several T and learning rates; uses T above 15, each at its best rate."""
     _, last = at_last_step(table[table["length"] > 15], 1_000)
     last = at_chosen(last, ["length"])
-    return by_length(last["test_accuracy"] < 0.5, last), _accuracies(last)
+    return by_length(last["test_accuracy"] < 0.5, last, "below 0.5 at T = {}"), _accuracies(last, "the chosen rates")
 
 
 @predicate("fig2-lr", PALINDROMES)
@@ -142,9 +146,9 @@ def fig2_lr(table: pd.DataFrame) -> Measured:
         raise CannotTellError("It takes more than one learning rate.")
     cases: dict[str, list[float]] = {}
     for rate, rows in larger.groupby("learning_rate"):
-        cases |= by_length(rows["test_accuracy"] < 0.5, rows, f"T = {{}} at {rate:g}")
+        cases |= by_length(rows["test_accuracy"] < 0.5, rows, f"below 0.5 at T = {{}} and rate {rate:g}")
     baseline = last[last["learning_rate"] == smallest]
-    return cases, f"The smallest rate is {smallest:g}. {_accuracies(baseline)}"
+    return cases, _accuracies(baseline, f"the smallest rate, {smallest:g},")
 
 
 @predicate("fig2b", PALINDROMES)
@@ -152,7 +156,7 @@ def fig2b(table: pd.DataFrame) -> Measured:
     """table: the LSTM at several T and learning rates."""
     _, last = at_last_step(table, 1_000)
     last = at_chosen(last, ["length"])
-    return by_length(last["test_accuracy"] > 0.5, last), _accuracies(last)
+    return by_length(last["test_accuracy"] > 0.5, last, "above 0.5 at T = {}"), _accuracies(last, "the chosen rates")
 
 
 @predicate("lstm-better", [*PALINDROMES, "model"], ["model", "length", "seed", "step", "test_accuracy"])
@@ -175,8 +179,8 @@ def lstm_better(table: pd.DataFrame, better: pd.DataFrame) -> Measured:
     return leads, f"Mean accuracy: {'; '.join(said)}."
 
 
-def _accuracies(last: pd.DataFrame) -> str:
-    """The mean accuracies by length, in a sentence."""
+def _accuracies(last: pd.DataFrame, rates: str) -> str:
+    """The mean accuracies by length, in a sentence that says at which learning rates."""
     means = last.groupby("length")["test_accuracy"].mean()
     said = listed([f"{value:.2f} at T = {length}" for length, value in means.items()])
-    return f"Mean accuracy after {last['step'].iloc[0]:,} steps: {said}."
+    return f"Mean accuracy at {rates} after {last['step'].iloc[0]:,} steps: {said}."

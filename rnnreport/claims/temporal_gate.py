@@ -10,7 +10,7 @@ import pandas as pd
 from rnnreport.claims.evidence import at_last_step, choosing, paired
 from rnnreport.claims.verdicts import CannotTellError, Measured, predicate
 from rnnreport.claims.verdicts import judge as judge
-from rnnreport.words import counted, from_to, listed
+from rnnreport.words import counted, from_to, listed, percent
 
 BURSTS = ["gate", "seed", "step", "test_accuracy"]
 
@@ -54,7 +54,8 @@ def k_nothing_lost(retained: float, largest_integer_k: float) -> Measured:
     """retained: share of the old c kept at k = 1 with f = 0; largest_integer_k: figure 3's largest k at whole steps."""
     most = round(largest_integer_k, 2)
     return {"": [retained]}, (
-        f"At the peak k = 1, with f = 0, the share of the old cell state that is kept is {retained:g}. At whole steps "
+        f"At the peak k = 1 all of the state goes through the LSTM, and f alone of the old cell state is kept: "
+        f"{retained:.2g} of it with a forget bias of -10. At whole steps "
         f"figure 3's gate reaches k = {most:.2f} at most, so each step keeps at least {1 - most:.2f} of the state."
     )
 
@@ -71,20 +72,20 @@ def learnable(searched: pd.DataFrame, arrived: pd.DataFrame) -> Measured:
     near = found.index[found > 0.5]
     which = f" ({listed([f'{start:g}' for start in near])} steps)" if len(near) else ""
     return {
-        f"from its output, with the best remedy ({best})": alone[best].tolist(),
-        "its period, in a network": arrived.groupby("seed")["found"].mean().tolist(),
+        f"gates found from their output, with the best remedy ({best})": alone[best].tolist(),
+        "periods found by a network": arrived.groupby("seed")["found"].mean().tolist(),
     }, (
-        f"From its output without a remedy the share is {alone['no remedy'].mean():.2f}. In a network most seeds find "
-        f"the period from {len(near) or 'none'} of {counted(len(found), 'starting period')}{which}."
+        f"Shares of the starts; without a remedy {alone['no remedy'].mean():.2f} of the gates are found. Most networks "
+        f"find the period from {len(near) or 'none'} of {counted(len(found), 'starting period')}{which}."
     )
 
 
 @predicate("periodic-noise", BURSTS)
-def periodic_noise(table: pd.DataFrame, without_clock: float, least: float, most: float) -> Measured:
+def periodic_noise(table: pd.DataFrame, without_clock: float, in_noise: float, by_chance: float) -> Measured:
     """table: networks on noise bursts (gate, seed, step, test_accuracy).
 
-    without_clock: the best accuracy that is possible without a clock. least, most: the share of learned gates'
-    openings that is in the noise at the end, in the networks with the least and the most; they decide nothing.
+    without_clock: the best accuracy that is possible without a clock. in_noise: the share of a network's openings that
+    is in the noise at the end, and by_chance, of the steps; they decide nothing.
     """
     learned, quiet, none = _by_gate(table, "drawn, learned", "open in the quiet", "none")
     return {
@@ -92,8 +93,9 @@ def periodic_noise(table: pd.DataFrame, without_clock: float, least: float, most
         "lead over the best without a clock": (learned - without_clock).tolist(),
     }, (
         f"Mean accuracy on noise bursts: {learned.mean():.2f} with learned gates, {quiet.mean():.2f} with gates set to "
-        f"the quiet, {none.mean():.2f} for the LSTM; without a clock at most {without_clock:.2f} is possible. Not "
-        f"counted: of the learned gates' openings, {from_to([least, most], '.0%')} are still in the noise."
+        f"the quiet, {none.mean():.2f} for the LSTM; without counting steps {without_clock:.2f} is possible. Not "
+        f"counted: how the gates do it. In the network whose gates were kept, {percent(in_noise)} of the openings are "
+        f"in the noise; so are {percent(by_chance)} of the steps."
     )
 
 
@@ -101,7 +103,7 @@ def periodic_noise(table: pd.DataFrame, without_clock: float, least: float, most
 def s_noise(table: pd.DataFrame) -> Measured:
     """table: networks on noise bursts (gate, seed, step, test_accuracy), two of them with fixed gates."""
     burst, quiet = _by_gate(table, "open in the burst", "open in the quiet")
-    return {"the lead of the noise": paired(burst, quiet)}, (
+    return {"accuracy set to the noise less accuracy set to the quiet": paired(burst, quiet)}, (
         "From s on the gate is open for r_on τ steps, so s and r_on say what it listens to. Mean accuracy is "
         f"{burst.mean():.2f} set to the noise and {quiet.mean():.2f} set to the quiet; chance is 0.5."
     )

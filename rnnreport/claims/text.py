@@ -124,7 +124,7 @@ def frequent_words_first(emerged: pd.DataFrame) -> Measured:
     recorded = np.unique(emerged.to_numpy())  # the last, where infinite, stands for never
     places = np.searchsorted(recorded, emerged.to_numpy())
     leads = [*np.diff(places).T, places[:, -1] - places[:, 0] - 1]
-    return {"the least lead": np.min(leads, axis=0).tolist()}, (
+    return {"recordings from a group of words to the next rarer one, the least": np.min(leads, axis=0).tolist()}, (
         f"Written at least half as often as in the book, median over {counted(len(emerged), 'seed')}: {words}."
     )
 

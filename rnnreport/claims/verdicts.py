@@ -96,9 +96,10 @@ def decided(claim: Claim, cases: Mapping[str, Sequence[float]], remark: str) -> 
     settled = [estimate for case, estimate in found.values() if verdict == "cannot tell" or case is not None]
     tests = [estimate.p_value for estimate in settled if estimate]
     said = [_in_words(claim, name, list(values), found[name][1]) for name, values in cases.items()]
-    evidence = f"{'; '.join(said)}; the margin is {claim.margin}."
+    evidence = f"{'; '.join(said)}; needed: {claim.margin}."
     if verdict == "in part":
-        evidence = f"It holds for {listed([name for name in holds if holds[name]])}. {_capital(evidence)}"
+        kept = [name for name in holds if holds[name]]
+        evidence = f"It holds in {len(kept)} of {counted(len(holds), 'case')}: {listed(kept)}. {_capital(evidence)}"
     if verdict == "cannot tell":
         evidence += _what_could(claim, [(list(cases[name]), found[name][1]) for name in cases if holds[name] is None])
     return verdict, f"{_capital(evidence)} {remark}".strip(), max(tests) if tests else None
@@ -159,7 +160,7 @@ def _what_could(claim: Claim, open_cases: Sequence[tuple[list[float], Estimate |
         needed = max(needed, len(values) * ((estimate.high - estimate.low) / 2 / apart) ** 2 if apart else math.inf)
     if needed > 10_000:
         return " More than 10,000 seeds would be needed to tell."
-    return f" About {math.ceil(needed / 10) * 10:,} seeds could tell."
+    return f" About {math.ceil(needed / 10) * 10:,} seeds would be needed to tell."
 
 
 def predicate(claim: str, *needed: Sequence[str]) -> Callable[[Predicate], Predicate]:

@@ -14,7 +14,7 @@ from rnnreport import cell_path, cells, gradients
 from rnnreport.experiments.palindromes import PalindromeRun, new_network, test_set, train_palindromes, trained_network
 from rnnreport.models import PalindromeClassifier
 from rnnreport.parameters.cell_path import CellPathParameters
-from rnnreport.runs import Run, run_all, tabulate
+from rnnreport.runs import Run, run_all
 
 PLAIN_RNN, PLAIN_LSTM, BIASED_LSTM = "RNN", "LSTM", "LSTM with forget bias 1"
 NETWORKS: dict[str, dict[str, Any]] = {
@@ -41,11 +41,6 @@ def palindrome_networks(p: CellPathParameters) -> dict[str, list[Run]]:
     ]
     finished = iter(run_all(train_palindromes, asked, "RNN and LSTM"))
     return {name: [next(finished) for _ in p.seeds] for name in NETWORKS}
-
-
-def courses(finished: dict[str, list[Run]]) -> pd.DataFrame:
-    """The learning curves: :func:`rnnreport.runs.tabulate` of all runs, with the column network."""
-    return pd.concat([tabulate(of_name).assign(network=name) for name, of_name in finished.items()], ignore_index=True)
 
 
 def agreement(seed: int, steps: int = 6, units: int = 5) -> dict[str, float]:
@@ -96,7 +91,7 @@ def gradient_reach(finished: dict[str, list[Run]], palindromes: int) -> pd.DataF
 
 
 def record(p: CellPathParameters) -> dict[str, Callable[[], pd.DataFrame]]:
-    """What the chapter's verdict looks at: the networks of more seeds than are trained live."""
+    """What the chapter measures of gradients: the networks of more seeds than are trained live."""
     return {"reach": lambda: gradient_reach(palindrome_networks(p), p.measured_palindromes)}
 
 

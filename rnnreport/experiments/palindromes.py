@@ -32,6 +32,7 @@ class PalindromeRun(Configuration):
     open_ratio: float = 0.05  # temporal gate: r_on
     leak: float = 0.0  # temporal gate, while training
     hidden_size: int = 128
+    num_layers: int = 1
     batch_size: int = 128
     test_palindromes: int = 2_000
     solved_at: float | None = None  # training ends once this accuracy on fresh palindromes is reached
@@ -85,18 +86,10 @@ def train_until_solved(
     """Train a network by its run's recipe until it has solved its task, and also keep its weights at the end.
 
     run: has ``solved_at`` and ``snapshots`` like a :class:`PalindromeRun`. options: further arguments of
-    :func:`rnnreport.training.train`.
+    :func:`rnnreport.training.train`, such as another ``until``.
     """
-    table = train(
-        network,
-        batches,
-        run.recipe,
-        folder=folder,
-        until=lambda row: run.solved_at is not None and row["test_accuracy"] >= run.solved_at,
-        snapshots=run.snapshots,
-        on_steps=on_steps,
-        **options,
-    )
+    options = {"until": lambda row: run.solved_at is not None and row["test_accuracy"] >= run.solved_at, **options}
+    table = train(network, batches, run.recipe, folder=folder, snapshots=run.snapshots, on_steps=on_steps, **options)
     end = int(table["step"].iloc[-1])
     save_weights(network, folder / f"weights-{end}.safetensors")
     on_steps(run.steps - end)  # the steps that were not needed
@@ -126,6 +119,7 @@ def new_network(run: PalindromeRun) -> PalindromeClassifier:
         forget_bias=run.forget_bias,
         chrono=max(run.length, 3) if run.chrono else None,
         backend=run.backend,
+        num_layers=run.num_layers,
     )
     if isinstance(network.recurrence, TemporalGateLSTM):
         network.recurrence.draw_gate(1, run.longest_period * run.length, run.open_ratio)

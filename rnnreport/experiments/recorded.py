@@ -16,7 +16,10 @@ from rnnreport.runs import read_table
 if TYPE_CHECKING:
     import pandas as pd
 
-SETTINGS = ("experiment", "seed", "model", "length", "learning_rate", "optimizer", "decay_every", "gate", "tau")
+SETTINGS = (
+    *("experiment", "seed", "model", "network", "task", "length", "delay", "learning_rate", "optimizer", "decay_every"),
+    *("gate", "tau", "sampling"),
+)
 
 
 def joined(

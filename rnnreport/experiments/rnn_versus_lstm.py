@@ -223,7 +223,7 @@ def gradients_left(runs: Sequence[Run], p: RNNVersusLSTMParameters) -> pd.DataFr
         asked = [
             run for run in runs
             if (run.configuration.model, run.configuration.length) == (model, length)
-            and run.configuration.recipe.learning_rate == rate and model != "temporal-gate"
+            and run.configuration.recipe.learning_rate == rate and model in ("rnn", "lstm")
         ]  # fmt: skip
         left = sorted(map(left_of_gradient, asked))
         rows += [(words.NAMES[model], length, left[len(left) // 2], left[0], left[-1])] if left else []

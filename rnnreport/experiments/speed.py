@@ -82,9 +82,13 @@ class Aim:
     hidden_size: int | None = None
 
     def __str__(self) -> str:
-        if self.against:
-            return f"{called(self.contender)} ≥ {self.least:g} × {called(self.against)}"
-        return f"{called(self.contender)} ≥ {self.least:,g} characters a second"
+        of = f"× {called(self.against)}" if self.against else "characters a second"
+        where = [
+            f"with {self.hidden_size} units" if self.hidden_size else "",
+            f"from T = {self.shortest:,}" if self.shortest else "",
+            f"at r_on = {self.open_ratio:g}" if self.open_ratio else "",
+        ]
+        return ", ".join([f"{called(self.contender)} ≥ {self.least:,g} {of}", *filter(None, where)])
 
     def covers(self, comparison: Comparison) -> bool:
         """Whether this aim is about the comparison: its task, cell, T and r_on, for full steps or sampling."""

@@ -21,7 +21,7 @@ from rnnreport.experiments.horizon import Climbed, Setting, climb
 from rnnreport.experiments.palindromes import PalindromeRun, test_set, train_palindromes, trained_network
 from rnnreport.experiments.sequences import Gates, SequenceRun, train_sequences
 from rnnreport.models import TemporalGateLSTM
-from rnnreport.parameters.temporal_gate import TemporalGateParameters
+from rnnreport.parameters.temporal_gate import FrequencyNetwork, TemporalGateParameters
 from rnnreport.runs import Run, run_all, tabulate
 from rnnreport.sequences import Adding, Bursts, MarkedDigit, SineWaves, Task
 
@@ -54,6 +54,24 @@ BURST_GATES: dict[str, Gates | None] = {
     "open in the burst": AS_REPORTED,  # section 2.3 of the report: s is the start of the noise, r_on its length
     "burst, learned": AS_REPORTED.model_copy(update={"learned": True}),
     "drawn, learned": Gates(longest=2.0 * BURSTS.period, r_on=0.2),
+}
+
+
+def _on_waves(
+    gate: Gates | None = None, forget_bias: float = 1.0, peepholes: bool = False, reads: str = "interval"
+) -> dict[str, Any]:
+    return {"gate": gate, "forget_bias": forget_bias, "peepholes": peepholes, "reads": reads}
+
+
+# The networks of the frequency task. As published: forget biases of 0, and an LSTM that reads the time itself.
+LEAKING = Gates(longest=math.exp(3), leak=1e-3)
+FREQUENCY: dict[FrequencyNetwork, dict[str, Any]] = {
+    "LSTM": _on_waves(),
+    "LSTM, as published": _on_waves(forget_bias=0.0, peepholes=True, reads="time"),
+    "gated": _on_waves(LEAKING),
+    "gated, no leak": _on_waves(LEAKING.model_copy(update={"leak": 0.0})),
+    "gated, peepholes": _on_waves(LEAKING, peepholes=True),
+    "gated, as published": _on_waves(LEAKING, forget_bias=0.0, peepholes=True),
 }
 
 
@@ -239,7 +257,7 @@ def sleeping_table(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def gates_drawn(runs: Sequence[Run]) -> pd.DataFrame:
-    """:func:`gates_over_training` of one run of :func:`sleeping`: the first one whose gates were drawn at random."""
+    """:func:`gates_over_training` of one run of :func:`sleeping`: the first one whose gates were drawn and learned."""
     return gates_over_training([run for run in runs if run.configuration.gate == BURST_GATES["drawn, learned"]][:1])
 
 
@@ -288,18 +306,13 @@ def openings_in_noise(gates: pd.DataFrame) -> pd.Series:
     return pd.Series({step: share(rows) for step, rows in gates.groupby("step")})
 
 
-def openings_left_in_noise(*gates: pd.DataFrame) -> list[float]:
-    """The share of each network's openings that falls into the bursts at its last step. gates: see the above."""
-    networks = [rows for table in gates for _, rows in table.groupby([*table.columns.intersection(["start", "seed"])])]
-    return [openings_in_noise(rows[rows["step"] == rows["step"].max()]).iloc[0] for rows in networks]
-
-
 def stayed_in_the_quiet(arrived: pd.DataFrame, gates: pd.DataFrame) -> str:
     """Whether gates that start right, at the true period and in the quiet, are there at the end; "" if none do.
 
     arrived: of :func:`arrivals`; gates: of :func:`gates_over_training`.
     """
-    left = openings_left_in_noise(gates[gates["start"] == BURSTS.period])
+    right_at_first = gates[gates["start"] == BURSTS.period].groupby("seed")
+    left = [openings_in_noise(rows).iloc[-1] for _, rows in right_at_first]
     if not left:
         return ""
     right = words.percent(arrived.loc[arrived["start"] == BURSTS.period, "test_accuracy"].mean())
@@ -350,30 +363,58 @@ def arrivals(sought: pd.DataFrame, gates: pd.DataFrame) -> pd.DataFrame:
 
 def adding(p: TemporalGateParameters) -> list[Run]:
     """The adding problem at ``adding_length``, LSTM and temporal gate of 64 units."""
-    return _both(p, Adding(length=p.adding_length), 2.0 * p.adding_length, p.adding_steps, "adding", hidden_size=64)
+    gates = [None, Gates(longest=2.0 * p.adding_length)]
+    return _race(p, Adding(length=p.adding_length), gates, p.adding_steps, "adding", hidden_size=64)
 
 
-def sine_waves(p: TemporalGateParameters) -> list[Run]:
-    """The frequency task of the Phased LSTM's authors, with each of ``samplings``, for ``frequency_steps`` steps.
+def frequency(p: TemporalGateParameters) -> list[Run]:
+    """The frequency task of Neil et al. (2016), section 4.1: ``frequency_networks`` of ``FREQUENCY``, every sampling.
 
-    Batches of 32, 110 units, Adam at 1e-3, periods log-uniform in 1…e^3, leak 0.001. High resolution gets a tenth of
-    the steps, since each takes ten times as long.
+    Batches of 32, 110 units, Adam at 1e-3; ``frequency_steps`` updates, each on fresh waves.
     """
-    settings = {"batch_size": 32, "hidden_size": 110, "learning_rate": 1e-3}
-    return [
-        run
-        for sampling in p.samplings
-        for run in _both(
-            p,
+    settings: dict[str, Any] = {"batch_size": 32, "hidden_size": 110, "learning_rate": 1e-3, "device": p.device}
+    settings["snapshots"] = tuple(range(0, p.frequency_steps, max(1, p.frequency_steps // 10)))
+    asked = [
+        SequenceRun.of(
             SineWaves(sampling=sampling),
-            math.exp(3),
-            max(10, p.frequency_steps // (10 if sampling == "high-resolution" else 1)),
-            f"sine waves, {sampling}",
-            leak=1e-3,
-            test_sequences=500,
+            seed=seed,
+            steps=p.frequency_steps,
+            test_sequences=p.test_palindromes,
+            backend=p.backend,
+            **FREQUENCY[network],
             **settings,
         )
+        for sampling, network, seed in product(p.samplings, p.frequency_networks, p.seeds)
     ]
+    return run_all(train_sequences, asked, "frequency task")
+
+
+def frequency_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """The runs of :func:`frequency` with the column ``network``: which of ``FREQUENCY``."""
+    tables = [tabulate([run]).assign(network=_network_of(run)) for run in runs]
+    return pd.concat(tables, ignore_index=True).drop(columns=["snapshots"])
+
+
+def _network_of(run: Run) -> FrequencyNetwork:
+    trained = {name: getattr(run.configuration, name) for name in FREQUENCY["LSTM"]}
+    return next(name for name, settings in FREQUENCY.items() if settings == trained)
+
+
+def gates_in_frequency(runs: Sequence[Run]) -> pd.DataFrame:
+    """What becomes of the gates in :func:`frequency`, one row per gated run and snapshot.
+
+    Columns: network, sampling, seed, step, run; tau and r_on, the units' medians; r_on_low and r_on_high, their first
+    and last deciles; finite, the share of the gates' numbers that are.
+    """
+    rows = []
+    for run in runs:
+        for step, gates in gates_over_training([run]).groupby("step") if run.configuration.gate else ():
+            low, r_on, high = gates["r_on"].quantile([0.1, 0.5, 0.9])
+            finite = np.isfinite(gates[["tau", "s", "r_on"]]).mean(axis=None)
+            about = _network_of(run), run.configuration.task.sampling, run.configuration.seed, step, run.folder.name
+            rows.append((*about, gates["tau"].median(), r_on, low, high, finite))
+    columns = ["network", "sampling", "seed", "step", "run", "tau", "r_on", "r_on_low", "r_on_high", "finite"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def marked_digit(p: TemporalGateParameters) -> list[Run]:
@@ -381,18 +422,6 @@ def marked_digit(p: TemporalGateParameters) -> list[Run]:
     task = MarkedDigit(length=p.marked_length)
     gates = [None, *(Gates(longest=2.0 * p.marked_length, r_on=r_on) for r_on in (0.05, 0.2, 0.5, 1.0))]
     return _race(p, task, gates, p.marked_steps, "marked digit")
-
-
-def _both(
-    p: TemporalGateParameters,
-    task: Task,
-    longest: float,
-    steps: int,
-    name: str,
-    leak: float = 0.0,
-    **settings: Any,
-) -> list[Run]:
-    return _race(p, task, [None, Gates(longest=longest, leak=leak)], steps, name, **settings)
 
 
 def _race(
@@ -423,5 +452,6 @@ def record(p: TemporalGateParameters) -> dict[str, Callable[[], pd.DataFrame]]:
         "gates drawn": lambda: gates_drawn(sleeping(p)),
         "marked digit": lambda: tabulate(marked_digit(p)),
         "adding": lambda: tabulate(adding(p)),
-        "sine waves": lambda: tabulate(sine_waves(p)),
+        "frequency": lambda: frequency_table(frequency(p)),
+        "gates on waves": lambda: gates_in_frequency(frequency(p)),
     }

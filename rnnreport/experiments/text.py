@@ -80,15 +80,49 @@ def recipe_curves(tried: Sequence[tuple[str, Run]]) -> pd.DataFrame:
     )
 
 
-def _recipe_run(p: TextParameters, name: RecipeName, seed: int) -> TextRun:
-    changes = {"sequence_length": p.lengths[0], "batch_size": p.batch_size, **RECIPES[name]}
+def _recipe_run(p: TextParameters, name: RecipeName, seed: int, **further: Any) -> TextRun:
+    changes = {"sequence_length": p.lengths[0], "batch_size": p.batch_size, **RECIPES[name], "read_on": True, **further}
     steps = p.longest_steps if name in LONGER_THAN_OTHERS else p.recipe_steps
     characters = changes["sequence_length"] * changes["batch_size"]
     steps = max(1, round(steps * p.lengths[0] * p.batch_size / characters))
     if p.hidden_size != 128:  # a recipe's size is meant for 128
         changes.pop("hidden_size", None)
-    every = max(1, min(steps // 10, 500))
-    return _configuration(p, steps, seed, read_on=True, snapshots=(steps,), record_every=every, **changes)
+    changes.setdefault("record_every", max(1, min(steps // 10, 500)))
+    return _configuration(p, steps, seed, snapshots=(steps,), **changes)
+
+
+def tiny_runs(p: TextParameters) -> list[Run]:
+    """The recipe ``RECIPE_OF_SHORT`` on tiny Shakespeare, whose last tenth is held out, with every seed."""
+    settings = {"last_tenth": True, "read_on": False, "record_every": 2_000}  # :func:`tiny` reads on, once
+    p = p.model_copy(update={"corpus": corpora.TINY})
+    return run_all(train_text, [_recipe_run(p, RECIPE_OF_SHORT, seed, **settings) for seed in p.seeds], corpora.TINY)
+
+
+def tiny(runs: Sequence[Run]) -> pd.DataFrame:
+    """What the runs of :func:`tiny_runs` cost and reach, one row per run.
+
+    Columns: run, seed, steps, parameters, minutes; nats per held-out character in windows of 64 and of 256 characters,
+    each from a zero state, and end_to_end; source and characters of the text.
+    """
+    corpus, rows = corpora.load(corpora.TINY), []
+    for run in runs:
+        step = run.configuration.steps
+        model = snapshot(run.configuration, corpus, run.folder, step)
+        windows = {f"windows_{length}": corpus.windows(length, last_tenth=True) for length in (64, 256)}
+        rows.append(
+            {
+                "run": run.folder.name,
+                "seed": run.configuration.seed,
+                "steps": step,
+                "parameters": sum(weight.numel() for weight in model.parameters()),
+                "minutes": run.table["seconds"].iloc[-1] / 60,
+                **{name: held_out_scores(model, each)["held_out_loss"] for name, each in windows.items()},
+                "end_to_end": learned.bits_of(model, windows["windows_64"].held_out_blocks) * math.log(2),
+                "source": corpus.source,
+                "characters": len(corpus.text),
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def short_run(steps: int, seed: int) -> TextRun:
@@ -244,6 +278,7 @@ def record(p: TextParameters) -> dict[str, Callable[[], pd.DataFrame]]:
         "habits": lambda: habits(first(), corpus),
         "recipes": lambda: compared([*((RECIPE_OF_COURSE, run) for run in first()), *recipe_runs(p)], corpus, windows),
         "recipe curves": lambda: recipe_curves(recipe_runs(p)),
+        corpora.TINY: lambda: tiny(tiny_runs(p)),
     }
     kept = [kept_configuration(folder) for folder in (p.long_folder, p.short_folder)]
     if all(run and run.sha256 == corpus.sha256 for run in kept):

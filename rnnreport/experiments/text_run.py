@@ -3,15 +3,17 @@
 from typing import Any, Self
 
 from rnnreport import corpora
+from rnnreport.configuration import ModelName
 from rnnreport.runs import Configuration
 
 
 class TextRun(Configuration):
-    """One training of the LSTM; the defaults are the course's.
+    """One training of the LSTM, or of another ``model``. The defaults are the course's.
 
-    forget_bias, dropout, tied: see :class:`rnnreport.models.CharLSTM`. carried: each batch reads on where the one
-    before ended, and starts from its last state. read_on: besides the scores of single windows, the table has
-    ``held_out_bits``, of held-out blocks read from end to end with the state carried.
+    forget_bias, dropout, tied, model: see :class:`rnnreport.models.CharLSTM`. carried: each batch reads on where the
+    one before ended, and starts from its last state. read_on: besides the scores of single windows, the table has
+    ``held_out_bits``, of held-out blocks read from end to end with the state carried. last_tenth: what is held out is
+    the end of the text.
     """
 
     corpus: str = corpora.REPORT_BOOK
@@ -23,8 +25,10 @@ class TextRun(Configuration):
     forget_bias: float = 0.0
     dropout: float = 0.0
     tied: bool = False
+    model: ModelName = "lstm"
     carried: bool = False
     read_on: bool = False
+    last_tenth: bool = False
     snapshots: tuple[int, ...] = ()
 
     @classmethod

@@ -39,7 +39,7 @@ def train_text(run: TextRun, folder: Path, on_steps: OnSteps = lambda steps: Non
     corpus = corpora.load(run.corpus)
     if corpus.sha256 != run.sha256:
         raise corpora.CorpusError(f"corpus {run.corpus!r} is no longer the text that this run was asked to read")
-    windows = corpus.windows(run.sequence_length)
+    windows = corpus.windows(run.sequence_length, run.last_tenth)
     model = new_model(run, corpus).to(run.recipe.device)
     carried: dict[str, Tensor] = {}
     batches: Batches = partial(windows.batch, run.batch_size)
@@ -79,6 +79,7 @@ def new_model(run: TextRun, corpus: corpora.Corpus) -> CharLSTM:
         forget_bias=run.forget_bias,
         dropout=run.dropout,
         tied=run.tied,
+        model=run.model,
     )
 
 

@@ -109,7 +109,11 @@ def promises() -> pd.DataFrame:
         ("two builds have the same bytes", "another user, folder, time zone, locale and umask", "repeat"),
         ("what is installed is what was tested", f"{len(python)} packages of Python, by their hashes", "sbom"),
         ("what the pages load is pinned", f"{len(npm)} packages of JavaScript, by their hashes", "vendor"),
-        ("a page loads and sends nothing", "each forbids it by its Content-Security-Policy", "pages"),
+        (
+            "a page loads from nowhere else, sends nothing",
+            "each forbids it by its Content-Security-Policy",
+            "pages",
+        ),
         ("outputs say how they were made", "cell, parameters, seeds, code, machine, seconds", "traces"),
         ("the site can be read by machines", "a Workflow Run RO-Crate, which its validator accepts", "crate"),
     ]

@@ -204,11 +204,14 @@ def steps_by_length(ax: Axes, rows: pd.DataFrame, colour: str, top: float) -> pd
     return middle
 
 
-def level_line(ax: Axes, level: float, name: str, ls: str = "--", inset: float = 3) -> None:
-    """A line across at a level that bounds the others, its name above its right end."""
-    ax.axhline(level, color=GUIDE, ls=ls, lw=1)
+def level_line(ax: Axes, level: float, name: str, inset: float = 3, until: float = 1) -> None:
+    """A line across at a level that bounds the others, its name above it, ending at its right end or before.
+
+    inset: in points from there. until: where the name ends, as a share of the axis.
+    """
+    ax.axhline(level, color=GUIDE, ls="--", lw=1)
     ax.annotate(
-        name, (1, level), xycoords=("axes fraction", "data"), xytext=(-inset, 2), textcoords="offset points",
+        name, (until, level), xycoords=("axes fraction", "data"), xytext=(-inset, 2), textcoords="offset points",
         ha="right", fontsize=8, color=GUIDE,
     )  # fmt: skip
 

@@ -216,13 +216,17 @@ def wrong_derivatives(table: pd.DataFrame, by_mod: pd.DataFrame) -> str:
     return f"Once a period has passed, ∂k/∂τ is {'; '.join(found)}."
 
 
-def found_by_mod(table: pd.DataFrame, by_mod: pd.DataFrame) -> str:
+def found_by_mod(by_mod: pd.DataFrame) -> str:
     """How often a gate is found again with each derivative."""
     shares = by_mod.groupby("mod", sort=False)["recovered"].mean()
-    return (
-        f"Gates found again: {', '.join(f'{name} {percent(share)}' for name, share in shares.items())}. Errors are "
-        f"medians, relative to central differences. {words.counted(by_mod['seed'].nunique(), 'seed')}."
-    )
+    found = words.listed([f"{percent(share)} ({name})" for name, share in shares.items()])
+    return f"A search that starts nearby finds figure 3's gate again from {found} of the starts."
+
+
+def slopes_compared(table: pd.DataFrame, by_mod: pd.DataFrame) -> str:
+    """What the errors are, and how many seeds search."""
+    seeds = words.counted(by_mod["seed"].nunique(), "seed")
+    return f"Errors are medians, relative to central differences. {found_by_mod(by_mod)} {seeds.capitalize()}."
 
 
 @chart("Left: τ starts wrong; right: s; the greener, the more seeds find the gate")

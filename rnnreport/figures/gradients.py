@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from rnnreport.figures import SEQUENCE, chart, end_label, in_style, median_and_range, new
 from rnnreport.gradients.proof import CLOSE, EXACT
 from rnnreport.shown import in_html, symbols, typeset
-from rnnreport.words import counted, listed
+from rnnreport.words import counted, listed, two_digits
 
 NUMBERS = (np.float32, np.float64)
 LARGE = 100  # a gradient that grows or shrinks by a larger factor explodes or vanishes, here and in the widget
@@ -194,9 +194,9 @@ def readings(gaps: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "equal to autograd": (gaps < EXACT).all().map({True: "yes", False: "no"}),
-            "relative difference, median": gaps.median().map("{:.1g}".format),
-            "smallest": gaps.min().map("{:.1g}".format),
-            "largest": gaps.max().map("{:.1g}".format),
+            "relative difference, median": gaps.median().map(two_digits),
+            "smallest": gaps.min().map(two_digits),
+            "largest": gaps.max().map(two_digits),
         }
     )
 

@@ -105,12 +105,12 @@ def solved_from_either_start(longest: pd.DataFrame) -> str:
 
 
 def answer_1_6(longest: pd.DataFrame) -> str:
-    """The answer to question 1.6: how far both get at the report's settings, and at the best of ours."""
-    report = longest[longest["base"] == "report"]
-    best = longest[(longest["base"] != "report") & (longest["steps"] == longest["steps"].iloc[-1])]
-    (first, _), (_, then) = _solved(report), _solved(best)
-    before, after = (f"{rows['steps'].iloc[0]:,}" for rows in (report, best))
-    return f"With the report's settings {first} in {before} steps; from a better start, in {after} steps, {then}."
+    """The answer to question 1.6: how far both get from either start, and with the largest budget of steps."""
+    in_as_many, most = solved_from_either_start(longest), longest["steps"].iloc[-1]
+    if most == longest["steps"].iloc[0]:
+        return in_as_many
+    best = longest[(longest["base"] != "report") & (longest["steps"] == most)]
+    return f"{in_as_many.removesuffix('.')}, and within {most:,}, {_solved(best)[1]}."
 
 
 def longest_solved(longest: pd.DataFrame) -> pd.DataFrame:
@@ -445,10 +445,10 @@ def one_longer(table: pd.DataFrame) -> str:
     return f"Trained at T = {trained_at}, {'; '.join(found)}."
 
 
-def remembers_or_counts(table: pd.DataFrame, read: pd.DataFrame | None = None) -> str:
-    """Whether networks learned to remember or to count, by the other lengths that they answer.
+def at_other_lengths(table: pd.DataFrame, read: pd.DataFrame | None = None) -> str:
+    """Whether networks learned to remember, or only to answer at their own length, by the others that they answer.
 
-    table: of :func:`other_lengths`; read: of :func:`decoded`, for what a state holds of a digit that is counted to.
+    table: of :func:`other_lengths`; read: of :func:`decoded`, for what the state of such networks holds at every step.
     """
     found: list[str] = []
     for model, rows in grouped(table, "model"):
@@ -460,11 +460,15 @@ def remembers_or_counts(table: pd.DataFrame, read: pd.DataFrame | None = None) -
         if right > len(means) / 2:
             answers += ": it has learned to remember"
         elif not right and own >= 0.9:
-            answers += ": it has learned to count"
-        if answers.endswith("count") and read is not None:
-            after = read[(read["model"] == model) & (read["state"] == "h") & (read["when"] == "after")]
-            least = words.percent(after.groupby("step")["accuracy"].mean().min())
-            answers += f". Its state holds the first digit at every step (a map fitted to that step finds {least} or "
-            answers += "more, figure 2.9), but its output layer reads it at one step alone"
+            answers += ": it answers at its own length only"
+            if read is not None:
+                after = read[(read["model"] == model) & (read["state"] == "h") & (read["when"] == "after")]
+                least = words.percent(after.groupby("step")["accuracy"].mean().min())
+                answers += (
+                    f". Those of figure 2.9, trained at T = {after['step'].max() + 1}, hold the first digit at every "
+                )
+                answers += (
+                    f"step (a map fitted to that step finds {least} or more): what fails elsewhere is the output layer"
+                )
         found.append(answers)
     return f"{'. '.join(found)}."

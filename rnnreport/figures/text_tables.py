@@ -200,6 +200,56 @@ def sizes_and_orders(table: pd.DataFrame, others: pd.DataFrame) -> str:
     return f"{sizes} Markov models of order {from_to(orders, '.0f')}: {bits} bits." if bits else sizes
 
 
+# nanoGPT's baby networks on tiny Shakespeare, from its README and its count of parameters: parameters, minutes and
+# machine; nats per held-out character in windows of 64 and of 256 characters, the best of the training.
+NANO_GPT: dict[str, dict[str, Any]] = {
+    "nanoGPT, on a GPU": {"parameters": 10_650_000, "minutes": "3 (A100)", "windows_256": 1.4697},
+    "nanoGPT, on a CPU": {"parameters": 800_000, "minutes": "3 (laptop)", "windows_64": 1.88},
+}
+
+
+def tiny(table: pd.DataFrame) -> pd.DataFrame:
+    """Nats per held-out character of our LSTM, means over the seeds, and of nanoGPT.
+
+    table: of :func:`rnnreport.experiments.text.tiny`.
+    """
+    losses = {
+        "windows_64": "nats, windows of 64",
+        "windows_256": "nats, windows of 256",
+        "end_to_end": "nats, end to end",
+    }
+    means = table[["parameters", "minutes", *losses]].mean()
+    ours = {**means, "minutes": f"{means['minutes']:.1f} (one core)"}
+    found = pd.DataFrame.from_dict({"our LSTM": ours, **NANO_GPT}, orient="index")
+    for column in losses:
+        found[column] = found[column].map(lambda loss: "" if pd.isna(loss) else f"{loss:.3f}")
+    found["parameters"] = found["parameters"].map("{:,.0f}".format)
+    return found[["parameters", "minutes", *losses]].rename(columns=losses)
+
+
+def beside_nano_gpt(table: pd.DataFrame) -> str:
+    """How many nats per held-out character our LSTM needs more or less than nanoGPT's two networks."""
+    apart = [
+        f"{_apart(table[column].mean() - published[column])} {name.replace(', on', ' on')}"
+        for name, published in NANO_GPT.items()
+        for column in published.keys() & {"windows_64", "windows_256"}
+    ]
+    return f"At equal context our LSTM needs {listed(apart)}."
+
+
+def _apart(nats: float) -> str:
+    return f"{abs(nats):.2f} nats {'less' if nats < 0 else 'more'} than"
+
+
+def about_tiny(table: pd.DataFrame) -> str:
+    """The text that was read, and the range of the loss over the seeds."""
+    read, characters, steps = table[["source", "characters", "steps"]].iloc[0]
+    return (
+        f"Text: {read} ({characters:,} characters; char-rnn's file has 1,115,394). Its last tenth is held out. After "
+        f"{steps:,} steps {from_to(table['windows_256'], '.3f')} nats in windows of 256; nanoGPT's is its best step."
+    )
+
+
 def cells(table: pd.DataFrame) -> pd.DataFrame:
     """How closely a cell of each network follows properties of held-out text, those of the first network in order.
 

@@ -62,9 +62,13 @@ def lstm(
     bias: Tensor,
     k: Tensor | None = None,
     backend: Backend = "native",
+    peepholes: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """As :func:`rnnreport.recurrence.lstm`. With k its matrix products take float32 factors on every machine."""
-    return _LSTM.apply(x, h_0, c_0, weight_ih, weight_hh, bias, k, multiplies_bf16(backend))
+    """As :func:`rnnreport.recurrence.lstm`, or with peepholes (3, H), see :func:`rnnreport.cells.peephole_lstm_step`.
+
+    With k or peepholes the matrix products take float32 factors on every machine.
+    """
+    return _LSTM.apply(x, h_0, c_0, weight_ih, weight_hh, bias, k, peepholes, multiplies_bf16(backend))
 
 
 class _LSTM(torch.autograd.Function):
@@ -78,12 +82,13 @@ class _LSTM(torch.autograd.Function):
         weight_hh: Tensor,
         bias: Tensor,
         k: Tensor | None,
+        peepholes: Tensor | None,
         bf16: bool,
     ) -> tuple[Tensor, Tensor, Tensor]:
         inputs = (x, h_0, c_0, weight_ih, weight_hh, bias, k)
         _kernels.check_lstm(*inputs)
-        h, c, *kept = _kernels.lstm_forward(*inputs, bf16)
-        ctx.save_for_backward(weight_ih, weight_hh, k, h, c, *kept)
+        h, c, *kept = _kernels.lstm_forward(*inputs, peepholes, bf16)
+        ctx.save_for_backward(weight_ih, weight_hh, k, peepholes, h, c, *kept)
         ctx.set_materialize_grads(False)
         H = h_0.shape[1]
         ends = (state[-1, :, :H].clone(memory_format=torch.contiguous_format) for state in (h, c))

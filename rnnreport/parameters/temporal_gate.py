@@ -5,6 +5,10 @@ from typing import Annotated, Literal
 from rnnreport.parameters import DISTINCT, Count, Ladder, Length, Sample, integer, number
 from rnnreport.parameters.training import TrainingParameters
 
+FrequencyNetwork = Literal[
+    "LSTM", "LSTM, as published", "gated", "gated, no leak", "gated, peepholes", "gated, as published"
+]
+
 
 class TemporalGateParameters(TrainingParameters, chapter="03_temporal_gate"):
     """The parameters of chapter 3."""
@@ -22,5 +26,6 @@ class TemporalGateParameters(TrainingParameters, chapter="03_temporal_gate"):
     marked_steps: Count
     adding_length: Annotated[int, integer(20, 10_000)]
     adding_steps: Count
-    samplings: Annotated[list[Literal["standard", "high-resolution", "asynchronous"]], DISTINCT]
+    samplings: Annotated[list[Literal["standard", "high-resolution", "asynchronous", "two-waves"]], DISTINCT]
+    frequency_networks: Annotated[list[FrequencyNetwork], DISTINCT]
     frequency_steps: Count

@@ -51,7 +51,7 @@ const PRESETS = [
   },
   {
     name: "Does it know one length only?",
-    watch: "An RNN learns T = 10. Then ask it other lengths, below: has it learned to remember the first digit, or to count?",
+    watch: "An RNN learns T = 10. Then ask it other lengths, below: has it learned to remember the first digit, or only to answer at T = 10?",
     set: { ...QUICK, networks: "rnn", length: 10, initialisation: "orthogonal", learning_rate: 0.001, seed: 0, forget_bias: "0" },
   },
   {

@@ -174,7 +174,7 @@ function render({ model, el }) {
     const spread = values.length
       ? `from ${[Math.min(...values), Math.max(...values)].map((value) => number(value / PARTS)).join(" to ")}`
       : "none yet";
-    above.setAttribute("aria-label", `Each drawn seed as a dot: ${asked.what}, ${spread}; the margin is ${number(now.margin)}.`);
+    above.setAttribute("aria-label", `Each drawn seed as a dot: ${asked.what}, ${spread}; needed: ${asked.above ? "above" : "below"} ${number(now.margin)}.`);
     above.replaceChildren(...dots(values, asked, width));
     below.setAttribute(
       "aria-label",
