@@ -254,11 +254,11 @@ def test_waves_are_told_for_each_way_of_sampling():
          on_waves([0.98, 0.98], "asynchronous", "gated")]
     )  # fmt: skip
     assert temporal_gate.told_apart(table) == (
-        "Ahead are the gated LSTM with asynchronous sampling (0.98 over 0.50); the LSTM with standard sampling "
+        "Ahead: the gated LSTM with asynchronous sampling (0.98 over 0.50); the LSTM with standard sampling "
         "(0.80 over 0.60)."
     )
     standard = table[table["sampling"] == "standard"]
-    assert temporal_gate.told_apart(standard).startswith("Ahead are the LSTM with standard")
+    assert temporal_gate.told_apart(standard).startswith("Ahead: the LSTM with standard")
     assert temporal_gate.told_apart(standard[standard["model"] == "lstm"]) == (
         "Accuracy with standard sampling, 100 updates: LSTM 0.80 (0.00 to 1.00); LSTM, as published 0.50."
     )
@@ -279,7 +279,7 @@ def test_waves_are_told_for_each_way_of_sampling():
 
 def test_of_two_waves_nothing_is_published():
     two = pd.concat([on_waves([0.6, 0.6], "two-waves", "LSTM"), on_waves([0.9, 0.9], "two-waves", "gated")])
-    assert temporal_gate.told_apart(two) == "Ahead are the gated LSTM with sums of two waves (0.90 over 0.60)."
+    assert temporal_gate.told_apart(two) == "Ahead: the gated LSTM with sums of two waves (0.90 over 0.60)."
     assert temporal_gate.against_the_paper(two, two[:0]) == ""
     one = on_waves([0.999, 0.999], "high-resolution", "LSTM")
     fewer = two[two["step"] == 100].assign(steps=7, step=7)

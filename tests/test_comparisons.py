@@ -201,7 +201,7 @@ def test_one_seed_chooses_the_rate_and_others_are_shown():
 def test_the_contenders_are_told_by_what_they_solve_or_else_by_their_end():
     table = cells_compared()
     assert drawn.ahead(table) == (
-        "Ahead with equally many parameters: LSTM on palindromes (solved at step 10) and minGRU on text (2.50 bits)."
+        "Ahead with equally many parameters: LSTM on palindromes (solved at step 10); minGRU on text (2.50 bits)."
     )
     told = drawn.every_contender(table)
     assert told.startswith(

@@ -106,8 +106,11 @@ def contenders(table: pd.DataFrame) -> Figure:
 
 def ahead(table: pd.DataFrame) -> str:
     """The cell that is ahead on every task: that solves it in the fewest steps or, if none does, ends best."""
-    found = [f"{NAMES[model]} on {task} ({how})" for task, model, how in _winners(at_best_rate(table))]
-    return f"Ahead with equally many parameters: {listed(found)}."
+    led: dict[str, list[str]] = {}
+    for task, model, how in _winners(at_best_rate(table)):
+        led.setdefault(NAMES[model], []).append(f"{task} ({how})")
+    cells = "; ".join(f"{name} on {listed(tasks)}" for name, tasks in led.items())
+    return f"Ahead with equally many parameters: {cells}."
 
 
 def _winners(best: pd.DataFrame) -> Iterator[tuple[str, str, str]]:

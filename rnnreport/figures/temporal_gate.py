@@ -322,7 +322,7 @@ def told_apart(table: pd.DataFrame) -> str:
         values = f"{words.share(max(lstm, gated))} over {words.share(min(lstm, gated))}"
         ahead["LSTM" if lstm > gated else "gated LSTM"].append(f"{SAMPLINGS[sampling]} ({values})")
     found = [f"the {name} with {words.listed(which)}" for name, which in ahead.items() if which]
-    return f"Ahead are {'; '.join(found)}." if found else beside_the_paper(table)
+    return f"Ahead: {'; '.join(found)}." if found else beside_the_paper(table)
 
 
 POINT = 0.01  # as near to the published accuracy as the question asks for
