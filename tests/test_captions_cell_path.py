@@ -163,7 +163,7 @@ def test_learning_is_told_by_the_seeds_that_do_and_measured_in_these():
         {"network": "RNN", "seed": [0, 0, 1, 1], "lag": [0, 1, 0, 1], "when": "after",
          "test_accuracy": [0.95, 0.95, 0.85, 0.85], "jacobian": [1.0, 4.0, 1.0, 0.01]}
     )  # fmt: skip
-    assert drawn.learning(measured) == "So many seeds learn the task: 1 of 2 (RNN)."
+    assert drawn.learning(measured) == "Seeds that learn the task: 1 of 2 (RNN)."
     assert drawn.learnt(measured).to_dict("index") == {
         "RNN": {"accuracy on fresh palindromes": "0.90 (0.26 to 1.00)", "seeds above 0.9": "1 of 2"}
     }

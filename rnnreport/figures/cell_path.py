@@ -37,7 +37,7 @@ def learnt(measured: pd.DataFrame) -> pd.DataFrame:
 def learning(measured: pd.DataFrame) -> str:
     """How many of the networks have learnt."""
     found = [f"{_solved(accuracies)} ({network})" for network, accuracies in _accuracies(measured)]
-    return f"So many seeds learn the task: {listed(found)}."
+    return f"Seeds that learn the task: {listed(found)}."
 
 
 def _accuracies(measured: pd.DataFrame) -> list[tuple[str, pd.Series]]:
