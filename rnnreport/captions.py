@@ -14,7 +14,7 @@ from rnnreport import words
 from rnnreport.claims.collected import METADATA
 from rnnreport.figures import svg
 from rnnreport.origin import origins_of
-from rnnreport.shown import anchor, in_html, linked, made, powers, symbols, typeset
+from rnnreport.shown import anchor, in_html, linked, made, powers, tabulated, typeset
 
 
 class Shown:
@@ -83,8 +83,7 @@ def show(
         axes = [_axes(drawn), getattr(draw, "marks", "")]
         body = _image(drawn, f"{(draw.__doc__ or '').partition(chr(10))[0]} {said}")
     else:
-        html = drawn.to_html(border=0, classes=drawn.attrs.get("classes"))
-        axes, body = [], html if drawn.attrs.get("verbatim") else symbols(html)
+        axes, body = [], tabulated(drawn)
     sentences = [f"{sentence}." for sentence in axes if sentence]
     return Shown(label, body, said, " ".join([*sentences, how]), [told, counted, source], sources)
 

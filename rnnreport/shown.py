@@ -8,6 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Control characters, invisible marks, marks that change the writing direction, surrogates and noncharacters. They
 # include all that XML 1.0 forbids, but not the joiners of emoji and of Persian, U+200C and U+200D.
@@ -44,6 +48,18 @@ def typeset(text: str) -> str:
 def symbols(html: str) -> str:
     """HTML with subscripts in names such as r_on, and :func:`powers`."""
     return re.sub(r"\b([A-Za-z])_(\w+)", r"\1<sub>\2</sub>", powers(html))
+
+
+def tabulated(table: pd.DataFrame) -> str:
+    """A table in HTML, with the names of its index beside those of its columns; pandas gives them a row of their own.
+
+    Its ``attrs`` may hold "classes" of the page's style, and "verbatim" if it is not to have :func:`symbols`.
+    """
+    html = table.to_html(border=0, classes=table.attrs.get("classes"))
+    blank, cell, levels = r"(?:<th></th>\s*)", r"(?:<th>.*</th>\s*)", f"{{{table.index.nlevels}}}"
+    two_rows = rf"(<tr[^>]*>\s*){blank}{levels}({cell}*)</tr>\s*<tr>\s*({cell}{levels}){blank}*</tr>\s*</thead>"
+    html = re.sub(two_rows, r"\1\3\2</tr></thead>", html, count=1)
+    return html if table.attrs.get("verbatim") else symbols(html)
 
 
 def powers(text: str) -> str:

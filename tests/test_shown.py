@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 import nbformat
+import pandas as pd
+import pytest
 from conftest import new_page
 from hypothesis import given
 from hypothesis import strategies as st
 from test_pages import checkout, jupyter_book  # noqa: F401
 
-from rnnreport.shown import brief, first_few, in_html, typeset, visible
+from rnnreport.shown import brief, first_few, in_html, tabulated, typeset, visible
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -103,3 +106,29 @@ def test_on_a_page_a_text_is_a_text(checkout: Path, browser: Browser) -> None:  
     (data,) = page.locator("script[type*=widget-state]").all_text_contents()
     assert json.loads(data) == state
     page.close()
+
+
+@pytest.mark.parametrize(
+    ("names", "columns", "rows"),
+    [
+        (["T"], None, [["T", "a", ""]]),
+        (["T", "no. <"], None, [["T", "no. &lt;", "a", ""]]),
+        ([None], None, [["", "a", ""]]),
+        (["T"], "network", [["network", "a", ""], ["T", "", ""]]),
+        (["T", "no."], "network", [["", "network", "a", ""], ["T", "no.", "", ""]]),
+    ],
+)
+def test_the_names_of_a_table_s_index_stand_in_the_row_of_its_columns_names(names, columns, rows) -> None:
+    places = pd.MultiIndex.from_product([[0, 1]] * len(names), names=names)
+    table = pd.DataFrame({"a": range(len(places)), "": "h_t"}, index=places if len(names) > 1 else places.levels[0])
+    html = tabulated(table.rename_axis(columns=columns))
+    head, body = html.split("</thead>")
+    assert [re.findall("<th>(.*?)</th>", row) for row in head.split("</tr>")[:-1]] == rows
+    assert body.count("<td>h<sub>t</sub></td>") == len(places) == body.count("</tr>")
+
+
+def test_a_table_of_what_a_network_wrote_is_not_typeset() -> None:
+    table = pd.DataFrame({"wrote": ["h_t 1e-5"]})
+    table.attrs |= {"verbatim": True, "classes": "texts"}
+    assert "<td>h_t 1e-5</td>" in tabulated(table)
+    assert 'class="dataframe texts"' in tabulated(table)

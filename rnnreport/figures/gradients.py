@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from rnnreport.figures import SEQUENCE, chart, end_label, in_style, median_and_range, new
 from rnnreport.gradients.proof import CLOSE, EXACT
-from rnnreport.shown import in_html, symbols, typeset
+from rnnreport.shown import in_html, tabulated, typeset
 from rnnreport.words import counted, listed, two_digits
 
 NUMBERS = (np.float32, np.float64)
@@ -218,8 +218,7 @@ def right_readings(gaps: pd.DataFrame) -> str:
 
 def folded(summary: str, table: pd.DataFrame) -> HTML:
     """A table behind its summary."""
-    html = symbols(table.to_html(border=0))
-    return HTML(f'<details class="code"><summary>{in_html(summary)}</summary>{html}</details>')
+    return HTML(f'<details class="code"><summary>{in_html(summary)}</summary>{tabulated(table)}</details>')
 
 
 def told(*lines: str) -> HTML:
