@@ -347,7 +347,7 @@ class _OneState(_Recurrent):
 
     def _layer(self, layer: int, x: Tensor, states: tuple[Tensor, ...], sequence: bool) -> tuple[Any, ...]:
         if _followed():
-            return _by_steps(lambda *step: (self.cell(*step),), x, states, self.weights(layer))
+            return by_steps(lambda *step: (self.cell(*step),), x, states, self.weights(layer))
         options = {"backend": self.backend} if self.has_kernels else {}
         return self.over_time(x, *states, *self.weights(layer), **options)
 
@@ -419,8 +419,8 @@ class LSTM(_Recurrent):
             return native.lstm(x, h_0, c_0, *weights, k, peepholes=peepholes[0])
         if peepholes or _followed():
             if k is not None:
-                return _by_steps(temporal_gate_lstm_step, x, states, (*weights, *peepholes), k)
-            return _by_steps(peephole_lstm_step if peepholes else lstm_step, x, states, (*weights, *peepholes))
+                return by_steps(temporal_gate_lstm_step, x, states, (*weights, *peepholes), k)
+            return by_steps(peephole_lstm_step if peepholes else lstm_step, x, states, (*weights, *peepholes))
         return recurrence.lstm(x, h_0, c_0, *weights, k, self.backend)
 
 
@@ -795,14 +795,17 @@ def _followed() -> bool:
     return torch.compiler.is_compiling() or torch.jit.is_tracing() or torch._C._are_functorch_transforms_active()
 
 
-def _by_steps(
+def by_steps(
     cell: Callable[..., tuple[Tensor, ...]],
     x: Tensor,
     states: tuple[Tensor, ...],
     weights: tuple[Tensor, ...],
     *gate: Tensor,
 ) -> tuple[Tensor, ...]:
-    """The output, (T, B, H), and the last states of a loop over a cell. gate: k, (T, H) or (T, B, H), if any."""
+    """The output, (T, B, H), and the last states of a loop over a cell of :mod:`rnnreport.cells`.
+
+    x: (T, B, D), or (T, B) of whole numbers below D; states: each (B, H); gate: k, (T, H) or (T, B, H), if any.
+    """
     if not x.is_floating_point():
         x = F.embedding(x, torch.eye(weights[0].shape[1]).to(weights[0]))  # one-hot; vmap refuses F.one_hot
     output = []

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from rnnreport.bugs import Patch, bugs, copy_with
 from rnnreport.cells import lstm_step, temporal_gate
 from rnnreport.configuration import Recipe
-from rnnreport.models import LSTM, CharLSTM, PalindromeClassifier, TemporalGateLSTM, _by_steps
+from rnnreport.models import LSTM, CharLSTM, PalindromeClassifier, TemporalGateLSTM, by_steps
 from rnnreport.palindromes import palindrome_batch
 from rnnreport.provenance import PROJECT
 from rnnreport.runs import Configuration, OnSteps, RunError, run_all, tabulate
@@ -224,7 +224,7 @@ class _ByCells(LSTM):
     """An LSTM as a loop over the printed cell."""
 
     def _layer(self, layer: int, x: Tensor, states: tuple[Tensor, ...], sequence: bool) -> tuple[Any, ...]:
-        return _by_steps(lstm_step, x, states, self.weights(layer))
+        return by_steps(lstm_step, x, states, self.weights(layer))
 
 
 def _classifier(seed: int, model: Any = "lstm", initialisation: Any = "uniform") -> PalindromeClassifier:
