@@ -63,5 +63,4 @@ def digits_beside(values: Iterable[float], against: float | None, least: int = 2
         shown = [float(f"{value:.{digits}{form}}") - float(f"{against:.{digits}{form}}") for value in values]
         return [abs(difference) > near for difference in shown]
 
-    exact = apart(17)
-    return next((digits for digits in range(least, 17) if apart(digits) == exact), 17)
+    return next((digits for digits in range(least, 17) if apart(digits) == apart(17)), 17)

@@ -78,7 +78,7 @@ def _merit(task: str, rows: pd.DataFrame) -> tuple[float, float]:
     return _steps_on(task, rows)["steps"].median(), -end if task == "palindromes" else end
 
 
-@chart("Each cell at its best rate, on fresh data; bands: 95% intervals of the mean")
+@chart("Fresh data, each at its best rate; bands: 95% intervals of the mean")
 def contenders(table: pd.DataFrame) -> Figure:
     """Four cells with equally many parameters on palindromes, the adding problem and text, over the training steps.
 
@@ -236,9 +236,9 @@ def copied(table: pd.DataFrame) -> str:
         longest.setdefault(max(below, default=0), []).append(network)
     parts = [f"up to delay {delay} for {listed(longest[delay])}" for delay in sorted(longest, reverse=True) if delay]
     if not parts:
-        return "No network's cross-entropy ends below the memoryless level, at any delay."
+        return "No network ends better than without memory, at any delay."
     never = [f"never for {listed(longest[0])}"] if 0 in longest else []
-    return f"Cross-entropy ends below the memoryless level {'; '.join([*parts, *never])}."
+    return f"Better than without memory {'; '.join([*parts, *never])}."
 
 
 def _copied_at_end(rows: pd.DataFrame) -> dict[str, float]:
@@ -257,5 +257,5 @@ def copied_in_full(table: pd.DataFrame) -> str:
         said.append(f"delay {delay}: {', '.join(ends)}")
     return (
         f"Cross-entropy over that without memory after {table['steps'].max():,} steps, or where it was solved. "
-        f"{'; '.join(said)}. The first sentence counts as below what is under {BELOW} of that level."
+        f"{'; '.join(said)}. The first sentence counts as better what is under {BELOW} of that level."
     )

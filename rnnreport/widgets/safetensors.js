@@ -106,7 +106,7 @@ export function sha256(bytes) {
   view.setUint32(padded.length - 4, 8 * bytes.length);
   const primes = [2];
   for (let n = 3; primes.length < 64; n += 2) if (primes.every((prime) => n % prime)) primes.push(n);
-  const fraction = (root) => (root * 2 ** 32) | 0; // of the whole part, a multiple of 2 ** 32, nothing is left
+  const fraction = (root) => ((root % 1) * 2 ** 32) | 0;
   const constants = Int32Array.from(primes, (prime) => fraction(Math.cbrt(prime)));
   const state = Int32Array.from(primes.slice(0, 8), (prime) => fraction(Math.sqrt(prime)));
   const turned = (x, n) => (x >>> n) | (x << (32 - n));
