@@ -41,10 +41,6 @@ BURST_NAMES = {
     "open in the burst": "set to bursts",
 }
 BURST_COLOURS = dict(zip(BURST_NAMES, (LSTM, GATED, SEQUENCE[0], SEQUENCE[3], GUIDE)))
-SAMPLINGS = {  # what is seen of the waves, in words
-    **{name: f"{name} sampling" for name in ("standard", "high-resolution", "asynchronous")},
-    "two-waves": "sums of two waves",
-}
 # Neil et al. (2016), figure 3: accuracy after 70 epochs of 5,000 waves in batches of 32, mean of five seeds.
 PUBLISHED_UPDATES = 70 * math.ceil(5_000 / 32)
 PUBLISHED = {
@@ -312,56 +308,82 @@ def _ends(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def told_apart(table: pd.DataFrame) -> str:
-    """In which ways of sampling the best gated network or the best LSTM is ahead at the end, and the accuracies."""
-    ahead: dict[str, list[str]] = {"gated LSTM": [], "LSTM": []}
+    """In which ways of sampling the best gated network or the best LSTM leads at the end, and the accuracies.
+
+    A lead takes intervals of the means that do not overlap.
+    """
+    found: dict[str, list[str]] = {"Ahead": [], "No clear lead": []}
     for sampling, rows in grouped(_ends(table), "sampling"):
-        best = rows.groupby(["model", "network"])["test_accuracy"].mean().groupby("model").max()
-        if len(best) < 2:
-            continue
-        lstm, gated = best["lstm"], best["temporal-gate"]
-        values = f"{words.share(max(lstm, gated))} over {words.share(min(lstm, gated))}"
-        ahead["LSTM" if lstm > gated else "gated LSTM"].append(f"{SAMPLINGS[sampling]} ({values})")
-    found = [f"the {name} with {words.listed(which)}" for name, which in ahead.items() if which]
-    return f"Ahead: {'; '.join(found)}." if found else beside_the_paper(table)
+        of_networks = [
+            (*interval(part["test_accuracy"].tolist(), share=True), model)
+            for (model, _), part in grouped(rows, "model", "network")
+        ]
+        best = {model: max(found for found in of_networks if found[-1] == model) for *_, model in of_networks}
+        (first, low, _, ahead), *others = sorted(best.values(), reverse=True)
+        for second, _, high, _ in others:
+            if low > high:
+                found["Ahead"].append(f"{NAMES[ahead]}, {sampling} ({words.share(first)} over {words.share(second)})")
+            else:
+                found["No clear lead"].append(f"{sampling} ({words.share(first)} and {words.share(second)})")
+    said = [f"{what}: {'; '.join(which)}." for what, which in found.items() if which]
+    return " ".join(said) or "One kind of network alone is not compared."
 
 
 POINT = 0.01  # as near to the published accuracy as the question asks for
+PLACES = ("above", "within a point", "below", "not told apart")
 
 
-def against_the_paper(table: pd.DataFrame, gates: pd.DataFrame) -> str:
-    """Which networks end within a point of the published accuracy, and which do not, by the interval of the mean.
+def beside_the_paper(table: pd.DataFrame) -> pd.DataFrame:
+    """The accuracies at the end with their intervals, the published ones, and when 90% were right for the first time.
 
-    "Above" and "below" need an interval that lies beyond the point; a mean that is off without that says nothing.
-    Then :func:`gates_kept`. gates: see there.
+    Rows: sampling and network. "above" and "below" need an interval that lies beyond a point from what is published; a
+    mean that is off without that says nothing.
     """
-    places: dict[str, list[str]] = {"Within a point": [], "Above": [], "Below": [], "Cannot tell": []}
+    first = _first_good(table, table["sampling"] + table["network"])
+    lines = {}
     for (sampling, network), rows in grouped(_ends(table), "sampling", "network"):
-        if not (published := PUBLISHED[sampling].get(rows["model"].iloc[0])):
-            continue
+        published = PUBLISHED[sampling].get(rows["model"].iloc[0], math.nan)
         mean, low, high = interval(rows["test_accuracy"].tolist(), share=True)
-        where = (
-            "Above" if low > published + POINT
-            else "Below" if high < published - POINT
-            else "Within a point" if abs(mean - published) <= POINT
-            else "Cannot tell"
-        )  # fmt: skip
-        places[where].append(f"{network}, {sampling} ({percent(mean, 1)}, published {percent(published, 1)})")
-    found = [f"{where}: {'; '.join(which)}" for where, which in places.items() if which]
-    updates = int(table["steps"].max())
-    told = (
-        f"Against the published accuracies. {'. '.join(found)}. Ours had {updates:,} updates, the published ones "
-        f"{PUBLISHED_UPDATES:,}."
-    )
-    return f"{told if found else ''}\n\n{gates_kept(gates)}".strip()
+        range_ = f" ({percent(low, 1)} to {percent(high, 1)})" if math.isfinite(low) else ""
+        lines[sampling, network] = {
+            "accuracy": f"{percent(mean, 1)}{range_}",
+            "published": "–" if math.isnan(published) else percent(published, 1),
+            "it is": (
+                "–" if math.isnan(published)
+                else "above" if low > published + POINT
+                else "below" if high < published - POINT
+                else "within a point" if abs(mean - published) <= POINT
+                else "not told apart"
+            ),
+            "first 90%": _at(first[sampling + network]),
+        }  # fmt: skip
+    return pd.DataFrame.from_dict(lines, orient="index").rename_axis(["sampling", "network"])
 
 
-def beside_the_paper(table: pd.DataFrame) -> str:
-    """The accuracies with their intervals, and the numbers of updates."""
+def against_the_paper(table: pd.DataFrame) -> str:
+    """How many LSTMs and gated ones end within a point of the published accuracy, above it or below it."""
+    models = table.groupby(["sampling", "network"])["model"].first()
+    places = beside_the_paper(table)["it is"]
+    places = places[places != "–"]
+    if places.empty:
+        return "Nothing is published to set beside these accuracies."
     found = []
-    for sampling, rows in grouped(_ends(table), "sampling"):
-        accuracies = "; ".join(f"{name} {spread(part['test_accuracy'])}" for name, part in grouped(rows, "network"))
-        found.append(f"Accuracy with {SAMPLINGS[sampling]}, {rows['steps'].max():,} updates: {accuracies}.")
-    return " ".join(found)
+    for model, part in places.groupby(models.loc[places.index], sort=False):
+        counts = part.value_counts()
+        said = [f"{counts[place]} {place}" for place in PLACES if place in counts]
+        found.append(f"{NAMES[model]}: {words.listed(said)}")
+    updates = int(table["steps"].max())
+    early = f" after {updates:,} updates" * (updates != PUBLISHED_UPDATES)
+    return f"Against the published accuracy{early}, {'; '.join(found)}."
+
+
+def how_compared(table: pd.DataFrame) -> str:
+    """What the columns of :func:`beside_the_paper` mean."""
+    updates = [f"{sampling} {rows['steps'].max():,}" for sampling, rows in grouped(_ends(table), "sampling")]
+    return (
+        f"Updates: {', '.join(updates)}; the paper's {PUBLISHED_UPDATES:,}. In brackets: 95% interval of the mean. "
+        f"Above, below: the interval is more than {percent(POINT)} off. First 90%: median of the seeds."
+    )
 
 
 def gates_kept(gates: pd.DataFrame) -> str:
@@ -423,7 +445,7 @@ def marked_digit(table: pd.DataFrame) -> Figure:
 
 def slowed_down(table: pd.DataFrame) -> str:
     """When the LSTM has 90% right for the first time, and when the gate that opens least often has."""
-    steps = _first_good(table)
+    steps = _first_good(table, table["r_on"].map(_network))
     lstm, name = steps["LSTM"], next(name for name in steps if name != "LSTM")
     late = f" ({steps[name] / lstm:.1f} times as late)" if np.isfinite(steps[name]) and np.isfinite(lstm) else ""
     return f"The LSTM first gets 90% right at {_at(lstm)}, the network with {name} at {_at(steps[name])}{late}."
@@ -431,7 +453,7 @@ def slowed_down(table: pd.DataFrame) -> str:
 
 def slowed_in_full(table: pd.DataFrame) -> str:
     """The same for every open ratio, and the accuracies at the end."""
-    steps = _first_good(table)
+    steps = _first_good(table, table["r_on"].map(_network))
     found = [
         f"{name} {spread(rows['test_accuracy'])}, 90% at {_at(steps[name])}"
         for name, rows in grouped(at_end(table).assign(name=lambda rows: rows["r_on"].map(_network)), "name")
@@ -444,10 +466,10 @@ def _network(r_on: float) -> str:
     return "LSTM" if pd.isna(r_on) else f"r_on = {r_on:g}"
 
 
-def _first_good(table: pd.DataFrame) -> dict[str, float]:
+def _first_good(table: pd.DataFrame, networks: pd.Series[str]) -> dict[str, float]:
     """For each network the step at which 90% are right for the first time, median of the seeds; infinite if at none."""
     steps = table["step"].where(table["test_accuracy"] >= 0.9, np.inf)
-    first = steps.groupby([table["r_on"].map(_network), table["seed"]], sort=False).min()
+    first = steps.groupby([networks, table["seed"]], sort=False).min()
     return {str(name): median for name, median in first.groupby(level=0, sort=False).median().items()}
 
 
