@@ -305,8 +305,8 @@ def test_a_published_mean_may_be_of_networks_of_which_some_are_at_chance():
          on_waves([0.9, 0.9], "two-waves", "LSTM, as published")]
     )  # fmt: skip
     assert temporal_gate.still_at_chance(table) == (
-        "Why the paper's LSTM does worse is not known. Ours would have its mean with so many of 5 networks still at "
-        "chance: 1, standard (then 89.2%, published 89.3%)."
+        "Why the paper's LSTM does worse is not known. If some networks were still at chance at the end, the mean of "
+        "ours would be as low: 1 of 5, standard (89.2%, published 89.3%)."
     )
     assert temporal_gate.still_at_chance(table[table["sampling"] != "standard"]) == ""
     assert temporal_gate.still_at_chance(table[table["network"] == "LSTM"]) == ""

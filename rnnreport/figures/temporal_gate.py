@@ -390,10 +390,12 @@ def still_at_chance(table: pd.DataFrame) -> str:
         stuck = round(PUBLISHED_SEEDS * (ours - published) / (ours - 0.5))
         mean = ours - stuck / PUBLISHED_SEEDS * (ours - 0.5)
         if stuck and abs(mean - published) <= POINT:
-            found.append(f"{stuck}, {sampling} (then {percent(mean, 1)}, published {percent(published, 1)})")
+            found.append(
+                f"{stuck} of {PUBLISHED_SEEDS}, {sampling} ({percent(mean, 1)}, published {percent(published, 1)})"
+            )
     return (
-        f"Why the paper's LSTM does worse is not known. Ours would have its mean with so many of {PUBLISHED_SEEDS} "
-        f"networks still at chance: {'; '.join(found)}."
+        "Why the paper's LSTM does worse is not known. If some networks were still at chance at the end, the mean of "
+        f"ours would be as low: {'; '.join(found)}."
         if found
         else ""
     )
