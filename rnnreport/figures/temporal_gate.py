@@ -348,7 +348,7 @@ def beside_the_paper(table: pd.DataFrame) -> pd.DataFrame:
         lines[sampling, network] = {
             "accuracy": f"{percent(mean, 1)}{range_}",
             "published": "–" if math.isnan(published) else percent(published, 1),
-            "it is": (
+            "ours is": (
                 "–" if math.isnan(published)
                 else "above" if low > published + POINT
                 else "below" if high < published - POINT
@@ -363,7 +363,7 @@ def beside_the_paper(table: pd.DataFrame) -> pd.DataFrame:
 def against_the_paper(table: pd.DataFrame) -> str:
     """How many LSTMs and gated ones end within a point of the published accuracy, above it or below it."""
     models = table.groupby(["sampling", "network"])["model"].first()
-    places = beside_the_paper(table)["it is"]
+    places = beside_the_paper(table)["ours is"]
     places = places[places != "–"]
     if places.empty:
         return "Nothing is published to set beside these accuracies."
