@@ -254,7 +254,7 @@ def test_waves_are_told_for_each_way_of_sampling():
          on_waves([0.98, 0.98], "asynchronous", "gated")]
     )  # fmt: skip
     assert temporal_gate.told_apart(table) == (
-        "Ahead: gated LSTM, asynchronous (0.98 over 0.50). No clear lead: standard (0.80 and 0.60)."
+        "Ahead: gated LSTM, asynchronous (0.98 over 0.50). Neither LSTM nor gated LSTM leads: standard (0.80 and 0.60)."
     )
     standard = table[table["sampling"] == "standard"]
     assert temporal_gate.told_apart(standard[standard["model"] == "lstm"]) == (
@@ -262,7 +262,7 @@ def test_waves_are_told_for_each_way_of_sampling():
     )
     one_seed = table[table["seed"] == 0]
     assert temporal_gate.told_apart(one_seed) == (
-        "No clear lead: standard (0.90 and 0.60); asynchronous (0.98 and 0.50)."
+        "Neither LSTM nor gated LSTM leads: standard (0.90 and 0.60); asynchronous (0.98 and 0.50)."
     )
 
 

@@ -312,7 +312,7 @@ def told_apart(table: pd.DataFrame) -> str:
 
     A lead takes intervals of the means that do not overlap.
     """
-    found: dict[str, list[str]] = {"Ahead": [], "No clear lead": []}
+    found: dict[str, list[str]] = {"Ahead": [], "Neither LSTM nor gated LSTM leads": []}
     for sampling, rows in grouped(_ends(table), "sampling"):
         of_networks = [
             (*interval(part["test_accuracy"].tolist(), share=True), model)
@@ -324,7 +324,9 @@ def told_apart(table: pd.DataFrame) -> str:
             if low > high:
                 found["Ahead"].append(f"{NAMES[ahead]}, {sampling} ({words.share(first)} over {words.share(second)})")
             else:
-                found["No clear lead"].append(f"{sampling} ({words.share(first)} and {words.share(second)})")
+                found["Neither LSTM nor gated LSTM leads"].append(
+                    f"{sampling} ({words.share(first)} and {words.share(second)})"
+                )
     said = [f"{what}: {'; '.join(which)}." for what, which in found.items() if which]
     return " ".join(said) or "One kind of network alone is not compared."
 
