@@ -312,21 +312,21 @@ def told_apart(table: pd.DataFrame) -> str:
 
     A lead takes intervals of the means that do not overlap.
     """
-    found: dict[str, list[str]] = {"Ahead": [], "Neither LSTM nor gated LSTM leads": []}
+    ahead, level = [], []
     for sampling, rows in grouped(_ends(table), "sampling"):
-        of_networks = [
-            (*interval(part["test_accuracy"].tolist(), share=True), model)
-            for (model, _), part in grouped(rows, "model", "network")
-        ]
-        best = {model: max(found for found in of_networks if found[-1] == model) for *_, model in of_networks}
-        (first, low, _, ahead), *others = sorted(best.values(), reverse=True)
-        for second, _, high, _ in others:
-            if low > high:
-                found["Ahead"].append(f"{NAMES[ahead]}, {sampling} ({words.share(first)} over {words.share(second)})")
-            else:
-                found["Neither LSTM nor gated LSTM leads"].append(
-                    f"{sampling} ({words.share(first)} and {words.share(second)})"
-                )
+        best: dict[str, tuple[float, float, float]] = {}
+        for (model, _), part in grouped(rows, "model", "network"):
+            accuracy = interval(part["test_accuracy"].tolist(), share=True)
+            best[model] = max(accuracy, best.get(model, accuracy))
+        if len(best) < 2:
+            continue
+        leader, other = sorted(best, key=lambda model: best[model], reverse=True)
+        (first, low, _), (second, _, high) = best[leader], best[other]
+        if low > high:
+            ahead.append(f"{NAMES[leader]}, {sampling} ({words.share(first)} over {words.share(second)})")
+        else:
+            level.append(f"{sampling} ({words.share(first)} and {words.share(second)})")
+    found = {"Ahead": ahead, "Neither LSTM nor gated LSTM leads": level}
     said = [f"{what}: {'; '.join(which)}." for what, which in found.items() if which]
     return " ".join(said) or "One kind of network alone is not compared."
 
