@@ -28,6 +28,7 @@ class _Task(BaseModel, extra="forbid", frozen=True):
     inputs: ClassVar[int]  # D
     outputs: ClassVar[int]  # K
     every_step: ClassVar[bool] = False  # whether there is a target for every step, (T, B), and not only for the last
+    timed: ClassVar[bool] = False  # whether its sequences say at which times their numbers are seen
 
     def measure(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Mean loss of the outputs (B, K), or (T, B, K) at every step, and the share of correct ones."""
@@ -50,8 +51,17 @@ class SineWaves(_Task):
 
     inputs: ClassVar[int] = 1
     outputs: ClassVar[int] = 2
+    timed: ClassVar[bool] = True
     kind: Literal["sine-waves"] = "sine-waves"
     sampling: Literal["standard", "high-resolution", "asynchronous", "two-waves"] = "standard"
+
+    def asked(self) -> tuple[tuple[int, int], ...]:
+        """The range that the period of each wave is asked to be in."""
+        return ((5, 6), (13, 15)) if self.sampling == "two-waves" else ((5, 6),)
+
+    def chance(self) -> float:
+        """The accuracy of always answering yes: right for half the waves, and for some of the others."""
+        return 0.5 + 0.5 * math.prod(math.log(high / low, 100) for low, high in self.asked())
 
     def batch(self, size: int, generator: torch.Generator) -> tuple[Sequences, Tensor]:
         """See the class; the label is 1 for periods in these ranges."""
@@ -60,12 +70,11 @@ class SineWaves(_Task):
             return low + (high - low) * torch.rand(size, generator=generator)
 
         two = self.sampling == "two-waves"
-        ranges, durations, counts = (
-            (((5, 6), (13, 15)), (1, 100), (100, 1001)) if two else (((5, 6),), (15, 125), (15, 126))
-        )
+        durations, counts = ((1, 100), (100, 1001)) if two else ((15, 125), (15, 126))
         any_period = torch.arange(size) >= size // 2
         periods = [
-            torch.where(any_period, 100 ** torch.rand(size, generator=generator), uniform(*range_)) for range_ in ranges
+            torch.where(any_period, 100 ** torch.rand(size, generator=generator), uniform(*range_))
+            for range_ in self.asked()
         ]
         duration = uniform(*durations)
         start = uniform(0.0, durations[1] - duration)
@@ -82,7 +91,7 @@ class SineWaves(_Task):
             inside = torch.arange(len(times))[:, None] < lengths
         times = torch.where(inside, times, 0.0)
         waves = sum(torch.sin(2 * math.pi * times / period + phase) for period, phase in zip(periods, phases))
-        asked = [(low <= period) & (period <= high) for period, (low, high) in zip(periods, ranges)]
+        asked = [(low <= period) & (period <= high) for period, (low, high) in zip(periods, self.asked())]
         label = torch.stack(asked).all(0).long()
         return Sequences(torch.where(inside, waves, 0.0).unsqueeze(-1), times, lengths), label
 

@@ -83,6 +83,12 @@ def test_a_network_that_diverges_ends_with_an_infinite_loss_and_nothing_right(tm
     last = table.iloc[-1]
     assert (last["step"], last["loss"], last["test_loss"], last["test_accuracy"]) == (60, math.inf, math.inf, 0.0)
     assert [path.name for path in tmp_path.glob("*")] == ["weights-60.safetensors"]
+    snapshots = run.model_copy(update={"snapshots": (0, 50)})
+    (tmp_path / "kept").mkdir()
+    sequences.train_sequences(snapshots, tmp_path / "kept")
+    kept = {path.name: path.read_bytes() for path in (tmp_path / "kept").glob("*")}
+    assert sorted(kept) == [f"weights-{step}.safetensors" for step in (0, 50, 60)]
+    assert kept["weights-0.safetensors"] != kept["weights-50.safetensors"] == kept["weights-60.safetensors"]
 
 
 def test_gates_are_refused_to_a_network_without_them():
@@ -288,3 +294,13 @@ def test_a_copy_that_diverges_is_told_and_leaves_the_axes():
     assert drawn.copied(table).endswith("up to delay 50 for LSTM; never for IRNN.")
     assert "delay 100: LSTM 0.99, IRNN diverged with some of the seeds." in drawn.copied_in_full(table)
     assert [ax.get_ylim() for ax in drawn.copying(table).axes] == [(0, 1.3), (0, 1.3)]
+    lost = drawn.copying(copied(LSTM=(math.inf, math.inf)))
+    assert lost.axes[0].get_ylim() == (0, 1.3)
+
+
+def test_a_cell_that_diverges_is_told_and_leaves_the_axes():
+    table = cells_compared()
+    lost = (table["task"] == "text") & (table["seed"] == 1) & (table["step"] == table["step"].max())
+    table["value"] = table["value"].mask(lost, math.inf)
+    assert all(np.isfinite(ax.get_ylim()).all() for ax in drawn.contenders(table).axes)
+    assert "1 diverged" in drawn.every_contender(table)

@@ -29,6 +29,7 @@ from rnnreport.experiments import horizon, recorded
 from rnnreport.experiments.gate import Gate
 from rnnreport.experiments.kept import Plane
 from rnnreport.experiments.museum import SYMPTOMS
+from rnnreport.experiments.temporal_gate import with_chance
 from rnnreport.experiments.text_recipes import learning_steps
 from rnnreport.figures import (
     cell_path,
@@ -378,7 +379,8 @@ def marked(seeds=(0, 1)):
 
 def waves(samplings, **settings):
     parts = [on_task(**settings).assign(sampling=sampling) for sampling in samplings]
-    return pd.concat(parts).assign(network=lambda rows: rows["model"].map({"lstm": "LSTM", "temporal-gate": "gated"}))
+    networks = {"lstm": "LSTM", "temporal-gate": "gated"}
+    return with_chance(pd.concat(parts).assign(network=lambda rows: rows["model"].map(networks)))
 
 
 BOUNDS = {"best possible": 0.99, "best without a clock": 0.84}

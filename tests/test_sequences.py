@@ -380,3 +380,11 @@ def test_sequences_split_are_all_of_them_in_order(task):
             assert torch.equal(torch.cat(split, dim=min(whole.dim() - 1, 1)), whole)
     shared = Sequences(torch.zeros(2, 5, 1), torch.tensor([1.0, 2.0]))
     assert all(torch.equal(part.times, shared.times) for part in shared.split(2))
+
+
+@pytest.mark.parametrize("sampling", ["standard", "two-waves"])
+def test_always_answering_yes_is_right_as_often_as_chance(sampling):
+    task = SineWaves(sampling=sampling)
+    _, labels = task.batch(20_000, generator())
+    assert labels.double().mean().item() == pytest.approx(task.chance(), abs=1e-2)
+    assert SineWaves().chance() == pytest.approx(0.5198, abs=1e-4)

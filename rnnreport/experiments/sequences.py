@@ -16,7 +16,7 @@ from rnnreport.configuration import Initialisation, ModelName
 from rnnreport.experiments.palindromes import own_stream, train_until_solved, with_weights_of
 from rnnreport.models import SequenceNetwork, Sequences, TemporalGateLSTM
 from rnnreport.runs import Configuration, OnSteps, Run
-from rnnreport.sequences import SineWaves, Task
+from rnnreport.sequences import Task
 from rnnreport.training import DivergedError, save_weights
 
 AT_ONCE = 250  # sequences of a test: all steps of all units of so many are held in memory
@@ -76,7 +76,7 @@ class SequenceRun(Configuration):
 def train_sequences(run: SequenceRun, folder: Path, on_steps: OnSteps = lambda steps: None) -> pd.DataFrame:
     """Train the network of this run. The table also has loss and accuracy on fresh sequences, ``test_…``.
 
-    A network that diverges ends with an infinite loss and nothing right, and the weights that it had then.
+    A network that diverges ends with an infinite loss and nothing right, and keeps the weights that it had then.
     """
     network, (sequences, targets) = new_network(run), test_set(run)
 
@@ -100,7 +100,9 @@ def train_sequences(run: SequenceRun, folder: Path, on_steps: OnSteps = lambda s
             until=solved,
         )
     except DivergedError as diverged:
-        save_weights(network, folder / f"weights-{run.steps}.safetensors")
+        for file in (folder / f"weights-{step}.safetensors" for step in (*run.snapshots, run.steps)):
+            if not file.exists():
+                save_weights(network, file)
         end = diverged.history.iloc[-1]
         on_steps(run.steps - int(end["step"]))
         lost = {"step": run.steps, "loss": math.inf, "accuracy": 0.0, "test_loss": math.inf, "test_accuracy": 0.0}
@@ -116,13 +118,12 @@ def test_set(run: SequenceRun) -> tuple[Sequences, torch.Tensor]:
 def new_network(run: SequenceRun) -> SequenceNetwork:
     """The untrained network of this run."""
     torch.manual_seed(run.seed)
-    timed = isinstance(run.task, SineWaves)
     network = SequenceNetwork(
         run.model,
         run.task.inputs,
         run.task.outputs,
         run.hidden_size,
-        timed=timed,
+        timed=run.task.timed,
         forget_bias=run.forget_bias,
         backend=run.backend,
         initialisation=run.initialisation,

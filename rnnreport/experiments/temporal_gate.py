@@ -395,6 +395,12 @@ def frequency_table(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True).drop(columns=["snapshots"])
 
 
+def with_chance(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of :func:`frequency_table` with the column ``chance``: the accuracy of always answering yes."""
+    chance = {sampling: SineWaves(sampling=sampling).chance() for sampling in table["sampling"].unique()}
+    return table.assign(chance=table["sampling"].map(chance))
+
+
 def _network_of(run: Run) -> FrequencyNetwork:
     trained = {name: getattr(run.configuration, name) for name in FREQUENCY["LSTM"]}
     return next(name for name, settings in FREQUENCY.items() if settings == trained)

@@ -87,9 +87,10 @@ def contenders(table: pd.DataFrame) -> Figure:
     best = at_best_rate(table)
     figure, axes = new(best["task"].nunique(), figsize=(7.6, 3.1), squeeze=False)
     for ax, (task, rows) in zip(axes[0], grouped(best, "task")):
-        least, most = rows["value"].min(), rows["value"].max()
+        finite = rows[np.isfinite(rows["value"])]
+        least, most = finite["value"].min(), finite["value"].max()
         ylim = (0.0, 1.03) if task == "palindromes" else (0.8 * least, 1.1 * most)
-        shown = held(rows, "model", "value")
+        shown = held(finite, "model", "value")
         is_share = task == "palindromes"
         unnamed = dict.fromkeys(CELL_COLOURS, "")
         curves(shown, "model", "value", ax=ax, colours=CELL_COLOURS, names=unnamed, chance=None, ylim=ylim,
@@ -140,11 +141,13 @@ def every_contender(table: pd.DataFrame) -> str:
         solved = steps[np.isfinite(steps)]
         when = f", solved by {len(solved)} of {counted(len(steps), 'seed')}" if rows["solved"].iloc[0] else ""
         when += f" (median step {solved.median():,.0f})" if len(solved) else ""
-        end = at_end(held(rows, "model", "value"))["value"].mean()
+        end = at_end(held(rows, "model", "value"))["value"]
+        lost = int(np.isinf(end).sum())
+        when += f", {lost} diverged" * bool(lost)
         said.append(
             f"{NAMES[model]} on {task}: {rows['hidden_size'].iloc[0]} units a layer, "
             f"{rows['parameters'].iloc[0]:,} parameters, rate {rows['learning_rate'].iloc[0]:g}, "
-            f"{_shown(task, end)}{when}"
+            f"{_shown(task, end[np.isfinite(end)].mean())}{when}"
         )
     return f"{'; '.join(said)}."
 
@@ -214,7 +217,7 @@ def copying(table: pd.DataFrame) -> Figure:
         table.groupby("delay"), width, 2.9, 0.4, "delay {}".format, ylabel="cross-entropy /\nwithout memory"
     )
     ends = [end for *_, rows in axes for end in _copied_at_end(rows).values()]
-    top = max(1.3, *(1.1 * end for end in ends if np.isfinite(end)))
+    top = max([1.3, *(1.1 * end for end in ends if np.isfinite(end))])
     for ax, _, rows in axes:
         shown = held(rows[np.isfinite(rows["ratio"])], "network", "ratio")
         for network, part in grouped(shown, "network"):
