@@ -351,7 +351,8 @@ def beside_the_paper(table: pd.DataFrame) -> pd.DataFrame:
     for (sampling, network), rows in grouped(_ends(table), "sampling", "network"):
         published = PUBLISHED[sampling].get(rows["model"].iloc[0], math.nan)
         mean, low, high = interval(rows["test_accuracy"].tolist(), share=True)
-        range_ = f" ({percent(low, 1)} to {percent(high, 1)})" if math.isfinite(low) else ""
+        range_ = f" ({percent(low, 1).rstrip('%')} to {percent(high, 1)})" if math.isfinite(low) else ""
+        right = first[sampling + network]
         lines[sampling, network] = {
             "accuracy": f"{percent(mean, 1)}{range_}",
             "published": "–" if math.isnan(published) else percent(published, 1),
@@ -362,7 +363,7 @@ def beside_the_paper(table: pd.DataFrame) -> pd.DataFrame:
                 else "within a point" if published - POINT <= low and high <= published + POINT
                 else "not told apart"
             ),
-            "first 90%": _at(first[sampling + network]),
+            "90% at step": f"{right:,.0f}" if math.isfinite(right) else "never",
         }  # fmt: skip
     return pd.DataFrame.from_dict(lines, orient="index").rename_axis(["sampling", "network"])
 
@@ -372,7 +373,9 @@ def against_the_paper(table: pd.DataFrame) -> str:
     places, found = beside_the_paper(table)["ours is"], []
     for network in STARTS["As published"]:
         ours = places[(places.index.get_level_values("network") == network) & (places != "–")]
-        where = [f"{place} ({', '.join(part.index.get_level_values(0))})" for place, part in ours.groupby(ours)]
+        where = [
+            f"{place} ({', '.join(part.index.get_level_values(0))})" for place, part in ours.groupby(ours, sort=False)
+        ]
         if where:
             found.append(f"{network.removesuffix(', as published')} {words.listed(where)}")
     return f"As published: {'; '.join(found)}." if found else "None of these has a published accuracy beside it."
@@ -417,8 +420,8 @@ def how_compared(table: pd.DataFrame) -> str:
     diverged = f" {words.counted(lost, 'network')} diverged, with an accuracy of 0." * bool(lost)
     return (
         f"Updates, and the paper's: {', '.join(updates)}. In brackets: 95% interval of the mean. Above, below: all of "
-        "it is more than a point off; within a point: all of it is; not told apart: neither. First 90%: median of the "
-        f"seeds, measured {measured:,} times.{diverged}"
+        "it is more than a point off; within a point: all of it is; not told apart: neither. 90% at step: where 90% "
+        f"are right for the first time, median of the seeds, measured {measured:,} times.{diverged}"
     )
 
 
