@@ -707,6 +707,13 @@ def test_truth_values_come_back_as_such_beside_experiments_without_them():
     }  # fmt: skip
 
 
+def test_seeds_can_be_added_that_have_a_setting_that_was_not_there_before():
+    more = recorded.joined({"a": lambda: pd.DataFrame({"seed": [1], "value": [2], "num_layers": [1]})})
+    rows = recorded.rows(recorded.added(recorded_now("a", [0], 1), more), "a")
+    assert rows["value"].dtype == "int64"
+    assert rows["num_layers"].isna().tolist() == [True, False]
+
+
 def test_what_is_recorded_anew_replaces_what_was():
     both = recorded.added(recorded_now("a", [0, 1], 1.0), recorded_now("a", [0, 1], 2.0))
     assert both["value"].tolist() == [2.0, 2.0]

@@ -84,7 +84,8 @@ def rows(table: pd.DataFrame | None, name: str, train: Callable[[], pd.DataFrame
     if table is None or name not in table.attrs["provenance"]:
         return train() if train else pd.DataFrame()
     part = table[table["experiment"] == name].dropna(axis=1, how="all")
-    part = part.astype(dict.fromkeys(part.select_dtypes("Int64"), "int64")).infer_objects()  # truth values are objects
+    whole = part.select_dtypes("Int64").dropna(axis=1)  # rows of before a setting was new lack it
+    part = part.astype(dict.fromkeys(whole, "int64")).infer_objects()  # truth values are objects
     part.attrs = {"provenance": table.attrs["provenance"][name], "claims": table.attrs.get("claims", {}).get(name, {})}
     return part
 
