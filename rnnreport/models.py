@@ -647,12 +647,19 @@ class Sequences(NamedTuple):
         times, lengths = (None if part is None else part.to(device) for part in self[1:])
         return type(self)(self.x.to(device), times, lengths)
 
+    def take(self, which: Tensor | slice) -> Self:
+        """These of the B sequences, without the steps that are padding in all of them."""
+        x, times, lengths = self
+        lengths = None if lengths is None else lengths[which]
+        steps = slice(None if lengths is None else int(lengths.max()))
+        if times is not None:
+            times = times[steps] if times.dim() == 1 else times[steps, which]
+        return type(self)(x[steps, which], times, lengths)
+
     def split(self, size: int) -> Iterator[Self]:
         """The sequences, this many at a time."""
         for start in range(0, self.x.shape[1], size):
-            part = slice(start, start + size)
-            times = self.times if self.times is None or self.times.dim() == 1 else self.times[:, part]
-            yield type(self)(self.x[:, part], times, None if self.lengths is None else self.lengths[part])
+            yield self.take(slice(start, start + size))
 
 
 class SequenceNetwork(nn.Module):
@@ -697,6 +704,13 @@ class SequenceNetwork(nn.Module):
 
     def forward(self, sequences: Sequences) -> Tensor:
         """The outputs, (B, K), or (T, B, K) at every step."""
+        if sequences.lengths is None or self.every_step:
+            return self._read(sequences)
+        by_length = sequences.lengths.argsort()  # those of about one length are read together: less padding is read
+        outputs = [self._read(sequences.take(which)) for which in by_length.chunk(4)]
+        return torch.cat(outputs)[by_length.argsort()]
+
+    def _read(self, sequences: Sequences) -> Tensor:
         x, times, lengths = sequences
         options: dict[str, Any] = {}
         if self.reads_times and times is not None:

@@ -208,17 +208,40 @@ def test_impossible_tasks_are_refused_by_name(make, word):
         make()
 
 
+@pytest.mark.parametrize("lengths", [[4, 6], [5], [3, 9, 1, 9, 2, 7, 4, 8, 5, 6]])
 @pytest.mark.parametrize("model", ["lstm", "temporal-gate"])
-def test_what_follows_the_end_of_a_sequence_does_not_count(model):
+def test_what_follows_the_end_of_a_sequence_does_not_count(model, lengths):
     torch.manual_seed(0)
     network = SequenceNetwork(model, 2, 3, 5, timed=True).double().eval()
-    x = torch.randn(6, 2, 2, dtype=torch.float64)
-    times = torch.rand(6, 2, dtype=torch.float64).cumsum(0)
-    lengths = torch.tensor([4, 6])
-    whole = network(Sequences(x, times, lengths))
-    for place, length in enumerate(lengths.tolist()):
+    x = torch.randn(9, len(lengths), 2, dtype=torch.float64)
+    times = torch.rand(9, len(lengths), dtype=torch.float64).cumsum(0)
+    whole = network(Sequences(x, times, torch.tensor(lengths)))
+    assert whole.shape == (len(lengths), 3)
+    for place, length in enumerate(lengths):
         alone = network(Sequences(x[:length, place : place + 1], times[:length, place : place + 1]))
         torch.testing.assert_close(whole[place : place + 1], alone, rtol=0, atol=1e-14)
+
+
+def test_little_is_read_of_what_pads_sequences(monkeypatch):
+    network, read = SequenceNetwork("lstm", 1, 2, 3), []
+    forward = network.recurrence.forward
+    monkeypatch.setattr(network.recurrence, "forward", lambda x: read.append(x.shape[:2]) or forward(x))
+    network(Sequences(torch.randn(9, 8, 1), lengths=torch.tensor([3, 9, 1, 9, 2, 7, 4, 8])))
+    assert read == [(2, 2), (4, 2), (8, 2), (9, 2)]
+
+
+@pytest.mark.parametrize("times", [None, torch.arange(6), torch.arange(18).view(6, 3)])
+def test_sequences_are_taken_with_all_their_parts(times):
+    x = torch.randn(6, 3, 2)
+    first, last = torch.tensor([0]), torch.tensor([2, 1])
+    some = Sequences(x, times, torch.tensor([6, 2, 4])).take(last)
+    assert some.lengths.tolist() == [4, 2]
+    assert torch.equal(some.x, x[:4, last])
+    if times is None:
+        assert some.times is None
+    else:
+        assert torch.equal(some.times, times[:4] if times.dim() == 1 else times[:4, last])
+    assert torch.equal(Sequences(x, times).take(first).x, x[:, :1])  # all steps, where lengths are not given
 
 
 def test_the_lstm_reads_intervals_and_the_gate_opens_by_times():
@@ -377,7 +400,8 @@ def test_sequences_split_are_all_of_them_in_order(task):
         if whole is None:
             assert split == [None] * 3
         else:
-            assert torch.equal(torch.cat(split, dim=min(whole.dim() - 1, 1)), whole)
+            for part, expected in zip(split, whole.split(3, dim=min(whole.dim() - 1, 1)), strict=True):
+                assert torch.equal(part, expected[: len(part)])
     shared = Sequences(torch.zeros(2, 5, 1), torch.tensor([1.0, 2.0]))
     assert all(torch.equal(part.times, shared.times) for part in shared.split(2))
 
