@@ -167,12 +167,14 @@ def run(modules: Sequence[str], table: pd.DataFrame | None, save: Callable[[pd.D
     """Try the mutants of these modules that the table does not vouch for. save: called with the table now and then."""
     rows = {} if table is None else {tuple(row[:3]): row for row in table[COLUMNS].itertuples(index=False)}
     known = {key: row for key, row in rows.items() if key[0] not in modules}
+    killers = {(row.module, row.before, row.after): row.test for row in rows.values()}  # the line may have moved
     found = {module: mutants(module) for module in modules}
     for module in modules:
         code = _digest(_file(module))
         for mutant in found[module]:
-            row = rows.get(mutant[:3])
-            known[mutant[:3]] = row if row is not None and row.code == code else _row(mutant, "not tried", "", code, "")
+            row, killer = rows.get(mutant[:3]), killers.get((module, mutant.before, mutant.after), "")
+            same = row is not None and row.code == code
+            known[mutant[:3]] = row if same else _row(mutant, "not tried", killer, code, "")
     save(_table(known))
     with tempfile.TemporaryDirectory() as folder:
         copy = _copy(Path(folder))
@@ -191,7 +193,8 @@ def run(modules: Sequence[str], table: pd.DataFrame | None, save: Callable[[pd.D
                 place = copy / _file(module).relative_to(ROOT)
                 place.write_text(mutant.source, "utf-8")
                 os.utime(place, (number, number))  # Python takes a file of the same second and size for the same
-                test, _ = _try(copy, tests, history, 5 * seconds + 20)
+                likely = history._replace(likely=known[mutant[:3]].test)
+                test, _ = _try(copy, tests, likely, 5 * seconds + 20)
                 history.kills[test] += 1
                 test, outcome = ("", "survived") if test == "passed" else (test, "killed")
                 known[mutant[:3]] = _row(mutant, outcome, test, code, _vouching(test, every))
@@ -248,18 +251,22 @@ def _copy(folder: Path) -> Path:
 
 
 class History(NamedTuple):
-    """What is known of tests, by name: how many mutants each has killed, and how many seconds it takes."""
+    """What is known of tests, by name: how many mutants each has killed, and how many seconds it takes.
+
+    likely: the test that killed the same mutant before the module changed.
+    """
 
     kills: Counter[str]
     seconds: dict[str, float]
+    likely: str = ""
 
     def order(self, tests: Sequence[str]) -> list[str]:
-        """The tests from the one that promises most in a second: by what it has killed, and others named alike have."""
+        """The likely one, then from the one that promises most in a second: by its kills, and those of others alike."""
         alike: Counter[str] = Counter()
         for name, kills in self.kills.items():
             alike[_family(name)] += kills
         hopes = {name: 1 + 10 * alike[_family(name)] + 100 * self.kills[name] for name in tests}
-        return sorted(tests, key=lambda name: -hopes[name] / (0.01 + self.seconds.get(name, 0)))
+        return sorted(tests, key=lambda name: (name != self.likely, -hopes[name] / (0.01 + self.seconds.get(name, 0))))
 
 
 def _family(test: str) -> str:

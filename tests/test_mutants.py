@@ -39,8 +39,10 @@ def test_sign():
 def test_what_killed_most_in_a_second_is_run_first() -> None:
     tests = ["slow", "quick", "killer", "killer[a-1]", "killer[a-2]"]
     seconds = {"slow": 10.0, "quick": 0.01, "killer": 0.1, "killer[a-1]": 0.1, "killer[a-2]": 0.1}
-    order = mutants.History(mutants.Counter({"killer": 3, "killer[a-1]": 1}), seconds).order(tests)
-    assert order == ["killer", "killer[a-1]", "killer[a-2]", "quick", "slow"]
+    history = mutants.History(mutants.Counter({"killer": 3, "killer[a-1]": 1}), seconds)
+    order = ["killer", "killer[a-1]", "killer[a-2]", "quick", "slow"]
+    assert history.order(tests) == order
+    assert history._replace(likely="slow").order(tests) == ["slow", *order[:-1]]
 
 
 @pytest.fixture
@@ -86,6 +88,7 @@ def test_a_mutant_is_killed_by_the_first_test_that_fails_or_survives(project: Pa
     saved: list[pd.DataFrame] = []
     assert tried(mutants.run(["arithmetic"], None, saved.append)) == EXPECTED
     assert {*saved[0]["outcome"]} == {"not tried"}  # what is left to do is in the record from the start
+    assert not saved[0]["test"].any()
     assert (project / "rnnreport" / "arithmetic.py").read_text("utf-8") == SOURCE
 
 
@@ -115,7 +118,12 @@ def test_what_was_tried_is_tried_again_only_after_a_change(project: Path, monkey
     (project / "rnnreport" / "arithmetic.py").write_text(SOURCE.replace("(x)", "(x: int)"), "utf-8")
     calls.clear()
     mutants.run(["arithmetic"], again, lambda _: None)
-    assert len(calls) == 4
+    assert [history.likely.rpartition("::")[2] for *_, history, _ in calls] == [
+        "",
+        "test_zero",
+        "test_sign",
+        "test_one",
+    ]
 
 
 @posix
