@@ -39,10 +39,10 @@ ROOT = Path(__file__).resolve().parent.parent
 RECORD = ROOT / "data" / "mutants.parquet"
 # By module, the files that test it; what kills most comes first.
 TESTS = {
-    "cells": ("test_cells", "test_recurrence", "test_gate"),
-    "recurrence": ("test_recurrence", "test_models"),
+    "cells": ("test_cells", "test_other_cells", "test_recurrence", "test_gate"),
+    "recurrence": ("test_recurrence", "test_other_cells", "test_models"),
     "backward": ("test_recurrence",),
-    "models": ("test_models", "test_recurrence", "test_learned", "test_gate"),
+    "models": ("test_models", "test_other_cells", "test_recurrence", "test_learned", "test_gate"),
     "palindromes": ("test_palindromes",),
     "sequences": ("test_sequences",),
     "sampling": ("test_sampling",),
