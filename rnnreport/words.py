@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -74,12 +75,18 @@ def spread(values: Iterable[float]) -> str:
     return mean if ends == f"{mean} to {mean})" else said
 
 
-def at_end(rows: pd.DataFrame, **where: Any) -> pd.DataFrame:
-    """The rows of a table of runs at the last step; where: only those with these values."""
-    last = rows[rows["step"] == rows["step"].max()]
+def at_end(rows: pd.DataFrame, *by: str, **where: Any) -> pd.DataFrame:
+    """The rows of a table of runs at the last step, or that of their group; where: only those with these values."""
+    last = rows[rows["step"] == (rows.groupby(list(by))["step"].transform("max") if by else rows["step"].max())]
     for column, value in where.items():
         last = last[last[column] == value]
     return last
+
+
+def first_solved(rows: pd.DataFrame, by: Sequence[str], solved: pd.Series[bool]) -> pd.DataFrame:
+    """The first step at which each seed of a group has solved its task, ``steps``; infinite if none. solved: by row."""
+    steps = rows["step"].where(solved, math.inf)
+    return rows.assign(steps=steps).groupby([*by, "seed"], sort=False)["steps"].min().reset_index()
 
 
 def grouped(rows: pd.DataFrame, *by: str) -> Iterator[tuple[Any, pd.DataFrame]]:

@@ -87,6 +87,22 @@ def test_the_rows_at_the_last_step_with_these_values(where, rows):
     assert words.at_end(RUNS, **where).index.tolist() == rows
 
 
+def test_the_last_step_may_be_that_of_each_group():
+    table = RUNS.assign(step=[10, 30, 20, 10, 20])
+    assert words.at_end(table).index.tolist() == [1]
+    assert words.at_end(table, "model").index.tolist() == [1, 2]
+    assert words.at_end(table, "model", "length").index.tolist() == [1, 2, 3]
+    assert words.at_end(table, "model", length=10).index.tolist() == [2]
+
+
+def test_the_first_step_at_which_each_seed_has_solved_its_task():
+    steps = words.first_solved(RUNS, ["model"], RUNS["test_accuracy"] >= 0.3)
+    assert steps.to_dict("list") == {"model": ["rnn", "lstm", "rnn"], "seed": [0, 0, 1], "steps": [20, 20, 20]}
+    later = RUNS.assign(step=[30, 10, 20, 40, 30])
+    steps = words.first_solved(later, ["model", "length"], later["test_accuracy"] < 0.4)["steps"]
+    assert steps.tolist() == [10, math.inf, 40, math.inf]
+
+
 @pytest.mark.parametrize(
     ("by", "keys"), [(["model"], ["rnn", "lstm"]), (["model", "length"], [("rnn", 5), ("lstm", 10), ("rnn", 10)])]
 )

@@ -150,9 +150,7 @@ def needed(seeds: int) -> int:
 
 def steps_to_solve(table: pd.DataFrame) -> pd.DataFrame:
     """The first recorded step at which each setting and seed solved each length, ``steps``; infinity if none."""
-    by = [*SETTING, "length", "seed"]
-    solved = table["step"].where(table["test_accuracy"] >= SOLVED, np.inf)
-    return table.assign(steps=solved).groupby(by, sort=False)["steps"].min().reset_index()
+    return words.first_solved(table, [*SETTING, "length"], table["test_accuracy"] >= SOLVED)
 
 
 def horizons(table: pd.DataFrame, budgets: Sequence[float] = (np.inf,)) -> pd.DataFrame:

@@ -25,7 +25,7 @@ from rnnreport.figures import (
     steps_by_length,
     ticks,
 )
-from rnnreport.words import NAMES, at_end, counted, grouped, listed, share
+from rnnreport.words import NAMES, at_end, counted, first_solved, grouped, listed, share
 
 CELL_COLOURS = {"lstm": LSTM, "gru": SEQUENCE[0], "min-lstm": SEQUENCE[3], "min-gru": GUIDE}
 MEMORY_COLOURS = {
@@ -46,12 +46,6 @@ def held(table: pd.DataFrame, by: str, value: str) -> pd.DataFrame:
     """The values at every step of the table: a training that has ended keeps its last one. Columns: by, seed, step."""
     wide = table.pivot(index="step", columns=[by, "seed"], values=value).ffill()
     return wide.melt(value_name=value, ignore_index=False).reset_index()
-
-
-def first_solved(table: pd.DataFrame, by: list[str], solved: pd.Series[bool]) -> pd.DataFrame:
-    """The first step at which each seed has solved its task, ``steps``; infinite if it never has. solved: by row."""
-    steps = table["step"].where(solved, np.inf)
-    return table.assign(steps=steps).groupby([*by, "seed"], sort=False)["steps"].min().reset_index()
 
 
 def at_best_rate(table: pd.DataFrame) -> pd.DataFrame:
@@ -123,7 +117,7 @@ def _winners(best: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
 
 
 def _steps_on(task: str, rows: pd.DataFrame) -> pd.DataFrame:
-    """:func:`first_solved` of the cells: with an accuracy from the value in ``solved`` on, or a loss below it."""
+    """The first step at which each cell and seed has the accuracy in the column ``solved``, or a lower loss than it."""
     solved = rows["value"] >= rows["solved"] if task == "palindromes" else rows["value"] < rows["solved"]
     return first_solved(rows, ["model"], solved)
 

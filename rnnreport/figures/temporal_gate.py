@@ -51,6 +51,7 @@ PUBLISHED = {
 }
 PUBLISHED_SEEDS = 5
 PUBLISHED_UPDATES = {**dict.fromkeys(PUBLISHED, 70 * math.ceil(5_000 / 32)), "two-waves": 47_000}
+NETWORK = ("sampling", "network")  # what tells the networks of this task apart
 
 
 @chart("One panel per T; bands: 95% intervals of the mean; dotted: chance")
@@ -289,7 +290,7 @@ def frequency(table: pd.DataFrame) -> Figure:
 
     table: columns sampling, network, model, step, seed, test_accuracy and chance.
     """
-    groups = grouped(_ends(table), "sampling")
+    groups = grouped(at_end(table, *NETWORK), "sampling")
     figure, found = panels(groups, 2.3, 2.9, beside=1.2, title="{}".format)
     names = list(dict.fromkeys(table["network"]))[::-1]
     for ax, sampling, rows in found:
@@ -304,11 +305,6 @@ def frequency(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _ends(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows at the last step of each network, which need not have equally many updates."""
-    return rows[rows["step"] == rows.groupby(["sampling", "network"])["step"].transform("max")]
-
-
 STARTS = {"As published": ("LSTM, as published", "gated, as published"), "Ours": ("LSTM", "gated")}
 
 
@@ -317,7 +313,7 @@ def told_apart(table: pd.DataFrame) -> str:
 
     A lead takes intervals of the means that do not overlap.
     """
-    ends, said = _ends(table), []
+    ends, said = at_end(table, *NETWORK), []
     for start, networks in STARTS.items():
         found: dict[str, list[str]] = {}
         for sampling, rows in grouped(ends[ends["network"].isin(networks)], "sampling"):
@@ -346,13 +342,13 @@ def beside_the_paper(table: pd.DataFrame) -> pd.DataFrame:
 
     Rows: sampling and network. "above", "below" and "within a point" are said of the whole interval.
     """
-    first = _first_good(table, table["sampling"] + table["network"])
+    first = _first_good(table, *NETWORK)
     lines = {}
-    for (sampling, network), rows in grouped(_ends(table), "sampling", "network"):
+    for (sampling, network), rows in grouped(at_end(table, *NETWORK), *NETWORK):
         published = PUBLISHED[sampling].get(rows["model"].iloc[0], math.nan)
         mean, low, high = interval(rows["test_accuracy"].tolist(), share=True)
         range_ = f" ({percent(low, 1).rstrip('%')} to {percent(high, 1)})" if math.isfinite(low) else ""
-        right = first[sampling + network]
+        right = first[sampling, network]
         lines[sampling, network] = {
             "accuracy": f"{percent(mean, 1)}{range_}",
             "published": "–" if math.isnan(published) else percent(published, 1),
@@ -387,7 +383,7 @@ def still_at_chance(table: pd.DataFrame) -> str:
     The first is a conjecture: the paper gives no accuracies of single networks. "" if there is nothing to say.
     """
     if_stuck, stuck = [], []
-    for sampling, rows in grouped(_ends(table[table["network"] == "LSTM, as published"]), "sampling"):
+    for sampling, rows in grouped(at_end(table, *NETWORK, network="LSTM, as published"), "sampling"):
         accuracies, published = rows["test_accuracy"], PUBLISHED[sampling].get("lstm", math.nan)
         ours, chance = accuracies.mean(), rows["chance"].iloc[0]
         beside = f"published {percent(published, 1)}" if math.isfinite(published) else "not published"
@@ -411,7 +407,7 @@ def still_at_chance(table: pd.DataFrame) -> str:
 
 def how_compared(table: pd.DataFrame) -> str:
     """What the columns of :func:`beside_the_paper` mean."""
-    ends, updates = _ends(table), []
+    ends, updates = at_end(table, *NETWORK), []
     for sampling, rows in grouped(ends, "sampling"):
         ours = words.from_to(rows["steps"], ",.0f")
         updates.append(f"{sampling} {ours} ({PUBLISHED_UPDATES[sampling]:,})")
@@ -432,7 +428,7 @@ def gates_kept(gates: pd.DataFrame) -> str:
     """
     if gates.empty:
         return ""
-    ends = _ends(gates)
+    ends = at_end(gates, *NETWORK)
     start = gates.loc[gates["step"] == 0, "r_on"].median()
     lost = int((gates["finite"] < 1).sum())
     number = f"{lost or 'none'} of {len(gates):,} snapshots {'has' if lost < 2 else 'have'}"
@@ -484,18 +480,19 @@ def marked_digit(table: pd.DataFrame) -> Figure:
 
 def slowed_down(table: pd.DataFrame) -> str:
     """When the LSTM has 90% right for the first time, and when the gate that opens least often has."""
-    steps = _first_good(table, table["r_on"].map(_network))
-    lstm, name = steps["LSTM"], next(name for name in steps if name != "LSTM")
+    steps = _first_good(table.assign(gate=table["r_on"].map(_network)), "gate")
+    lstm, name = steps["LSTM"], next(name for name in steps.index if name != "LSTM")
     late = f" ({steps[name] / lstm:.1f} times as late)" if np.isfinite(steps[name]) and np.isfinite(lstm) else ""
     return f"The LSTM first gets 90% right at {_at(lstm)}, the network with {name} at {_at(steps[name])}{late}."
 
 
 def slowed_in_full(table: pd.DataFrame) -> str:
     """The same for every open ratio, and the accuracies at the end."""
-    steps = _first_good(table, table["r_on"].map(_network))
+    table = table.assign(gate=table["r_on"].map(_network))
+    steps = _first_good(table, "gate")
     found = [
         f"{name} {spread(rows['test_accuracy'])}, 90% at {_at(steps[name])}"
-        for name, rows in grouped(at_end(table).assign(name=lambda rows: rows["r_on"].map(_network)), "name")
+        for name, rows in grouped(at_end(table), "gate")
     ]
     return f"Accuracy at the end, and the step of the first 90%, median of the seeds: {'; '.join(found)}."
 
@@ -505,11 +502,10 @@ def _network(r_on: float) -> str:
     return "LSTM" if pd.isna(r_on) else f"r_on = {r_on:g}"
 
 
-def _first_good(table: pd.DataFrame, networks: pd.Series[str]) -> dict[str, float]:
-    """For each network the step at which 90% are right for the first time, median of the seeds; infinite if at none."""
-    steps = table["step"].where(table["test_accuracy"] >= 0.9, np.inf)
-    first = steps.groupby([networks, table["seed"]], sort=False).min()
-    return {str(name): median for name, median in first.groupby(level=0, sort=False).median().items()}
+def _first_good(table: pd.DataFrame, *by: str) -> pd.Series[float]:
+    """For each group the step at which 90% are right for the first time, median of the seeds; infinite if at none."""
+    first = words.first_solved(table, by, table["test_accuracy"] >= 0.9)
+    return first.groupby([*by], sort=False)["steps"].median()
 
 
 def _at(step: float) -> str:
