@@ -6,12 +6,19 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ValidationError
 
 from rnnreport import checksums
 from rnnreport.errors import ReaderError
 
-Said = Annotated[str, Field(min_length=1)]  # a field that must not be empty
+
+def _said(words: str) -> str:
+    if not words.strip():
+        raise ValueError("must not be empty")
+    return words
+
+
+Said = Annotated[str, AfterValidator(_said)]  # a field that must not be empty
 Thing = TypeVar("Thing", bound=BaseModel)
 
 

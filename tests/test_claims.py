@@ -60,6 +60,13 @@ def schedules(lost):
     )  # fmt: skip
 
 
+def late_difference():
+    """The same schedule is best for the first sixth of the seeds; for the others it is another at one length."""
+    table = schedules(0.0)
+    differs = (table["length"] == 10) & (table["decay_every"] == 400) & (table["seed"] >= table["seed"].nunique() // 6)
+    return table.assign(test_accuracy=table["test_accuracy"] + 0.3 * differs)
+
+
 def noise(cosine):
     """Cosines at two rates, of which the larger is better; cosine: there, falling by 0.1 from step 0 to step 60."""
     table = runs(at_rates(smaller=0.2, larger=0.4), learning_rate=RATES, step=(0, 60))
@@ -200,12 +207,12 @@ def reach(before, after, *, accuracy=0.99, seeds=20, lag=10):
     return pd.DataFrame(rows)
 
 
-def heated(entropies, distinct):
-    return pd.DataFrame(
-        {"temperature": [2.0, 0.5, 1.0], "entropy": entropies, "distinct": distinct, "words": [0.12, 0.93, 0.56]}
-    )
+def heated(entropies, distinct, seeds=1):
+    measured = {"temperature": [2.0, 0.5, 1.0], "entropy": entropies, "distinct": distinct, "words": [0.12, 0.93, 0.56]}
+    return pd.concat([pd.DataFrame(measured).assign(seed=seed) for seed in range(seeds)])
 
 
+DIVERSITY = "the least growth of the share of different 4-grams"
 LEAST_LEAD = "recordings from a group of words to the next rarer one, the least"
 TRIED = {"length": (15, 16, 30), "learning_rate": (0.001, 0.003, 0.01)}
 APART = by("length", {15: 0.95, 16: 0.2, 30: 0.9})
@@ -243,7 +250,6 @@ CASES = [
      "Accuracies are means over the training. Chosen on other seeds, it is best to halve the rate every 50 steps at "
      "T = 5 and every 400 steps at T = 10."),
     ("sgd-schedule", [schedules(0.04)], "contradicted"),
-    ("sgd-schedule", [schedules(0.0)], "contradicted"),
     ("sgd-noise", [noise(0.4)], "reproduced", {"cosine": 0.4}, "It is 0.45 at step 0 and 0.35 at step 60."),
     ("sgd-noise", [noise(0.6)], "contradicted"),
     ("lr-decay", [effective(2)], "contradicted",
@@ -375,10 +381,12 @@ CASES = [
     ("temp-confidence", [heated([4.0, 1.0, 2.5], [0.9, 0.1, 0.5])], "reproduced", {"": 1.5},
      "The mean entropy of the next character is 1.00 bits at temperature 0.5, 2.50 bits at 1, 4.00 bits at 2."),
     ("temp-confidence", [heated([4.0, 2.0, 2.0], [0.9, 0.1, 0.5])], "contradicted"),
-    ("temp-diversity", [heated([4.0, 1.0, 2.0], [0.9, 0.1, 0.6])], "reproduced", {"": 0.3},
-     "The share of different 4-grams is 0.10 at temperature 0.5, 0.60 at 1, 0.90 at 2; of the words, 93%, 56%, 12% "
-     "are in the book."),
-    ("temp-diversity", [heated([4.0, 1.0, 2.0], [0.5, 0.1, 0.5])], "contradicted"),
+    ("temp-diversity", [heated([4.0, 1.0, 2.0], [0.9, 0.1, 0.6], seeds=3)], "reproduced", {DIVERSITY: 0.3},
+     "On average it is 0.10 at temperature 0.5, 0.60 at 1, 0.90 at 2; of the words, 93%, 56%, 12% are in the book."),
+    ("temp-diversity", [heated([4.0, 1.0, 2.0], [0.5, 0.1, 0.5], seeds=3)], "contradicted"),
+    ("temp-diversity", [heated([4.0, 1.0, 2.0], [0.9, 0.1, 0.6], seeds=2)], "cannot tell"),
+    ("temp-diversity", [heated([4.0, 1.0, 2.0], [[0.9, 0.9, 0.6][place % 3] if place else 0.1 for place in range(3)],
+                               seeds=3)], "contradicted"),
 ]  # fmt: skip
 IDS = [f"{case[0]}-{case[2]}-{place}" for place, case in enumerate(CASES)]
 TOLD = {case[0]: case[1] for case in reversed(CASES) if len(case) > 3}  # tables that settle something, for each claim
@@ -420,6 +428,9 @@ LACKING = [
      "No seed has both of what is compared."),
     ("whh-chain", [rates({0.5: (0.3, 0.4, 0.5)})], "It takes several spectral radii."),
     ("sgd-schedule", [schedules(0.1).query("length == 5")], "It takes SGD's schedules at two lengths."),
+    ("sgd-schedule", [late_difference()],
+     "At both lengths the seeds that choose do best with one schedule, the rate halved every 50 steps. With the "
+     "others' best, seen in hindsight, the accuracy is at most 0.30 higher."),
     ("lr-decay", [effective(1).query("step < 900")], "It takes rmsprop and adam for more than 300 steps."),
     ("lr-decay", [effective(1).query("optimizer != 'rmsprop'")], "It takes rmsprop and adam for more than 300 steps."),
     ("adam-osc", [optimizers(0.6, 0.5).query("optimizer != 'rmsprop'")], "It takes adam, rmsprop and sgd."),

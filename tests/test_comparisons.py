@@ -207,8 +207,12 @@ def test_one_seed_chooses_the_rate_and_others_are_shown():
 def test_the_contenders_are_told_by_what_they_solve_or_else_by_their_end():
     table = cells_compared()
     assert drawn.ahead(table) == (
-        "Ahead with equally many parameters: LSTM on palindromes (solved at step 10); minGRU on text (2.50 bits)."
+        "Ahead in every seed, with equally many parameters: LSTM on palindromes (solved at step 10); minGRU on text "
+        "(2.50 bits)."
     )
+    one = (table["task"] == "text") & (table["seed"] == 2) & (table["step"] == 20)
+    equal = table["value"].where(~one | (table["model"] == "lstm"), 3.5)
+    assert drawn.ahead(table.assign(value=equal)).endswith("LSTM on palindromes (solved at step 10); none on text.")
     told = drawn.every_contender(table)
     assert told.startswith(
         "LSTM on palindromes: 8 units a layer, 1,000 parameters, rate 0.01, accuracy 0.99, solved by 2 of 2 seeds "

@@ -122,7 +122,7 @@ def test_a_passage_that_is_not_there_once_is_refused(source: str, count: int) ->
     [
         ("{", "bugs.yml cannot be read as a list of mistakes: while parsing a flow node"),
         ("5", "bugs.yml cannot be read as a list of mistakes: 'int' object is not iterable"),
-        ({"name": ""}, "bugs.yml, mistake uninitialised-state: 'name': string should have at least 1 character"),
+        ({"name": ""}, "bugs.yml, mistake uninitialised-state: 'name': must not be empty"),
         ({"seen": "on the moon"}, "bugs.yml, mistake uninitialised-state: 'seen': input should be 'in public"),
         ({"changes": []}, "bugs.yml, mistake uninitialised-state: 'changes': tuple should have at least 1 item"),
         ({"colour": "red"}, "bugs.yml, mistake uninitialised-state: 'colour': extra inputs are not permitted"),

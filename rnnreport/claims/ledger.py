@@ -8,25 +8,11 @@ from typing import Any
 import pandas as pd
 
 from rnnreport.claims.collected import VERDICTS, collected, not_run
-from rnnreport.claims.stated import claims
+from rnnreport.claims.stated import QUESTIONS, claims
 from rnnreport.claims.uncertainty import ALPHA, holm
 from rnnreport.claims.verdicts import css_class
 from rnnreport.shown import in_html, typeset
 from rnnreport.words import counted, listed
-
-QUESTIONS = {  # of the assignment, in a few words
-    "1.1": "The RNN's gradients",
-    "1.3": "The RNN on palindromes",
-    "1.4": "Optimizers",
-    "1.5": "The LSTM's gates and parameters",
-    "1.6": "RNN against LSTM",
-    "2.1": "When the gate is open",
-    "2.2": "What the gate does to memory",
-    "2.3": "What the gate's parameters are for",
-    "3.1a": "Training on a book",
-    "3.1b": "What the network writes as it learns",
-    "3.1c": "Temperature",
-}
 
 
 def ledger(collected_file: str, only: list[str] | None = None) -> pd.DataFrame:
@@ -50,16 +36,22 @@ def ledger(collected_file: str, only: list[str] | None = None) -> pd.DataFrame:
 
 def correction(table: pd.DataFrame) -> str:
     """What Holm's correction changes, in a sentence. table: of :func:`ledger`, with all verdicts."""
-    settled = table[table["corrected"].notna() & (table["verdict"] != "cannot tell")]
-    lost = settled.loc[~(settled["corrected"] < ALPHA), "id"].tolist()
+    lost = lost_when_corrected(table)
+    settled = int((table["corrected"].notna() & (table["verdict"] != "cannot tell")).sum())
     count = int(table["corrected"].notna().sum())
     if not count:
         return "This build has no verdict in which chance is in play."
     changed = f"these can no longer be told: {listed(lost)}" if lost else "no verdict changes"
     return (
-        f"There are {counted(count, 'such claim')} here, of which {len(settled)} have a verdict. With Holm's "
+        f"There are {counted(count, 'such claim')} here, of which {settled} have a verdict. With Holm's "
         f"correction for their number, so that at most one such list in twenty has any wrong one, {changed}."
     )
+
+
+def lost_when_corrected(table: pd.DataFrame) -> list[str]:
+    """The claims whose verdict Holm's correction undoes."""
+    settled = table[table["corrected"].notna() & (table["verdict"] != "cannot tell")]
+    return settled.loc[~(settled["corrected"] < ALPHA), "id"].tolist()
 
 
 def as_html(table: pd.DataFrame) -> str:

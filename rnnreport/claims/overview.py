@@ -8,6 +8,7 @@ from itertools import groupby
 
 from IPython.display import HTML, Markdown
 
+from rnnreport.claims import ledger
 from rnnreport.claims.collected import VERDICTS, CollectedAnswer, CollectedFinding, collected
 from rnnreport.claims.stated import HOW, claims
 from rnnreport.shown import anchor, in_html, linked, typeset
@@ -77,7 +78,14 @@ def verdicts(collected_file: str) -> HTML:
         for name in WEIGHTY
         if name in earned and earned[name].verdict == "contradicted"
     ]
+    lost = len(ledger.lost_when_corrected(ledger.ledger(collected_file)))
+    corrected = (
+        f" With a correction for the number of tests, {lost} of these verdicts "
+        '<a href="05_claims.html#how-sure-is-that">can no longer be told</a>.'
+    )
     return HTML(
-        f"<p>Of {counted(len(claims()), 'claim')} of the report: {each}. What decides: {listed(by_kind)}.</p>"
-        + f'<p>Among what does not hold:</p><ul class="in-short">{"".join(against)}</ul>' * bool(against)
+        f"<p>Of {counted(len(claims()), 'claim')} of the report: {each}. What decides: {listed(by_kind)}."
+        f"{corrected * bool(lost)}</p>"
+        + f'<p>Among what does not hold:</p><ul class="in-short">{"".join(against)}</ul>'
+        * bool(against)
     )

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from rnnreport import catalogue
 from rnnreport.catalogue import Said
@@ -29,6 +29,28 @@ HOW = {  # by kind, what decides, and what it does with the values of the seeds;
 }
 
 
+QUESTIONS = {  # of the assignment, in a few words
+    "1.1": "The RNN's gradients",
+    "1.3": "The RNN on palindromes",
+    "1.4": "Optimizers",
+    "1.5": "The LSTM's gates and parameters",
+    "1.6": "RNN against LSTM",
+    "2.1": "When the gate is open",
+    "2.2": "What the gate does to memory",
+    "2.3": "What the gate's parameters are for",
+    "3.1a": "Training on a book",
+    "3.1b": "What the network writes as it learns",
+    "3.1c": "Temperature",
+}
+Margin = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+
+
+def _of_the_assignment(section: str) -> str:
+    if section not in QUESTIONS:
+        raise ValueError(f"must be one of {', '.join(QUESTIONS)}, not {section!r}")
+    return section
+
+
 class ClaimsError(ReaderError, ValueError):
     """A claims file that cannot be used; the message is one sentence for the reader."""
 
@@ -39,15 +61,15 @@ class Claim(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     id: Said
-    section: Said  # the question of the assignment
+    section: Annotated[str, AfterValidator(_of_the_assignment)]
     claim: Said  # in our words
     kind: Kind
     quantity: Said  # what is measured, once or for each seed
-    above: float | None = None
-    below: float | None = None
-    within: tuple[float, float] | None = None
+    above: Margin | None = None
+    below: Margin | None = None
+    within: tuple[Margin, Margin] | None = None
     because: Said  # why this margin
-    seeds: Annotated[int, Field(ge=1)] = 1  # the least number that may settle it
+    seeds: Annotated[int, Field(ge=1, strict=True)] = 1  # the least number that may settle it
 
     @model_validator(mode="after")
     def _one_margin(self) -> Self:
@@ -58,6 +80,8 @@ class Claim(BaseModel):
             raise ValueError("takes within, two numbers, the smaller first")
         if self.within and self.kind in ("share", "mean"):
             raise ValueError("takes above or below")
+        if self.kind == "share" and not 0 < sum(margin or 0 for margin in (self.above, self.below)) < 1:
+            raise ValueError("takes a margin between 0 and 1")
         return self
 
     @property

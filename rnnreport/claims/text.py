@@ -136,12 +136,15 @@ def temp_confidence(table: pd.DataFrame) -> Measured:
     return {"": [growth]}, f"The mean entropy of the next character is {words}."
 
 
-@predicate("temp-diversity", ["temperature", "distinct", "words"])
+@predicate("temp-diversity", ["temperature", "seed", "distinct", "words"])
 def temp_diversity(table: pd.DataFrame) -> Measured:
-    """table: temperature, distinct (sequences of four) and words (share that is in the book)."""
-    growth, words, ordered = _by_temperature(table, "distinct")
+    """table: temperature, seed of the sampling, distinct (sequences of four) and words (share that is in the book)."""
+    _, words, ordered = _by_temperature(table.groupby("temperature", as_index=False).mean(), "distinct")
     known = ", ".join(percent(share) for share in ordered["words"])
-    return {"": [growth]}, f"The share of different 4-grams is {words}; of the words, {known} are in the book."
+    growth = [_by_temperature(rows, "distinct")[0] for _, rows in table.groupby("seed")]
+    return {"the least growth of the share of different 4-grams": growth}, (
+        f"On average it is {words}; of the words, {known} are in the book."
+    )
 
 
 def _by_temperature(table: pd.DataFrame, column: str, unit: str = "") -> tuple[float, str, pd.DataFrame]:

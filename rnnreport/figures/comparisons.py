@@ -100,19 +100,28 @@ def contenders(table: pd.DataFrame) -> Figure:
 
 
 def ahead(table: pd.DataFrame) -> str:
-    """The cell that is ahead on every task: that solves it in the fewest steps or, if none does, ends best."""
+    """The cell that is ahead on every task: that solves it in the fewest steps or, if none does, ends best.
+
+    Each of its seeds must be ahead of every seed of the others.
+    """
     led: dict[str, list[str]] = {}
     for task, model, how in _winners(at_best_rate(table)):
-        led.setdefault(NAMES[model], []).append(f"{task} ({how})")
+        led.setdefault(NAMES.get(model, "none"), []).append(f"{task} ({how})" if how else task)
     cells = "; ".join(f"{name} on {listed(tasks)}" for name, tasks in led.items())
-    return f"Ahead with equally many parameters: {cells}."
+    return f"Ahead in every seed, with equally many parameters: {cells}."
 
 
 def _winners(best: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
     for task, rows in grouped(best, "task"):
-        merits = {model: _merit(task, part) for model, part in grouped(rows, "model")}
-        model = min(merits, key=lambda model: merits[model])
-        steps, end = merits[model]
+        merits = {
+            model: [_merit(task, of_seed) for _, of_seed in grouped(part, "seed")]
+            for model, part in grouped(rows, "model")
+        }
+        model = min(merits, key=lambda model: max(merits[model]))
+        if any(max(merits[model]) >= min(merits[other]) for other in merits.keys() - {model}):
+            yield task, "", ""
+            continue
+        steps, end = _merit(task, rows[rows["model"] == model])
         yield task, model, f"solved at step {steps:,.0f}" if np.isfinite(steps) else _shown(task, abs(end))
 
 

@@ -246,7 +246,8 @@ def about_tiny(table: pd.DataFrame) -> str:
     read, characters, steps = table[["source", "characters", "steps"]].iloc[0]
     return (
         f"Text: {read} ({characters:,} characters; char-rnn's file has 1,115,394). Its last tenth is held out. After "
-        f"{steps:,} steps {from_to(table['windows_256'], '.3f')} nats in windows of 256; nanoGPT's is its best step."
+        f"{steps:,} steps, {from_to(table['minutes'], '.1f')} minutes of one core, "
+        f"{from_to(table['windows_256'], '.3f')} nats in windows of 256; nanoGPT's is its best step."
     )
 
 
