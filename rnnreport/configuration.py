@@ -18,6 +18,7 @@ ModelName = Literal[
     "rnn",
     "lstm",
     "temporal-gate",
+    "phased-lstm",
     "relu-rnn",
     "gru",
     "min-gru",

@@ -470,13 +470,19 @@ class TemporalGateLSTM(LSTM):
             if not bool((good & values[name].isfinite()).all()):
                 raise ValueError(f"{name} must be {allowed}, not {values[name].tolist()}")
         with torch.no_grad():
-            getattr(self, f"log_tau_l{layer}").copy_(values["tau"].log())
-            getattr(self, f"s_l{layer}").copy_(values["s"])
-            getattr(self, f"logit_r_on_l{layer}").copy_(values["r_on"].logit())
+            for name, learned in zip(self.per_unit, self._learned(**values)):
+                getattr(self, f"{name}{layer}").copy_(learned)
 
     def gate(self, layer: int = 0) -> tuple[Tensor, Tensor, Tensor]:
         """tau, s and r_on of a layer's units, (H,) each, differentiable."""
-        log_tau, s, logit_r_on = (getattr(self, f"{name}{layer}") for name in self.per_unit)
+        return self._gate(*(getattr(self, f"{name}{layer}") for name in self.per_unit))
+
+    @staticmethod
+    def _learned(tau: Tensor, s: Tensor, r_on: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return tau.log(), s, r_on.logit()
+
+    @staticmethod
+    def _gate(log_tau: Tensor, s: Tensor, logit_r_on: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return log_tau.exp(), s, logit_r_on.sigmoid()
 
     def openness(self, times: Tensor, layer: int = 0) -> Tensor:
@@ -526,6 +532,24 @@ class TemporalGateLSTM(LSTM):
         return super().to_torch()
 
 
+class PhasedLSTM(TemporalGateLSTM):
+    """The same, but tau, s and r_on are learned themselves, as in the code of Neil et al. (2016): |tau|, |r_on| <= 1.
+
+    A step of Adam then moves r_on by the learning rate. It moves the logit of :class:`TemporalGateLSTM` by as much, and
+    so r_on by r_on (1 - r_on) times that: at 0.05, a twentieth.
+    """
+
+    per_unit = ("tau_l", "s_l", "r_on_l")
+
+    @staticmethod
+    def _learned(tau: Tensor, s: Tensor, r_on: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return tau, s, r_on
+
+    @staticmethod
+    def _gate(tau: Tensor, s: Tensor, r_on: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return tau.abs(), s, r_on.abs().clamp(max=1.0)
+
+
 class ReLURNN(_OneState):
     """The RNN with a ReLU in place of the tanh, ``torch.nn.RNN(nonlinearity="relu")``. See :class:`_OneState`."""
 
@@ -571,6 +595,7 @@ RECURRENCES: dict[ModelName, type[_Recurrent]] = {
     "rnn": RNN,
     "lstm": LSTM,
     "temporal-gate": TemporalGateLSTM,
+    "phased-lstm": PhasedLSTM,
     "relu-rnn": ReLURNN,
     "gru": GRU,
     "min-gru": MinGRU,
@@ -693,7 +718,8 @@ class SequenceNetwork(nn.Module):
         kind = RECURRENCES[model]
         if peepholes and not issubclass(kind, LSTM):
             raise ValueError(f"peepholes must be False for {model}: only the LSTM's gates can see its cell")
-        self.reads_times, self.reads, self.every_step = timed and model != "temporal-gate", reads, every_step
+        self.reads_times = timed and not issubclass(kind, TemporalGateLSTM)
+        self.reads, self.every_step = reads, every_step
         if reads == "time" and not self.reads_times:
             raise ValueError(f"reads must be interval for this {model}, which reads no times")
         options: dict[str, Any] = {"peepholes": True} if peepholes else {}

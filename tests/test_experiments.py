@@ -1042,7 +1042,7 @@ def test_every_task_is_given_to_both_networks(chapter_3, in_own_store, experimen
 
 
 def test_the_frequency_task_has_every_network_and_its_gates(chapter_3, in_own_store):
-    networks = ["LSTM", "gated", "gated, no leak", "LSTM, as published"]
+    networks = ["LSTM", "gated", "gated, no leak", "LSTM, as published", "gated, as published"]
     samplings = ["standard", "high-resolution"]
     p = chapter_3.model_copy(
         update={"seeds": [0], "samplings": samplings, "frequency_networks": networks, "frequency_steps": 1}
@@ -1051,8 +1051,9 @@ def test_the_frequency_task_has_every_network_and_its_gates(chapter_3, in_own_st
     table, turned = gate.frequency_table(runs), gate.gates_in_frequency(runs)
     ends = table[table["step"] == p.frequency_steps]
     assert [*zip(ends["sampling"], ends["network"])] == [*product(samplings, networks)]
-    assert (table["network"].str.startswith("gated") == (table["model"] == "temporal-gate")).all()
-    assert set(turned["network"]) == {"gated", "gated, no leak"}
+    models = {"LSTM": "lstm", "LSTM, as published": "lstm", "gated, as published": "phased-lstm"}
+    assert (table["network"].map(models).fillna("temporal-gate") == table["model"]).all()
+    assert set(turned["network"]) == {"gated", "gated, no leak", "gated, as published"}
     assert (turned["finite"] == 1).all()
     start = turned[turned["step"] == 0]
     assert start["r_on"].tolist() == pytest.approx([0.05] * len(start))

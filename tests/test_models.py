@@ -22,6 +22,7 @@ from rnnreport.models import (
     RNN,
     CharLSTM,
     PalindromeClassifier,
+    PhasedLSTM,
     SequenceNetwork,
     Sequences,
     TemporalGateLSTM,
@@ -969,10 +970,33 @@ def test_times_of_another_shape_are_refused(shape):
         TemporalGateLSTM(D, H)(torch.zeros(T, B, D), times=torch.zeros(shape))
 
 
-def test_gradients_reach_the_gates_three_parameters():
-    net = network(TemporalGateLSTM, D, H)
+def test_the_phased_lstm_learns_its_gate_itself():
+    plain, phased = network(TemporalGateLSTM, D, H), network(PhasedLSTM, D, H)
+    for net in (plain, phased):
+        net.set_gate(7.0, 3.0, 0.05)
+    torch.testing.assert_close(phased.gate(), plain.gate(), rtol=1e-12, atol=0)
+    assert phased.r_on_l0.tolist() == [0.05] * H
+    for net, name in ((plain, "logit_r_on_l0"), (phased, "r_on_l0")):  # Adam's first step is the learning rate
+        parameter = getattr(net, name)
+        optimizer = torch.optim.Adam([parameter], lr=1e-3)
+        (-parameter.sum()).backward()
+        optimizer.step()
+    torch.testing.assert_close(phased.gate()[2], torch.full((H,), 0.051).double(), rtol=1e-6, atol=0)
+    torch.testing.assert_close(plain.gate()[2], torch.full((H,), 0.05 + 0.05 * 0.95e-3).double(), rtol=1e-4, atol=0)
+    with torch.no_grad():
+        phased.tau_l0.neg_()
+        phased.r_on_l0.copy_(torch.linspace(-1.5, 1.5, H))
+    tau, _, r_on = phased.gate()
+    assert (tau == 7).all()
+    assert r_on.max() == 1
+    assert r_on.min() >= 0
+
+
+@pytest.mark.parametrize("kind", [TemporalGateLSTM, PhasedLSTM])
+def test_gradients_reach_the_gates_three_parameters(kind):
+    net = network(kind, D, H)
     x, times = draw(4, B, D), draw(4, B, seed=9).detach() * 7
-    names = ("log_tau_l0", "s_l0", "logit_r_on_l0")
+    names = [f"{name}0" for name in kind.per_unit]
 
     def outputs(*values):
         found, (h, c) = torch.func.functional_call(net, dict(zip(names, values)), (x.detach(), None, times))

@@ -56,7 +56,7 @@ class SequenceRun(Configuration):
 
     @model_validator(mode="after")
     def _has_gates(self) -> Self:
-        if self.gate and self.model != "temporal-gate":
+        if self.gate and self.model not in ("temporal-gate", "phased-lstm"):
             raise ValueError(f"gate must be None for {self.model}, which has none")
         return self
 
@@ -141,7 +141,7 @@ def new_network(run: SequenceRun) -> SequenceNetwork:
         else:
             gated.set_gate(gate.tau, gate.s, gate.r_on)
         for name, parameter in gated.named_parameters():
-            if name.startswith(("log_tau", "s_", "logit_r_on")):
+            if name.startswith(gated.per_unit):
                 parameter.requires_grad_(gate.learned)
     return network
 

@@ -58,20 +58,26 @@ BURST_GATES: dict[str, Gates | None] = {
 
 
 def _on_waves(
-    gate: Gates | None = None, forget_bias: float = 1.0, peepholes: bool = False, reads: str = "interval"
+    model: ModelName,
+    gate: Gates | None = None,
+    forget_bias: float = 1.0,
+    peepholes: bool = False,
+    reads: str = "interval",
 ) -> dict[str, Any]:
-    return {"gate": gate, "forget_bias": forget_bias, "peepholes": peepholes, "reads": reads}
+    return {"model": model, "gate": gate, "forget_bias": forget_bias, "peepholes": peepholes, "reads": reads}
 
 
-# The networks of the frequency task. As published: forget biases of 0, and an LSTM that reads the time itself.
+# The networks of the frequency task. As published: forget biases of 0, peepholes, an LSTM that reads the time itself,
+# and a gate that learns tau, s and r_on themselves.
 LEAKING = Gates(longest=math.exp(3), leak=1e-3)
 FREQUENCY: dict[FrequencyNetwork, dict[str, Any]] = {
-    "LSTM": _on_waves(),
-    "LSTM, as published": _on_waves(forget_bias=0.0, peepholes=True, reads="time"),
-    "gated": _on_waves(LEAKING),
-    "gated, no leak": _on_waves(LEAKING.model_copy(update={"leak": 0.0})),
-    "gated, peepholes": _on_waves(LEAKING, peepholes=True),
-    "gated, as published": _on_waves(LEAKING, forget_bias=0.0, peepholes=True),
+    "LSTM": _on_waves("lstm"),
+    "LSTM, as published": _on_waves("lstm", None, 0.0, True, "time"),
+    "gated": _on_waves("temporal-gate", LEAKING),
+    "gated, no leak": _on_waves("temporal-gate", LEAKING.model_copy(update={"leak": 0.0})),
+    "gated, peepholes": _on_waves("temporal-gate", LEAKING, peepholes=True),
+    "gated, published start": _on_waves("temporal-gate", LEAKING, 0.0, True),
+    "gated, as published": _on_waves("phased-lstm", LEAKING, 0.0, True),
 }
 
 

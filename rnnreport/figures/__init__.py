@@ -25,7 +25,7 @@ from rnnreport.words import NAMES as NAMES
 RNN = "#D55E00"
 LSTM = "#0072B2"
 GATED = "#009E73"
-COLOURS = {"rnn": RNN, "lstm": LSTM, "temporal-gate": GATED}
+COLOURS = {"rnn": RNN, "lstm": LSTM, "temporal-gate": GATED, "phased-lstm": GATED}
 GUIDE = "#6b6b6b"  # chance levels, bounds, closed gates
 # For lengths, optimizers and the like: of middling lightness, so that they stand out on white and, inverted, on black.
 SEQUENCE = ["#B47F00", "#2E93CF", "#009E73", "#B8588F", "#004C99", "#D55E00", "#000000", "#777777"]

@@ -6,7 +6,13 @@ from rnnreport.parameters import DISTINCT, Count, Ladder, Length, Sample, intege
 from rnnreport.parameters.training import TrainingParameters
 
 FrequencyNetwork = Literal[
-    "LSTM", "LSTM, as published", "gated", "gated, no leak", "gated, peepholes", "gated, as published"
+    "LSTM",
+    "LSTM, as published",
+    "gated",
+    "gated, no leak",
+    "gated, peepholes",
+    "gated, published start",
+    "gated, as published",
 ]
 
 
