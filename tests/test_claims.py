@@ -182,8 +182,8 @@ def whh(literal, kindest):
 
 
 def locality(cut):
-    columns = ("Wph, history cut off", "Whh, history cut off", "Wph, other x(1)")
-    return pd.DataFrame(dict(zip(columns, ([0.0, cut], [0.5, 0.7], [0.2, 0.3]))))
+    columns = ("T", "Wph, history cut off", "Whh, history cut off", "Wph, other x(1)")
+    return pd.DataFrame(dict(zip(columns, ([5, 5], [0.0, cut], [0.5, 0.7], [0.2, 0.3]))))
 
 
 def gates(g, *others):
@@ -231,6 +231,10 @@ CASES = [
      "Largest relative change over 2 random networks: with h(T) given and the earlier steps cut off, 1e-13 of "
      "∂L/∂W_ph and 0.7 of ∂L/∂W_hh; with another x(1), which reaches h(T), 0.3 of ∂L/∂W_ph; below 1e-12 is equal."),
     ("wph-local", [locality(1e-12)], "contradicted"),
+    ("whh-past", [pd.concat([locality(0.0), locality(0.0).assign(T=2) * 0])], "reproduced", {"": 0.5},
+     "With h(T) given and the earlier steps cut off, ∂L/∂W_hh changes by 0.5 to 0.7 of its size in 2 random networks, "
+     "T = 5."),
+    ("whh-past", [locality(0.0).assign(**{"Whh, history cut off": [0.5, 1e-6]})], "contradicted"),
     ("whh-chain", [rates({0.5: (0.3, 0.4, 0.5), 1.0: (0.9, 1.1, 1.3), 2.0: (1.2, 1.3, 1.7)})], "reproduced",
      {"distance below 1 at ρ = 0.5": 0.6, "distance above 1 at ρ = 2": 0.4},
      "Factor per step before any training, median over the seeds: 0.40 at ρ = 0.5, 1.10 at ρ = 1 and 1.30 at ρ = 2."),
@@ -284,7 +288,7 @@ CASES = [
      "Mean accuracy at the chosen rates after 1,000 steps: 0.50 at T = 20."),
     ("fig2-lr", [runs(lambda row: 0.2 + row["length"] / 1e3 + row["learning_rate"], **TRIED)], "reproduced",
      {f"below 0.5 at T = {length} and rate {rate}": 1 for rate in (0.003, 0.01) for length in (16, 30)},
-     "Mean accuracy at the smallest rate, 0.001, after 1,000 steps: 0.22 at T = 16 and 0.23 at T = 30."),
+     "Mean accuracy at the rate of 0.001 after 1,000 steps: 0.22 at T = 16 and 0.23 at T = 30."),
     ("fig2-lr", [runs(at_rates(smaller=0.9, larger=0.1), learning_rate=RATES)], "reproduced"),
     ("fig2-lr", [runs(at_rates(smaller=0.1, larger=0.9), learning_rate=RATES)], "contradicted"),
     ("fig2b", [runs(at_rates(smaller=0.1, larger=0.9), model="lstm", length=(5, 16), learning_rate=RATES)],

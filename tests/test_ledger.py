@@ -208,7 +208,7 @@ def test_a_claims_digest_is_of_what_settles_it_and_not_of_its_words(tmp_path):
 
 
 def test_the_claims_are_whole():
-    assert len({claim.claim for claim in STATED.values()}) == len(STATED) == 33
+    assert len({claim.claim for claim in STATED.values()}) == len(STATED) == 34
     for claim in STATED.values():
         assert claim.kind in ("exact", "run", "equivalence") or claim.seeds >= 20
         assert not re.search(r"[.\s]$", claim.claim + claim.quantity + claim.because)
@@ -326,9 +326,9 @@ def test_the_first_page_has_the_answers_by_chapter_the_findings_it_asks_for_and_
         '<a href="02_rnn_versus_lstm.html#figure-2-13">Figure\u00a02.13</a></li></ul>'
     )
     assert overview.verdicts(collected).data == (
-        "<p>Of 33 claims of the report: <strong>1 reproduced</strong>, <strong>2 contradicted</strong>, <strong>1 "
-        '<a href="05_claims.html#how-to-read-it">cannot tell</a></strong> and <strong>29 not run</strong>. What '
-        "decides: arithmetic for 10 (1 contradicted and 9 not run), a single run for 3 (3 not run), every run for 5 "
+        "<p>Of 34 claims of the report: <strong>1 reproduced</strong>, <strong>2 contradicted</strong>, <strong>1 "
+        '<a href="05_claims.html#how-to-read-it">cannot tell</a></strong> and <strong>30 not run</strong>. What '
+        "decides: arithmetic for 11 (1 contradicted and 10 not run), a single run for 3 (3 not run), every run for 5 "
         "(5 not run), a share of seeds for "
         "3 (1 contradicted and 2 not run) and a mean over seeds for 12 (1 reproduced, 1 cannot tell and 10 not "
         "run). With a correction for the number of tests, 2 of these verdicts "
@@ -355,7 +355,7 @@ def test_the_figures_that_surprise_are_there():
 
 def test_without_a_build_nothing_is_run():
     assert overview.answers("").data == overview.surprises("").data == overview.NOTHING.data
-    assert "Of 33 claims of the report: <strong>33 not run</strong>." in overview.verdicts("").data
+    assert "Of 34 claims of the report: <strong>34 not run</strong>." in overview.verdicts("").data
     table = ledger("")
     assert list(table["id"]) == list(STATED)
     assert set(table["verdict"]) == {"not run"}
@@ -374,7 +374,7 @@ def test_the_ledger_has_every_claim_and_what_was_collected(collected):
     }  # fmt: skip
     assert table["corrected"].dropna().to_dict() == {"fig1a": 0.06, "fig1b": 0.4, "fig2a": 0.06}
     assert table["verdict"].value_counts().to_dict() == {
-        "not run": 29, "contradicted": 2, "reproduced": 1, "cannot tell": 1,
+        "not run": 30, "contradicted": 2, "reproduced": 1, "cannot tell": 1,
     }  # fmt: skip
 
 
@@ -399,7 +399,7 @@ def test_damaged_verdicts_are_not_taken_for_none(collected, damage):
 def test_the_ledger_may_list_some_verdicts_only(collected):
     assert list(ledger(collected, ["reproduced", "contradicted"])["id"]) == ["fig1a", "fig2a", "k-zero"]
     assert list(ledger(collected, ["contradicted"]).index) == [0, 1]
-    assert len(ledger(collected, list(VERDICTS))) == 33
+    assert len(ledger(collected, list(VERDICTS))) == 34
     nothing = as_html(ledger(collected, ["in part"]))
     assert nothing.count("<th ") == 3
     assert "<td>" not in nothing
@@ -407,7 +407,7 @@ def test_the_ledger_may_list_some_verdicts_only(collected):
 
 def test_the_table_links_to_the_evidence_and_escapes(collected):
     html = as_html(ledger(collected))
-    assert html.count("<tr") == 1 + 11 + 33  # the head, a row for each question, one for each claim
+    assert html.count("<tr") == 1 + 11 + 34  # the head, a row for each question, one for each claim
     assert list(QUESTIONS) == sorted({claim.section for claim in STATED.values()})
     assert re.findall(r"rowgroup\">(\S+)", html) == list(QUESTIONS)
     for section, name in QUESTIONS.items():
@@ -417,7 +417,7 @@ def test_the_table_links_to_the_evidence_and_escapes(collected):
     assert '<span class="verdict-name">contradicted</span></a><p class="rule">by arithmetic</p>' in html
     assert "a &lt; b &amp; c" in html
     assert html.count("<a href") == 4
-    assert html.count('class="verdict verdict-not-run"') == 29
+    assert html.count('class="verdict verdict-not-run"') == 30
     rule = '<details class="more"><summary>rule</summary><p class="rule">Measured: how far, in points'
     assert f"r<sub>on</sub> sets its width{rule}" in html
     assert re.findall(r'value="([^"]+)"( checked)?', html) == [

@@ -53,6 +53,16 @@ def wph_local(gaps: pd.DataFrame) -> Measured:
     )
 
 
+@predicate("whh-past", ["T", "Whh, history cut off"])
+def whh_past(gaps: pd.DataFrame) -> Measured:
+    """gaps: relative change of the gradient if all steps but the last are cut off; uses the largest T."""
+    cut = gaps.loc[gaps["T"] == gaps["T"].max(), "Whh, history cut off"]
+    return {"": [cut.min()]}, (
+        f"With h(T) given and the earlier steps cut off, ∂L/∂W_hh changes by {two_digits(cut.min())} to "
+        f"{two_digits(cut.max())} of its size in {counted(len(cut), NETWORK)}, T = {gaps['T'].max()}."
+    )
+
+
 @predicate("whh-chain", ["spectral_radius", "seed", "value"])
 def whh_chain(rates: pd.DataFrame) -> Measured:
     """rates: the factor per step of ‖∂h(T)/∂h(t)‖, by spectral radius and seed."""

@@ -146,7 +146,7 @@ def fig2a(table: pd.DataFrame) -> Measured:
 
 @predicate("fig2-lr", PALINDROMES)
 def fig2_lr(table: pd.DataFrame) -> Measured:
-    """table: the RNN at several T and learning rates; uses T above 15, and compares with the smallest rate."""
+    """table: the RNN at several T and learning rates; uses T above 15, and larger rates than the smallest."""
     _, last = at_last_step(table[table["length"] > 15], 1_000)
     larger = last[last["learning_rate"] > (smallest := last["learning_rate"].min())]
     if larger.empty:
@@ -155,7 +155,7 @@ def fig2_lr(table: pd.DataFrame) -> Measured:
     for rate, rows in larger.groupby("learning_rate"):
         cases |= by_length(rows["test_accuracy"] < 0.5, rows, f"below 0.5 at T = {{}} and rate {rate:g}")
     baseline = last[last["learning_rate"] == smallest]
-    return cases, _accuracies(baseline, f"the smallest rate, {smallest:g},")
+    return cases, _accuracies(baseline, f"the rate of {smallest:g}")
 
 
 @predicate("fig2b", PALINDROMES)

@@ -54,7 +54,10 @@ def _trained(p: RNNVersusLSTMParameters, pairs: Iterable[tuple[ModelName, int, f
     return run_all(train_palindromes, asked, name)
 
 
-def optimizers(p: RNNVersusLSTMParameters, rates: tuple[float, ...] = (1e-3, 1e-2, 1e-1)) -> list[Run]:
+OPTIMIZER_RATES = (3e-4, 1e-3, 1e-2, 1e-1, 3e-1)
+
+
+def optimizers(p: RNNVersusLSTMParameters, rates: tuple[float, ...] = OPTIMIZER_RATES) -> list[Run]:
     """The RNN with every optimizer at several learning rates."""
     asked = [
         _run(p, "rnn", p.optimizer_length, seed, p.optimizer_steps, learning_rate=rate, optimizer=optimizer)
@@ -74,7 +77,7 @@ def schedules(p: RNNVersusLSTMParameters, halved_every: tuple[int, ...] = (50, 1
     return run_all(train_palindromes, asked, "schedules")
 
 
-def with_gradients(p: RNNVersusLSTMParameters, rates: tuple[float, ...] = (1e-3, 1e-2, 1e-1)) -> list[Run]:
+def with_gradients(p: RNNVersusLSTMParameters, rates: tuple[float, ...] = OPTIMIZER_RATES) -> list[Run]:
     """The SGD runs of :func:`optimizers` with weights kept at five steps, for :func:`gradient_noise`."""
     snapshots = tuple(range(0, p.optimizer_steps, max(1, p.optimizer_steps // 4)))
     settings = {"optimizer": "sgd", "snapshots": snapshots}
