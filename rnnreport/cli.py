@@ -221,11 +221,12 @@ def book(profile: Annotated[str, typer.Option(help="A parameter set of book/prof
 def claims(profile: Annotated[str, typer.Option(help="A parameter set of book/profiles.yml.")] = "report") -> None:
     """Judge all claims anew, on stored trainings, and fail where the built book says otherwise."""
     _check_writable(build.BUILD)
-    verdicts = build.verdicts(profile)
-    for _, now in verdicts:
-        exploratory = ", exploratory: the claim was fixed after its runs" * now.exploratory
-        print(f"{now.id}: {now.verdict}{exploratory}")
-    differ = [f"{now.id} ({stored.verdict})" for stored, now in verdicts if stored.verdict != now.verdict]
+    verdicts, differ = build.verdicts(profile), []
+    for stored, now in verdicts:
+        before, after = (verdict.verdict + ", exploratory" * verdict.exploratory for verdict in (stored, now))
+        print(f"{now.id}: {after}{': the claim was fixed after its runs' * now.exploratory}")
+        if before != after:
+            differ.append(f"{now.id} ({before})")
     if differ:
         raise build.BuildError(f"the built book says otherwise of {listed(differ)}; `make book` renews it")
 

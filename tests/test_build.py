@@ -29,6 +29,7 @@ from pydantic import Field
 from rnnreport import build, locks, sbom, site, sweep, vendor
 from rnnreport.checksums import MANIFEST
 from rnnreport.claims.collected import METADATA
+from rnnreport.claims.stated import ClaimsError
 from rnnreport.parameters import Count, ParameterError, Parameters, Seeds
 from rnnreport.parameters.claims import ClaimsParameters
 from rnnreport.provenance import beside, content_hash, modules
@@ -176,6 +177,19 @@ def test_profiles_lie_over_the_notebooks_own_values(small: Path) -> None:
         build.parameters("09_missing")
     with pytest.raises(ParameterError, match="01_small: size must be an integer of at least 1, not 0"):
         build.check("01_small", {"seeds": [0], "size": 0, "fail": False})
+
+
+def test_claims_that_cannot_be_read_stop_a_build_before_anything_runs(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "claims.yml").write_text('- {id: one, section: "1.1"}\n', "utf-8")
+    read = build.stated.claims
+    monkeypatch.setattr(build.stated, "claims", lambda: read(tmp_path / "claims.yml"))
+    monkeypatch.setattr(build, "_run_chapters", lambda *asked: pytest.fail("a chapter runs"))
+    for asked in (build.book, build.verdicts):
+        with pytest.raises(ClaimsError, match=r"^claims\.yml, claim one: 'claim': field required$"):
+            asked("quick", tmp_path / "built")
+    assert not (tmp_path / "built").exists()
 
 
 def test_an_executed_chapter_has_its_parameters_and_says_how_long_it_took(small: Path, tmp_path: Path) -> None:

@@ -885,9 +885,11 @@ def test_the_data_folder_is_made_absolute_at_entry(monkeypatch: pytest.MonkeyPat
     assert os.environ["RNNREPORT_DATA_DIR"] == str(tmp_path / "books")
 
 
-@pytest.mark.parametrize("says_now", ["reproduced", "in part"])
+@pytest.mark.parametrize(
+    ("says_now", "before"), [("reproduced", True), ("in part", True), ("reproduced", False)], ids=str
+)
 def test_claims_are_judged_anew_and_held_against_the_book(
-    says_now: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    says_now: str, before: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One chapter, which judges one claim; what the book has of the others is "not run", as it is now."""
 
@@ -900,12 +902,14 @@ def test_claims_are_judged_anew_and_held_against_the_book(
     monkeypatch.setattr(build, "_checked", lambda profile: {"02_rnn_versus_lstm": {}, "05_claims": {}})
     monkeypatch.setattr(build, "_run_chapters", run)
     monkeypatch.setattr(build.verdicts, "__defaults__", ("report", tmp_path))
-    stored = {"id": "fig1a", "verdict": "reproduced", "evidence": "", "chapter": "02_rnn_versus_lstm"}
+    stored: dict[str, Any] = {"id": "fig1a", "verdict": "reproduced", "evidence": "", "exploratory": before}
+    stored["chapter"] = "02_rnn_versus_lstm"
     (tmp_path / "collected.json").write_text(json.dumps({"verdicts": [stored]}), encoding="utf-8")
     code = call("claims", monkeypatch=monkeypatch)
     out, err = capsys.readouterr()
     assert f"fig1a: {says_now}, exploratory: the claim was fixed after its runs\n" in out
     assert "fig1b: not run\n" in out
-    differs = says_now == "in part"
+    differs = says_now == "in part" or not before
     assert code == 2 * differs
-    assert ("the built book says otherwise of fig1a (reproduced)" in err) is differs
+    said = f"the built book says otherwise of fig1a (reproduced{', exploratory' * before})"
+    assert (said in err) is differs
