@@ -533,10 +533,11 @@ class TemporalGateLSTM(LSTM):
 
 
 class PhasedLSTM(TemporalGateLSTM):
-    """The same, but tau, s and r_on are learned themselves, as in the code of Neil et al. (2016): |tau|, |r_on| <= 1.
+    """The same, but tau, s and r_on are learned directly, as in the code of Neil et al. (2016).
 
-    A step of Adam then moves r_on by the learning rate. It moves the logit of :class:`TemporalGateLSTM` by as much, and
-    so r_on by r_on (1 - r_on) times that: at 0.05, a twentieth.
+    Of tau and r_on the absolute values count, and of r_on no more than 1, from where no gradient leads back. A step of
+    Adam moves r_on by the learning rate. It moves the logit of :class:`TemporalGateLSTM` by as much, and so r_on by
+    r_on (1 - r_on) times that: at 0.05, a twentieth. At tau = 0 or r_on = 0 exactly, outputs or gradients are NaN.
     """
 
     per_unit = ("tau_l", "s_l", "r_on_l")
@@ -672,19 +673,20 @@ class Sequences(NamedTuple):
         times, lengths = (None if part is None else part.to(device) for part in self[1:])
         return type(self)(self.x.to(device), times, lengths)
 
-    def take(self, which: Tensor | slice) -> Self:
-        """These of the B sequences, without the steps that are padding in all of them."""
+    def take(self, which: Tensor | slice, steps: int | None = None) -> Self:
+        """These of the B sequences, all their steps or only the first ones."""
         x, times, lengths = self
-        lengths = None if lengths is None else lengths[which]
-        steps = slice(None if lengths is None else int(lengths.max()))
         if times is not None:
-            times = times[steps] if times.dim() == 1 else times[steps, which]
-        return type(self)(x[steps, which], times, lengths)
+            times = times[:steps] if times.dim() == 1 else times[:steps, which]
+        return type(self)(x[:steps, which], times, None if lengths is None else lengths[which])
 
     def split(self, size: int) -> Iterator[Self]:
         """The sequences, this many at a time."""
         for start in range(0, self.x.shape[1], size):
             yield self.take(slice(start, start + size))
+
+
+LENGTH_GROUPS = 4  # fewer would leave more padding, more would leave the kernels too few sequences at a time
 
 
 class SequenceNetwork(nn.Module):
@@ -730,10 +732,15 @@ class SequenceNetwork(nn.Module):
 
     def forward(self, sequences: Sequences) -> Tensor:
         """The outputs, (B, K), or (T, B, K) at every step."""
-        if sequences.lengths is None or self.every_step:
+        lengths, by_kernels = sequences.lengths, self.recurrence.has_kernels
+        by_kernels = by_kernels and kernels(self.recurrence.backend, self.head.weight) is not None
+        if lengths is None or self.every_step or not by_kernels:
             return self._read(sequences)
-        by_length = sequences.lengths.argsort()  # those of about one length are read together: less padding is read
-        outputs = [self._read(sequences.take(which)) for which in by_length.chunk(4)]
+        # Those of about one length together: fewer steps are computed that are padding. A loop in torch takes as long
+        # for a few sequences as for many.
+        by_length = lengths.argsort()
+        groups = by_length.chunk(LENGTH_GROUPS)
+        outputs = [self._read(sequences.take(which, int(lengths[which].max()))) for which in groups]
         return torch.cat(outputs)[by_length.argsort()]
 
     def _read(self, sequences: Sequences) -> Tensor:

@@ -13,7 +13,7 @@ NAMES = {
     "rnn": "RNN",
     "lstm": "LSTM",
     "temporal-gate": "gated LSTM",
-    "phased-lstm": "Phased LSTM",
+    "phased-lstm": "gated LSTM",
     "relu-rnn": "ReLU RNN",
     "gru": "GRU",
     "min-gru": "minGRU",

@@ -210,6 +210,11 @@ def test_the_contenders_are_told_by_what_they_solve_or_else_by_their_end():
         "Ahead in every seed, with equally many parameters: LSTM on palindromes (solved at step 10); minGRU on text "
         "(2.50 bits)."
     )
+    tied = table[(table["task"] == "text") | (table["step"] < 20)].assign(
+        value=lambda rows: rows["value"].where((rows["task"] == "text") | (rows["step"] < 10), 0.99)
+    )
+    assert "none on palindromes" in drawn.ahead(tied)  # both solve them at step 10
+    assert "none on palindromes" in drawn.ahead(table.query("task == 'text' or model == 'lstm'"))  # alone
     one = (table["task"] == "text") & (table["seed"] == 2) & (table["step"] == 20)
     equal = table["value"].where(~one | (table["model"] == "lstm"), 3.5)
     assert drawn.ahead(table.assign(value=equal)).endswith("LSTM on palindromes (solved at step 10); none on text.")

@@ -42,7 +42,7 @@ DECIDED = [
     (claim_of("run", above=0.5, seeds=3), [0.5, 0.4, 0.3], "contradicted",
      "0.50, 0.40 and 0.30; needed: above 0.5."),
     (claim_of("run", above=0.5, seeds=3), [0.5, 0.6, 0.7], "cannot tell",
-     "0.50, 0.60 and 0.70; needed: above 0.5. These trainings disagree."),
+     "0.50, 0.60 and 0.70; needed: above 0.5. These runs disagree."),
     (claim_of("run", below=0.5, seeds=3), [0.2, 0.3], "cannot tell",
      "0.20 and 0.30; needed: below 0.5. The claim takes at least 3 seeds."),
     (claim_of("run", within=(0.57, 0.61)), [0.61], "reproduced",
@@ -264,7 +264,7 @@ def test_what_is_recorded_is_younger_than_the_claims_that_its_chapter_judges(cha
     judged = set(re.findall(r'judge\(\\"([\w-]+)\\"', (PROJECT / "book" / f"{chapter}.ipynb").read_text("utf-8")))
     assert judged <= set(STATED)
     judged = {name for name in judged if STATED[name].kind != "exact"}  # no run can settle an exact one
-    judged -= {"temp-diversity"}  # of what networks write while the book is built
+    judged -= {"temp-diversity", "fig2-lr"}  # of what is written while the book is built; exploratory, and said so
     for kept in ({} if table is None else table.attrs.get("claims", {})).values():
         assert {name: kept.get(name) for name in judged} == {name: STATED[name].digest for name in judged}
 

@@ -154,7 +154,7 @@ def _what_could(claim: Claim, open_cases: Sequence[tuple[list[float], Estimate |
     needed = max(len(values) for values, _ in open_cases) + 1.0
     for values, estimate in open_cases:
         if not estimate:
-            return " These trainings disagree."
+            return " These runs disagree."
         margins = [bound for bound in claim.bounds if math.isfinite(bound)]
         apart = min(abs(estimate.value - margin) for margin in margins)
         needed = max(needed, len(values) * ((estimate.high - estimate.low) / 2 / apart) ** 2 if apart else math.inf)

@@ -76,7 +76,7 @@ FREQUENCY: dict[FrequencyNetwork, dict[str, Any]] = {
     "gated": _on_waves("temporal-gate", LEAKING),
     "gated, no leak": _on_waves("temporal-gate", LEAKING.model_copy(update={"leak": 0.0})),
     "gated, peepholes": _on_waves("temporal-gate", LEAKING, peepholes=True),
-    "gated, published start": _on_waves("temporal-gate", LEAKING, 0.0, True),
+    "gated, as published, logits": _on_waves("temporal-gate", LEAKING, 0.0, True),
     "gated, as published": _on_waves("phased-lstm", LEAKING, 0.0, True),
 }
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -100,29 +98,31 @@ def contenders(table: pd.DataFrame) -> Figure:
 
 
 def ahead(table: pd.DataFrame) -> str:
-    """The cell that is ahead on every task: that solves it in the fewest steps or, if none does, ends best.
+    """The cell that is ahead on every task: that solves it in the fewest steps or, if no seed of any does, ends best.
 
     Each of its seeds must be ahead of every seed of the others.
     """
     led: dict[str, list[str]] = {}
-    for task, model, how in _winners(at_best_rate(table)):
-        led.setdefault(NAMES.get(model, "none"), []).append(f"{task} ({how})" if how else task)
+    for task, rows in grouped(at_best_rate(table), "task"):
+        model, how = _leader(task, rows)
+        led.setdefault(NAMES[model] if model else "none", []).append(f"{task} ({how})" if model else task)
     cells = "; ".join(f"{name} on {listed(tasks)}" for name, tasks in led.items())
     return f"Ahead in every seed, with equally many parameters: {cells}."
 
 
-def _winners(best: pd.DataFrame) -> Iterator[tuple[str, str, str]]:
-    for task, rows in grouped(best, "task"):
-        merits = {
-            model: [_merit(task, of_seed) for _, of_seed in grouped(part, "seed")]
-            for model, part in grouped(rows, "model")
-        }
-        model = min(merits, key=lambda model: max(merits[model]))
-        if any(max(merits[model]) >= min(merits[other]) for other in merits.keys() - {model}):
-            yield task, "", ""
-            continue
-        steps, end = _merit(task, rows[rows["model"] == model])
-        yield task, model, f"solved at step {steps:,.0f}" if np.isfinite(steps) else _shown(task, abs(end))
+def _leader(task: str, rows: pd.DataFrame) -> tuple[str | None, str]:
+    """The cell that is ahead on this task, or None, and by what."""
+    steps, ends = _steps_on(task, rows), at_end(held(rows, "model", "value"))
+    is_solved = bool(np.isfinite(steps["steps"]).any())
+    sign = -1 if task == "palindromes" and not is_solved else 1  # smaller is better, but for accuracies
+    values, column = (steps, "steps") if is_solved else (ends, "value")
+    merits = {model: sign * part[column] for model, part in grouped(values, "model")}
+    leader = min(merits, key=lambda model: merits[model].max())
+    others = [merit.min() for model, merit in merits.items() if model != leader]
+    if not others or merits[leader].max() >= min(others):
+        return None, ""
+    middle = values.loc[values["model"] == leader, column]
+    return leader, f"solved at step {middle.median():,.0f}" if is_solved else _shown(task, middle.mean())
 
 
 def _steps_on(task: str, rows: pd.DataFrame) -> pd.DataFrame:

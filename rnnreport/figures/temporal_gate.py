@@ -384,41 +384,35 @@ def against_the_paper(table: pd.DataFrame) -> str:
 
 
 def still_at_chance(table: pd.DataFrame) -> str:
-    """With how many of five LSTMs at chance ours, as published, would be as the published ones; how many of ours are.
+    """Whether some of the paper's five LSTMs, at chance at the end, would explain what it gives; how many of ours are.
 
-    As they are in mean and standard deviation, which is all that is published of them. "" if there is nothing to say.
+    It gives mean and standard deviation. "" if there is nothing to say.
     """
     if_stuck, stuck = [], []
-    for sampling, rows in grouped(at_end(table, *NETWORK, network="LSTM, as published"), "sampling"):
+    ends = at_end(table, *NETWORK, network="LSTM, as published")
+    for sampling, rows in grouped(ends[np.isfinite(ends["test_loss"])], "sampling"):
         accuracies, published = rows["test_accuracy"], _published(sampling, "LSTM")
-        ours, chance, spread = accuracies.mean(), rows["chance"].iloc[0], PUBLISHED_SPREAD.get(sampling, math.nan)
+        ours, chance, deviation = accuracies.mean(), rows["chance"].iloc[0], PUBLISHED_SPREAD.get(sampling, math.nan)
+        given = f"published {percent(published, 1)} and {percent(deviation, 1)}" if deviation > 0 else "not published"
         if lost := int((accuracies < chance + 0.02).sum()):
-            found = _beside((ours, published), (accuracies.std(ddof=0), spread))
-            stuck.append(f"{lost} of {len(rows)}, {sampling} ({found})")
+            found = f"{percent(ours, 1)} and {percent(accuracies.std(ddof=0), 1)}"
+            stuck.append(f"{lost} of {len(rows)}, {sampling} ({found}; {given})")
         elif ours > published + POINT:
             lost = round(PUBLISHED_SEEDS * (ours - published) / (ours - chance))
             fallen = lost / PUBLISHED_SEEDS
-            mean, deviation = ours - fallen * (ours - chance), math.sqrt(fallen * (1 - fallen)) * (ours - chance)
-            if lost and abs(mean - published) <= POINT and abs(deviation - spread) <= 2 * POINT:
-                found = _beside((mean, published), (deviation, spread))
-                if_stuck.append(f"{lost} of {PUBLISHED_SEEDS}, {sampling} ({found})")
+            mean, spread = ours - fallen * (ours - chance), math.sqrt(fallen * (1 - fallen)) * (ours - chance)
+            fits = abs(mean - published) <= POINT and abs(spread - deviation) <= 2 * POINT
+            found = f"{percent(mean, 1)} and {percent(spread, 1)}; {given}{'' if fits else ', too far off'}"
+            if_stuck.append(f"{lost} of {PUBLISHED_SEEDS}, {sampling} ({found})")
     said = []
     if if_stuck:
         said.append(
-            "The paper's LSTM does worse than ours, as some networks would that are still at chance at the end: with "
-            f"this many, mean and standard deviation would be the published ones: {'; '.join(if_stuck)}."
+            "Would networks still at chance explain why the paper's LSTM does worse than ours? Mean and standard "
+            f"deviation with the number that comes nearest: {'; '.join(if_stuck)}."
         )
     if stuck:
-        said.append(f"Of our LSTMs as published, some are still at chance: {'; '.join(stuck)}.")
+        said.append(f"Of our LSTMs as published, some end at chance (mean and deviation): {'; '.join(stuck)}.")
     return " ".join(said)
-
-
-def _beside(means: tuple[float, float], deviations: tuple[float, float]) -> str:
-    """Ours and the published one, of both."""
-    if math.isnan(means[1]):
-        return f"mean {percent(means[0], 1)}, not published"
-    (mean, published), (ours, theirs) = ((percent(value, 1) for value in pair) for pair in (means, deviations))
-    return f"mean {mean}, published {published}; deviation {ours}, published {theirs}"
 
 
 def how_compared(table: pd.DataFrame) -> str:
@@ -445,27 +439,33 @@ def gates_kept(gates: pd.DataFrame, table: pd.DataFrame) -> str:
     if gates.empty:
         return ""
     start, lost = gates.loc[gates["step"] == 0, "r_on"].median(), int((gates["finite"] < 1).sum())
-    how = {True: "is learned itself, as in the authors' code", False: "is learned by its logit, as in ours"}
-    ends, found, right = at_end(gates, *NETWORK), [], []
-    for as_published, rows in grouped(
-        ends.assign(as_published=ends["network"] == "gated, as published"), "as_published"
-    ):
+    ends, found = at_end(gates, *NETWORK).dropna(subset=["r_on"]), []
+    for directly, rows in grouped(ends.assign(directly=ends["network"] == "gated, as published"), "directly"):
+        how = "it is learned directly, as in the authors' code" if directly else "its logit is learned, as we do"
         found.append(
-            f"{words.from_to(rows['r_on'], '.2f')} where it {how[as_published]} (nine units in ten below "
-            f"{rows['r_on_high'].max():.2f})"
+            f"{words.from_to(rows['r_on'], '.2f')} where {how} (nine units in ten below {rows['r_on_high'].max():.2f})"
         )
-    for sampling, rows in grouped(at_end(table, *NETWORK), "sampling"):
-        means = rows.groupby("network")["test_accuracy"].mean()
-        if {"gated, published start", "gated, as published"} <= {*means.index}:
-            logit, itself = (percent(means[f"gated, {name}"], 1) for name in ("published start", "as published"))
-            right.append(f"{itself} instead of {logit}, {sampling}")
-    number = f"{lost or 'none'} of {len(gates):,} snapshots {'has' if lost < 2 else 'have'}"
-    opened = f" With nothing else changed that makes a difference: {'; '.join(right)}." * bool(right)
+    number = f"{lost or 'None'} of {len(gates):,} snapshots {'has' if lost < 2 else 'have'}"
     return (
         "Public implementations report open ratios that drift to 1 and gates that become NaN. Ours start at "
-        f"$r_\\mathrm{{on}}$ = {start:.2f}; at the end the networks' medians are {words.listed(found)}.{opened} "
-        f"{number[0].upper()}{number[1:]} a number that is not finite."
+        f"$r_\\mathrm{{on}}$ = {start:.2f}; at the end the networks' medians are {words.listed(found)}. {number} a "
+        f"number that is not finite.{_learned_directly(table)}"
     )
+
+
+def _learned_directly(table: pd.DataFrame) -> str:
+    """What it brings to learn the gate's open ratio directly; a difference takes intervals that do not overlap."""
+    said = []
+    for sampling, rows in grouped(at_end(table, *NETWORK), "sampling"):
+        of = {network: part["test_accuracy"].tolist() for network, part in grouped(rows, "network")}
+        if {"gated, as published, logits", "gated, as published"} <= {*of}:
+            logit, directly = (interval(of[f"gated, as published{how}"], share=True) for how in (", logits", ""))
+            apart = directly[1] > logit[2] or logit[1] > directly[2]
+            said.append(
+                f"{percent(directly[0], 1)} instead of {percent(logit[0], 1)}, {sampling}"
+                f"{'' if apart else ', which are not told apart'}"
+            )
+    return f" Accuracy where only this is changed, learned directly: {'; '.join(said)}." * bool(said)
 
 
 @chart("Bands: 95% intervals of the mean; dotted: always answering 1")

@@ -11,7 +11,7 @@ FrequencyNetwork = Literal[
     "gated",
     "gated, no leak",
     "gated, peepholes",
-    "gated, published start",
+    "gated, as published, logits",
     "gated, as published",
 ]
 
