@@ -257,21 +257,23 @@ def test_waves_are_told_for_each_way_of_sampling():
          on_waves([0.98, 0.98], "asynchronous", "gated")]
     )  # fmt: skip
     assert temporal_gate.told_apart(table) == (
-        "Ours: neither ahead with standard; gated LSTM ahead with asynchronous (0.98 over 0.50)."
+        "Our gate leads over the published LSTM with standard (0.60 to 0.50) and over our LSTM with asynchronous (0.98 "
+        "to 0.50)."
     )
     as_published = pd.concat(
-        [table, on_waves([0.6, 0.6], "standard", "gated, as published"),
-         on_waves([0.5, 0.5], "asynchronous", "gated, as published")]
+        [table, on_waves([0.4, 0.4], "standard", "gated, as published"),
+         on_waves([0.4, 0.4], "asynchronous", "gated, as published")]
     )  # fmt: skip
-    assert temporal_gate.told_apart(as_published).startswith(
-        "As published: gated LSTM ahead with standard (0.60 over 0.50). Ours: neither"
-    ), "there is no LSTM as published with the other sampling"
+    assert temporal_gate.told_apart(as_published) == (
+        "The published gate leads over the published LSTM with no sampling, but loses with standard (0.40 to 0.50) and "
+        "over our LSTM with no sampling, but loses with asynchronous (0.40 to 0.50)."
+    ), "there is no LSTM as published with the other sampling, and ours is told apart with that alone"
     standard = table[table["sampling"] == "standard"]
     assert temporal_gate.told_apart(standard[standard["model"] == "lstm"]) == (
-        "No LSTM stands beside a gated one that starts alike."
+        "No gated network stands beside an LSTM here."
     )
     assert temporal_gate.told_apart(table[table["seed"] == 0]) == (
-        "Ours: neither ahead with standard and asynchronous."
+        "Our gate leads over the published LSTM with no sampling and over our LSTM with no sampling."
     ), "one seed has no interval"
 
 
@@ -351,7 +353,7 @@ def test_a_published_mean_may_be_of_networks_of_which_some_are_at_chance(monkeyp
 
 def test_of_two_waves_nothing_is_published():
     two = pd.concat([on_waves([0.6, 0.6], "two-waves", "LSTM"), on_waves([0.9, 0.9], "two-waves", "gated")])
-    assert temporal_gate.told_apart(two) == "Ours: gated LSTM ahead with two-waves (0.90 over 0.60)."
+    assert temporal_gate.told_apart(two) == "Our gate leads over our LSTM with two-waves (0.90 to 0.60)."
     as_published = two.assign(network=two["network"] + ", as published")
     assert temporal_gate.against_the_paper(as_published) == "None of these has a published accuracy beside it."
     fewer = two[two["step"] == 100].assign(steps=7, step=7)

@@ -71,13 +71,13 @@ def _on_waves(
 # and a gate that learns tau, s and r_on themselves.
 LEAKING = Gates(longest=math.exp(3), leak=1e-3)
 FREQUENCY: dict[FrequencyNetwork, dict[str, Any]] = {
-    "LSTM": _on_waves("lstm"),
     "LSTM, as published": _on_waves("lstm", None, 0.0, True, "time"),
+    "gated, as published": _on_waves("phased-lstm", LEAKING, 0.0, True),
+    "gated, as published, logits": _on_waves("temporal-gate", LEAKING, 0.0, True),
+    "LSTM": _on_waves("lstm"),
     "gated": _on_waves("temporal-gate", LEAKING),
     "gated, no leak": _on_waves("temporal-gate", LEAKING.model_copy(update={"leak": 0.0})),
     "gated, peepholes": _on_waves("temporal-gate", LEAKING, peepholes=True),
-    "gated, as published, logits": _on_waves("temporal-gate", LEAKING, 0.0, True),
-    "gated, as published": _on_waves("phased-lstm", LEAKING, 0.0, True),
 }
 
 
@@ -402,9 +402,14 @@ def frequency_table(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def with_chance(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of :func:`frequency_table` with the column ``chance``: the accuracy of always answering yes."""
+    """The rows of :func:`frequency_table` with the column ``chance``: the accuracy of always answering yes.
+
+    In the order of ``FREQUENCY``, however they have come into a record.
+    """
     chance = {sampling: SineWaves(sampling=sampling).chance() for sampling in table["sampling"].unique()}
-    return table.assign(chance=table["sampling"].map(chance))
+    places = {name: place for place, name in enumerate((*chance, *FREQUENCY))}
+    ordered = table.sort_values(["sampling", "network"], key=lambda names: names.map(places), kind="stable")
+    return ordered.assign(chance=ordered["sampling"].map(chance))
 
 
 def _network_of(run: Run) -> FrequencyNetwork:

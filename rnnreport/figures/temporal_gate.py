@@ -311,33 +311,33 @@ def _published(sampling: str, network: str) -> float:
     return PUBLISHED[sampling].get(network.partition(",")[0], math.nan)
 
 
-STARTS = {"As published": ("LSTM, as published", "gated, as published"), "Ours": ("LSTM", "gated")}
+AS_PUBLISHED = ("LSTM, as published", "gated, as published")
 
 
 def told_apart(table: pd.DataFrame) -> str:
-    """Whether the gated network or the LSTM leads at the end, as published and as ours start, by way of sampling.
+    """Over which LSTM the gate as published, or ours if that has not been trained, leads with which way of sampling.
 
     A lead takes intervals of the means that do not overlap.
     """
     ends, said = at_end(table, *NETWORK), []
-    for start, networks in STARTS.items():
-        found: dict[str, list[str]] = {}
-        for sampling, rows in grouped(ends[ends["network"].isin(networks)], "sampling"):
-            accuracies = {
-                model: interval(part["test_accuracy"].tolist(), share=True) for model, part in grouped(rows, "model")
+    gate, whose = (AS_PUBLISHED[1], "The published") if (ends["network"] == AS_PUBLISHED[1]).any() else ("gated", "Our")
+    for network, name in ((AS_PUBLISHED[0], "the published LSTM"), ("LSTM", "our LSTM")):
+        ahead, behind, compared = [], [], False
+        for sampling, rows in grouped(ends, "sampling"):
+            of = {
+                called: interval(part["test_accuracy"].tolist(), share=True)
+                for called, part in grouped(rows, "network")
             }
-            if len(accuracies) < 2:
-                continue
-            leader, other = sorted(accuracies, key=lambda model: accuracies[model], reverse=True)
-            (first, low, _), (second, _, high) = accuracies[leader], accuracies[other]
-            if low > high:
-                led = f"{sampling} ({words.share(first)} over {words.share(second)})"
-                found.setdefault(f"{NAMES[leader]} ahead", []).append(led)
-            else:
-                found.setdefault("neither ahead", []).append(sampling)
-        if found:
-            said.append(f"{start}: {'; '.join(f'{who} with {words.listed(where)}' for who, where in found.items())}.")
-    return " ".join(said) or "No LSTM stands beside a gated one that starts alike."
+            if gate in of and network in of:
+                (gated, least, most), (plain, low, high) = of[gate], of[network]
+                where = f"{sampling} ({words.share(gated)} to {words.share(plain)})"
+                compared = True
+                ahead += [where] * (least > high)
+                behind += [where] * (most < low)
+        if compared:
+            loses = f", but loses with {words.listed(behind)}" * bool(behind)
+            said.append(f"over {name} with {words.listed(ahead, 'no sampling')}{loses}")
+    return f"{whose} gate leads {words.listed(said)}." if said else "No gated network stands beside an LSTM here."
 
 
 POINT = 0.01  # as near to the published accuracy as the question asks for
@@ -373,7 +373,7 @@ def beside_the_paper(table: pd.DataFrame) -> pd.DataFrame:
 def against_the_paper(table: pd.DataFrame) -> str:
     """Where the two networks as published end: above what is published, below, within a point, or not told apart."""
     places, found = beside_the_paper(table)["ours is"], []
-    for network in STARTS["As published"]:
+    for network in AS_PUBLISHED:
         ours = places[(places.index.get_level_values("network") == network) & (places != "–")]
         where = [
             f"{place} ({', '.join(part.index.get_level_values(0))})" for place, part in ours.groupby(ours, sort=False)
@@ -389,7 +389,7 @@ def still_at_chance(table: pd.DataFrame) -> str:
     It gives mean and standard deviation. "" if there is nothing to say.
     """
     if_stuck, stuck = [], []
-    ends = at_end(table, *NETWORK, network="LSTM, as published")
+    ends = at_end(table, *NETWORK, network=AS_PUBLISHED[0])
     for sampling, rows in grouped(ends[np.isfinite(ends["test_loss"])], "sampling"):
         accuracies, published = rows["test_accuracy"], _published(sampling, "LSTM")
         ours, chance, deviation = accuracies.mean(), rows["chance"].iloc[0], PUBLISHED_SPREAD.get(sampling, math.nan)
@@ -440,7 +440,7 @@ def gates_kept(gates: pd.DataFrame, table: pd.DataFrame) -> str:
         return ""
     start, lost = gates.loc[gates["step"] == 0, "r_on"].median(), int((gates["finite"] < 1).sum())
     ends, found = at_end(gates, *NETWORK).dropna(subset=["r_on"]), []
-    for directly, rows in grouped(ends.assign(directly=ends["network"] == "gated, as published"), "directly"):
+    for directly, rows in grouped(ends.assign(directly=ends["network"] == AS_PUBLISHED[1]), "directly"):
         how = "it is learned directly, as in the authors' code" if directly else "its logit is learned, as we do"
         found.append(
             f"{words.from_to(rows['r_on'], '.2f')} where {how} (nine units in ten below {rows['r_on_high'].max():.2f})"
