@@ -382,7 +382,7 @@ def test_gates_are_told_by_their_open_ratios_and_by_what_is_no_number():
         "are 0.04 where its logit is learned, as we do (nine units in ten below 0.30) and 0.20 where it is learned "
         "directly, as in the authors' code (nine units in ten below 0.30). None of 4 snapshots"
     ) in told
-    changed = "Accuracy where only this is changed, learned directly: "
+    changed = "Accuracy with the gate learned directly, all else equal: "
     assert told.endswith(f"{changed}98.0% instead of 91.0%, standard.")
     wide = waves.assign(test_accuracy=waves["test_accuracy"].where(waves["network"] != "gated, as published", 0.91))
     assert temporal_gate.gates_kept(gates, wide).endswith(

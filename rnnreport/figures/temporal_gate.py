@@ -465,7 +465,7 @@ def _learned_directly(table: pd.DataFrame) -> str:
                 f"{percent(directly[0], 1)} instead of {percent(logit[0], 1)}, {sampling}"
                 f"{'' if apart else ', which are not told apart'}"
             )
-    return f" Accuracy where only this is changed, learned directly: {'; '.join(said)}." * bool(said)
+    return f" Accuracy with the gate learned directly, all else equal: {'; '.join(said)}." * bool(said)
 
 
 @chart("Bands: 95% intervals of the mean; dotted: always answering 1")
