@@ -331,8 +331,8 @@ def test_a_damaged_record_is_refused(tmp_path: Path) -> None:
     [
         ("- {id: a, module: m, before: x, after: y, reason: lazy, because: z}", "'reason': input should be"),
         ("- {id: a, module: m, before: x, after: y, reason: accepted}", "'because': field required"),
-        ("- {id: a, module: m, before: '', after: y, reason: accepted, because: z}", "'before': string should have"),
-        ("- {id: a, module: m, before: x, after: y, reason: accepted, because: ''}", "'because': string should have"),
+        ("- {id: a, module: m, before: '', after: y, reason: accepted, because: z}", "'before': must not be empty"),
+        ("- {id: a, module: m, before: x, after: y, reason: accepted, because: ''}", "'because': must not be empty"),
         ("a: 1", "survivors.yml"),
     ],
 )
