@@ -36,8 +36,7 @@ def ledger(collected_file: str, only: list[str] | None = None) -> pd.DataFrame:
 
 def correction(table: pd.DataFrame) -> str:
     """What Holm's correction changes, in a sentence. table: of :func:`ledger`, with all verdicts."""
-    lost = lost_when_corrected(table)
-    settled = int((table["corrected"].notna() & (table["verdict"] != "cannot tell")).sum())
+    lost, settled = lost_when_corrected(table), len(_settled(table))
     count = int(table["corrected"].notna().sum())
     if not count:
         return "This build has no verdict in which chance is in play."
@@ -50,8 +49,13 @@ def correction(table: pd.DataFrame) -> str:
 
 def lost_when_corrected(table: pd.DataFrame) -> list[str]:
     """The claims whose verdict Holm's correction undoes."""
-    settled = table[table["corrected"].notna() & (table["verdict"] != "cannot tell")]
+    settled = _settled(table)
     return settled.loc[~(settled["corrected"] < ALPHA), "id"].tolist()
+
+
+def _settled(table: pd.DataFrame) -> pd.DataFrame:
+    """The claims in which chance is in play and that have a verdict."""
+    return table[table["corrected"].notna() & (table["verdict"] != "cannot tell")]
 
 
 def as_html(table: pd.DataFrame) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -319,25 +319,29 @@ def told_apart(table: pd.DataFrame) -> str:
 
     A lead takes intervals of the means that do not overlap.
     """
-    ends, said = at_end(table, *NETWORK), []
-    gate, whose = (AS_PUBLISHED[1], "The published") if (ends["network"] == AS_PUBLISHED[1]).any() else ("gated", "Our")
+    gate, whose, said = "gated", "Our", []
+    if (table["network"] == AS_PUBLISHED[1]).any():
+        gate, whose = AS_PUBLISHED[1], "The published"
     for network, name in ((AS_PUBLISHED[0], "the published LSTM"), ("LSTM", "our LSTM")):
-        ahead, behind, compared = [], [], False
-        for sampling, rows in grouped(ends, "sampling"):
-            of = {
-                called: interval(part["test_accuracy"].tolist(), share=True)
-                for called, part in grouped(rows, "network")
-            }
-            if gate in of and network in of:
-                (gated, least, most), (plain, low, high) = of[gate], of[network]
-                where = f"{sampling} ({words.share(gated)} to {words.share(plain)})"
-                compared = True
-                ahead += [where] * (least > high)
-                behind += [where] * (most < low)
-        if compared:
-            loses = f", but loses with {words.listed(behind)}" * bool(behind)
-            said.append(f"over {name} with {words.listed(ahead, 'no sampling')}{loses}")
+        found: dict[int, list[str]] = {1: [], 0: [], -1: []}
+        for sampling, gated, plain, lead in _compared(table, gate, network):
+            found[lead].append(f"{sampling} ({words.share(gated)} to {words.share(plain)})")
+        if any(found.values()):
+            loses = f", but loses with {words.listed(found[-1])}" * bool(found[-1])
+            said.append(f"over {name} with {words.listed(found[1], 'no sampling')}{loses}")
     return f"{whose} gate leads {words.listed(said)}." if said else "No gated network stands beside an LSTM here."
+
+
+def _compared(table: pd.DataFrame, one: str, other: str) -> Iterator[tuple[str, float, float, int]]:
+    """For every sampling that both networks have: their mean accuracies at the end, and 1 if the first leads.
+
+    -1 if the other does, else 0: a lead takes intervals that do not overlap.
+    """
+    for sampling, rows in grouped(at_end(table, *NETWORK), "sampling"):
+        of = {network: part["test_accuracy"].tolist() for network, part in grouped(rows, "network")}
+        if one in of and other in of:
+            (first, least, most), (second, low, high) = (interval(of[name], share=True) for name in (one, other))
+            yield sampling, first, second, int(least > high) - int(most < low)
 
 
 POINT = 0.01  # as near to the published accuracy as the question asks for
@@ -455,16 +459,10 @@ def gates_kept(gates: pd.DataFrame, table: pd.DataFrame) -> str:
 
 def _learned_directly(table: pd.DataFrame) -> str:
     """What it brings to learn the gate's open ratio directly; a difference takes intervals that do not overlap."""
-    said = []
-    for sampling, rows in grouped(at_end(table, *NETWORK), "sampling"):
-        of = {network: part["test_accuracy"].tolist() for network, part in grouped(rows, "network")}
-        if {"gated, as published, logits", "gated, as published"} <= {*of}:
-            logit, directly = (interval(of[f"gated, as published{how}"], share=True) for how in (", logits", ""))
-            apart = directly[1] > logit[2] or logit[1] > directly[2]
-            said.append(
-                f"{percent(directly[0], 1)} instead of {percent(logit[0], 1)}, {sampling}"
-                f"{'' if apart else ', which are not told apart'}"
-            )
+    said = [
+        f"{percent(directly, 1)} instead of {percent(logit, 1)}, {sampling}{', which are not told apart' * (not lead)}"
+        for sampling, directly, logit, lead in _compared(table, AS_PUBLISHED[1], f"{AS_PUBLISHED[1]}, logits")
+    ]
     return f" Accuracy with the gate learned directly, all else equal: {'; '.join(said)}." * bool(said)
 
 
